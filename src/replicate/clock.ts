@@ -1,0 +1,28 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Time as the wait sees it: an argument, so that tests play hours in milliseconds. Seconds everywhere. */
+export interface Clock {
+  /** Seconds since some fixed moment; never goes back, whatever happens to the date. */
+  now(): number
+  /** Resolves after that many seconds; rejects with the signal's reason as soon as it is aborted. */
+  sleep(seconds: number, signal?: AbortSignal): Promise<void>
+}
+
+/** A timer cannot be set for longer than 2^31 - 1 ms: it would fire at once. */
+const LONGEST_SLEEP = 86_400
+
+/** The machine's monotonic clock. */
+export const systemClock: Clock = {
+  now: () => performance.now() / 1000,
+  async sleep(seconds, signal) {
+    for (let left = seconds; ; left -= LONGEST_SLEEP) {
+      const ms = Math.max(0, Math.min(left, LONGEST_SLEEP)) * 1000
+      try {
+        await sleep(ms, undefined, signal ? { signal } : {})
+      } catch (error) {
+        throw signal?.aborted ? signal.reason : error
+      }
+      if (left <= LONGEST_SLEEP) return
+    }
+  },
+}
