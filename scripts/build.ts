@@ -1,0 +1,62 @@
+/**
+ * Builds dist: one bundle for each entry of src, and THIRD-PARTY-NOTICES.txt with the licence of every package whose
+ * code is in one of them. `node scripts/build.ts [folder]`; the folder is dist unless another is named.
+ */
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import ncc from '@vercel/ncc'
+
+/** The bundles, by the name of their entry in src. */
+const ENTRIES = ['main']
+
+const root = path.resolve(import.meta.dirname, '..')
+const target = path.resolve(process.argv[2] ?? path.join(root, 'dist'))
+
+await rm(target, { recursive: true, force: true })
+const packages = new Set<string>()
+for (const entry of ENTRIES) {
+  const input = path.join(root, 'src', `${entry}.ts`)
+  const folder = path.join(target, entry)
+  await mkdir(folder, { recursive: true })
+  // The map tells which files went in; it is not shipped.
+  const bundle = await ncc(input, {
+    cache: false,
+    minify: true,
+    quiet: true,
+    sourceMap: true,
+    sourceMapRegister: false,
+  })
+  await writeFile(path.join(folder, 'index.js'), withoutMapLink(bundle.code))
+  for (const [name, { source }] of Object.entries(bundle.assets)) {
+    if (name.endsWith('.map')) collect(JSON.parse(String(source)))
+    else await writeFile(path.join(folder, name), name.endsWith('.js') ? withoutMapLink(String(source)) : source)
+  }
+  collect(JSON.parse(bundle.map ?? '{}'))
+}
+await writeFile(path.join(target, 'package.json'), '{ "type": "module" }\n')
+await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices([...packages].sort()))
+
+function withoutMapLink(code: string): string {
+  return code.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
+}
+
+/** Adds the package folders, such as `node_modules/@actions/core`, of the sources that a map names. */
+function collect(map: { sources?: string[] }): void {
+  for (const source of map.sources ?? []) {
+    const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(source)?.[0]
+    if (folder !== undefined) packages.add(folder.slice(folder.indexOf('node_modules/')))
+  }
+}
+
+async function notices(folders: readonly string[]): Promise<string> {
+  const parts = await Promise.all(
+    folders.map(async (folder) => {
+      const { name, version, license } = JSON.parse(await readFile(path.join(root, folder, 'package.json'), 'utf8'))
+      const files = await readdir(path.join(root, folder))
+      const file = files.filter((each) => /^(licen[cs]e|copying)/i.test(each)).sort()[0]
+      const text = file === undefined ? `Licence: ${license}` : await readFile(path.join(root, folder, file), 'utf8')
+      return `${name} ${version}\n${'-'.repeat(72)}\n${text.replaceAll('\r\n', '\n').trim()}\n`
+    }),
+  )
+  return `The bundles in this folder contain code of these packages.\n\n${parts.join('\n')}`
+}

@@ -1,0 +1,210 @@
+import type { Answer, Client } from './client.ts'
+import type { Clock } from './clock.ts'
+import { ApiError, NotAPredictionError } from './errors.ts'
+import { isTerminal, type Prediction, readStatus, statusOf } from './prediction.ts'
+import { type Budget, type Schedule, SHARERS_FREE } from './schedule.ts'
+
+/** How the wait for one prediction came out. */
+export interface Outcome {
+  readonly id: string
+  /**
+   * `ended`: the prediction reached a terminal status; `timeout`: our deadline came first; `refused`: the API gave an
+   * answer that is final or, at the very start, none at all for about a minute; `interrupted`: the caller gave up.
+   */
+  readonly end: 'ended' | 'timeout' | 'refused' | 'interrupted'
+  /** The terminal status, else the last word seen, else `""`. */
+  readonly status: string
+  /** The last good answer; undefined where there was none. */
+  readonly answer: Answer | undefined
+  /** Why it was refused, or what stood in the way last where the deadline came first. */
+  readonly error: ApiError | undefined
+  /** Seconds from the start of the wait to this outcome. */
+  readonly waited: number
+}
+
+/** What the wait tells while it lasts; `now` is in seconds since its start. Called in order for each id. */
+export interface WaitObserver {
+  /** A good answer. `left`: seconds to the end as the log predicts them. */
+  answered(answer: Answer, id: string, now: number, left: number | undefined): void
+  /** A request that failed and will be repeated after `pause` seconds. */
+  failed(error: ApiError, id: string, now: number, pause: number): void
+  /** An id has come to its outcome. */
+  settled(outcome: Outcome): void
+}
+
+export interface WaitOptions {
+  client: Client
+  clock: Clock
+  /** Seconds for all predictions together; Infinity for no deadline. */
+  timeout: number
+  /** Makes the schedule of one prediction. */
+  schedule: () => Schedule
+  /** Paces the requests of all predictions together. */
+  budget: Budget
+  /** How many jobs ask the same account at once, this one included. */
+  parallelJobs: number
+  observer: WaitObserver
+  /** Ends the wait early, with what is known by then. */
+  signal: AbortSignal
+  random?: () => number
+}
+
+/** Seconds of failures, and nothing else, after which a wait that never got a good answer gives up. */
+const PATIENCE = 60
+/** Seconds in which a 404 may be a replica that has not heard of a new prediction yet. */
+const GRACE = 10
+/** Answers in a row that are no prediction, after good ones, before they are believed. */
+const STRANGE_ANSWERS = 3
+const LONGEST_PAUSE = 30
+/** A server that asks for more is asked again all the same: nobody's limit is known to last longer than a minute. */
+const LONGEST_HINT = 120
+/** Seconds before the deadline at which a sleeping wait takes its last look. */
+const LAST_LOOK = 2
+
+/**
+ * Waits until every prediction is over or the deadline has come, whichever is first.
+ * Never rejects because of the API: every failure is part of an outcome. Outcomes come in the order of the ids.
+ */
+export async function waitForPredictions(ids: readonly string[], options: WaitOptions): Promise<Outcome[]> {
+  const { clock, timeout, signal } = options
+  const start = clock.now()
+  const deadline = new AbortController()
+  const over = new AbortController()
+  const stop = AbortSignal.any([signal, deadline.signal])
+  if (timeout < Number.POSITIVE_INFINITY) {
+    clock.sleep(timeout, over.signal).then(
+      () => deadline.abort(new Error('the deadline has come')),
+      () => {},
+    )
+  }
+  const shared: Shared = { ...options, start, stop, deadline: start + timeout, open: ids.length }
+  try {
+    return await Promise.all(
+      ids.map(async (id) => {
+        const outcome = await waitForOne(id, shared)
+        shared.open--
+        options.observer.settled(outcome)
+        return outcome
+      }),
+    )
+  } finally {
+    over.abort(new Error('the wait is over'))
+  }
+}
+
+interface Shared extends WaitOptions {
+  start: number
+  /** On the clock, not since the start. */
+  deadline: number
+  /** Aborted by the deadline and by the caller. */
+  stop: AbortSignal
+  /** Predictions that have not come to an outcome. */
+  open: number
+}
+
+async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
+  const { client, clock, observer, stop, budget } = shared
+  const random = shared.random ?? Math.random
+  const schedule = shared.schedule()
+  const sharers = () => shared.parallelJobs * shared.open
+  const now = () => clock.now() - shared.start
+
+  let answer: Answer | undefined
+  let error: ApiError | undefined
+  /** What the schedule asked for last, and what is slept after faults. */
+  let planned = schedule.first(shared.parallelJobs)
+  let pause = planned
+  let faults = new Faults(shared.parallelJobs)
+  const outcome = (end: Outcome['end']): Outcome => {
+    const word = answer?.prediction.status ?? ''
+    const { status } = readStatus(word)
+    return { id, end, status: status === 'unknown' ? word : status, answer, error, waited: now() }
+  }
+
+  try {
+    for (;;) {
+      const last = await sleepUntilNextLook(pause, shared)
+      await budget.take(stop)
+      try {
+        answer = await client.get(id, stop)
+        error = undefined
+        faults = new Faults(shared.parallelJobs)
+        const { prediction } = answer
+        const status = statusOf(prediction)
+        planned = pause = schedule.next({
+          now: now(),
+          started: status !== 'starting',
+          logs: prediction.logs ?? '',
+          sharers: sharers(),
+          streaming: false,
+          woken: false,
+        })
+        observer.answered(answer, id, now(), isTerminal(status) ? undefined : schedule.left(now()))
+        if (isTerminal(status)) return outcome('ended')
+      } catch (thrown) {
+        if (!(thrown instanceof ApiError)) throw thrown
+        error = thrown
+        const next = faults.judge(thrown, { now: now(), planned, answered: answer !== undefined, random })
+        if (next === 'give up') return outcome('refused')
+        pause = next
+        observer.failed(thrown, id, now(), pause)
+      }
+      if (last) return outcome('timeout')
+    }
+  } catch (thrown) {
+    if (shared.signal.aborted) return outcome('interrupted')
+    if (stop.aborted) return outcome('timeout')
+    throw thrown
+  }
+}
+
+/** Sleeps, but wakes for a last look shortly before the deadline. @returns whether this is the last look */
+async function sleepUntilNextLook(pause: number, { clock, deadline, timeout, stop }: Shared): Promise<boolean> {
+  const left = deadline - clock.now()
+  const lastLook = left - Math.min(LAST_LOOK, timeout / 10)
+  await clock.sleep(Math.max(0, Math.min(pause, lastLook)), stop)
+  return pause >= lastLook
+}
+
+/** The failures in a row of one prediction's requests, and what they lead to. */
+class Faults {
+  #count = 0
+  #strange = 0
+  #patienceEnds: number | undefined
+  #graceEnds: number | undefined
+  readonly #patience: number
+
+  constructor(parallelJobs: number) {
+    // Many jobs ask more slowly, so they need more time for as many tries.
+    this.#patience = PATIENCE * Math.max(1, parallelJobs / (4 * SHARERS_FREE))
+  }
+
+  /** @returns seconds to wait before the next request, or that there is none */
+  judge(
+    error: ApiError,
+    at: { now: number; planned: number; answered: boolean; random: () => number },
+  ): number | 'give up' {
+    const { now, planned, answered } = at
+    const spread = (seconds: number) => seconds * (0.75 + 0.5 * at.random())
+    const before = this.#count++
+    if (error.consequence === 'missing') {
+      this.#graceEnds ??= now + GRACE
+      return now >= this.#graceEnds ? 'give up' : Math.min(spread(1 + before), this.#graceEnds - now)
+    }
+    this.#graceEnds = undefined
+    if (error.consequence === 'final') {
+      const strange = answered && error instanceof NotAPredictionError && ++this.#strange < STRANGE_ANSWERS
+      if (!strange) return 'give up'
+    }
+    this.#patienceEnds ??= now + this.#patience
+    if (!answered && now >= this.#patienceEnds) return 'give up'
+    const asked = Math.min(error.retryAfter ?? 0, LONGEST_HINT) * (1 + 0.25 * at.random())
+    // Time that the server asked for does not count as failing.
+    this.#patienceEnds += asked
+    const own = Math.max(planned, Math.min(LONGEST_PAUSE, Math.max(0.5, planned) * 2 ** before))
+    return Math.max(spread(own), asked)
+  }
+}
+
+/** The last known prediction of an outcome. */
+export const predictionOf = (outcome: Outcome): Prediction | undefined => outcome.answer?.prediction

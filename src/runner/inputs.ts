@@ -1,0 +1,198 @@
+import * as core from '@actions/core'
+import * as z from 'zod/mini'
+import { createScrubber } from '../replicate/scrubber.ts'
+
+/** Every fault of the inputs at once, one on a line. */
+export class InputError extends Error {
+  override readonly name = 'InputError'
+}
+
+/** A fault of one input: what was given and what is allowed, in one sentence. */
+class Fault extends Error {}
+
+/** Makes a schema of a function that reads one input's text and throws a Fault where it is not allowed. */
+const input = <T>(read: (text: string) => T) =>
+  z.pipe(
+    z.string(),
+    z.transform((text: string, context): T => {
+      try {
+        return read(text.trim())
+      } catch (fault) {
+        if (!(fault instanceof Fault)) throw fault
+        context.issues.push({ code: 'custom', message: fault.message, input: text })
+        return z.NEVER
+      }
+    }),
+  )
+
+/** An input that is unset or empty has its default; action.yml names the same one. */
+const optional = <T>(fallback: string, read: (text: string) => T) =>
+  input((text) => read(text === '' ? fallback : text))
+
+const ApiUrl = optional('https://api.fuhuapi.com/replicate/v1', readApiUrl)
+
+/** The inputs of the root action. Durations in seconds. */
+const Inputs = z.object({
+  'prediction-id': input(readIds),
+  'api-key': input(readApiKey),
+  'api-url': ApiUrl,
+  timeout: optional('30m', (text) => ({ text, seconds: readTimeout(text) })),
+  'poll-interval': optional('auto', readPollInterval),
+  'parallel-jobs': optional('1', (text) => readInteger(text, 1, 10_000)),
+  'stream-logs': optional('true', readBoolean),
+  summary: optional('true', readBoolean),
+})
+export type Inputs = z.infer<typeof Inputs>
+
+/**
+ * Reads and checks every input of the root action; the key is masked before anything else happens.
+ * @throws InputError with every fault
+ */
+export function readInputs(): Inputs {
+  const apiKey = core.getInput('api-key')
+  // A mask of a few characters would blank harmless text all over the log; such a key is refused anyway.
+  if (apiKey.length >= SHORTEST_KEY) core.setSecret(apiKey)
+  const names = Object.keys(Inputs.shape)
+  const given = Object.fromEntries(names.map((name) => [name, core.getInput(name)]))
+  const parsed = Inputs.safeParse(given)
+  if (parsed.success) return parsed.data
+  const scrub = apiKey.length >= SHORTEST_KEY ? createScrubber(apiKey) : (text: string) => text
+  const faults = parsed.error.issues.map(({ path, message }) => scrub(`${path.join('.')}: ${message}`))
+  const count = faults.length === 1 ? 'An input is' : `${faults.length} inputs are`
+  throw new InputError(`${count} not as needed; nothing was asked for yet.\n${faults.join('\n')}`)
+}
+
+const SHORTEST_KEY = 6
+
+const quote = (text: string) => JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+
+function readIds(text: string): string[] {
+  if (text === '') {
+    throw new Fault(
+      'it is empty. Give the id of a prediction, or several; where it comes from another step, check that step and its output.',
+    )
+  }
+  const ids = [...new Set(text.startsWith('[') ? readIdArray(text) : text.split(/[\s,]+/).filter(Boolean))]
+  if (ids.length === 0) throw new Fault(`${quote(text)} names no prediction. Give at least one id.`)
+  const wrong = ids.filter((id) => !/^[A-Za-z0-9][\w-]{0,127}$/.test(id))
+  if (wrong.length === 0) return ids
+  const named = wrong.slice(0, 5).map(quote).join(', ')
+  const more = wrong.length > 5 ? ` and ${wrong.length - 5} more` : ''
+  const hint = wrong.some((id) => id.includes('/')) ? ' Of an address, give only the part after /predictions/.' : ''
+  throw new Fault(
+    `${named}${more} cannot be the id of a prediction: an id has letters, digits, "-" and "_" alone, at most 128 of them.${hint}`,
+  )
+}
+
+function readIdArray(text: string): string[] {
+  let list: unknown
+  try {
+    list = JSON.parse(text)
+  } catch {
+    throw new Fault(
+      `${quote(text)} begins like a JSON array but is none. Give ids separated by commas or lines, or a JSON array of strings.`,
+    )
+  }
+  if (!Array.isArray(list) || !list.every((id) => typeof id === 'string')) {
+    throw new Fault(`${quote(text)} is not a JSON array of strings.`)
+  }
+  return list.map((id) => id.trim())
+}
+
+function readApiKey(text: string): string {
+  if (text === '') {
+    throw new Fault(
+      'it is empty. Give a secret; workflows of forks have none, and a misspelt name of a secret is an empty text.',
+    )
+  }
+  if (/^bearer\s/i.test(text))
+    throw new Fault('it begins with "Bearer ", which the action adds by itself. Give the key alone.')
+  if (/[^\x21-\x7e]/.test(text)) {
+    throw new Fault('it holds a blank, a line end or a character that no key has. Give the key alone, on one line.')
+  }
+  if (text.length < SHORTEST_KEY)
+    throw new Fault(`it has ${text.length} characters; no key is shorter than ${SHORTEST_KEY}.`)
+  return text
+}
+
+function readApiUrl(text: string): string {
+  const shown = quote(text.replace(/\/\/[^/@]*@/, '//***@').replace(/[?#].*$/s, '?…'))
+  const url = URL.parse(text)
+  if (!url) throw new Fault(`${shown} is no address. Give one such as https://api.replicate.com/v1.`)
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new Fault(
+      `${shown} has the scheme "${url.protocol.slice(0, -1)}". Only https, and http for a gateway of your own, can be asked.`,
+    )
+  }
+  if (url.username || url.password) {
+    throw new Fault(
+      `${shown} holds a user name or a password. Give the address without them; the key goes into api-key.`,
+    )
+  }
+  if (url.search || url.hash || /[?#]/.test(text)) {
+    throw new Fault(
+      `${shown} has a query or a fragment. Give the base of the API alone; /predictions/{id} is put at its end.`,
+    )
+  }
+  const path = url.pathname.replace(/\/+$/, '')
+  const base = /^(.*)\/predictions(?:\/[^/]*)*$/.exec(path)
+  if (base)
+    throw new Fault(
+      `${shown} already ends in /predictions. Give ${quote(url.origin + base[1])} instead: the rest is put at its end.`,
+    )
+  return url.origin + path
+}
+
+/** True where a plain-http address leaves the machine, so that others on the way can read the key. */
+export function isExposed(apiUrl: string): boolean {
+  const { protocol, hostname } = new URL(apiUrl)
+  return protocol === 'http:' && !/^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+}
+
+const DURATION = 'a duration such as 90s, 10m or 1h30m, or plain seconds'
+
+function readTimeout(text: string): number {
+  const seconds = parseDuration(text)
+  if (seconds === undefined) throw new Fault(`${quote(text)} is not ${DURATION}; 0 means as long as the job may run.`)
+  return seconds === 0 ? Number.POSITIVE_INFINITY : seconds
+}
+
+/** @returns seconds; undefined for the adaptive schedule */
+function readPollInterval(text: string): number | undefined {
+  if (text.toLowerCase() === 'auto') return undefined
+  const seconds = parseDuration(text)
+  if (seconds === undefined) throw new Fault(`${quote(text)} is neither "auto" nor ${DURATION}.`)
+  if (seconds < SHORTEST_INTERVAL || seconds > 3600) {
+    throw new Fault(`${quote(text)} is out of range: from ${SHORTEST_INTERVAL}s to 1h are allowed.`)
+  }
+  return seconds
+}
+
+const SHORTEST_INTERVAL = 0.1
+
+/**
+ * Reads `90s`, `10m`, `1h30m`, `500ms`, `1d` or plain seconds.
+ * @returns seconds; undefined where the text is none of these
+ */
+export function parseDuration(text: string): number | undefined {
+  if (/^\d{1,9}(\.\d{1,6})?$/.test(text)) return Number(text)
+  const parts = /^(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,7})m)?(?:(\d{1,9}(?:\.\d{1,6})?)s)?(?:(\d{1,9})ms)?$/.exec(
+    text.toLowerCase().replaceAll(' ', ''),
+  )
+  if (!parts || text === '') return undefined
+  const [days = 0, hours = 0, minutes = 0, seconds = 0, ms = 0] = parts.slice(1).map((part) => Number(part ?? 0))
+  return ((days * 24 + hours) * 60 + minutes) * 60 + seconds + ms / 1000
+}
+
+function readBoolean(text: string): boolean {
+  const word = text.toLowerCase()
+  if (word !== 'true' && word !== 'false') throw new Fault(`${quote(text)} is neither true nor false.`)
+  return word === 'true'
+}
+
+function readInteger(text: string, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most))
+    throw new Fault(`${quote(text)} is not a whole number from ${least} to ${most}.`)
+  return value
+}

@@ -1,0 +1,107 @@
+import { mkdtemp, open } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import * as core from '@actions/core'
+import { errorText, outputText, outputUrls, predictTime, totalTime } from '../replicate/prediction.ts'
+import type { Verdict } from '../replicate/verdict.ts'
+import type { Outcome } from '../replicate/wait.ts'
+
+/** A prediction's outcome and what it means. */
+export interface Judged {
+  outcome: Outcome
+  verdict: Verdict
+}
+
+/** From the worst to the best; a status that is not here is one of a prediction that is not over. */
+const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
+
+/**
+ * The outputs of the root action, apart from the paths of files. A value is a text; JSON values are for `fromJSON`.
+ * Of several predictions every list is in the order of the ids.
+ */
+export function outputsOf(judged: readonly Judged[]): Record<string, string> {
+  const one = judged.length === 1 ? judged[0]?.outcome : undefined
+  const predictions = judged.flatMap(({ outcome }) => outcome.answer?.prediction ?? [])
+  const outputs = judged.map(({ outcome }) => outcome.answer?.prediction.output ?? null)
+  const urls = outputs.flatMap(outputUrls)
+  const times = predictions.flatMap((prediction) => predictTime(prediction) ?? [])
+  return {
+    status: worst(judged.map(({ outcome }) => outcome.status)),
+    output: JSON.stringify(one ? outputs[0] : outputs),
+    output_urls: JSON.stringify(urls),
+    output_url: urls[0] ?? '',
+    output_text: outputs.flatMap((output) => outputText(output) ?? []).join('\n'),
+    predict_time: times.length === 0 ? '' : String(times.reduce((sum, time) => sum + time)),
+    total_time: String((predictions.length === judged.length && totalTime(predictions)) || ''),
+    error: judged
+      .flatMap((each) => (each.verdict.ok ? [] : [one ? reason(each) : `${each.outcome.id}: ${reason(each)}`]))
+      .join('\n'),
+    predictions: JSON.stringify(judged.map(describe)),
+  }
+}
+
+function worst(statuses: readonly string[]): string {
+  const rank = (status: string) =>
+    status === 'succeeded'
+      ? WORST_FIRST.length
+      : (WORST_FIRST.indexOf(status) + WORST_FIRST.length) % WORST_FIRST.length
+  return statuses.reduce((a, b) => (rank(b) < rank(a) ? b : a))
+}
+
+/** Why a prediction is not green: in the API's own words where it has some, else in ours. */
+function reason({ outcome, verdict }: Judged): string {
+  const said = outcome.end === 'ended' ? errorText(outcome.answer?.prediction.error) : ''
+  return said !== '' ? said : verdict.ok ? '' : verdict.message
+}
+
+function describe(judged: Judged) {
+  const { outcome } = judged
+  const prediction = outcome.answer?.prediction
+  return {
+    id: outcome.id,
+    status: outcome.status,
+    model: prediction?.model ?? null,
+    version: prediction?.version ?? null,
+    error: judged.verdict.ok ? null : reason(judged),
+    predict_time: prediction ? (predictTime(prediction) ?? null) : null,
+    output_urls: outputUrls(prediction?.output),
+  }
+}
+
+/**
+ * The longest value that is set, in bytes. Longer ones break the next step that has them in its environment:
+ * Windows allows 32,767 characters there, Linux 128 KiB.
+ */
+const LONGEST_VALUE = 32 * 1024
+
+/** Sets the outputs; a value that is too long is left out, with one warning that names the file that has it. */
+export function setOutputs(values: Readonly<Record<string, string>>, resultFile: string | undefined): void {
+  const tooLong: string[] = []
+  for (const [name, value] of Object.entries(values)) {
+    if (Buffer.byteLength(value) > LONGEST_VALUE) tooLong.push(name)
+    else core.setOutput(name, value)
+  }
+  if (tooLong.length === 0) return
+  const where =
+    resultFile === undefined ? '' : ` All of it is in the file that the output result_file names: ${resultFile}`
+  core.warning(`Left out, because longer than 32 KiB: the outputs ${tooLong.join(', ')}.${where}`)
+}
+
+/**
+ * Writes every prediction's outcome and whole body as JSON into a folder of its own under RUNNER_TEMP, one after the
+ * other, so that a thousand large bodies are never one string.
+ * @returns the absolute path of the file
+ */
+export async function writeResultFile(judged: readonly Judged[]): Promise<string> {
+  const folder = await mkdtemp(path.join(process.env.RUNNER_TEMP || tmpdir(), 'await-prediction-'))
+  const file = path.join(folder, 'result.json')
+  await using handle = await open(file, 'wx')
+  await handle.write('{"predictions":[')
+  for (const [i, each] of judged.entries()) {
+    const { id, end, status, answer } = each.outcome
+    const entry = { id, end, status, error: each.verdict.ok ? null : reason(each), body: answer?.body ?? null }
+    await handle.write(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
+  }
+  await handle.write('\n]}\n')
+  return file
+}

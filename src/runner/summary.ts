@@ -1,0 +1,227 @@
+import * as core from '@actions/core'
+import {
+  errorText,
+  isExpired,
+  outputFiles,
+  outputText,
+  outputUrls,
+  predictTime,
+  totalTime,
+} from '../replicate/prediction.ts'
+import { duration } from './log.ts'
+import type { Judged } from './outputs.ts'
+
+/** GitHub shows nothing of a step whose summary is longer than 1 MiB; this leaves room for a last line. */
+const LONGEST_SUMMARY = 1_000_000
+const LONGEST_TEXT = 20_000
+const THUMBNAILS = 12
+
+/**
+ * Foreign text for Markdown: every character that means something in HTML or Markdown, an `@` and a line end
+ * included, as an entity, which can begin nothing.
+ */
+function escapeText(text: string, limit = 500): string {
+  const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
+  return cut
+    .toWellFormed()
+    .replace(/\s*[\r\n\v\f\u0085\u2028\u2029]+\s*/g, ' ')
+    .replace(/[^\p{L}\p{N}\p{M} …]/gu, entity)
+}
+
+const entity = (character: string) => {
+  const code = character.codePointAt(0) ?? 0
+  // Control characters and those that change the direction of text have no place in a summary.
+  if (
+    code < 32 ||
+    (code >= 127 && code < 160) ||
+    (code >= 0x200b && code <= 0x200f) ||
+    (code >= 0x202a && code <= 0x202e) ||
+    (code >= 0x2066 && code <= 0x2069)
+  )
+    return ''
+  return code > 127 ? character : `&#${code};`
+}
+
+/** Foreign text in a code element, in which GitHub makes no mention and no link of anything. */
+const code = (text: string, limit?: number) => `<code>${escapeText(text, limit)}</code>`
+
+/** An id is no foreign text: the input allows letters, digits, `-` and `_` alone. */
+const idOf = ({ id }: { id: string }) => `\`${id}\``
+
+/** Foreign text of several lines; every line end is an entity, because an empty line would end the HTML block. */
+const pre = (text: string) =>
+  `<pre>${text
+    .slice(0, LONGEST_TEXT)
+    .split(/\r\n|\n|\r/)
+    .map((line) => escapeText(line, LONGEST_TEXT))
+    .join('&#10;')}${text.length > LONGEST_TEXT ? '…' : ''}</pre>`
+
+/** A link to an address that has been parsed as http or https. */
+function link(url: string): string {
+  const name = fileName(url)
+  return `<a href="${escapeText(url, 4000)}">${escapeText(name, 80)}</a>`
+}
+
+function fileName(url: string): string {
+  const { hostname, pathname } = new URL(url)
+  const last = pathname.split('/').at(-1) || hostname
+  try {
+    return decodeURIComponent(last)
+  } catch {
+    return last
+  }
+}
+
+const isPicture = (url: string) => /\.(png|jpe?g|webp|gif|avif)$/i.test(new URL(url).pathname)
+
+const ICONS: Readonly<Record<string, string>> = { succeeded: '✅', failed: '❌', canceled: '🚫', aborted: '🚫' }
+const icon = ({ outcome }: Judged) =>
+  outcome.end === 'ended' ? (ICONS[outcome.status] ?? '❌') : outcome.end === 'timeout' ? '⏳' : '❌'
+
+/**
+ * The job summary in Markdown: what ran, what came out, what went wrong. At most a megabyte, however large the outputs.
+ */
+export function summaryOf(judged: readonly Judged[]): string {
+  const [only] = judged
+  return judged.length === 1 && only ? oneSummary(only) : tableSummary(judged)
+}
+
+function oneSummary(judged: Judged): string {
+  const { outcome, verdict } = judged
+  const prediction = outcome.answer?.prediction
+  const predict = prediction && predictTime(prediction)
+  const total = prediction && totalTime([prediction])
+  const rows: [string, string | undefined][] = [
+    ['Prediction', idOf(outcome)],
+    ['Model', prediction?.model === undefined ? undefined : code(prediction.model)],
+    [
+      'Version',
+      prediction?.version === undefined || prediction.version === 'hidden' ? undefined : code(prediction.version, 80),
+    ],
+    ['Status', code(outcome.status || 'never seen')],
+    ['Predict time', predict === undefined ? undefined : `${seconds(predict)}, which is what the API charges by`],
+    ['Total time', total === undefined ? undefined : seconds(total)],
+    ['Waited', duration(outcome.waited)],
+    ['Created', prediction?.created_at === undefined ? undefined : code(prediction.created_at, 40)],
+  ]
+  const sections = [
+    `### ${icon(judged)} ${headline(judged)}`,
+    table(
+      ['', ''],
+      rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+    ),
+    verdict.ok
+      ? verdict.warning === undefined
+        ? ''
+        : `> [!WARNING]\n> ${escapeText(verdict.warning, 2000)}`
+      : `**What went wrong**\n\n${pre(verdict.message)}`,
+    prediction ? outputSection(prediction.output, isExpired(prediction)) : '',
+  ]
+  return `${sections.filter(Boolean).join('\n\n')}\n`
+}
+
+const headline = ({ outcome }: Judged) =>
+  outcome.end === 'ended'
+    ? `Prediction ${outcome.status}`
+    : { timeout: 'Prediction not over in time', refused: 'No prediction', interrupted: 'Wait interrupted' }[outcome.end]
+
+const seconds = (value: number) => `${Number(value.toFixed(3))} s`
+
+function outputSection(output: unknown, expired: boolean): string {
+  const urls = outputUrls(output)
+  const inline = outputFiles(output).length - urls.length
+  const text = outputText(output)
+  const parts: string[] = []
+  if (urls.length > 0) {
+    const thumbnails = urls.filter(isPicture).slice(0, THUMBNAILS)
+    const pictures = thumbnails.map(
+      (url) =>
+        `<a href="${escapeText(url, 4000)}"><img src="${escapeText(url, 4000)}" alt="${escapeText(fileName(url), 80)}" width="200"></a>`,
+    )
+    if (pictures.length > 0) parts.push(pictures.join('\n'))
+    parts.push(
+      limited(
+        urls.map((url) => `- ${link(url)}`),
+        200_000,
+        'files',
+      ),
+    )
+    parts.push('> These addresses work until one hour after the end of the prediction.')
+  }
+  if (inline > 0)
+    parts.push(`${inline} ${inline === 1 ? 'file is' : 'files are'} part of the output itself, as data: URIs.`)
+  if (text !== undefined && text !== '') parts.push(pre(text))
+  else if (parts.length === 0 && output !== undefined && output !== null)
+    parts.push(pre(JSON.stringify(output, null, 2)))
+  if (parts.length === 0) parts.push(expired ? 'Deleted by the API.' : 'None.')
+  return ['**Output**', ...parts].join('\n\n')
+}
+
+function tableSummary(judged: readonly Judged[]): string {
+  const green = judged.filter(({ verdict }) => verdict.ok).length
+  const times = judged.flatMap(({ outcome }) => (outcome.answer ? (predictTime(outcome.answer.prediction) ?? []) : []))
+  const sum = times.reduce((total, time) => total + time, 0)
+  const rows = judged.map((each) => {
+    const { outcome, verdict } = each
+    const prediction = outcome.answer?.prediction
+    const predict = prediction && predictTime(prediction)
+    const urls = outputUrls(prediction?.output)
+    const shown = urls.slice(0, 3).map(link).join(' ')
+    const text = outputText(prediction?.output)
+    const output =
+      urls.length > 0
+        ? `${shown}${urls.length > 3 ? ` and ${urls.length - 3} more` : ''}`
+        : text === undefined
+          ? ''
+          : escapeText(text, 120)
+    const error = verdict.ok
+      ? ''
+      : escapeText(outcome.end === 'ended' ? errorText(prediction?.error) || outcome.status : verdict.message, 300)
+    return [
+      `${icon(each)} ${idOf(outcome)}`,
+      prediction?.model === undefined ? '' : code(prediction.model, 80),
+      escapeText(outcome.status || 'never seen', 40),
+      predict === undefined ? '' : seconds(predict),
+      [output, error].filter(Boolean).join(' '),
+    ]
+  })
+  const sections = [
+    `### ${green === judged.length ? '✅' : '❌'} ${green} of ${judged.length} predictions succeeded`,
+    times.length === 0 ? '' : `Predict time, which is what the API charges by: ${seconds(sum)} in all.`,
+    table(['Prediction', 'Model', 'Status', 'Predict time', 'Output'], rows),
+    judged.some(({ outcome }) => outputUrls(outcome.answer?.prediction.output).length > 0)
+      ? '> The addresses of outputs work until one hour after the end of their prediction.'
+      : '',
+  ]
+  return `${sections.filter(Boolean).join('\n\n')}\n`
+}
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
+  `| ${head.join(' | ')} |\n|${' --- |'.repeat(head.length)}\n${limited(
+    rows.map((row) => `| ${row.join(' | ')} |`),
+    LONGEST_SUMMARY - 100_000,
+    'rows',
+  )}`
+
+/** As many lines as fit into that many bytes, and a last one that counts the rest. */
+function limited(lines: readonly string[], bytes: number, what: string): string {
+  const kept: string[] = []
+  let left = bytes
+  for (const line of lines) {
+    left -= Buffer.byteLength(line) + 1
+    if (left < 0) break
+    kept.push(line)
+  }
+  return kept.length === lines.length
+    ? lines.join('\n')
+    : `${kept.join('\n')}\n\n… and ${lines.length - kept.length} more ${what}`
+}
+
+/** Adds to the summary of the job; a summary that cannot be written is a warning, never a failure. */
+export async function writeSummary(markdown: string): Promise<void> {
+  try {
+    await core.summary.addRaw(markdown, true).write()
+  } catch (error) {
+    core.warning(`The job summary could not be written: ${error instanceof Error ? error.message : error}`)
+  }
+}

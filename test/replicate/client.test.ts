@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, test } from 'node:test'
+import { Agent } from 'undici'
+import { createClient } from '../../src/replicate/client.ts'
+import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/replicate/errors.ts'
+
+const KEY = 'sk-test-0123456789abcdef'
+const never = new AbortController().signal
+
+/** A server that answers every request in one way, and a client that asks it. */
+async function startGateway(answer: (request: IncomingMessage, response: ServerResponse) => void, requestTimeout = 5) {
+  const requests: { method: string | undefined; url: string | undefined; headers: IncomingMessage['headers'] }[] = []
+  const server = createServer((request, response) => {
+    requests.push({ method: request.method, url: request.url, headers: request.headers })
+    answer(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const dispatcher = new Agent()
+  const client = createClient({
+    apiUrl: `http://127.0.0.1:${port}/replicate/v1`,
+    apiKey: KEY,
+    dispatcher,
+    requestTimeout,
+  })
+  return {
+    client,
+    requests,
+    async [Symbol.asyncDispose]() {
+      await dispatcher.destroy()
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
+
+const send =
+  (status: number, body: string, headers: Record<string, string> = {}) =>
+  (_: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(status, headers)
+    response.end(body)
+  }
+
+async function failure(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  requestTimeout?: number,
+): Promise<ApiError> {
+  await using gateway = await startGateway(answer, requestTimeout)
+  try {
+    await gateway.client.get('abc', never)
+  } catch (error) {
+    assert.ok(error instanceof ApiError, String(error))
+    return error
+  }
+  return assert.fail('no error')
+}
+
+const PREDICTION = '{"id":"abc","status":"processing","id":"abc","extra":{"kept":true}}'
+
+describe('get', () => {
+  test('asks for the one prediction with the key and hands on the whole body', async () => {
+    await using gateway = await startGateway(send(200, PREDICTION))
+    const { prediction, body } = await gateway.client.get('abc', never)
+    assert.equal(prediction.status, 'processing')
+    assert.deepEqual(body.extra, { kept: true })
+    assert.deepEqual(
+      gateway.requests.map(({ method, url, headers }) => [method, url, headers.authorization]),
+      [['GET', '/replicate/v1/predictions/abc', `Bearer ${KEY}`]],
+    )
+  })
+
+  test('takes the key out of a body that echoes it', async () => {
+    await using gateway = await startGateway(
+      send(200, `{"id":"abc","status":"failed","error":"key ${KEY}","logs":"sk-tes***def"}`),
+    )
+    const { body } = await gateway.client.get('abc', never)
+    assert.equal(body.error, 'key ***')
+    assert.equal(body.logs, '***')
+  })
+
+  test('ends with the reason of the signal', async () => {
+    await using gateway = await startGateway(() => {})
+    const reason = new Error('enough')
+    const stop = new AbortController()
+    setTimeout(() => stop.abort(reason), 20)
+    await assert.rejects(gateway.client.get('abc', stop.signal), reason)
+  })
+
+  test('never follows a redirect', async () => {
+    const error = await failure((_, response) =>
+      response.writeHead(302, { location: 'http://127.0.0.1:9/steal' }).end(),
+    )
+    assert.ok(error instanceof RefusalError)
+    assert.equal(error.consequence, 'final')
+    assert.match(error.message, /302 Found.*api-url/)
+  })
+})
+
+describe('an answer that is no prediction', () => {
+  const cases: [string, string, RegExp][] = [
+    ['a web page', '<!doctype html><title>New API</title>', /a web page.*home page/],
+    [
+      'the list of predictions',
+      '{"next":null,"previous":null,"results":[]}',
+      /the list of all predictions.*prediction-id/,
+    ],
+    ['a list', '[{"id":"abc"}]', /a list/],
+    ['other JSON', '{"created":1,"data":[{"url":"x"}]}', /its keys: created, data/],
+    ['a JSON value', '42', /JSON value 42/],
+    ['text', 'hello', /text that is not JSON \("hello"\)/],
+  ]
+  for (const [name, body, words] of cases) {
+    test(`is final and named: ${name}`, async () => {
+      const error = await failure(send(200, body))
+      assert.ok(error instanceof NotAPredictionError)
+      assert.equal(error.consequence, 'final')
+      assert.match(error.message, /^GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\/abc answered with /)
+      assert.match(error.message, words)
+    })
+  }
+})
+
+describe('a broken answer is asked for again', () => {
+  test('where the connection is reset', async () => {
+    const error = await failure((request) => request.socket.destroy())
+    assert.ok(error instanceof ConnectionError)
+    assert.equal(error.consequence, 'again')
+  })
+  test('where the body is cut off', async () => {
+    const error = await failure((request, response) => {
+      response.writeHead(200, { 'content-length': '1000' })
+      response.write(PREDICTION.slice(0, 20), () => request.socket.destroy())
+    })
+    assert.equal(error.consequence, 'again')
+  })
+  test('where the JSON ends too soon or comes twice', async () => {
+    for (const body of [PREDICTION.slice(0, 20), PREDICTION + PREDICTION, ''])
+      assert.equal((await failure(send(200, body))).consequence, 'again')
+  })
+  test('where nothing whole comes in time', async () => {
+    const error = await failure((_, response) => {
+      response.writeHead(200)
+      const drip = setInterval(() => response.write(' '), 20)
+      response.on('close', () => clearInterval(drip))
+    }, 0.2)
+    assert.match(error.message, /nothing whole came within 0\.2 s/)
+    assert.equal(error.consequence, 'again')
+  })
+  test('where nobody listens', async () => {
+    const dispatcher = new Agent()
+    const client = createClient({ apiUrl: 'http://127.0.0.1:1/v1', apiKey: KEY, dispatcher })
+    await assert.rejects(client.get('abc', never), (error: ConnectionError) => {
+      assert.equal(error.consequence, 'again')
+      assert.equal(error.neverSent, true)
+      assert.match(error.message, /refuses connections \(ECONNREFUSED\)/)
+      return true
+    })
+    await dispatcher.destroy()
+  })
+})
+
+describe('a refusal', () => {
+  const bodies: [string, string, string][] = [
+    ['detail', '{"detail":"Not found"}', 'Not found'],
+    [
+      'detail as a list',
+      '{"detail":[{"loc":["body","input","steps"],"msg":"too small"}]}',
+      'body.input.steps: too small',
+    ],
+    ['error as text', '{"error":"no money"}', 'no money'],
+    [
+      'error.message with a code',
+      '{"error":{"message":"余额不足","code":"insufficient_quota"}}',
+      '余额不足 (code: insufficient_quota)',
+    ],
+    [
+      'error.message with an empty code',
+      '{"error":{"message":"model name is required","code":""}}',
+      'model name is required',
+    ],
+    ['code and message', '{"code":101001,"message":"bad hour"}', 'bad hour (code: 101001)'],
+    ['description', '{"description":" busy ","type":"upstream_error","code":30}', 'busy (code: 30)'],
+    ['msg', '{"msg":"x"}', 'x'],
+    ['error_msg', '{"error_msg":"x"}', 'x'],
+    ['title alone', '{"title":"Unauthenticated"}', 'Unauthenticated'],
+    ['status_message', '{"status_code":7,"status_message":"x"}', 'x (code: 7)'],
+    ['success false', '{"success":false,"error":{"message":"x"}}', 'x'],
+    ['a page', '<html><head><title>502 Bad Gateway</title>', 'a web page titled "502 Bad Gateway"'],
+    ['text', ' overloaded \n', 'overloaded'],
+    ['nothing', '', ''],
+  ]
+  for (const [name, body, said] of bodies) {
+    test(`says what its body says: ${name}`, async () => {
+      const error = await failure(send(403, body))
+      assert.ok(error instanceof RefusalError)
+      assert.equal(error.said, said)
+    })
+  }
+
+  test('echoing a part of the key does not print it', async () => {
+    const error = await failure(
+      send(401, `{"error":{"message":"[sk-tes***def] ${KEY.slice(4, 14)} 该令牌额度已用尽"}}`),
+    )
+    assert.match(error.message, /\[\*\*\*\] \*\*\* 该令牌额度已用尽/)
+  })
+
+  test('is passing, missing or final by its status and code', async () => {
+    const consequence = async (status: number, body = '') => (await failure(send(status, body))).consequence
+    for (const status of [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529])
+      assert.equal(await consequence(status), 'again', String(status))
+    for (const status of [400, 401, 402, 403, 405, 409, 410, 422, 451, 501, 505])
+      assert.equal(await consequence(status), 'final', String(status))
+    assert.equal(await consequence(404), 'missing')
+    assert.equal(await consequence(500, '{"error":{"code":"invalid_request","message":"x"}}'), 'final')
+  })
+})
+
+describe('how long a 429 asks to wait', () => {
+  const hint = async (headers: Record<string, string>, body = '') =>
+    (await failure(send(429, body, headers))).retryAfter
+  test('is read from Retry-After in seconds, also fractional', async () => {
+    assert.equal(await hint({ 'retry-after': '7' }), 7)
+    assert.equal(await hint({ 'retry-after': '0.5' }), 0.5)
+  })
+  test('is read from Retry-After as a date, by the clock of the server', async () => {
+    assert.equal(
+      await hint({ date: 'Wed, 21 Oct 2015 07:28:00 GMT', 'retry-after': 'Wed, 21 Oct 2015 07:28:09 GMT' }),
+      9,
+    )
+  })
+  test('is read from the body, a phrase in it, or ratelimit-reset', async () => {
+    assert.equal(await hint({}, '{"retry_after":3}'), 3)
+    assert.equal(await hint({}, '{"detail":"Request was throttled. Your rate limit resets in ~30s."}'), 30)
+    assert.equal(await hint({}, '{"detail":"Expected available in 1 second."}'), 1)
+    assert.equal(await hint({ 'ratelimit-reset': '12' }), 12)
+  })
+  test('is unknown where the hint is negative, in the past or nonsense', async () => {
+    for (const value of ['-5', '0', 'soon', 'NaN', 'Wed, 21 Oct 2015 07:28:00 GMT'])
+      assert.equal(await hint({ 'retry-after': value }), undefined, value)
+    assert.equal(await hint({}), undefined)
+  })
+})
+
+test('a body that no prediction needs is refused before memory is full', async () => {
+  const chunk = Buffer.alloc(2 ** 20, 32)
+  const error = await failure((_, response) => {
+    response.writeHead(200)
+    const pump = () => {
+      while (!response.destroyed && response.write(chunk));
+    }
+    response.on('drain', pump)
+    pump()
+  })
+  assert.match(error.message, /more than 64 MiB/)
+  assert.equal(error.consequence, 'final')
+})

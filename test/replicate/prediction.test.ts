@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import {
+  errorMeaning,
+  errorText,
+  isExpired,
+  outputFiles,
+  outputText,
+  outputUrls,
+  Prediction,
+  predictTime,
+  readStatus,
+  totalTime,
+} from '../../src/replicate/prediction.ts'
+
+const file = (name: string) => `https://files.example.com/x/${name}`
+
+describe('the schema', () => {
+  test('needs a text id and a text status, and nothing else', () => {
+    assert.equal(Prediction.safeParse({ id: 'a', status: 'starting' }).success, true)
+    for (const body of [
+      {},
+      { id: 'a' },
+      { status: 'starting' },
+      { id: 1, status: 'starting' },
+      { id: 'a', status: null },
+      [],
+      null,
+      'text',
+    ]) {
+      assert.equal(Prediction.safeParse(body).success, false, JSON.stringify(body))
+    }
+  })
+  test('ignores every other field that has not the shape it should have', () => {
+    const odd = {
+      id: 'a',
+      status: 'x',
+      model: 1,
+      logs: {},
+      metrics: 'none',
+      urls: [],
+      created_at: 5,
+      data_removed: 'yes',
+    }
+    assert.equal(JSON.stringify(Prediction.parse(odd)), '{"id":"a","status":"x"}')
+  })
+})
+
+describe('a status', () => {
+  test('is read whatever its case and the blanks around it', () => {
+    assert.deepEqual(readStatus(' SUCCEEDED\n'), { status: 'succeeded', spelling: 'own' })
+  })
+  test('of another gateway is understood', () => {
+    const synonyms = {
+      successful: 'succeeded',
+      SUCCESS: 'succeeded',
+      Completed: 'succeeded',
+      cancelled: 'canceled',
+      ERROR: 'failed',
+      queued: 'starting',
+      Running: 'processing',
+    }
+    for (const [word, status] of Object.entries(synonyms))
+      assert.deepEqual(readStatus(word), { status, spelling: 'synonym' })
+  })
+  test('that nobody documents is not the end', () => {
+    for (const word of ['', '<string>', 'constructor', '__proto__', 'paused', 'succeeded!']) {
+      assert.deepEqual(readStatus(word), { status: 'unknown', spelling: 'unknown' })
+    }
+  })
+})
+
+describe('the files of an output', () => {
+  test('are found at any depth, in document order', () => {
+    const output = { mask: file('1.png'), list: [file('2.png'), { deep: [[file('3.mp4')]] }], n: 5, none: null }
+    assert.deepEqual(outputFiles(output), [file('1.png'), file('2.png'), file('3.mp4')])
+  })
+  test('are a single text that is an address as a whole', () => {
+    assert.deepEqual(outputFiles(file('a b.png')), [])
+    assert.deepEqual(outputFiles(` ${file('a.png')}`), [])
+    assert.deepEqual(outputFiles(`${file('a.png')}\n`), [])
+    assert.deepEqual(outputFiles(`see ${file('a.png')}`), [])
+    assert.deepEqual(outputFiles(file('a.png')), [file('a.png')])
+  })
+  test('are all or none of a list of texts', () => {
+    assert.deepEqual(outputFiles(['see ', file('a.png'), '.']), [])
+    assert.deepEqual(outputFiles([file('a.png'), file('b.png')]), [file('a.png'), file('b.png')])
+    assert.deepEqual(outputFiles(['caption', [file('a.png')], file('b.png')]), [file('a.png')])
+  })
+  test('may be data: URIs, which have no address', () => {
+    const output = [file('a.png'), 'data:image/png;base64,AAAA']
+    assert.deepEqual(outputFiles(output), output)
+    assert.deepEqual(outputUrls(output), [file('a.png')])
+  })
+  test('are found in output of a depth and a length that would exhaust a stack', () => {
+    let deep: unknown = file('deep.png')
+    for (let i = 0; i < 100_000; i++) deep = [deep]
+    assert.deepEqual(outputFiles(deep), [file('deep.png')])
+    assert.equal(outputFiles(Array.from({ length: 500_000 }, () => 1)).length, 0)
+    assert.equal(outputFiles(Object.fromEntries(Array.from({ length: 300_000 }, (_, i) => [i, i]))).length, 0)
+  })
+})
+
+describe('the text of an output', () => {
+  test('is a text, or the tokens of a list joined', () => {
+    assert.equal(outputText('a cake'), 'a cake')
+    assert.equal(outputText(['a', '', ' cake', ` ${file('a.png')}`]), `a cake ${file('a.png')}`)
+  })
+  test('is none where the output is files or anything else', () => {
+    for (const output of [file('a.png'), [file('a.png')], [], {}, null, undefined, 5, [1], ['a', 1]])
+      assert.equal(outputText(output), undefined)
+  })
+})
+
+test('the error of a prediction is read in every shape seen', () => {
+  const shapes: [unknown, string][] = [
+    [undefined, ''],
+    [null, ''],
+    ['', ''],
+    [' out of memory ', 'out of memory'],
+    [{ message: '内存不足' }, '内存不足'],
+    [{ detail: 'x' }, 'x'],
+    [{ code: 5 }, '{"code":5}'],
+    [['a'], '["a"]'],
+  ]
+  for (const [error, text] of shapes) assert.equal(errorText(error), text)
+})
+
+test('an error code at the end of the text is explained, an unknown one is not', () => {
+  assert.match(errorMeaning('Prediction interrupted; please retry (code: PA)') ?? '', /interrupted/)
+  assert.match(errorMeaning('CUDA broke (E1001)') ?? '', /out of memory/)
+  assert.match(errorMeaning('Flagged as sensitive. E005') ?? '', /sensitive/)
+  assert.equal(errorMeaning('strange (E1000)'), undefined)
+  assert.equal(errorMeaning('no code'), undefined)
+})
+
+describe('times', () => {
+  const at = (created_at?: string, completed_at?: string) =>
+    Prediction.parse({ id: 'a', status: 'succeeded', created_at, completed_at })
+  test('are the seconds between time stamps with any number of fraction digits', () => {
+    assert.equal(totalTime([at('2026-01-01T00:00:00Z', '2026-01-01T00:00:08.750133626Z')]), 8.75)
+    assert.equal(
+      totalTime([
+        at('2026-01-01T00:00:00.5Z', '2026-01-01T00:00:08Z'),
+        at('2026-01-01T00:00:02Z', '2026-01-01T00:01:00Z'),
+      ]),
+      59.5,
+    )
+  })
+  test('are unknown where a stamp is missing, broken or before the creation', () => {
+    assert.equal(totalTime([at('2026-01-01T00:00:00Z')]), undefined)
+    assert.equal(totalTime([at('<string>', '<string>')]), undefined)
+    assert.equal(totalTime([at('2026-01-01T00:00:09Z', '2026-01-01T00:00:08Z')]), undefined)
+    assert.equal(totalTime([]), undefined)
+  })
+  test('of the model are those that the API gave, as a number or a text', () => {
+    const ran = (predict_time: unknown) =>
+      predictTime(Prediction.parse({ id: 'a', status: 'succeeded', metrics: { predict_time } }))
+    assert.equal(ran(8.733386377), 8.733386377)
+    assert.equal(ran('8.7'), 8.7)
+    for (const none of [undefined, null, '', 'soon', {}]) assert.equal(ran(none), undefined)
+  })
+})
+
+test('an output is expired where the data is removed and no output is left', () => {
+  const body = { id: 'a', status: 'succeeded', data_removed: true }
+  assert.equal(isExpired(Prediction.parse(body)), true)
+  assert.equal(isExpired(Prediction.parse({ ...body, output: ['x'] })), false)
+  assert.equal(isExpired(Prediction.parse({ ...body, data_removed: false })), false)
+})

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { duration, emptyLog, foreignBlock, newLogLines, oneLine } from '../../src/runner/log.ts'
+
+describe('foreign text on one line', () => {
+  test('has no line end, no control character, no direction change and no ##[', () => {
+    const hostile = fc.string({
+      unit: fc.constantFrom('\r', '\n', '\u2028', '\u001b[2J', '\u202e', '##[', '#', '[', '::', 'a', '\ud800', '\0'),
+    })
+    fc.assert(
+      fc.property(hostile, (text) => {
+        const line = oneLine(text)
+        // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+        assert.doesNotMatch(line, /[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]|##\[/)
+        assert.ok(line.isWellFormed())
+      }),
+    )
+  })
+  test('is cut where it is too long', () => assert.equal(oneLine('abcdef', 3), 'abc…'))
+})
+
+describe('a block of foreign lines', () => {
+  test('stands between a stop word nobody can know and its end, every line with a prefix', () => {
+    const [stop, first, second, end] = foreignBlock(['::set-output name=a::b', '##[add-path]/x'], '│ ').split('\n')
+    const token = /^::stop-commands::([0-9a-f-]{36})$/.exec(stop ?? '')?.[1]
+    assert.deepEqual([first, second, end], ['│ ::set-output name=a::b', '│ ## [add-path]/x', `::${token}::`])
+  })
+  test('is nothing where there are no lines', () => assert.equal(foreignBlock([], '│ '), ''))
+})
+
+const bar = (n: number) => ` ${String(n * 10).padStart(3)}%|███       | ${n}/10 [00:0${n}<00:0${10 - n},  1.00it/s]`
+
+describe('a growing log', () => {
+  /** The lines shown of a log at each of several looks, five seconds apart; the last look is complete. */
+  const shown = (...logs: string[]) => {
+    let view = emptyLog
+    return logs.map((log, i) => {
+      const next = newLogLines(view, log, i * 5, i === logs.length - 1)
+      view = next.view
+      return next.lines
+    })
+  }
+  test('shows only what is new', () =>
+    assert.deepEqual(shown('a\nb\n', 'a\nb\n', 'a\nb\nc\n'), [['a', 'b'], [], ['c']]))
+  test('holds a line back until it is whole, or the log is', () => {
+    assert.deepEqual(shown('a\nhal', 'a\nhalf\nq', 'a\nhalf\nquarter'), [['a'], ['half'], ['quarter']])
+  })
+  test('splits at every kind of line end, and leaves out empty lines', () => {
+    assert.deepEqual(shown('a\r\nb\rc\n\n  \nd'), [['a', 'b', 'c', 'd']])
+  })
+  test('that was rewritten shows what was not there before', () => {
+    assert.deepEqual(shown('a\nb\nc\n', 'b\nc\nd\n', 'x\nd\ne\n'), [['a', 'b', 'c'], ['d'], ['x', 'e']])
+    assert.deepEqual(shown('a\nb\n', '', 'a\nb\n'), [['a', 'b'], [], ['a', 'b']])
+  })
+  test('shows a bar now and then, and its end', () => {
+    const bars = (to: number) => Array.from({ length: to + 1 }, (_, i) => `${bar(i)}\n`).join('')
+    assert.deepEqual(shown(bars(2), bars(4), bars(6), `${bars(10)}done`), [[bar(2)], [], [bar(6)], [bar(10), 'done']])
+  })
+  test('shows a bar that is rewritten with carriage returns as one line', () => {
+    assert.deepEqual(shown(`a\n${bar(1)}\r${bar(2)}\r${bar(3)}\rb\n`), [['a', bar(3), 'b']])
+  })
+  test('that never ends is cut off with a word', () => {
+    const [lines] = shown(`${'x'.repeat(1000)}\n`.repeat(2000))
+    assert.ok((lines?.length ?? 0) < 1100)
+    assert.match(lines?.at(-1) ?? '', /not shown/)
+  })
+  test('shows every line of a log that only grows exactly once', () => {
+    const lines = fc.array(fc.stringMatching(/^[a-z]{1,3}$/), { maxLength: 20 })
+    fc.assert(
+      fc.property(lines, fc.array(fc.nat(80), { maxLength: 5 }), (all, cuts) => {
+        const whole = all.map((line) => `${line}\n`).join('')
+        const looks = [...cuts.map((cut) => Math.min(cut, whole.length)).sort((a, b) => a - b), whole.length]
+        assert.deepEqual(shown(...looks.map((cut) => whole.slice(0, cut))).flat(), all)
+      }),
+    )
+  })
+})
+
+test('durations read as people say them', () => {
+  assert.deepEqual([0.04, 8.73, 42, 59.7, 725, 7380].map(duration), [
+    '0.0 s',
+    '8.7 s',
+    '42 s',
+    '1m 0s',
+    '12m 5s',
+    '2h 3m',
+  ])
+})

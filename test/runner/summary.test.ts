@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { Prediction } from '../../src/replicate/prediction.ts'
+import { verdictOf } from '../../src/replicate/verdict.ts'
+import type { Outcome } from '../../src/replicate/wait.ts'
+import { summaryOf } from '../../src/runner/summary.ts'
+
+function ended(body: Record<string, unknown>) {
+  const whole = { id: 'abc', status: 'succeeded', ...body }
+  const prediction = Prediction.parse(whole)
+  const outcome: Outcome = {
+    id: prediction.id,
+    end: 'ended',
+    status: prediction.status,
+    answer: { prediction, body: whole },
+    error: undefined,
+    waited: 9,
+  }
+  return { outcome, verdict: verdictOf(outcome, '30m') }
+}
+
+describe('the summary of one prediction', () => {
+  test('says what ran, what came out and that addresses expire', () => {
+    const markdown = summaryOf([
+      ended({
+        model: 'owner/model',
+        output: ['https://files.example.com/a/out-0.webp'],
+        metrics: { predict_time: 8.7334 },
+      }),
+    ])
+    assert.match(markdown, /### ✅ Prediction succeeded/)
+    assert.match(markdown, /owner&#47;model/)
+    assert.match(markdown, /8\.733 s/)
+    assert.match(markdown, /<img src="https&#58;/)
+    assert.match(markdown, /out&#45;0&#46;webp<\/a>/)
+    assert.match(markdown, /one hour/)
+  })
+  test('says what went wrong', () => {
+    const markdown = summaryOf([ended({ status: 'failed', error: '内存不足 (E001)' })])
+    assert.match(markdown, /### ❌ Prediction failed/)
+    assert.match(markdown, /内存不足/)
+    assert.match(markdown, /ran out of memory/)
+  })
+  test('never mentions the input, the logs or the stream', () => {
+    const markdown = summaryOf([
+      ended({
+        input: { prompt: 'hidden-prompt' },
+        logs: 'hidden-log',
+        urls: { stream: 'https://stream.example.com/hidden-stream' },
+      }),
+    ])
+    assert.doesNotMatch(markdown, /hidden/)
+  })
+})
+
+describe('foreign text in a summary', () => {
+  test('opens no tag, no link, no table cell and mentions nobody', () => {
+    const nasty = fc.string({
+      unit: fc.constantFrom(
+        '<',
+        '>',
+        '|',
+        '`',
+        '@',
+        '[',
+        ']',
+        '(',
+        ')',
+        '\n',
+        '\r',
+        '*',
+        '_',
+        '#',
+        '!',
+        '&',
+        ':',
+        '/',
+        'a',
+        '\\',
+        '$',
+        '~',
+        '-',
+      ),
+    })
+    fc.assert(
+      fc.property(nasty, nasty, nasty, (model, error, output) => {
+        const plain = summaryOf([ended({ status: 'failed', model: 'a', error: 'a', output: 'a' })])
+        const markdown = summaryOf([
+          ended({ status: 'failed', model: `a${model}a`, error: `a${error}a`, output: `a${output}a` }),
+        ])
+        const structure = (text: string) => text.replace(/&#\d+;|[^<>|`@[\]\n#]/g, '')
+        assert.equal(structure(markdown), structure(plain))
+      }),
+    )
+  })
+})
+
+describe('the summary of many predictions', () => {
+  test('is one table', () => {
+    const markdown = summaryOf([ended({ id: 'a1' }), ended({ id: 'b2', status: 'failed', error: 'x|y' })])
+    assert.match(markdown, /### ❌ 1 of 2 predictions succeeded/)
+    assert.equal(markdown.split('\n').filter((line) => line.startsWith('| ✅') || line.startsWith('| ❌')).length, 2)
+  })
+  test('stays under a megabyte however large the outputs are', () => {
+    const urls = Array.from({ length: 5000 }, (_, i) => `https://files.example.com/${'x'.repeat(300)}/${i}.png`)
+    const many = Array.from({ length: 3000 }, (_, i) =>
+      ended({ id: `id${i}`, status: 'failed', error: '<'.repeat(1000), output: urls.slice(0, 5) }),
+    )
+    for (const judged of [[ended({ output: urls })], [ended({ output: '<'.repeat(3_000_000) })], many]) {
+      assert.ok(Buffer.byteLength(summaryOf(judged)) < 2 ** 20)
+    }
+  })
+})

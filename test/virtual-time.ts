@@ -1,0 +1,97 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import type { Dispatcher } from 'undici'
+import type { Clock } from '../src/replicate/clock.ts'
+
+/** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
+export class VirtualClock implements Clock {
+  #now = 1000
+  #sleepers: { at: number; wake: () => void }[] = []
+
+  now(): number {
+    return this.#now
+  }
+
+  sleep(seconds: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason)
+      const sleeper = { at: this.#now + Math.max(0, seconds), wake: () => settle(resolve) }
+      const settle = (how: () => void) => {
+        signal?.removeEventListener('abort', abort)
+        how()
+      }
+      const abort = () => {
+        this.#sleepers.splice(this.#sleepers.indexOf(sleeper), 1)
+        reject(signal?.reason)
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      this.#sleepers.push(sleeper)
+    })
+  }
+
+  /** Lets time pass until the promise settles. Throws where it never can, because nobody sleeps. */
+  async run<T>(promise: Promise<T>): Promise<T> {
+    let settled = false
+    const mark = () => {
+      settled = true
+    }
+    promise.then(mark, mark)
+    for (let idle = 0; !settled; ) {
+      await turn()
+      if (settled) break
+      const next = this.#sleepers.reduce((a, b) => (b.at < a.at ? b : a), {
+        at: Number.POSITIVE_INFINITY,
+        wake: () => {},
+      })
+      if (next.at === Number.POSITIVE_INFINITY) {
+        if (++idle > 1000) throw new Error('everybody waits and nobody sleeps')
+        continue
+      }
+      idle = 0
+      this.#sleepers.splice(this.#sleepers.indexOf(next), 1)
+      this.#now = Math.max(this.#now, next.at)
+      next.wake()
+    }
+    return promise
+  }
+}
+
+/** What a scripted server does with one request: an answer, a failure of the connection, or silence. */
+export type Reaction =
+  | { status: number; body: string; headers?: Record<string, string>; latency?: number }
+  | { code: string; latency?: number }
+  | 'hang'
+
+export interface ScriptedRequest {
+  /** Seconds on the virtual clock since the script was made. */
+  at: number
+  method: string
+  path: string
+}
+
+/**
+ * A dispatcher whose server is a function of time: what undici would bring from a real one, without the network, so
+ * that it can be asked in virtual time.
+ */
+export function scriptedDispatcher(
+  clock: Clock,
+  react: (request: ScriptedRequest, index: number) => Reaction,
+): { dispatcher: Dispatcher; requests: ScriptedRequest[] } {
+  const start = clock.now()
+  const requests: ScriptedRequest[] = []
+  const request = async (options: { path: string; method: string; signal: AbortSignal }) => {
+    const made = { at: clock.now() - start, method: options.method, path: options.path }
+    requests.push(made)
+    const reaction = react(made, requests.length - 1)
+    if (reaction === 'hang') {
+      await new Promise((_, reject) =>
+        options.signal.addEventListener('abort', () => reject(options.signal.reason), { once: true }),
+      )
+    } else {
+      await clock.sleep(reaction.latency ?? 0.05, options.signal)
+      if ('code' in reaction) throw Object.assign(new Error(reaction.code), { code: reaction.code })
+      const { status, headers = {}, body } = reaction
+      return { statusCode: status, headers, body: [Buffer.from(body)] }
+    }
+  }
+  return { dispatcher: { request } as unknown as Dispatcher, requests }
+}
