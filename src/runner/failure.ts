@@ -18,6 +18,9 @@ export class StepFailed extends Error {
   }
 }
 
+/** Prints a warning annotation; foreign text in it cannot act. */
+export const warn = (message: string): void => core.warning(severalLines(message))
+
 /** GitHub shows ten error annotations of a step and drops the rest. */
 const ANNOTATIONS = 10
 

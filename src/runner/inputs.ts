@@ -42,7 +42,10 @@ const Inputs = z.object({
   'stream-logs': optional('true', readBoolean),
   summary: optional('true', readBoolean),
 })
-export type Inputs = z.infer<typeof Inputs>
+export type Inputs = z.infer<typeof Inputs> & {
+  /** What is allowed but should not be. */
+  warnings: string[]
+}
 
 /**
  * Reads and checks every input of the root action; the key is masked before anything else happens.
@@ -55,7 +58,7 @@ export function readInputs(): Inputs {
   const names = Object.keys(Inputs.shape)
   const given = Object.fromEntries(names.map((name) => [name, core.getInput(name)]))
   const parsed = Inputs.safeParse(given)
-  if (parsed.success) return parsed.data
+  if (parsed.success) return { ...parsed.data, warnings: warningsOf(parsed.data['api-url']) }
   const scrub = apiKey.length >= SHORTEST_KEY ? createScrubber(apiKey) : (text: string) => text
   const faults = parsed.error.issues.map(({ path, message }) => scrub(`${path.join('.')}: ${message}`))
   const count = faults.length === 1 ? 'An input is' : `${faults.length} inputs are`
@@ -143,10 +146,11 @@ function readApiUrl(text: string): string {
   return url.origin + path
 }
 
-/** True where a plain-http address leaves the machine, so that others on the way can read the key. */
-export function isExposed(apiUrl: string): boolean {
+/** Plain http to another machine lets everybody on the way read the key. */
+export function warningsOf(apiUrl: string): string[] {
   const { protocol, hostname } = new URL(apiUrl)
-  return protocol === 'http:' && !/^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)
+  if (protocol === 'https:' || /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return []
+  return [`api-url is plain http: everybody between the runner and ${hostname} can read the key. Use https.`]
 }
 
 const DURATION = 'a duration such as 90s, 10m or 1h30m, or plain seconds'

@@ -52,8 +52,8 @@ export interface LogView {
 
 export const emptyLog: LogView = { text: '', barAt: Number.NEGATIVE_INFINITY, bar: '', shown: 0 }
 
-/** Seconds between two lines of a progress bar. */
-const BAR_PAUSE = 10
+/** Seconds between two lines of a progress bar: a short run shows some, a long one not hundreds. */
+const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
 /** Characters of one prediction's log that are shown in all. */
 const SHOWN_LIMIT = 2 ** 20
 
@@ -81,7 +81,7 @@ export function newLogLines(
       const next = added[i + 1]
       if (next !== undefined && isProgressLine(next)) continue
       const ended = (progressOf(line)?.fraction ?? 0) >= 1
-      if (line === bar || (!ended && now - barAt < BAR_PAUSE)) continue
+      if (line === bar || (!ended && now - barAt < barPause(now))) continue
       barAt = now
       bar = line
     }

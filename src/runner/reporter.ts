@@ -78,7 +78,7 @@ export function createReporter(
         )
       }
       const shown = status === 'unknown' ? word : status
-      if (shown !== known.status && few) {
+      if (shown !== known.status && few && !isTerminal(status)) {
         const model = known.status === '' && prediction.model ? ` · ${oneLine(prediction.model, 120)}` : ''
         core.info(`[${duration(now)}] ${id}: ${shown}${model}`)
       }
@@ -111,6 +111,7 @@ export function createReporter(
       open.delete(outcome.id)
       const parts = [outcome.end === 'ended' ? outcome.status : ENDS[outcome.end]]
       const prediction = outcome.answer?.prediction
+      if (few && prediction?.model) parts.push(oneLine(prediction.model, 120))
       const time = prediction && predictTime(prediction)
       if (time !== undefined) parts.push(`predict time ${Number(time.toFixed(2))} s`)
       const urls = outputUrls(prediction?.output)

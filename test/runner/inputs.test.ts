@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { isExposed, parseDuration } from '../../src/runner/inputs.ts'
+import { parseDuration, warningsOf } from '../../src/runner/inputs.ts'
 
 describe('a duration', () => {
   test('is read in seconds', () => {
@@ -26,12 +26,12 @@ describe('a duration', () => {
 
 test('plain http leaves the machine unless it goes to a loopback host', () => {
   for (const url of ['http://gateway.example.com/v1', 'http://10.0.0.5/v1', 'http://127.0.0.1.example.com/v1'])
-    assert.equal(isExposed(url), true, url)
+    assert.equal(warningsOf(url).length, 1, url)
   for (const url of [
     'https://gateway.example.com/v1',
     'http://localhost:8080/v1',
     'http://127.0.0.1/v1',
     'http://[::1]/v1',
   ])
-    assert.equal(isExposed(url), false, url)
+    assert.deepEqual(warningsOf(url), [], url)
 })

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { test } from 'node:test'
+import ncc from '@vercel/ncc'
+import { runAction } from '../run-action.ts'
+import { startSimulator } from '../simulator.ts'
+
+const ROOT = path.resolve(import.meta.dirname, '../..')
+
+test('the bundle runs from a folder without node_modules', async () => {
+  await using simulator = await startSimulator()
+  const folder = await mkdtemp(path.join(tmpdir(), 'bundle-'))
+  await cp(path.join(ROOT, 'dist'), path.join(folder, 'dist'), { recursive: true })
+  await using run = await runAction({
+    inputs: {
+      'prediction-id': simulator.ended({ output: 'x' }),
+      'api-key': simulator.key,
+      'api-url': simulator.apiUrl,
+    },
+    from: 'dist',
+    root: folder,
+  })
+  await rm(folder, { recursive: true })
+  assert.equal(run.exitCode, 0, run.log)
+})
+
+test('the notices name every package whose code is in dist, and no other', async () => {
+  const inside = new Set<string>()
+  for (const entry of await readdir(path.join(ROOT, 'dist'), { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue
+    // Without minifying, webpack writes the path of each module above it: another witness than the build's source maps.
+    const { code, assets } = await ncc(path.join(ROOT, 'src', `${entry.name}.ts`), {
+      cache: false,
+      minify: false,
+      quiet: true,
+      sourceMap: false,
+      sourceMapRegister: false,
+    })
+    for (const text of [code, ...Object.values(assets).map(({ source }) => String(source))]) {
+      for (const [, name] of text.matchAll(
+        /^(?:\/\/ |;\/\/ CONCATENATED MODULE: |\/\*\*\*\/ ).*node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm,
+      ))
+        inside.add(name ?? '')
+    }
+  }
+  const notices = await readFile(path.join(ROOT, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8')
+  const named = [...notices.matchAll(/^(\S+) \d+\.\d+\.\S+\n-{72}$/gm)].map(([, name]) => name ?? '')
+  assert.deepEqual(new Set(named), inside)
+})
+
+test('there is one copy of undici in each bundle', async () => {
+  for (const entry of await readdir(path.join(ROOT, 'dist'), { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue
+    const folder = path.join(ROOT, 'dist', entry.name)
+    const files = (await readdir(folder)).filter((name) => name.endsWith('.js'))
+    const code = (await Promise.all(files.map((name) => readFile(path.join(folder, name), 'utf8')))).join('')
+    // The symbol under which undici keeps its global dispatcher stands in the code of every copy once.
+    assert.ok(code.split('undici.globalDispatcher.').length - 1 <= 2, `${entry.name} has several copies`)
+  }
+})

@@ -1,0 +1,463 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { describe, test } from 'node:test'
+import { type RunResult, runAction } from '../run-action.ts'
+import { newId, type Simulator, startSimulator } from '../simulator.ts'
+
+/** Runs the action on predictions of a simulator, with a timeout that no green case comes near. */
+function wait(
+  simulator: Simulator,
+  ids: string,
+  inputs: Record<string, string> = {},
+  env?: Record<string, string | undefined>,
+): Promise<RunResult> {
+  return runAction({
+    inputs: { 'prediction-id': ids, 'api-key': simulator.key, 'api-url': simulator.apiUrl, timeout: '50s', ...inputs },
+    ...(env ? { env } : {}),
+  })
+}
+
+const errors = (run: RunResult) =>
+  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
+const warnings = (run: RunResult) =>
+  run.annotations.filter(({ level }) => level === 'warning').map(({ message }) => message)
+const urlsAsked = (simulator: Simulator) => simulator.apiRequests().map(({ method, url }) => `${method} ${url}`)
+
+const PICTURE = 'https://files.example.com/x/out-0.webp'
+
+describe('a prediction that succeeds', { concurrency: 4 }, () => {
+  test('turns the step green and sets every output', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add({
+      model: 'owner/painter',
+      moments: [
+        { at: 0, status: 'starting' },
+        { at: 0.3, status: 'processing', logs: 'Using seed: 1\n' },
+        { at: 0.8, status: 'succeeded', logs: 'done\n', output: [PICTURE] },
+      ],
+    })
+    await using run = await wait(simulator, id)
+    assert.equal(run.exitCode, 0, run.log)
+    const { predict_time, total_time, result_file, predictions, ...rest } = run.outputs
+    assert.deepEqual(rest, {
+      status: 'succeeded',
+      output: JSON.stringify([PICTURE]),
+      output_urls: JSON.stringify([PICTURE]),
+      output_url: PICTURE,
+      output_text: '',
+      error: '',
+    })
+    assert.equal(predict_time, '0.5')
+    assert.equal(total_time, '0.8')
+    assert.deepEqual(JSON.parse(predictions ?? ''), [
+      {
+        id,
+        status: 'succeeded',
+        model: 'owner/painter',
+        version: 'hidden',
+        error: null,
+        predict_time: 0.5,
+        output_urls: [PICTURE],
+      },
+    ])
+    const result = JSON.parse(await readFile(result_file ?? '', 'utf8'))
+    assert.equal(result.predictions[0].body.logs, 'Using seed: 1\ndone\n')
+    assert.deepEqual(errors(run), [])
+    assert.deepEqual(run.masks, [simulator.key])
+    assert.ok(run.lines.some((line) => line === '│ Using seed: 1'))
+    assert.match(run.summary, /✅ Prediction succeeded/)
+    assert.deepEqual(new Set(urlsAsked(simulator)), new Set([`GET /replicate/v1/predictions/${id}`]))
+    assert.ok(simulator.requests.every(({ headers }) => headers.authorization === `Bearer ${simulator.key}`))
+  })
+
+  test('is asked about once where it had ended before', async () => {
+    await using simulator = await startSimulator()
+    await using run = await wait(simulator, simulator.ended({ output: 'a text' }))
+    assert.equal(run.exitCode, 0)
+    assert.equal(run.outputs.output_text, 'a text')
+    assert.equal(simulator.requests.length, 1)
+  })
+
+  test('has its tokens joined', async () => {
+    await using simulator = await startSimulator()
+    await using run = await wait(simulator, simulator.ended({ output: ['Hel', 'lo,', ' 世界\n'] }))
+    assert.equal(run.outputs.output_text, 'Hello, 世界\n')
+    assert.equal(run.outputs.output_urls, '[]')
+  })
+
+  test('but whose output has been deleted is green with a warning', async () => {
+    await using simulator = await startSimulator()
+    await using run = await wait(
+      simulator,
+      simulator.ended({ output: null, data_removed: true, input: {}, logs: null }),
+    )
+    assert.equal(run.exitCode, 0)
+    assert.equal(run.outputs.status, 'succeeded')
+    assert.match(warnings(run).join(), /one hour after the end/)
+    assert.match(run.summary, /Deleted by the API/)
+  })
+
+  test('in the words of another gateway is green with one warning', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add({
+      moments: [
+        { at: 0, status: 'queued' },
+        { at: 0.5, status: 'SUCCESS', output: 'x' },
+      ],
+    })
+    await using run = await wait(simulator, id)
+    assert.equal(run.exitCode, 0)
+    assert.equal(run.outputs.status, 'succeeded')
+    assert.equal(warnings(run).filter((text) => text.includes('"SUCCESS"')).length, 1)
+  })
+
+  test('after a status nobody knows is waited for, with one warning', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add({
+      moments: [
+        { at: 0, status: 'paused', output: ['partial'] },
+        { at: 1.2, status: 'succeeded', output: 'x' },
+      ],
+    })
+    await using run = await wait(simulator, id)
+    assert.equal(run.outputs.output_text, 'x')
+    assert.equal(warnings(run).filter((text) => text.includes('"paused"')).length, 1)
+  })
+
+  test('of another id than asked for is green with a warning', async () => {
+    await using simulator = await startSimulator()
+    const id = newId()
+    simulator.add({ id, moments: [], body: { id: 'another', status: 'succeeded', output: 'x' } })
+    await using run = await wait(simulator, id)
+    assert.equal(run.exitCode, 0)
+    assert.match(warnings(run).join(), /"another"/)
+  })
+})
+
+describe('a prediction that does not succeed', { concurrency: 4 }, () => {
+  const ends: [string, Record<string, unknown>, RegExp][] = [
+    [
+      'failed',
+      { error: '显存不足 (E1001)' },
+      /failed: 显存不足 \(E1001\)\. This code means that the model ran out of memory\. .*start a new one/,
+    ],
+    ['failed', { error: { detail: 'broken' } }, /failed: broken\./],
+    ['failed', { error: null }, /does not say why/],
+    ['canceled', {}, /was canceled/],
+    ['aborted', {}, /aborted before it started.*not charged/],
+    ['ERROR', { error: 'bad' }, /failed: bad/],
+    ['cancelled', { output: ['kept'] }, /was canceled/],
+  ]
+  for (const [status, body, message] of ends) {
+    test(`${status} ${JSON.stringify(body)} turns the step red with one annotation, outputs set`, async () => {
+      await using simulator = await startSimulator()
+      await using run = await wait(simulator, simulator.ended({ status, ...body }))
+      assert.equal(run.exitCode, 1)
+      assert.equal(errors(run).length, 1)
+      assert.match(errors(run)[0] ?? '', message)
+      const plain = { ERROR: 'failed', cancelled: 'canceled' }[status] ?? status
+      assert.equal(run.outputs.status, plain)
+      assert.ok((run.outputs.error ?? '') !== '')
+      assert.match(run.summary, /What went wrong/)
+      assert.equal(simulator.requests.length, 1)
+    })
+  }
+
+  test('in time turns the step red at the timeout, with the last status', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
+    await using run = await wait(simulator, id, { timeout: '2s' })
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.status, 'processing')
+    assert.match(errors(run)[0] ?? '', /still processing when the timeout of 2s came.*run the step again/)
+  })
+})
+
+describe('an answer that is no prediction', { concurrency: 4 }, () => {
+  const answers: [string, string, string, RegExp][] = [
+    ['a web page', '<!doctype html><title>Home</title>', 'text/html', /web page.*path of api-url/],
+    ['the list', '{"next":null,"results":[]}', 'application/json', /the list of all predictions/],
+    ['a list', '[]', 'application/json', /a list/],
+    ['other JSON', '{"created":1,"data":[]}', 'application/json', /keys: created, data/],
+  ]
+  for (const [name, body, type, message] of answers) {
+    test(`turns the step red at once: ${name}`, async () => {
+      await using simulator = await startSimulator()
+      simulator.trick('*', { body, type })
+      await using run = await wait(simulator, newId())
+      assert.equal(run.exitCode, 1)
+      assert.match(errors(run)[0] ?? '', message)
+      assert.match(errors(run)[0] ?? '', /GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\//)
+      assert.equal(simulator.requests.length, 1)
+    })
+  }
+
+  test('because the path of api-url is wrong is said so', async () => {
+    await using simulator = await startSimulator()
+    await using run = await wait(simulator, newId(), { 'api-url': `${simulator.origin}/v2` })
+    assert.match(errors(run)[0] ?? '', /web page/)
+  })
+})
+
+describe('a refusal', { concurrency: 4 }, () => {
+  for (const [status, words] of [
+    [401, /check the secret given as api-key/],
+    [402, /top it up/],
+    [403, /may not do that/],
+    [422, /422/],
+    [302, /No redirect is followed/],
+    [405, /does not know the call/],
+  ] as const) {
+    test(`with ${status} turns the step red at once and says what to do`, async () => {
+      await using simulator = await startSimulator()
+      simulator.trick('*', {
+        status,
+        body: '{"error":{"message":"令牌 [sk-sim***def] 无效"}}',
+        headers: { location: 'http://127.0.0.1:9/' },
+      })
+      await using run = await wait(simulator, newId())
+      assert.equal(run.exitCode, 1)
+      assert.match(errors(run)[0] ?? '', words)
+      assert.match(errors(run)[0] ?? '', /令牌 \[\*\*\*\] 无效/)
+      assert.equal(run.outputs.status, '')
+      assert.equal(simulator.requests.length, 1)
+    })
+  }
+
+  test('that passes does not stop the wait', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add({
+      moments: [
+        { at: 0, status: 'processing' },
+        { at: 1, status: 'succeeded', output: 'x' },
+      ],
+    })
+    simulator.trick(
+      id,
+      { status: 404, body: '{"detail":"not yet"}' },
+      'reset',
+      { status: 429, headers: { 'retry-after': '1' } },
+      { cutOff: '{"id":' },
+      { status: 502, body: '<html>' },
+    )
+    await using run = await wait(simulator, id)
+    assert.equal(run.exitCode, 0, run.log)
+    assert.equal(run.outputs.output_text, 'x')
+  })
+
+  test('of an unknown id is final after a grace, with all three reasons', async () => {
+    await using simulator = await startSimulator()
+    await using run = await wait(simulator, newId())
+    assert.equal(run.exitCode, 1)
+    assert.match(errors(run)[0] ?? '', /id is wrong.*another account.*dropped/)
+    assert.ok(simulator.requests.length > 2)
+  })
+})
+
+describe('inputs', { concurrency: 4 }, () => {
+  test('that are wrong are told all at once, before anything is asked', async () => {
+    await using simulator = await startSimulator()
+    await using run = await runAction({
+      inputs: {
+        'prediction-id': 'abc, https://api.replicate.com/v1/predictions/abc, ../x',
+        'api-key': 'Bearer sk-secret-0123456789',
+        'api-url': `${simulator.apiUrl}/predictions/abc`,
+        timeout: 'soon',
+        'poll-interval': '0',
+        'parallel-jobs': '0',
+        'stream-logs': 'maybe',
+        summary: '1',
+      },
+    })
+    assert.equal(run.exitCode, 1)
+    assert.equal(errors(run).length, 1)
+    const lines = (errors(run)[0] ?? '').split('\n')
+    assert.equal(lines.length, 9)
+    for (const [i, words] of [
+      /^8 inputs/,
+      /^prediction-id: "https:.*only the part after/,
+      /^api-key: it begins with "Bearer "/,
+      /^api-url: .*Give "http:\/\/127\.0\.0\.1:\d+\/replicate\/v1"/,
+      /^timeout: "soon"/,
+      /^poll-interval: "0"/,
+      /^parallel-jobs: "0"/,
+      /^stream-logs: "maybe"/,
+      /^summary: "1"/,
+    ].entries()) {
+      assert.match(lines[i] ?? '', words)
+    }
+    assert.doesNotMatch(run.log.replace(/^::add-mask::.*$/gm, ''), /sk-secret/)
+    assert.equal(simulator.requests.length, 0)
+  })
+
+  const urls: [string, RegExp][] = [
+    ['https://example.com/v1?token=hush', /query/],
+    ['https://user:hush@example.com/v1', /user name or a password/],
+    ['ftp://example.com/v1', /scheme "ftp"/],
+    ['example.com/v1', /no address|scheme/],
+    ['https://example.com/v1/predictions', /Give "https:\/\/example\.com\/v1" instead/],
+  ]
+  for (const [url, words] of urls) {
+    test(`an api-url such as ${url} has a sentence of its own`, async () => {
+      await using run = await runAction({
+        inputs: { 'prediction-id': 'abc', 'api-key': 'sk-secret-0123456789', 'api-url': url },
+      })
+      assert.equal(run.exitCode, 1)
+      assert.match(errors(run)[0] ?? '', words)
+      assert.doesNotMatch(run.log, /hush/)
+    })
+  }
+
+  test('that are missing are told', async () => {
+    await using run = await runAction({ inputs: { 'prediction-id': '', 'api-key': '' } })
+    assert.match(errors(run)[0] ?? '', /prediction-id: it is empty[\s\S]*api-key: it is empty/)
+  })
+
+  test('an exposed http address is asked, with a warning', async () => {
+    await using run = await runAction({
+      inputs: {
+        'prediction-id': 'abc',
+        'api-key': 'sk-secret-0123456789',
+        'api-url': 'http://gateway.invalid/v1',
+        timeout: '1s',
+      },
+    })
+    assert.match(warnings(run).join(), /plain http/)
+  })
+
+  test('logs and summary can be switched off', async () => {
+    await using simulator = await startSimulator()
+    await using run = await wait(simulator, simulator.ended({ output: 'x', logs: 'a line\n' }), {
+      'stream-logs': 'false',
+      summary: 'FALSE',
+    })
+    assert.equal(run.exitCode, 0)
+    assert.doesNotMatch(run.log, /a line/)
+    assert.equal(run.summary, '')
+  })
+})
+
+describe('several predictions', { concurrency: 4 }, () => {
+  test('are all waited for; the worst makes the status, lists keep the order, repeats are merged', async () => {
+    await using simulator = await startSimulator()
+    const a = simulator.ended({ output: [PICTURE], metrics: { predict_time: 1.5 } })
+    const b = simulator.ended({ status: 'failed', error: 'broken', metrics: { predict_time: 2 } })
+    const c = simulator.ended({ output: 'text', metrics: { predict_time: 0.25 } })
+    await using run = await wait(simulator, `${a},${b}\n ${c} ${a}`)
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.status, 'failed')
+    assert.equal(run.outputs.output, JSON.stringify([[PICTURE], null, 'text']))
+    assert.equal(run.outputs.predict_time, '3.75')
+    assert.equal(run.outputs.error, `${b}: broken`)
+    assert.deepEqual(
+      JSON.parse(run.outputs.predictions ?? '').map(({ id, status }: { id: string; status: string }) => [id, status]),
+      [
+        [a, 'succeeded'],
+        [b, 'failed'],
+        [c, 'succeeded'],
+      ],
+    )
+    assert.equal(errors(run).length, 1)
+    assert.equal(simulator.requests.length, 3)
+    assert.match(run.summary, /2 of 3 predictions succeeded/)
+  })
+
+  test('that all fail are ten annotations, the last of which counts the others', async () => {
+    await using simulator = await startSimulator()
+    const ids = Array.from({ length: 15 }, () => simulator.ended({ status: 'failed', error: 'broken' }))
+    await using run = await wait(simulator, JSON.stringify(ids))
+    assert.equal(errors(run).length, 10)
+    assert.match(errors(run)[9] ?? '', /^6 more/)
+  })
+})
+
+describe('hostile text', { concurrency: 4 }, () => {
+  const attack = [
+    '::set-output name=status::forged',
+    '  ::save-state name=open::forged',
+    '##[add-path]/forged',
+    'x ##[set-env name=FORGED]1',
+    '\r::add-path::/forged',
+    '\r\n::stop-commands::forged',
+    '::error::forged',
+    'ghadelimiter_x\nstatus=forged',
+    '\u2028::set-env name=FORGED::1',
+    '\u001b[2J::warning::forged',
+    '`code` | <img src=x onerror=y> @somebody',
+  ].join('\n')
+
+  for (const status of ['succeeded', 'failed']) {
+    test(`in logs, error, model, status and output of a prediction that ${status} changes nothing`, async () => {
+      await using simulator = await startSimulator()
+      const id = newId()
+      simulator.add({
+        id,
+        moments: [
+          { at: 0, status: `odd\n${attack}` },
+          { at: 0.6, status },
+        ],
+        body: {
+          logs: `${attack}\n${attack}`,
+          error: attack,
+          model: attack,
+          version: attack,
+          output: attack,
+          created_at: attack,
+        },
+      })
+      simulator.trick(
+        id,
+        { status: 503, body: JSON.stringify({ detail: attack }) },
+        { status: 200, body: JSON.stringify({ id: attack, status: attack }) },
+      )
+      await using run = await wait(simulator, id)
+      assert.equal(run.outputs.status, status)
+      assert.equal(run.outputs.output_text, attack)
+      assert.equal(run.outputs.error, status === 'failed' ? attack.trim() : '')
+      assert.deepEqual(Object.keys(run.outputs).sort(), [
+        'error',
+        'output',
+        'output_text',
+        'output_url',
+        'output_urls',
+        'predict_time',
+        'predictions',
+        'result_file',
+        'status',
+        'total_time',
+      ])
+      assert.deepEqual(Object.keys(run.state), ['open'])
+      assert.deepEqual([run.exported, run.paths, run.masks], [{}, [], [simulator.key]])
+      assert.ok(run.annotations.every(({ message }) => message !== 'forged'))
+      assert.doesNotMatch(run.summary, /<img src=x|@somebody/)
+    })
+  }
+
+  test('that holds the key never brings it into the log, an output or the summary', async () => {
+    await using simulator = await startSimulator()
+    const { key } = simulator
+    const id = simulator.ended({
+      status: 'failed',
+      error: `key ${key}`,
+      logs: `${key}\n`,
+      output: { echo: key },
+      model: key,
+    })
+    await using run = await wait(simulator, id)
+    const everything = [
+      run.log.replace(`::add-mask::${key}`, ''),
+      run.summary,
+      JSON.stringify(run.outputs),
+      await readFile(run.outputs.result_file ?? '', 'utf8'),
+    ].join('\n')
+    assert.ok(!everything.includes(key))
+  })
+})
+
+test('state for the post step says which predictions may still run', async () => {
+  await using simulator = await startSimulator()
+  const running = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
+  const over = simulator.ended({ output: 'x' })
+  await using run = await wait(simulator, `${running} ${over}`, { timeout: '1s' })
+  assert.deepEqual(JSON.parse(run.state.open ?? ''), [running])
+})

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { runAction } from '../run-action.ts'
+import { startSimulator } from '../simulator.ts'
+
+test('a thousand predictions in one step share one budget of requests', async () => {
+  await using simulator = await startSimulator()
+  const ids = Array.from({ length: 1000 }, () => simulator.ended({ output: 'x'.repeat(100) }))
+  await using run = await runAction({
+    inputs: { 'prediction-id': ids.join('\n'), 'api-key': simulator.key, 'api-url': simulator.apiUrl },
+  })
+  assert.equal(run.exitCode, 0, run.log.slice(-2000))
+  assert.equal(simulator.requests.length, 1000)
+  const times = simulator.requests.map(({ at }) => at)
+  for (const [i, at] of times.entries()) {
+    assert.ok(i < 60 || at - (times[i - 60] ?? 0) > 1, 'more than 60 requests within a second')
+  }
+  const warning = run.annotations.find(({ level }) => level === 'warning')?.message ?? ''
+  assert.match(warning, /longer than 32 KiB: the outputs .*predictions.*result_file/)
+  assert.equal(JSON.parse(await readFile(run.outputs.result_file ?? '', 'utf8')).predictions.length, 1000)
+})
