@@ -1,67 +1,126 @@
 import type { Clock } from './clock.ts'
 import { progressOf } from './progress.ts'
-export const SHARERS_FREE = 40
+
+/** What is known when a good answer has come that is not the end. Times in seconds since the wait began. */
 export interface Look {
   now: number
+  /** The prediction has left the queue. */
   started: boolean
   logs: string
+  /** Predictions that are asked about at once on the same account. */
   sharers: number
+  /** A stream is open that has spoken, so the end will be told. */
   streaming: boolean
+  /** The stream has told that something happened. */
   woken: boolean
 }
+
+/** When to look at one prediction. Pure but for what it remembers: seconds in, seconds out. */
 export interface Schedule {
+  /** Seconds until the first look. */
   first(sharers: number): number
+  /** Seconds until the next look. */
   next(look: Look): number
+  /** Seconds to the end as the log predicts it; undefined where it predicts nothing. */
   left(now: number): number | undefined
 }
-const clamp = (x: number, lo: number, hi: number) => Math.min(hi, Math.max(lo, x))
+
+/** Up to so many predictions an account is asked about without regard for the others. */
+export const SHARERS_FREE = 40
+/** Requests a second that a step makes at the most, and all that share an account on average. */
+const REQUESTS_PER_SECOND = 40
+
+/** Of the time that a bar promises, so much is slept before looking again. */
+const AHEAD = 0.65
+/** Past the predicted end, the wait is this part of the time past it: dense at first, then thinner. */
+const FAN = 0.04
+const SHORTEST_WAIT = 0.25
+/** Never many more requests than a client that asks every so many seconds would make, and so many more. */
+const PACE = 0.75
+const SLACK = 10
+
+const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))
+/** Nothing is known about the end. The square root is the best law for a duration of unknown scale (Keller 1974). */
+const alert = (elapsed: number) => Math.max(0.45, 0.05 * Math.sqrt(elapsed))
+/** Something says that the end is not near, or will tell when it is there. */
+const calm = (elapsed: number) => Math.max(2, 0.4 * Math.sqrt(elapsed))
+/** The prediction has not even started. */
+const queued = (elapsed: number) => clamp(0.1 * elapsed, 0.45, 3)
+/** The part of each of many that share a limit, spread so that they do not come together. */
+const share = (sharers: number, random: () => number) =>
+  sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * (0.75 + 0.5 * random()) : 0
+
+/**
+ * Asks when the end is likely: seldom while a progress bar says that it is far, densely where the bar has promised it,
+ * and by a slowly growing interval where nothing is known. A bar that misleads costs requests, not delay: only a mark
+ * that is new moves the prediction.
+ */
 export function adaptiveSchedule(random: () => number = Math.random): Schedule {
-  let started: number | undefined,
-    last = 0,
-    eta: number | undefined,
-    seen = '',
-    polls = 0
-  const share = (n: number) => (n > 40 ? n / 40 : 0)
+  let lastLook = 0
+  let looks = 0
+  let started: number | undefined
+  let end: number | undefined
+  let seen: string | undefined
+  /** The mark from which the speed of percentages is measured, and the fraction of the last one. */
+  let reference: { now: number; fraction: number; last: number } | undefined
+
+  /** Moves the predicted end where the log has a new mark. */
+  const predict = (logs: string, now: number) => {
+    const mark = progressOf(logs)
+    if (mark === undefined || mark.at === seen) return
+    seen = mark.at
+    let { left } = mark
+    if (left === undefined && reference && mark.fraction > reference.fraction) {
+      left = ((1 - mark.fraction) * (now - reference.now)) / (mark.fraction - reference.fraction)
+    }
+    if (!reference || mark.fraction < reference.last) reference = { now, fraction: mark.fraction, last: mark.fraction }
+    reference.last = mark.fraction
+    if (mark.fraction >= 1) end = Math.min(end ?? now, now)
+    else if (left !== undefined) end = now + left
+  }
+
   return {
-    first: (n) => share(n) * random(),
-    next({ now, started: s, logs, sharers }) {
-      polls++
-      if (started === undefined && s) started = last
-      last = now
-      const blind = started === undefined ? clamp(0.1 * now, 0.45, 3) : Math.max(0.45, 0.05 * Math.sqrt(now - started))
-      const mark = progressOf(logs)
-      if (mark && mark.at !== seen) {
-        seen = mark.at
-        if (mark.fraction >= 1) eta = now
-        else if (mark.left !== undefined) eta = now + mark.left
-      }
-      let wait =
-        eta === undefined
-          ? blind
-          : eta > now
-            ? clamp(0.65 * (eta - now), 0.25, Math.max(2, 0.4 * Math.sqrt(now - (started ?? 0))))
-            : clamp(0.04 * (now - eta), 0.25, blind)
-      if (polls > 10 + now / 0.75) wait = Math.max(wait, blind, 0.75)
-      return Math.max(wait * (0.9 + 0.2 * random()), share(sharers) * (0.75 + 0.5 * random()))
+    first: (sharers) => (sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * random() : 0),
+    next({ now, started: hasStarted, logs, sharers, streaming, woken }) {
+      looks++
+      // It started somewhere between the two looks.
+      if (started === undefined && hasStarted) started = (lastLook + now) / 2
+      lastLook = now
+      predict(logs, now)
+      if (woken) end = Math.min(end ?? now, now)
+
+      const blind = started === undefined ? queued(now) : alert(now - started)
+      let wait: number
+      if (end === undefined) wait = streaming ? calm(now) : blind
+      else if (end > now) wait = clamp(AHEAD * (end - now), SHORTEST_WAIT, calm(now - (started ?? 0)))
+      else wait = clamp(FAN * (now - end), SHORTEST_WAIT, blind)
+      if (looks > SLACK + now / PACE) wait = Math.max(wait, blind, PACE)
+      return Math.max(wait * (0.9 + 0.2 * random()), share(sharers, random))
     },
-    left: (now) => (eta === undefined || eta <= now ? undefined : eta - now),
+    left: (now) => (end !== undefined && end > now ? end - now : undefined),
   }
 }
-export const fixedSchedule = (seconds: number): Schedule => ({
-  first: () => 0,
-  next: () => seconds,
-  left: () => undefined,
-})
+
+/** Asks every so many seconds, as the user wants it. */
+export function fixedSchedule(seconds: number): Schedule {
+  return { first: () => 0, next: () => seconds, left: () => undefined }
+}
+
+/** Hands out the moments at which requests may be made. */
 export interface Budget {
+  /** Resolves when a request may be made; rejects with the reason of the signal. First come, first served. */
   take(signal: AbortSignal): Promise<void>
 }
-export function createBudget({ clock, perSecond = 40 }: { clock: Clock; perSecond?: number }): Budget {
+
+/** A budget that spaces requests evenly, so that no second sees more than so many. */
+export function createBudget({ clock, perSecond = REQUESTS_PER_SECOND }: { clock: Clock; perSecond?: number }): Budget {
   let free = Number.NEGATIVE_INFINITY
   return {
     async take(signal) {
-      const at = Math.max(clock.now(), free)
-      free = at + 1 / perSecond
-      if (at > clock.now()) await clock.sleep(at - clock.now(), signal)
+      const now = clock.now()
+      const turn = Math.max(now, free)
+      free = turn + 1 / perSecond
+      if (turn > now) await clock.sleep(turn - now, signal)
     },
   }
 }

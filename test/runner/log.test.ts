@@ -32,11 +32,11 @@ describe('a block of foreign lines', () => {
 const bar = (n: number) => ` ${String(n * 10).padStart(3)}%|███       | ${n}/10 [00:0${n}<00:0${10 - n},  1.00it/s]`
 
 describe('a growing log', () => {
-  /** The lines shown of a log at each of several looks, five seconds apart; the last look is complete. */
+  /** The lines shown of a log at each of several looks, a second apart; the last look is complete. */
   const shown = (...logs: string[]) => {
     let view = emptyLog
     return logs.map((log, i) => {
-      const next = newLogLines(view, log, i * 5, i === logs.length - 1)
+      const next = newLogLines(view, log, i, i === logs.length - 1)
       view = next.view
       return next.lines
     })

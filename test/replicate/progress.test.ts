@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { isProgressLine, progressOf } from '../../src/replicate/progress.ts'
+
+describe('the progress that a log shows', () => {
+  const marks: [string, string, number, number | undefined][] = [
+    ['a bar with a rate', '45%|████▌     | 18/40 [00:03<00:04,  5.00it/s]', 0.45, 4.4],
+    ['a bar with seconds per step', ' 10%|█  | 2/20 [00:08<01:12,  4.00s/it]', 0.1, 72],
+    ['a bar that does not know its rest', '  0%|   | 0/40 [00:00<?, ?it/s]', 0, undefined],
+    ['a bar with hours', ' 1%|  | 1/100 [1:00:00<99:00:00, 3600.00s/it]', 0.01, 356_400],
+    ['a bar without a rate', ' 50%|██ | 5/10 [00:05<00:05]', 0.5, 5],
+    ['a download, whose rate is not that of the model', 'x: 50%|██| 1.00G/2.00G [00:10<00:10, 100MB/s]', 0.5, 10],
+    ['a percentage', 'Progress: 40%', 0.4, undefined],
+    [
+      'the last of several bars',
+      '100%|██| 7/7 [00:01<00:00, 7.00it/s]\n 25%|█ | 5/20 [00:01<00:03, 5.00it/s]',
+      0.25,
+      3,
+    ],
+    [
+      'the last of one bar rewritten',
+      '10%|█ | 1/10 [00:01<00:09, 1.00it/s]\r20%|██ | 2/10 [00:02<00:08, 1.00it/s]',
+      0.2,
+      8,
+    ],
+  ]
+  for (const [name, log, fraction, left] of marks) {
+    test(`is ${name}`, () => {
+      const progress = progressOf(log)
+      assert.equal(progress?.fraction, fraction)
+      assert.equal(progress?.left, left)
+    })
+  }
+
+  test('is none where there is no mark, or one that makes no sense', () => {
+    for (const log of ['', 'loading', '250%', '5/0 [00:01<00:01, 1.00it/s]'])
+      assert.equal(progressOf(log), undefined, log)
+  })
+  test('reads as people say it', () =>
+    assert.equal(progressOf('45%|█ | 18/40 [00:03<00:04, 5.00it/s]')?.text, '45 % (18/40)'))
+  test('has the same identity while the mark is the same, and another for the next', () => {
+    const first = progressOf('a\n40%')
+    assert.equal(progressOf('a\n40%\nlines after it\n')?.at, first?.at)
+    assert.notEqual(progressOf('a\n40%\n40%')?.at, first?.at)
+  })
+  test('is finite and between 0 and 1 whatever the log says', () => {
+    const pieces = fc.constantFrom(
+      '0',
+      '9'.repeat(13),
+      '1/',
+      '/',
+      ' [',
+      ':',
+      '<',
+      '?',
+      ']',
+      '%',
+      '|',
+      ', ',
+      'it/s',
+      's/it',
+      'k',
+      'NaN',
+      '\r',
+      '\n',
+      '00:01',
+      '.',
+    )
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 60 }), (parts) => {
+        const progress = progressOf(parts.join(''))
+        if (progress === undefined) return
+        assert.ok(progress.fraction >= 0 && progress.fraction <= 1)
+        assert.ok(progress.left === undefined || (Number.isFinite(progress.left) && progress.left >= 0))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+test('a line is one of many of its kind where it is a bar or a percentage', () => {
+  for (const line of [
+    '45%|████▌     | 18/40 [00:03<00:04,  5.08it/s]',
+    'Sampler:  45%|███| 1/2 [00:01<00:01]',
+    'Progress: 40%',
+    '  7 %',
+  ])
+    assert.equal(isProgressLine(line), true, line)
+  for (const line of ['', 'Prompt executed in 8 seconds', '100% of users like 5 cakes', 'gained 40% by caching'])
+    assert.equal(isProgressLine(line), false, line)
+})
