@@ -5,9 +5,10 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import ncc from '@vercel/ncc'
+import { minify } from 'terser'
 
 /** The bundles, by the name of their entry in src. */
-const ENTRIES = ['main']
+const ENTRIES = ['main', 'post']
 
 const root = path.resolve(import.meta.dirname, '..')
 const target = path.resolve(process.argv[2] ?? path.join(root, 'dist'))
@@ -29,7 +30,7 @@ for (const entry of ENTRIES) {
   await writeFile(path.join(folder, 'index.js'), withoutMapLink(bundle.code))
   for (const [name, { source }] of Object.entries(bundle.assets)) {
     if (name.endsWith('.map')) collect(JSON.parse(String(source)))
-    else await writeFile(path.join(folder, name), name.endsWith('.js') ? withoutMapLink(String(source)) : source)
+    else await writeFile(path.join(folder, name), name.endsWith('.js') ? await minified(String(source)) : source)
   }
   collect(JSON.parse(bundle.map ?? '{}'))
 }
@@ -38,6 +39,12 @@ await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices([...
 
 function withoutMapLink(code: string): string {
   return code.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
+}
+
+/** ncc minifies the entry alone, not the chunks that are loaded when they are wanted. */
+async function minified(code: string): Promise<string> {
+  const { code: small } = await minify(withoutMapLink(code), { module: true })
+  return `${small}\n`
 }
 
 /** Adds the package folders, such as `node_modules/@actions/core`, of the sources that a map names. */

@@ -1,11 +1,13 @@
-import { Agent } from 'undici'
 import { createClient } from './replicate/client.ts'
 import { systemClock as clock } from './replicate/clock.ts'
+import { createDispatcher } from './replicate/network.ts'
 import { adaptiveSchedule, createBudget, fixedSchedule } from './replicate/schedule.ts'
 import { verdictOf } from './replicate/verdict.ts'
 import { waitForPredictions } from './replicate/wait.ts'
+import { cancelAll, reportCancellations } from './runner/cancel.ts'
 import { failOnThrow, StepFailed, warn } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
+import { listenForInterrupts } from './runner/interrupt.ts'
 import { outputsOf, setOutputs, writeResultFile } from './runner/outputs.ts'
 import { createReporter } from './runner/reporter.ts'
 import { saveOpenPredictions } from './runner/state.ts'
@@ -15,9 +17,10 @@ await failOnThrow(async () => {
   const inputs = readInputs()
   const ids = inputs['prediction-id']
   saveOpenPredictions(ids)
+  using interrupt = listenForInterrupts()
   for (const warning of inputs.warnings) warn(warning)
 
-  const dispatcher = new Agent({ connections: 40 })
+  const dispatcher = createDispatcher(process.env)
   using reporter = createReporter(ids, { clock, streamLogs: inputs['stream-logs'] })
   const interval = inputs['poll-interval']
   const outcomes = await waitForPredictions(ids, {
@@ -28,16 +31,18 @@ await failOnThrow(async () => {
     budget: createBudget({ clock }),
     parallelJobs: inputs['parallel-jobs'],
     observer: reporter,
-    signal: new AbortController().signal,
+    signal: interrupt.signal,
   })
   await dispatcher.destroy()
-
-  saveOpenPredictions(outcomes.flatMap(({ id, end }) => (end === 'ended' ? [] : [id])))
 
   const judged = outcomes.map((outcome) => ({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }))
   const resultFile = await writeResultFile(judged)
   setOutputs({ ...outputsOf(judged), result_file: resultFile }, resultFile)
   if (inputs.summary) await writeSummary(summaryOf(judged))
+
+  const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
+  if (late.length > 0 && inputs['cancel-on'].has('timeout')) reportCancellations(await cancelAll(late, inputs))
+  if (!interrupt.signal.aborted) saveOpenPredictions([])
 
   for (const { verdict } of judged) if (verdict.ok && verdict.warning !== undefined) warn(verdict.warning)
   const failures = judged.flatMap(({ verdict }) => (verdict.ok ? [] : [verdict]))

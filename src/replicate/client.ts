@@ -13,6 +13,8 @@ export interface Answer {
 export interface Client {
   /** Asks for a prediction once. @throws ApiError, or the signal's reason when it was aborted */
   get(id: string, signal: AbortSignal): Promise<Answer>
+  /** Asks to cancel a prediction; the answer is what has become of it. Can be repeated. @throws as `get` */
+  cancel(id: string, signal: AbortSignal): Promise<Answer>
 }
 
 export interface ClientOptions {
@@ -78,6 +80,11 @@ export function createClient({ apiUrl, apiKey, dispatcher, requestTimeout = REQU
   return {
     async get(id, signal) {
       const { request, text } = await send('GET', `/predictions/${encodeURIComponent(id)}`, signal)
+      return readPrediction(request, text)
+    },
+    // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.
+    async cancel(id, signal) {
+      const { request, text } = await send('POST', `/predictions/${encodeURIComponent(id)}/cancel`, signal)
       return readPrediction(request, text)
     },
   }

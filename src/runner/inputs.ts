@@ -39,6 +39,7 @@ const Inputs = z.object({
   timeout: optional('30m', (text) => ({ text, seconds: readTimeout(text) })),
   'poll-interval': optional('auto', readPollInterval),
   'parallel-jobs': optional('1', (text) => readInteger(text, 1, 10_000)),
+  'cancel-on': optional('cancelled', readCancelOn),
   'stream-logs': optional('true', readBoolean),
   summary: optional('true', readBoolean),
 })
@@ -186,6 +187,23 @@ export function parseDuration(text: string): number | undefined {
   if (!parts || text === '') return undefined
   const [days = 0, hours = 0, minutes = 0, seconds = 0, ms = 0] = parts.slice(1).map((part) => Number(part ?? 0))
   return ((days * 24 + hours) * 60 + minutes) * 60 + seconds + ms / 1000
+}
+
+/** When predictions that still run are cancelled. */
+export type CancelOn = 'cancelled' | 'timeout'
+
+function readCancelOn(text: string): ReadonlySet<CancelOn> {
+  const words = text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter(Boolean)
+  if (words.length === 1 && words[0] === 'never') return new Set()
+  // The API spells it with one l, GitHub with two.
+  const known = words.map((word) => (word === 'canceled' ? 'cancelled' : word))
+  const isKnown = (word: string): word is CancelOn => word === 'cancelled' || word === 'timeout'
+  if (!known.every(isKnown))
+    throw new Fault(`${quote(text)} is not "cancelled", "timeout", both of them, or "never" alone.`)
+  return new Set(known)
 }
 
 function readBoolean(text: string): boolean {

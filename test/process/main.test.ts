@@ -453,11 +453,3 @@ describe('hostile text', { concurrency: 4 }, () => {
     assert.ok(!everything.includes(key))
   })
 })
-
-test('state for the post step says which predictions may still run', async () => {
-  await using simulator = await startSimulator()
-  const running = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
-  const over = simulator.ended({ output: 'x' })
-  await using run = await wait(simulator, `${running} ${over}`, { timeout: '1s' })
-  assert.deepEqual(JSON.parse(run.state.open ?? ''), [running])
-})

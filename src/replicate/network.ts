@@ -1,0 +1,38 @@
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+
+/** Connections to one origin at once: as many as requests are made in a second. */
+const CONNECTIONS = 40
+const LOOPBACK = ['localhost', '127.0.0.1', '::1']
+
+/** The proxy settings of an environment, as the runner sets them: `http_proxy`, `https_proxy`, `no_proxy` in either case. */
+export type ProxyEnvironment = Readonly<Record<string, string | undefined>>
+
+/**
+ * One pool of connections, through the proxy of the environment where it names one. Loopback is never asked through a
+ * proxy, which would be another machine's loopback.
+ * @param connect how sockets are made without a proxy; undefined for undici's own way
+ */
+export function createDispatcher(env: ProxyEnvironment, connect?: Agent.Options['connect']): Dispatcher {
+  const { httpProxy, httpsProxy, noProxy } = proxiesOf(env)
+  const options = { connections: CONNECTIONS, ...(connect ? { connect } : {}) }
+  if (httpProxy === undefined && httpsProxy === undefined) return new Agent(options)
+  return new EnvHttpProxyAgent({
+    ...options,
+    httpProxy: httpProxy ?? '',
+    httpsProxy: httpsProxy ?? '',
+    noProxy,
+  })
+}
+
+/** What the environment says about proxies; empty settings count as none. */
+export function proxiesOf(env: ProxyEnvironment): {
+  httpProxy: string | undefined
+  httpsProxy: string | undefined
+  noProxy: string
+} {
+  return {
+    httpProxy: env.http_proxy || env.HTTP_PROXY || undefined,
+    httpsProxy: env.https_proxy || env.HTTPS_PROXY || undefined,
+    noProxy: [env.no_proxy || env.NO_PROXY || '', ...LOOPBACK].filter(Boolean).join(','),
+  }
+}

@@ -1,0 +1,54 @@
+import * as core from '@actions/core'
+import { type Cancellation, cancelPredictions, describeCancellations } from '../replicate/cancel.ts'
+import { createClient } from '../replicate/client.ts'
+import { systemClock } from '../replicate/clock.ts'
+import { createDispatcher } from '../replicate/network.ts'
+import { createBudget } from '../replicate/schedule.ts'
+import { warn } from './failure.ts'
+import { type Inputs, readInputs } from './inputs.ts'
+import { oneLine } from './log.ts'
+import { openPredictions } from './state.ts'
+
+/** Seconds for all cancellations together: a job that ends is not held up for longer. */
+const LIMIT = 60
+
+/** What the post step does when main was cut off: cancels what still runs. Warns at the most, never fails. */
+export async function cancelOpenPredictions(): Promise<void> {
+  try {
+    const inputs = readInputs()
+    const ids = openPredictions()
+    if (!inputs['cancel-on'].has('cancelled')) {
+      core.info(`Left alone, because cancel-on does not say cancelled: ${ids.length} predictions that may still run.`)
+      return
+    }
+    reportCancellations(await cancelAll(ids, inputs))
+  } catch (error) {
+    warn(`Predictions that may still run were not cancelled: ${error instanceof Error ? error.message : error}`)
+  }
+}
+
+/** Cancels predictions with a pool of connections of its own. */
+export async function cancelAll(
+  ids: readonly string[],
+  inputs: Pick<Inputs, 'api-key' | 'api-url'>,
+): Promise<Cancellation[]> {
+  const dispatcher = createDispatcher(process.env)
+  try {
+    return await cancelPredictions(ids, {
+      client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, requestTimeout: 20 }),
+      clock: systemClock,
+      budget: createBudget({ clock: systemClock }),
+      signal: AbortSignal.timeout(LIMIT * 1000),
+    })
+  } finally {
+    await dispatcher.destroy()
+  }
+}
+
+/** Prints what became of them: one line, and a warning where some may still run. */
+export function reportCancellations(results: readonly Cancellation[]): void {
+  const line = `Predictions that still ran: ${describeCancellations(results)}.`
+  const failure = results.find((result) => result.end === 'failed')
+  if (failure) warn(`${line} ${failure.error?.message ?? 'There was no time left.'}`)
+  else core.info(oneLine(line))
+}

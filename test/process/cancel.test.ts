@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type RunResult, runAction, startAction } from '../run-action.ts'
+import { type Simulator, type SimulatorOptions, startSimulator } from '../simulator.ts'
+
+const RUNNING = { moments: [{ at: 0, status: 'processing' }] }
+
+const inputs = (simulator: Simulator, id: string, more: Record<string, string> = {}) => ({
+  'prediction-id': id,
+  'api-key': simulator.key,
+  'api-url': simulator.apiUrl,
+  ...more,
+})
+
+const cancels = (simulator: Simulator) =>
+  simulator
+    .apiRequests()
+    .filter(({ method }) => method === 'POST')
+    .map(({ url }) => url.split('/').at(-2))
+const levels = (run: RunResult) => run.annotations.map(({ level }) => level)
+
+/** Starts the action, lets it see the prediction, ends it with a signal, and runs the post step on what it left. */
+async function cutOff(simulator: Simulator, id: string, signal: NodeJS.Signals, more: Record<string, string> = {}) {
+  const started = await startAction({ inputs: inputs(simulator, id, more) })
+  await started.until('processing')
+  const at = performance.now()
+  started.child.kill(signal)
+  const main = await started.result
+  const took = (performance.now() - at) / 1000
+  const post = await runAction({ step: 'post', inputs: inputs(simulator, id, more), state: main.state })
+  return { main, post, took }
+}
+
+describe('a step that is cancelled', { concurrency: 4 }, () => {
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    test(`ends within two seconds of ${signal} with its outputs in place, and post cancels what runs`, async () => {
+      await using simulator = await startSimulator()
+      const id = simulator.add(RUNNING)
+      const { main, post, took } = await cutOff(simulator, id, signal)
+      assert.ok(took < 2, `${took} s`)
+      assert.equal(main.exitCode, 1)
+      assert.equal(main.outputs.status, 'processing')
+      assert.match(main.summary, /Wait interrupted/)
+      assert.equal(post.exitCode, 0, post.log)
+      assert.match(post.log, /Predictions that still ran: 1 canceled\./)
+      assert.deepEqual(levels(post), [])
+      assert.equal(simulator.statusOf(id), 'canceled')
+    })
+  }
+
+  test('ends within two seconds also while the API hangs', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add(RUNNING)
+    simulator.trick(id, 'pass', 'hang')
+    const started = await startAction({ inputs: inputs(simulator, id) })
+    await started.until('processing')
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    const at = performance.now()
+    started.child.kill('SIGINT')
+    const run = await started.result
+    assert.ok(performance.now() - at < 2000)
+    assert.equal(run.outputs.status, 'processing')
+  })
+
+  test('and is killed outright is cleaned up by post', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add(RUNNING)
+    const { main, post } = await cutOff(simulator, id, 'SIGKILL')
+    assert.equal(main.signal, 'SIGKILL')
+    assert.match(post.log, /1 canceled/)
+    assert.deepEqual(cancels(simulator), [id])
+  })
+
+  test('leaves predictions alone where cancel-on does not say cancelled', async () => {
+    for (const cancelOn of ['never', 'timeout']) {
+      await using simulator = await startSimulator()
+      const id = simulator.add(RUNNING)
+      const { post } = await cutOff(simulator, id, 'SIGKILL', { 'cancel-on': cancelOn })
+      assert.match(post.log, /Left alone/)
+      assert.deepEqual(cancels(simulator), [])
+    }
+  })
+})
+
+describe('the post step', { concurrency: 4 }, () => {
+  const post = (simulator: Simulator, ids: string[]) =>
+    runAction({ step: 'post', inputs: inputs(simulator, ids.join()), state: { open: JSON.stringify(ids) } })
+
+  test('asks and prints nothing where main came to its end', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({ output: 'x' })
+    await using main = await runAction({ inputs: inputs(simulator, id) })
+    await using after = await runAction({ step: 'post', inputs: inputs(simulator, id), state: main.state })
+    assert.equal(after.log, '')
+    assert.equal(after.exitCode, 0)
+    assert.equal(simulator.requests.length, 1)
+  })
+
+  test('reports a prediction that ended meanwhile and does not cancel it', async () => {
+    await using simulator = await startSimulator()
+    const ids = [simulator.ended({ output: 'x' }), simulator.add(RUNNING)]
+    await using run = await post(simulator, ids)
+    assert.match(run.log, /1 canceled, 1 had ended by then \(succeeded\)/)
+    assert.deepEqual(cancels(simulator), [ids[1]])
+  })
+
+  for (const cancelRefusal of [404, 405, 501]) {
+    test(`says in one line that an API cannot cancel: ${cancelRefusal}`, async () => {
+      const options: SimulatorOptions = { cancelRefusal }
+      await using simulator = await startSimulator(options)
+      await using run = await post(simulator, [simulator.add(RUNNING)])
+      assert.equal(run.exitCode, 0)
+      assert.deepEqual(run.annotations, [])
+      assert.match(run.log, /1 cannot be cancelled: this API has no such call/)
+    })
+  }
+
+  test('tries again where a fault may pass', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add(RUNNING)
+    simulator.trick(id, 'reset', 'pass', { status: 503 })
+    await using run = await post(simulator, [id])
+    assert.match(run.log, /1 canceled/)
+  })
+
+  test('only warns where it cannot do anything', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add(RUNNING)
+    simulator.trick(id, { status: 401, body: '{"detail":"revoked"}' })
+    await using run = await post(simulator, [id])
+    assert.equal(run.exitCode, 0)
+    assert.deepEqual(levels(run), ['warning'])
+    assert.match(run.annotations[0]?.message ?? '', /1 could not be cancelled.*revoked/)
+    await using odd = await runAction({
+      step: 'post',
+      inputs: { 'prediction-id': '', 'api-key': '' },
+      state: { open: 'not JSON' },
+    })
+    assert.equal(odd.exitCode, 0)
+    assert.deepEqual(levels(odd), ['warning'])
+  })
+})
+
+describe('the timeout', { concurrency: 4 }, () => {
+  test('cancels what still runs where cancel-on says timeout, and leaves nothing to post', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add(RUNNING)
+    await using run = await runAction({
+      inputs: inputs(simulator, id, { timeout: '1s', 'cancel-on': 'timeout, cancelled' }),
+    })
+    assert.equal(run.exitCode, 1)
+    assert.deepEqual(cancels(simulator), [id])
+    assert.match(run.log, /Predictions that still ran: 1 canceled/)
+    assert.equal(run.state.open, '[]')
+  })
+
+  test('cancels nothing otherwise', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add(RUNNING)
+    await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '1s' }) })
+    assert.equal(run.exitCode, 1)
+    assert.deepEqual(cancels(simulator), [])
+  })
+})
+
+test('a cancel-on that says both never and something is a fault', async () => {
+  await using run = await runAction({
+    inputs: { 'prediction-id': 'abc', 'api-key': 'sk-secret-0123456789', 'cancel-on': 'never, timeout' },
+  })
+  assert.match(run.annotations[0]?.message ?? '', /cancel-on: "never, timeout" is not/)
+})
