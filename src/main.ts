@@ -37,7 +37,7 @@ await failOnThrow(async () => {
 
   const judged = outcomes.map((outcome) => ({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }))
   const resultFile = await writeResultFile(judged)
-  setOutputs({ ...outputsOf(judged), result_file: resultFile }, resultFile)
+  setOutputs({ ...outputsOf(judged), result_file: resultFile ?? '' }, resultFile)
   if (inputs.summary) await writeSummary(summaryOf(judged))
 
   const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))

@@ -3,6 +3,7 @@
  * it is told to stop: `node test/simulator.ts --port 8787 --key sk-…`.
  */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -404,25 +405,28 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       response.writeHead(416, { 'content-range': `bytes */${size}` }).end()
       return
     }
-    response.writeHead(from > 0 ? 206 : 200, {
+    const headers: Record<string, string | number> = {
       'content-type': file.type ?? 'application/octet-stream',
       'content-length': shape.promise ?? size - from,
       etag,
       ...(file.ranges === false ? {} : { 'accept-ranges': 'bytes' }),
       ...(from > 0 ? { 'content-range': `bytes ${from}-${size - 1}/${size}` } : {}),
       ...file.headers,
-    })
+    }
+    if (headers['transfer-encoding'] !== undefined) delete headers['content-length']
+    response.writeHead(from > 0 ? 206 : 200, headers)
     const stop = shape.cutAfter ?? shape.stallAfter ?? size
+    const gone = new AbortController()
+    response.once('close', () => gone.abort())
     for (let at = from; at < stop && !response.destroyed; ) {
-      const chunk = file.body
-        ? file.body.subarray(at, Math.min(stop, at + 65_536))
-        : Buffer.alloc(Math.min(65_536, stop - at), at % 251)
-      at += chunk.length
-      if (!response.write(chunk))
-        await Promise.race([
-          new Promise((resolve) => response.once('drain', resolve)),
-          new Promise((resolve) => response.once('close', resolve)),
-        ])
+      const end = Math.min(stop, at + 65_536)
+      const chunk = file.body ? file.body.subarray(at, end) : Buffer.alloc(end - at, at % 251)
+      at = end
+      if (!response.write(chunk)) await once(response, 'drain', { signal: gone.signal }).catch(() => {})
+    }
+    if ('cutAfter' in shape || 'stallAfter' in shape) {
+      // Destroying a socket drops what it has not sent yet.
+      await sleep(10)
     }
     if ('cutAfter' in shape) request.socket.destroy()
     else if ('stallAfter' in shape) await new Promise((resolve) => response.on('close', resolve))

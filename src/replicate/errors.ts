@@ -246,6 +246,12 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut off',
 }
 
+/** A fault of the network or of the file system in words, with its code. */
+export const describeFault = (error: unknown): string => describe(error, errorCode(error))
+
+/** Seconds that the headers of an answer ask to wait; undefined where they ask for nothing. */
+export const retryAfterOf = (headers: Headers): number | undefined => retryAfter(headers, undefined, '')
+
 function describe(cause: unknown, code: string | undefined): string {
   const words = code === undefined ? undefined : CODES_IN_WORDS[code]
   if (words !== undefined) return `${words} (${code})`

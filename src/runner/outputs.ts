@@ -1,10 +1,11 @@
-import { mkdtemp, open } from 'node:fs/promises'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import * as core from '@actions/core'
 import { errorText, outputText, outputUrls, predictTime, totalTime } from '../replicate/prediction.ts'
 import type { Verdict } from '../replicate/verdict.ts'
 import type { Outcome } from '../replicate/wait.ts'
+import { warn } from './failure.ts'
 
 /** A prediction's outcome and what it means. */
 export interface Judged {
@@ -76,32 +77,49 @@ const LONGEST_VALUE = 32 * 1024
 
 /** Sets the outputs; a value that is too long is left out, with one warning that names the file that has it. */
 export function setOutputs(values: Readonly<Record<string, string>>, resultFile: string | undefined): void {
-  const tooLong: string[] = []
-  for (const [name, value] of Object.entries(values)) {
-    if (Buffer.byteLength(value) > LONGEST_VALUE) tooLong.push(name)
-    else core.setOutput(name, value)
+  const all = Object.entries(values)
+  const tooLong = all.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
+  if (tooLong.length > 0) {
+    const where =
+      resultFile === undefined ? '' : ` All of it is in the file that the output result_file names: ${resultFile}`
+    warn(`Left out, because longer than 32 KiB: the outputs ${tooLong.join(', ')}.${where}`)
   }
-  if (tooLong.length === 0) return
-  const where =
-    resultFile === undefined ? '' : ` All of it is in the file that the output result_file names: ${resultFile}`
-  core.warning(`Left out, because longer than 32 KiB: the outputs ${tooLong.join(', ')}.${where}`)
+  try {
+    // Without the file, core would print the commands that runners no longer carry out.
+    if (!process.env.GITHUB_OUTPUT) throw new Error('GITHUB_OUTPUT is not set')
+    for (const [name, value] of all) if (!tooLong.includes(name)) core.setOutput(name, value)
+  } catch (error) {
+    warn(
+      `The outputs could not be handed to later steps: ${reasonOf(error)}. Only a runner of GitHub Actions, or a faithful copy of one, can take them.`,
+    )
+  }
 }
 
 /**
  * Writes every prediction's outcome and whole body as JSON into a folder of its own under RUNNER_TEMP, one after the
  * other, so that a thousand large bodies are never one string.
- * @returns the absolute path of the file
+ * @returns the absolute path of the file; undefined, after a warning, where it could not be written
  */
-export async function writeResultFile(judged: readonly Judged[]): Promise<string> {
-  const folder = await mkdtemp(path.join(process.env.RUNNER_TEMP || tmpdir(), 'await-prediction-'))
-  const file = path.join(folder, 'result.json')
-  await using handle = await open(file, 'wx')
-  await handle.write('{"predictions":[')
-  for (const [i, each] of judged.entries()) {
-    const { id, end, status, answer } = each.outcome
-    const entry = { id, end, status, error: each.verdict.ok ? null : reason(each), body: answer?.body ?? null }
-    await handle.write(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
+export async function writeResultFile(judged: readonly Judged[]): Promise<string | undefined> {
+  const parent = process.env.RUNNER_TEMP || tmpdir()
+  let folder: string | undefined
+  try {
+    folder = await mkdtemp(path.join(parent, 'await-prediction-'))
+    const file = path.join(folder, 'result.json')
+    await using handle = await open(file, 'wx')
+    await handle.write('{"predictions":[')
+    for (const [i, each] of judged.entries()) {
+      const { id, end, status, answer } = each.outcome
+      const entry = { id, end, status, error: each.verdict.ok ? null : reason(each), body: answer?.body ?? null }
+      await handle.write(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
+    }
+    await handle.write('\n]}\n')
+    return file
+  } catch (error) {
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
+    warn(`The file for the output result_file could not be written under ${parent}: ${reasonOf(error)}`)
+    return undefined
   }
-  await handle.write('\n]}\n')
-  return file
 }
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,515 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { systemClock } from '../../src/replicate/clock.ts'
+import { type SaveOptions, saveOutputs } from '../../src/replicate/files.ts'
+import { cake } from '../fixtures/pictures.ts'
+import { type Simulator, startSimulator } from '../simulator.ts'
+
+interface Told {
+  saved: string[]
+  retries: string[]
+  renamed: string[]
+  progress: number
+}
+
+/** A folder and what is saved into it; retries come without their pauses. */
+async function save(simulator: Simulator, output: unknown, more: Partial<SaveOptions> & { id?: string } = {}) {
+  const directory = more.directory ?? (await mkdtemp(path.join(tmpdir(), 'files-')))
+  const told: Told = { saved: [], retries: [], renamed: [], progress: 0 }
+  const result = await saveOutputs([{ id: more.id ?? 'abc', output }], {
+    directory,
+    policy: { apiUrl: simulator.apiUrl, allowedHosts: [] },
+    maxFileSize: 10 ** 9,
+    overwrite: false,
+    clock: { now: () => systemClock.now(), sleep: async () => {} },
+    signal: new AbortController().signal,
+    env: {},
+    stall: 0.3,
+    observer: {
+      saved: ({ name }) => told.saved.push(name),
+      retrying: (_, reason) => told.retries.push(reason),
+      renamed: (name) => told.renamed.push(name),
+      progress: () => told.progress++,
+    },
+    ...more,
+  })
+  const there = await readdir(directory).catch(() => [])
+  return {
+    ...result,
+    told,
+    directory,
+    there: there.sort(),
+    reasons: result.failures.map(({ message }) => message),
+    async [Symbol.asyncDispose]() {
+      if (more.directory === undefined) await rm(directory, { recursive: true, force: true })
+    },
+  }
+}
+
+const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
+const png = () => cake('png')
+
+describe('a file', () => {
+  test('is saved byte for byte, described by its content, and fetched without the key', async () => {
+    await using simulator = await startSimulator()
+    const body = await cake('webp')
+    const url = simulator.file('out-0.png?signature=x', { body, type: 'image/png' })
+    await using run = await save(simulator, [url])
+    assert.deepEqual(run.there, ['abc-0.webp'])
+    assert.deepEqual(
+      run.files,
+      [
+        {
+          predictionId: 'abc',
+          index: 0,
+          path: path.join(run.directory, 'abc-0.webp'),
+          name: 'abc-0.webp',
+          size: body.length,
+          type: 'image/webp',
+          extension: undefined,
+          width: 512,
+          height: 512,
+          sha256: sha256(body),
+          source: url,
+        },
+      ].map(({ extension: _, ...file }) => file),
+    )
+    assert.deepEqual(await readFile(path.join(run.directory, 'abc-0.webp')), body)
+    assert.deepEqual(
+      simulator.requests.map(({ headers }) => [headers.authorization, headers.cookie]),
+      [[undefined, undefined]],
+    )
+  })
+
+  test('of no known content has the extension of its content type, then of its URL', async () => {
+    await using simulator = await startSimulator()
+    const serve = (name: string, type: string) => simulator.file(name, { body: Buffer.from('{"a":1}'), type })
+    await using run = await save(simulator, [
+      serve('a.dat', 'application/json; charset=utf-8'),
+      serve('b.obj', 'application/octet-stream'),
+      serve('c', 'text/plain'),
+      serve('d.%2e%2e', 'x'),
+      serve('mesh.GLTF', 'application/octet-stream'),
+    ])
+    assert.deepEqual(run.there, ['abc-0.json', 'abc-1.obj', 'abc-2.txt', 'abc-3.bin', 'abc-4.gltf'])
+  })
+
+  test('in a data: URI is decoded', async () => {
+    await using simulator = await startSimulator()
+    const picture = await cake('jpeg')
+    await using run = await save(simulator, {
+      mask: `data:image/jpg;base64,${picture.toString('base64')}`,
+      note: 'data:text/plain,a%20b',
+    })
+    assert.deepEqual(run.there, ['abc-0.jpg', 'abc-1.txt'])
+    assert.deepEqual(await readFile(path.join(run.directory, 'abc-0.jpg')), picture)
+    assert.equal(run.files[0]?.type, 'image/jpeg')
+    assert.equal(run.files[0]?.source, 'data:')
+  })
+
+  test('in a data: URI that cannot be decoded is told', async () => {
+    await using simulator = await startSimulator()
+    await using run = await save(simulator, [
+      'data:image/png;base64,',
+      'data:image/png;base64,$$$',
+      'data:text/plain,%zz',
+      'data:image/png;base64,AAAA',
+    ])
+    assert.deepEqual(run.there, [])
+    assert.equal(run.reasons.length, 4)
+    assert.match(run.reasons[3] ?? '', /is not the image\/png that it claims to be/)
+  })
+
+  test('of text is saved as text', async () => {
+    await using simulator = await startSimulator()
+    await using run = await save(simulator, ['Hello, ', '世界'])
+    assert.deepEqual(run.there, ['abc-text.txt'])
+    assert.equal(await readFile(path.join(run.directory, 'abc-text.txt'), 'utf8'), 'Hello, 世界')
+  })
+
+  test('is none where the output has none', async () => {
+    await using simulator = await startSimulator()
+    for (const output of [null, undefined, 5, {}, [], [[0.5]]]) {
+      await using run = await save(simulator, output)
+      assert.deepEqual(run.there, [])
+      assert.deepEqual(run.failures, [])
+    }
+  })
+})
+
+describe('names', () => {
+  test('are numbered in document order, the same each time', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const urls = Array.from({ length: 23 }, (_, i) => simulator.file(`${i}/tempfile.png`, { body }))
+    await using run = await save(simulator, urls)
+    assert.deepEqual(
+      run.there,
+      Array.from({ length: 23 }, (_, i) => `abc-${String(i).padStart(2, '0')}.png`),
+    )
+    assert.deepEqual(
+      run.files.map(({ name }) => name),
+      run.there,
+    )
+    await using again = await save(simulator, urls, { directory: run.directory })
+    assert.deepEqual(again.there, run.there)
+    assert.deepEqual(again.told.renamed, [])
+  })
+
+  test('take nothing from hostile URLs', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const hostile = [
+      '%22quote%22.png',
+      'a%2520b.png',
+      '..%2f..%2fetc%2fpasswd',
+      'CON',
+      'CON.png',
+      'x'.repeat(300),
+      'a%00b.png',
+      'a%0d%0ab.png',
+      '.htaccess',
+      'a.png.',
+      'nul.txt',
+    ]
+    await using run = await save(
+      simulator,
+      hostile.map((name) => simulator.file(name, { body })),
+    )
+    assert.deepEqual(run.reasons, [])
+    assert.ok(
+      run.there.every((name) => /^abc-\d\d\.png$/.test(name)),
+      run.there.join(),
+    )
+  })
+
+  test('of ids that differ only by case do not collide', async () => {
+    await using simulator = await startSimulator()
+    const url = simulator.file('a.png', { body: await png() })
+    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    const { told: _, ...rest } = await save(simulator, null, { directory })
+    const { files } = await saveOutputs(
+      [
+        { id: 'ABC', output: url },
+        { id: 'abc', output: url },
+      ],
+      {
+        directory,
+        policy: { apiUrl: simulator.apiUrl, allowedHosts: [] },
+        maxFileSize: 10 ** 9,
+        overwrite: false,
+        clock: systemClock,
+        signal: new AbortController().signal,
+        env: {},
+        observer: { saved() {}, retrying() {}, renamed() {}, progress() {} },
+      },
+    )
+    assert.equal(new Set(files.map(({ name }) => name.toLowerCase())).size, 2)
+    assert.ok(files.every(({ name }) => /^abc-[0-9a-f]{8}-0\.png$/i.test(name)))
+    await rm(rest.directory, { recursive: true })
+  })
+
+  test('that are taken by other content are not overwritten unless that is wanted', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const url = simulator.file('a.png', { body })
+    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    await writeFile(path.join(directory, 'abc-0.png'), 'mine')
+    await using kept = await save(simulator, url, { directory })
+    assert.deepEqual(kept.there, ['abc-0-2.png', 'abc-0.png'])
+    assert.deepEqual(kept.told.renamed, ['abc-0-2.png'])
+    assert.equal(await readFile(path.join(directory, 'abc-0.png'), 'utf8'), 'mine')
+    await using replaced = await save(simulator, url, { directory, overwrite: true })
+    assert.deepEqual(await readFile(path.join(directory, 'abc-0.png')), body)
+    assert.deepEqual(
+      replaced.files.map(({ name }) => name),
+      ['abc-0.png'],
+    )
+    await rm(directory, { recursive: true })
+  })
+
+  test('that are symbolic links are not followed', async () => {
+    await using simulator = await startSimulator()
+    const outside = await mkdtemp(path.join(tmpdir(), 'outside-'))
+    const directory = path.join(outside, 'inside')
+    await mkdir(directory)
+    await writeFile(path.join(outside, 'precious'), 'precious')
+    await symlink('../precious', path.join(directory, 'abc-0.png'))
+    const url = simulator.file('a.png', { body: await png() })
+    await using first = await save(simulator, url, { directory })
+    await using second = await save(simulator, url, { directory, overwrite: true })
+    assert.deepEqual([first.reasons, second.reasons], [[], []])
+    assert.equal(await readFile(path.join(outside, 'precious'), 'utf8'), 'precious')
+    await rm(outside, { recursive: true })
+  })
+})
+
+describe('a transfer', () => {
+  test('that is cut off is taken up where it stopped', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const url = simulator.file('a.png', { body, tricks: [{ cutAfter: 10_000 }, { cutAfter: 20_000 }] })
+    await using run = await save(simulator, url)
+    assert.deepEqual(await readFile(run.files[0]?.path ?? ''), body)
+    assert.equal(run.files[0]?.sha256, sha256(body))
+    assert.deepEqual(
+      simulator.requests.map(({ headers }) => headers.range?.startsWith('bytes=')),
+      [undefined, true, true],
+    )
+  })
+
+  test('that stalls is broken off and taken up', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    await using run = await save(simulator, simulator.file('a.png', { body, tricks: [{ stallAfter: 5000 }, 'hang'] }))
+    assert.equal(run.files[0]?.sha256, sha256(body))
+    assert.equal(run.told.retries.length, 2)
+  })
+
+  test('starts over where the server has no ranges', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    await using run = await save(
+      simulator,
+      simulator.file('a.png', { body, ranges: false, tricks: [{ cutAfter: 5000 }] }),
+    )
+    assert.equal(run.files[0]?.sha256, sha256(body))
+  })
+
+  test('starts over where the server sends another part than was asked for', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const wrong = { status: 206, body: 'xxxxx', headers: { 'content-range': `bytes 7-11/${body.length}` } }
+    await using run = await save(
+      simulator,
+      simulator.file('a.png', { body, tricks: [{ cutAfter: 5000 }, wrong, { cutAfter: 6000 }, { status: 416 }] }),
+    )
+    assert.equal(run.files[0]?.sha256, sha256(body))
+  })
+
+  test('is put off by 429 and 503', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    await using run = await save(
+      simulator,
+      simulator.file('a.png', {
+        body,
+        tricks: [{ status: 429, headers: { 'retry-after': '1' } }, { status: 503 }, 'reset'],
+      }),
+    )
+    assert.equal(run.files.length, 1)
+    assert.equal(run.told.retries.length, 3)
+  })
+
+  test('gives up after five tries that bring nothing, and leaves nothing behind', async () => {
+    await using simulator = await startSimulator()
+    const url = simulator.file('a.png', {
+      body: await png(),
+      tricks: Array.from({ length: 9 }, () => 'reset' as const),
+    })
+    await using run = await save(simulator, url)
+    assert.deepEqual(run.there, [])
+    assert.equal(simulator.requests.length, 5)
+    assert.match(run.reasons[0] ?? '', /^The file .*a\.png of prediction abc was not saved: .*5 times in a row\.$/)
+  })
+
+  for (const status of [403, 404, 410]) {
+    test(`that is answered ${status} says that the file has expired`, async () => {
+      await using simulator = await startSimulator()
+      await using run = await save(simulator, simulator.file('a.png', { tricks: [{ status }] }))
+      assert.match(run.reasons[0] ?? '', /has probably expired.*one hour/)
+      assert.equal(simulator.requests.length, 1)
+    })
+  }
+
+  test('ends promptly when it is aborted, and leaves nothing behind', async () => {
+    await using simulator = await startSimulator()
+    const stop = new AbortController()
+    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    setTimeout(() => stop.abort(new Error('SIGINT')), 100)
+    await assert.rejects(
+      save(simulator, simulator.file('a.png', { size: 10 ** 6, tricks: [{ stallAfter: 1000 }] }), {
+        signal: stop.signal,
+        directory,
+        stall: 30,
+      }),
+      /SIGINT/,
+    )
+    assert.deepEqual(await readdir(directory), [])
+    await rm(directory, { recursive: true })
+  })
+
+  test('does not stop the others by its failure', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    await using run = await save(simulator, [
+      simulator.file('a.png', { body }),
+      simulator.file('b.png', { tricks: [{ status: 404 }] }),
+      simulator.file('c.png', { body }),
+    ])
+    assert.deepEqual(run.there, ['abc-0.png', 'abc-2.png'])
+    assert.equal(run.failures.length, 1)
+  })
+})
+
+describe('content', () => {
+  test('that is not the picture it claims to be is refused', async () => {
+    await using simulator = await startSimulator()
+    await using run = await save(simulator, [
+      simulator.file('a.png', { body: Buffer.from('<html>expired</html>'), type: 'image/png' }),
+      simulator.file('b.mp4', { body: Buffer.from('{"error":"gone"}'), type: 'application/octet-stream' }),
+      simulator.file('c.webp', { body: Buffer.alloc(0), type: 'image/webp' }),
+    ])
+    assert.deepEqual(run.there, [])
+    assert.match(run.reasons[0] ?? '', /it is not the image\/png that it claims to be: it begins with "<html>/)
+    assert.match(run.reasons[1] ?? '', /is not the mp4/)
+    assert.match(run.reasons[2] ?? '', /is empty/)
+  })
+
+  test('that breaks off is refused, also where no length was told', async () => {
+    await using simulator = await startSimulator()
+    const half = async (format: 'png' | 'webp' | 'jpeg') => (await cake(format)).subarray(0, 4000)
+    const chunked = { 'transfer-encoding': 'chunked' }
+    await using run = await save(simulator, [
+      simulator.file('a.png', { tricks: [{ status: 200, body: '', headers: {} }], body: await half('png') }),
+      simulator.file('b.webp', { body: await half('webp') }),
+      simulator.file('c.jpg', { body: await half('jpeg') }),
+      simulator.file('d.mp4', {
+        body: Buffer.concat([
+          Buffer.from('000000186674797069736f6d', 'hex'),
+          Buffer.alloc(12),
+          Buffer.from('00100000', 'hex'),
+          Buffer.from('mdat'),
+          Buffer.alloc(100),
+        ]),
+        type: 'video/mp4',
+        headers: chunked,
+      }),
+    ])
+    assert.deepEqual(run.there, [])
+    for (const reason of run.reasons.slice(1)) assert.match(reason, /breaks off before its end/)
+  })
+
+  test('whose length is a lie is refused', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const lie = (promise: number) => ({ body, tricks: Array.from({ length: 9 }, () => ({ promise })) })
+    await using run = await save(simulator, [
+      simulator.file('short.png', lie(body.length + 50)),
+      simulator.file('long.png', lie(1000)),
+    ])
+    assert.deepEqual(run.there, [])
+    assert.equal(run.failures.length, 2)
+  })
+
+  test('that is larger than allowed is stopped at the limit, told or not', async () => {
+    await using simulator = await startSimulator()
+    await using run = await save(
+      simulator,
+      [
+        simulator.file('told.bin', { size: 5 * 10 ** 9 }),
+        simulator.file('untold.bin', {
+          size: 5 * 10 ** 9,
+          headers: { 'transfer-encoding': 'chunked' },
+        }),
+        `data:text/plain,${'x'.repeat(2_000_001)}`,
+      ],
+      { maxFileSize: 2_000_000 },
+    )
+    assert.deepEqual(run.there, [])
+    for (const reason of run.reasons) assert.match(reason, /larger than max-file-size allows/)
+  })
+
+  test('that the server packs unasked is refused', async () => {
+    await using simulator = await startSimulator()
+    await using run = await save(
+      simulator,
+      simulator.file('a.txt', { body: Buffer.from('x'), headers: { 'content-encoding': 'gzip' } }),
+    )
+    assert.match(run.reasons[0] ?? '', /packed it \(gzip\)/)
+  })
+})
+
+describe('a host', () => {
+  const elsewhere = { apiUrl: 'https://gateway.example.org/v1', allowedHosts: [] }
+
+  test('on a private address is refused without a request', async () => {
+    await using simulator = await startSimulator()
+    const url = simulator.file('a.png', { body: await png() })
+    const { port } = new URL(url)
+    await using run = await save(
+      simulator,
+      [
+        url,
+        `https://127.0.0.1:${port}/a`,
+        `https://localhost:${port}/a`,
+        'https://169.254.169.254/latest/meta-data',
+        'https://[::ffff:169.254.169.254]/',
+      ],
+      { policy: elsewhere },
+    )
+    assert.deepEqual(run.files, [])
+    assert.match(run.reasons[0] ?? '', /scheme http/)
+    assert.match(run.reasons[1] ?? '', /127\.0\.0\.1 is no address of the public internet/)
+    assert.match(run.reasons[2] ?? '', /localhost resolves to (127\.0\.0\.1|::1), no address of the public internet/)
+    assert.match(run.reasons[3] ?? '', /169\.254\.169\.254/)
+    assert.equal(simulator.requests.length, 0)
+  })
+
+  test('that a redirect leads to is checked as the first one', async () => {
+    await using simulator = await startSimulator()
+    const to = (redirect: string) => simulator.file(`${encodeURIComponent(redirect)}.png`, { tricks: [{ redirect }] })
+    await using run = await save(simulator, [
+      to('http://169.254.169.254/latest/meta-data'),
+      to('https://169.254.169.254/'),
+      to(`https://localhost:${new URL(simulator.origin).port}/x`),
+      to('file:///etc/passwd'),
+      to('//'),
+      to('http://['),
+    ])
+    assert.deepEqual(run.files, [])
+    assert.equal(run.failures.length, 6)
+    assert.equal(simulator.requests.length, 6)
+  })
+
+  test('is followed through redirects to another file, but not for ever', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const target = simulator.file('target.png', { body })
+    const loop = simulator.file('loop.png', {
+      tricks: Array.from({ length: 9 }, () => ({ redirect: '/files/loop.png' })),
+    })
+    await using run = await save(simulator, [simulator.file('moved.png', { tricks: [{ redirect: target }] }), loop])
+    assert.equal(run.files[0]?.sha256, sha256(body))
+    assert.match(run.reasons[0] ?? '', /redirected more than 5 times/)
+  })
+
+  test('in allowed-hosts is asked where it would not be otherwise', async () => {
+    await using simulator = await startSimulator()
+    const url = simulator.file('a.png', { body: await png() })
+    await using run = await save(simulator, url, { policy: { ...elsewhere, allowedHosts: ['127.0.0.1'] } })
+    assert.equal(run.files.length, 1)
+  })
+})
+
+test('a folder that cannot be made or written is told', async () => {
+  await using simulator = await startSimulator()
+  const file = path.join(await mkdtemp(path.join(tmpdir(), 'files-')), 'a-file')
+  await writeFile(file, '')
+  await using inFile = await save(simulator, 'text', { directory: path.join(file, 'sub') })
+  assert.match(inFile.reasons[0] ?? '', /is not a folder/)
+  await rm(path.dirname(file), { recursive: true })
+})
+
+test('249 files of one output are saved, each once', async () => {
+  await using simulator = await startSimulator()
+  const body = await png()
+  const urls = Array.from({ length: 249 }, (_, i) => simulator.file(`${i}.png`, { body }))
+  await using run = await save(simulator, urls)
+  assert.equal(run.there.length, 249)
+  assert.equal(simulator.requests.length, 249)
+})
