@@ -5,6 +5,7 @@ import { adaptiveSchedule, createBudget, fixedSchedule } from './replicate/sched
 import { verdictOf } from './replicate/verdict.ts'
 import { waitForPredictions } from './replicate/wait.ts'
 import { cancelAll, reportCancellations } from './runner/cancel.ts'
+import { deliver, nothingDelivered, wantsFiles } from './runner/delivery.ts'
 import { failOnThrow, StepFailed, warn } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
@@ -36,15 +37,19 @@ await failOnThrow(async () => {
   await dispatcher.destroy()
 
   const judged = outcomes.map((outcome) => ({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }))
-  const resultFile = await writeResultFile(judged)
-  setOutputs({ ...outputsOf(judged), result_file: resultFile ?? '' }, resultFile)
-  if (inputs.summary) await writeSummary(summaryOf(judged))
+  const delivery =
+    wantsFiles(inputs) && !interrupt.signal.aborted
+      ? await deliver(judged, inputs, { clock, signal: interrupt.signal })
+      : nothingDelivered
+  const resultFile = await writeResultFile(judged, delivery)
+  setOutputs({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' }, resultFile)
+  if (inputs.summary) await writeSummary(summaryOf(judged, delivery))
 
   const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
   if (late.length > 0 && inputs['cancel-on'].has('timeout')) reportCancellations(await cancelAll(late, inputs))
   if (!interrupt.signal.aborted) saveOpenPredictions([])
 
   for (const { verdict } of judged) if (verdict.ok && verdict.warning !== undefined) warn(verdict.warning)
-  const failures = judged.flatMap(({ verdict }) => (verdict.ok ? [] : [verdict]))
+  const failures = [...judged.flatMap(({ verdict }) => (verdict.ok ? [] : [verdict])), ...delivery.failures]
   if (failures.length > 0) throw new StepFailed(failures)
 })

@@ -2,12 +2,13 @@
  * Shows what a person would see on GitHub: the built action waits for a prediction of a simulated API, then the log, the
  * outputs and the summary of the job are printed. `npm run demo`
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { styleText } from 'node:util'
 import { marked } from 'marked'
 import { cake } from './fixtures/pictures.ts'
+import { startResultsService } from './results-service.ts'
 import { runAction } from './run-action.ts'
 import { type Moment, startSimulator } from './simulator.ts'
 
@@ -15,7 +16,7 @@ const paint = (style: Parameters<typeof styleText>[0], text: string) =>
   styleText(style, text, { stream: process.stdout })
 
 /** A picture of 40 steps at five a second, told by its log as a ComfyUI model tells it: 8.7 seconds in all. */
-function picture(url: string): Moment[] {
+function story(url: string): Moment[] {
   const clock = (seconds: number) => `00:${String(Math.floor(seconds)).padStart(2, '0')}`
   const bar = (step: number) => {
     const percent = Math.floor((step / 40) * 100)
@@ -70,17 +71,26 @@ blockquote{border-left:.25em solid #d1d9e0;color:#59636e;margin:0;padding:0 1em}
 }
 
 await using simulator = await startSimulator()
-const url = simulator.file('demo/out-0.webp', { body: await cake('webp'), type: 'image/webp' })
+await using service = await startResultsService()
+const picture = await cake('webp')
+const url = simulator.file('demo/out-0.webp', { body: picture, type: 'image/webp' })
 const id = simulator.add({
   model: 'stability-ai/stable-diffusion-3.5-large',
   input: { prompt: 'a chocolate cake with five candles' },
-  moments: picture(url),
+  moments: story(url),
 })
 
 console.log(paint('bold', `uses: OWNER/await-prediction@v1 (a prediction of 8.7 seconds, on ${simulator.apiUrl})\n`))
 const view = createLogView(simulator.key)
 await using run = await runAction({
-  inputs: { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl },
+  inputs: {
+    'prediction-id': id,
+    'api-key': simulator.key,
+    'api-url': simulator.apiUrl,
+    'output-dir': 'pictures',
+    'upload-artifact': 'true',
+  },
+  env: service.env,
   from: 'dist',
   onPrint: view,
 })
@@ -91,8 +101,17 @@ for (const [name, value] of Object.entries(run.outputs)) console.log(`  ${paint(
 
 const folder = path.join(tmpdir(), 'await-prediction-demo')
 await mkdir(folder, { recursive: true })
-await writeFile(path.join(folder, 'summary.html'), page(run.summary))
+// The simulator is gone when the page is opened, so the picture goes into it.
+const shown = run.summary.replaceAll(
+  url.replace(/[^a-z0-9]/g, (sign) => `&#${sign.codePointAt(0)};`),
+  `data:image/webp;base64,${picture.toString('base64')}`,
+)
+await writeFile(path.join(folder, 'summary.html'), page(shown))
+await copyFile(run.outputs.files ?? '', path.join(folder, 'cake.webp'))
 console.log(`\n${paint('bold', 'Summary of the job')}\n${run.summary.trimEnd().replace(/^/gm, '  ')}`)
 console.log(`\n${simulator.apiRequests().length} requests were made; exit code ${run.exitCode}.`)
+for (const { name, size, hash } of service.artifacts)
+  console.log(`Artifact in the blob store: ${name}, ${size} bytes, ${hash}`)
+console.log(`The picture: ${path.join(folder, 'cake.webp')}`)
 console.log(`The summary as a page: ${path.join(folder, 'summary.html')}`)
 process.exitCode = run.exitCode ?? 1

@@ -5,6 +5,8 @@ import { type FileHandle, link, lstat, mkdir, open, rename, rm } from 'node:fs/p
 import { isIP } from 'node:net'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Dispatcher } from 'undici'
 import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
 import type { Clock } from './clock.ts'
@@ -83,8 +85,28 @@ const STALL = 30
 /** Seconds between two words about a file that is still coming. */
 const PROGRESS_PAUSE = 5
 /** Bytes gathered before they are written. */
-const WRITE_SIZE = 2 ** 20
+const WRITE_SIZE = 2 ** 18
 const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529])
+
+/** Bytes received between two collections of the buffers that they came in. */
+const COLLECT_EVERY = 8 * 2 ** 20
+
+/**
+ * Every read from a socket brings a buffer of its own, which is garbage as soon as it is written; left to itself V8
+ * lets 64 MB of them pile up. Collecting the young ones now and then keeps a step that saves a gigabyte under 150 MB,
+ * and makes it faster, because the same memory stays in the caches of the processor (`npm run bench -- files`).
+ */
+function createCollector(): (bytes: number) => void {
+  setFlagsFromString('--expose-gc')
+  const collect: NodeJS.GCFunction = runInNewContext('gc')
+  let since = 0
+  return (bytes) => {
+    since += bytes
+    if (since < COLLECT_EVERY) return
+    since = 0
+    collect({ type: 'minor' })
+  }
+}
 
 /** One thing to save. */
 interface Item {
@@ -117,10 +139,11 @@ export async function saveOutputs(
   const ordered: (SavedFile | FileError)[] = []
   const network = openNetwork(options)
   const names = new Names(options.directory)
+  const received = createCollector()
   try {
     await Promise.all(
       Array.from({ length: AT_ONCE }, async () => {
-        for (const [i, item] of queue) ordered[i] = await saveOne(item, { ...options, network, names })
+        for (const [i, item] of queue) ordered[i] = await saveOne(item, { ...options, network, names, received })
       }),
     )
   } finally {
@@ -166,7 +189,7 @@ function labelOf(source: string): string {
   return `${hostname}/…/${last.length > 60 ? `…${last.slice(-60)}` : last}`
 }
 
-type Context = SaveOptions & { network: Network; names: Names }
+type Context = SaveOptions & { network: Network; names: Names; received: (bytes: number) => void }
 
 async function saveOne(item: Item, context: Context): Promise<SavedFile | FileError> {
   const { directory, signal } = context
@@ -350,6 +373,7 @@ class Transfer {
       const { bytesWritten } = bytes === 0 ? { bytesWritten: 0 } : await this.#file.writev(gathered, this.#size)
       if (bytesWritten < bytes) throw new Final(`the disk is full (${bytesWritten} of ${bytes} bytes were written)`)
       this.#size += bytes
+      this.#context.received(bytes)
       gathered = []
       bytes = 0
     }

@@ -6,6 +6,12 @@ export type Verdict =
   | { readonly ok: true; readonly warning?: string }
   | { readonly ok: false; readonly title: string; readonly message: string }
 
+/** An outcome and what it means. */
+export interface Judged {
+  outcome: Outcome
+  verdict: Verdict
+}
+
 const NEW_ONE = 'An ended prediction never changes: start a new one.'
 
 /**

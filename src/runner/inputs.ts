@@ -1,6 +1,8 @@
+import path from 'node:path'
 import * as core from '@actions/core'
 import * as z from 'zod/mini'
 import { createScrubber } from '../replicate/scrubber.ts'
+import { artifactNameFault } from './artifact.ts'
 
 /** Every fault of the inputs at once, one on a line. */
 export class InputError extends Error {
@@ -42,6 +44,16 @@ const Inputs = z.object({
   'cancel-on': optional('cancelled', readCancelOn),
   'stream-logs': optional('true', readBoolean),
   summary: optional('true', readBoolean),
+  'output-dir': optional('', (text) => (text === '' ? undefined : path.resolve(text))),
+  'upload-artifact': optional('false', readBoolean),
+  'artifact-name': optional('', readArtifactName),
+  archive: optional('true', readBoolean),
+  'retention-days': optional('0', (text) => readInteger(text, 0, 400) || undefined),
+  'compression-level': optional('0', (text) => readInteger(text, 0, 9)),
+  overwrite: optional('false', readBoolean),
+  'if-no-files-found': optional('warn', readIfNoFilesFound),
+  'max-file-size': optional('2 GB', readSize),
+  'allowed-hosts': optional('', readHosts),
 })
 export type Inputs = z.infer<typeof Inputs> & {
   /** What is allowed but should not be. */
@@ -204,6 +216,54 @@ function readCancelOn(text: string): ReadonlySet<CancelOn> {
   if (!known.every(isKnown))
     throw new Fault(`${quote(text)} is not "cancelled", "timeout", both of them, or "never" alone.`)
   return new Set(known)
+}
+
+/** @returns undefined for the name that is made of the id */
+function readArtifactName(text: string): string | undefined {
+  const fault = artifactNameFault(text)
+  if (fault !== undefined) throw new Fault(`${quote(text)} ${fault}.`)
+  return text === '' ? undefined : text
+}
+
+function readIfNoFilesFound(text: string): 'warn' | 'error' | 'ignore' {
+  const word = text.toLowerCase()
+  if (word !== 'warn' && word !== 'error' && word !== 'ignore')
+    throw new Fault(`${quote(text)} is not warn, error or ignore.`)
+  return word
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+}
+
+/** @returns bytes */
+function readSize(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,15}(?:\.\d{1,6})?) ?([a-z]{0,3})$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(number) * (SIZE_UNITS[unit.toLowerCase()] ?? Number.NaN))
+  if (!(bytes > 0)) throw new Fault(`${quote(text)} is not a size such as 500 MB, 2 GB or plain bytes.`)
+  return bytes
+}
+
+function readHosts(text: string): string[] {
+  const hosts = text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter(Boolean)
+  const wrong = hosts.filter((host) => !/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$|^\[[0-9a-f:.]+\]$/.test(host))
+  if (wrong.length > 0) {
+    throw new Fault(
+      `${wrong.map(quote).join(', ')} is no host. Give names such as cdn.example.com or *.example.com, without scheme, port or path.`,
+    )
+  }
+  return hosts
 }
 
 function readBoolean(text: string): boolean {

@@ -111,3 +111,11 @@ export function duration(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)}m ${whole % 60}s`
   return `${Math.floor(whole / 3600)}h ${Math.floor((whole % 3600) / 60)}m`
 }
+
+/** Bytes as people read them: `512 B`, `1.2 MB`. */
+export function fileSize(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  const value = bytes / 1000 ** power
+  return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
+}

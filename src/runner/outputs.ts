@@ -3,24 +3,18 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import * as core from '@actions/core'
 import { errorText, outputText, outputUrls, predictTime, totalTime } from '../replicate/prediction.ts'
-import type { Verdict } from '../replicate/verdict.ts'
-import type { Outcome } from '../replicate/wait.ts'
+import type { Judged } from '../replicate/verdict.ts'
+import { type Delivery, describeFile } from './delivery.ts'
 import { warn } from './failure.ts'
-
-/** A prediction's outcome and what it means. */
-export interface Judged {
-  outcome: Outcome
-  verdict: Verdict
-}
 
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
 
 /**
- * The outputs of the root action, apart from the paths of files. A value is a text; JSON values are for `fromJSON`.
+ * The outputs of the root action, apart from result_file. A value is a text; JSON values are for `fromJSON`.
  * Of several predictions every list is in the order of the ids.
  */
-export function outputsOf(judged: readonly Judged[]): Record<string, string> {
+export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record<string, string> {
   const one = judged.length === 1 ? judged[0]?.outcome : undefined
   const predictions = judged.flatMap(({ outcome }) => outcome.answer?.prediction ?? [])
   const outputs = judged.map(({ outcome }) => outcome.answer?.prediction.output ?? null)
@@ -37,7 +31,11 @@ export function outputsOf(judged: readonly Judged[]): Record<string, string> {
     error: judged
       .flatMap((each) => (each.verdict.ok ? [] : [one ? reason(each) : `${each.outcome.id}: ${reason(each)}`]))
       .join('\n'),
-    predictions: JSON.stringify(judged.map(describe)),
+    predictions: JSON.stringify(judged.map((each) => describe(each, delivery))),
+    files: delivery.files.map((file) => file.path).join('\n'),
+    artifact_id: String(delivery.artifacts[0]?.id ?? ''),
+    artifact_url: delivery.artifacts[0]?.url ?? '',
+    artifact_digest: delivery.artifacts[0]?.digest ?? '',
   }
 }
 
@@ -55,7 +53,7 @@ function reason({ outcome, verdict }: Judged): string {
   return said !== '' ? said : verdict.ok ? '' : verdict.message
 }
 
-function describe(judged: Judged) {
+function describe(judged: Judged, delivery: Delivery) {
   const { outcome } = judged
   const prediction = outcome.answer?.prediction
   return {
@@ -66,6 +64,7 @@ function describe(judged: Judged) {
     error: judged.verdict.ok ? null : reason(judged),
     predict_time: prediction ? (predictTime(prediction) ?? null) : null,
     output_urls: outputUrls(prediction?.output),
+    files: delivery.files.flatMap((file) => (file.predictionId === outcome.id ? [file.path] : [])),
   }
 }
 
@@ -96,12 +95,13 @@ export function setOutputs(values: Readonly<Record<string, string>>, resultFile:
 }
 
 /**
- * Writes every prediction's outcome and whole body as JSON into a folder of its own under RUNNER_TEMP, one after the
+ * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP, one after the
  * other, so that a thousand large bodies are never one string.
  * @returns the absolute path of the file; undefined, after a warning, where it could not be written
  */
-export async function writeResultFile(judged: readonly Judged[]): Promise<string | undefined> {
+export async function writeResultFile(judged: readonly Judged[], delivery: Delivery): Promise<string | undefined> {
   const parent = process.env.RUNNER_TEMP || tmpdir()
+  const files = Map.groupBy(delivery.files, ({ predictionId }) => predictionId)
   let folder: string | undefined
   try {
     folder = await mkdtemp(path.join(parent, 'await-prediction-'))
@@ -110,7 +110,14 @@ export async function writeResultFile(judged: readonly Judged[]): Promise<string
     await handle.write('{"predictions":[')
     for (const [i, each] of judged.entries()) {
       const { id, end, status, answer } = each.outcome
-      const entry = { id, end, status, error: each.verdict.ok ? null : reason(each), body: answer?.body ?? null }
+      const entry = {
+        id,
+        end,
+        status,
+        error: each.verdict.ok ? null : reason(each),
+        body: answer?.body ?? null,
+        files: (files.get(id) ?? []).map((file) => ({ path: file.path, ...describeFile(file) })),
+      }
       await handle.write(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
     }
     await handle.write('\n]}\n')

@@ -8,11 +8,14 @@ import {
   predictTime,
   totalTime,
 } from '../replicate/prediction.ts'
-import { duration } from './log.ts'
-import type { Judged } from './outputs.ts'
+import type { Judged } from '../replicate/verdict.ts'
+import { type Delivery, nothingDelivered } from './delivery.ts'
+import { duration, fileSize } from './log.ts'
 
-/** GitHub shows nothing of a step whose summary is longer than 1 MiB; this leaves room for a last line. */
-const LONGEST_SUMMARY = 1_000_000
+/**
+ * Characters of a text that are shown. GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part
+ * has its share of that: 500 kB for a table of predictions, 300 kB for one of files, 200 kB for a list of addresses.
+ */
 const LONGEST_TEXT = 20_000
 const THUMBNAILS = 12
 
@@ -81,9 +84,39 @@ const icon = ({ outcome }: Judged) =>
 /**
  * The job summary in Markdown: what ran, what came out, what went wrong. At most a megabyte, however large the outputs.
  */
-export function summaryOf(judged: readonly Judged[]): string {
+export function summaryOf(judged: readonly Judged[], delivery: Delivery = nothingDelivered): string {
   const [only] = judged
-  return judged.length === 1 && only ? oneSummary(only) : tableSummary(judged)
+  const body = judged.length === 1 && only ? oneSummary(only) : tableSummary(judged)
+  return [body, filesSection(delivery)].filter(Boolean).join('\n')
+}
+
+/** The saved files and where they went; what could not be saved. */
+function filesSection({ files, artifacts, failures }: Delivery): string {
+  if (files.length === 0 && failures.length === 0) return ''
+  const byName = new Map(artifacts.map(({ name, url }) => [name, url]))
+  const rows = files.map(({ name, type, size, sha256, width, height }) => [
+    byName.has(name)
+      ? `<a href="${escapeText(byName.get(name) ?? '', 500)}">${escapeText(name, 200)}</a>`
+      : code(name, 200),
+    escapeText(type, 100),
+    width === undefined ? '' : `${width} × ${height}`,
+    fileSize(size),
+    `<code>${sha256}</code>`,
+  ])
+  const [artifact] = artifacts
+  const sections = [
+    '**Files**',
+    rows.length === 0 ? '' : table(['File', 'Type', 'Pixels', 'Size', 'SHA-256'], rows, 300_000),
+    artifact && artifacts.length === 1
+      ? `Artifact: <a href="${escapeText(artifact.url, 500)}">${escapeText(artifact.name, 255)}</a> (${fileSize(artifact.size)})`
+      : '',
+    limited(
+      failures.map(({ message }) => `- ❌ ${escapeText(message, 600)}`),
+      100_000,
+      'failures',
+    ),
+  ]
+  return `${sections.filter(Boolean).join('\n\n')}\n`
 }
 
 function oneSummary(judged: Judged): string {
@@ -196,10 +229,10 @@ function tableSummary(judged: readonly Judged[]): string {
   return `${sections.filter(Boolean).join('\n\n')}\n`
 }
 
-const table = (head: readonly string[], rows: readonly (readonly string[])[]) =>
+const table = (head: readonly string[], rows: readonly (readonly string[])[], bytes = 500_000) =>
   `| ${head.join(' | ')} |\n|${' --- |'.repeat(head.length)}\n${limited(
     rows.map((row) => `| ${row.join(' | ')} |`),
-    LONGEST_SUMMARY - 100_000,
+    bytes,
     'rows',
   )}`
 

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { describe, test } from 'node:test'
+import { parse } from 'yaml'
 import { type RunResult, runAction } from '../run-action.ts'
 import { newId, type Simulator, startSimulator } from '../simulator.ts'
 
@@ -23,6 +25,9 @@ const warnings = (run: RunResult) =>
   run.annotations.filter(({ level }) => level === 'warning').map(({ message }) => message)
 const urlsAsked = (simulator: Simulator) => simulator.apiRequests().map(({ method, url }) => `${method} ${url}`)
 
+const declaredOutputs = Object.keys(
+  parse(await readFile(path.join(import.meta.dirname, '../../action.yml'), 'utf8')).outputs,
+).sort()
 const PICTURE = 'https://files.example.com/x/out-0.webp'
 
 describe('a prediction that succeeds', { concurrency: 4 }, () => {
@@ -46,6 +51,10 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
       output_url: PICTURE,
       output_text: '',
       error: '',
+      files: '',
+      artifact_id: '',
+      artifact_url: '',
+      artifact_digest: '',
     })
     assert.equal(predict_time, '0.5')
     assert.equal(total_time, '0.8')
@@ -58,6 +67,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
         error: null,
         predict_time: 0.5,
         output_urls: [PICTURE],
+        files: [],
       },
     ])
     const result = JSON.parse(await readFile(result_file ?? '', 'utf8'))
@@ -414,18 +424,7 @@ describe('hostile text', { concurrency: 4 }, () => {
       assert.equal(run.outputs.status, status)
       assert.equal(run.outputs.output_text, attack)
       assert.equal(run.outputs.error, status === 'failed' ? attack.trim() : '')
-      assert.deepEqual(Object.keys(run.outputs).sort(), [
-        'error',
-        'output',
-        'output_text',
-        'output_url',
-        'output_urls',
-        'predict_time',
-        'predictions',
-        'result_file',
-        'status',
-        'total_time',
-      ])
+      assert.deepEqual(Object.keys(run.outputs).sort(), declaredOutputs)
       assert.deepEqual(Object.keys(run.state), ['open'])
       assert.deepEqual([run.exported, run.paths, run.masks], [{}, [], [simulator.key]])
       assert.ok(run.annotations.every(({ message }) => message !== 'forged'))

@@ -1,0 +1,203 @@
+import { copyFile, link, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import * as core from '@actions/core'
+import type { Clock } from '../replicate/clock.ts'
+import type { SavedFile, SaveObserver } from '../replicate/files.ts'
+import { isExpired } from '../replicate/prediction.ts'
+import type { Judged } from '../replicate/verdict.ts'
+import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './artifact.ts'
+import { type Failure, warn } from './failure.ts'
+import type { Inputs } from './inputs.ts'
+import { duration, fileSize, oneLine } from './log.ts'
+
+/** What became of the files that predictions made. */
+export interface Delivery {
+  files: SavedFile[]
+  artifacts: UploadedArtifact[]
+  /** What was asked for and did not work: each turns the step red. */
+  failures: Failure[]
+}
+
+export const nothingDelivered: Delivery = { files: [], artifacts: [], failures: [] }
+
+/** Whether the files are wanted at all. */
+export const wantsFiles = (inputs: Inputs): boolean => inputs['output-dir'] !== undefined || inputs['upload-artifact']
+
+/**
+ * Saves the files of every prediction that has ended, also of one that failed and left some, and uploads them where
+ * that is wanted. Never throws: what does not work is part of the result, so that nothing else is lost over it.
+ */
+export async function deliver(
+  judged: readonly Judged[],
+  inputs: Inputs,
+  { clock, signal }: { clock: Clock; signal: AbortSignal },
+): Promise<Delivery> {
+  const delivery: Delivery = { files: [], artifacts: [], failures: [] }
+  const attempt = async (title: string, step: () => Promise<void>) => {
+    try {
+      await step()
+    } catch (error) {
+      delivery.failures.push({ title, message: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  await attempt('Files not saved', async () => {
+    const { files, failures } = await save(judged, inputs, clock, signal)
+    delivery.files = files
+    delivery.failures.push(...failures)
+  })
+  if (delivery.files.length === 0) return delivery
+  if (inputs['upload-artifact']) {
+    await attempt('Artifact not uploaded', async () => {
+      delivery.artifacts = await unlessAborted(upload(judged, delivery.files, inputs, clock), signal)
+    })
+  }
+  return delivery
+}
+
+/** The artifact client cannot be stopped, so it is left behind when the step is cancelled. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    promise.then(resolve, reject)
+  })
+}
+
+async function save(
+  judged: readonly Judged[],
+  inputs: Inputs,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ files: SavedFile[]; failures: Failure[] }> {
+  const ended = judged.flatMap(({ outcome }) =>
+    outcome.end === 'ended' && outcome.answer ? [outcome.answer.prediction] : [],
+  )
+  const { saveOutputs } = await import('../replicate/files.ts')
+  const directory =
+    inputs['output-dir'] ?? (await mkdtemp(path.join(process.env.RUNNER_TEMP || tmpdir(), 'await-prediction-files-')))
+  const { files, failures } = await saveOutputs(
+    judged.flatMap(({ outcome }) =>
+      outcome.end === 'ended' ? [{ id: outcome.id, output: outcome.answer?.prediction.output }] : [],
+    ),
+    {
+      directory,
+      policy: { apiUrl: inputs['api-url'], allowedHosts: inputs['allowed-hosts'] },
+      maxFileSize: inputs['max-file-size'],
+      overwrite: inputs.overwrite,
+      clock,
+      signal,
+      env: process.env,
+      observer: createSaveObserver(),
+    },
+  )
+  const faults: Failure[] = failures.map(({ message }) => ({ title: 'File not saved', message }))
+  for (const prediction of ended.filter(isExpired)) {
+    faults.push({
+      title: 'Files expired',
+      message: `The files of prediction ${prediction.id} are gone: the API deletes them one hour after the end. Only a new prediction brings them back.`,
+    })
+  }
+  if (files.length === 0 && faults.length === 0 && ended.length > 0) {
+    const message = 'No files were found to save: the output has no file and no text.'
+    if (inputs['if-no-files-found'] === 'warn') warn(message)
+    if (inputs['if-no-files-found'] === 'error') faults.push({ title: 'No files found', message })
+  }
+  return { files, failures: faults }
+}
+
+function createSaveObserver(): SaveObserver {
+  return {
+    saved: ({ path: file, size, type, width, height }) =>
+      core.info(
+        `saved ${file} · ${[oneLine(type, 100), width && height ? `${width}×${height}` : '', fileSize(size)].filter(Boolean).join(' · ')}`,
+      ),
+    progress: (label, bytes, total) =>
+      core.info(`fetching ${oneLine(label)}: ${fileSize(bytes)}${total === undefined ? '' : ` of ${fileSize(total)}`}`),
+    retrying: (label, reason, pause) =>
+      core.info(`fetching ${oneLine(label)} again in ${duration(pause)}: ${oneLine(reason)}`),
+    renamed: (name, taken) =>
+      warn(
+        `${taken} was there already, with other content: the new file is ${name}. With overwrite: true it replaces the old one.`,
+      ),
+  }
+}
+
+async function upload(
+  judged: readonly Judged[],
+  files: readonly SavedFile[],
+  inputs: Inputs,
+  clock: Clock,
+): Promise<UploadedArtifact[]> {
+  const paths = files.map((file) => file.path)
+  const request = {
+    name: inputs['artifact-name'] ?? defaultName(judged),
+    archive: inputs.archive,
+    retentionDays: inputs['retention-days'],
+    compressionLevel: inputs['compression-level'],
+    overwrite: inputs.overwrite,
+  }
+  const staging = await mkdtemp(path.join(process.env.RUNNER_TEMP || tmpdir(), 'await-prediction-artifact-'))
+  try {
+    const staged = inputs.archive ? await stage(staging, judged, files) : paths
+    // The client prints about ten lines for each artifact.
+    core.startGroup(`Uploading ${files.length === 1 ? '1 file' : `${files.length} files`}`)
+    try {
+      return await uploadArtifacts({ ...request, files: staged }, clock)
+    } finally {
+      core.endGroup()
+    }
+  } catch (error) {
+    if (!(error instanceof ArtifactsUnavailable)) throw error
+    warn(`${error.message} The files are on disk: ${path.dirname(paths[0] ?? '')}`)
+    return []
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+function defaultName(judged: readonly Judged[]): string {
+  const first = judged[0]?.outcome.id ?? ''
+  return judged.length === 1 ? `prediction-${first}` : `predictions-${process.env.GITHUB_RUN_ID ?? ''}-${first}`
+}
+
+/** Puts the files and prediction.json side by side, because a zip has one root; as links, so that nothing is copied. */
+async function stage(folder: string, judged: readonly Judged[], files: readonly SavedFile[]): Promise<string[]> {
+  const staged: string[] = []
+  for (const file of files) {
+    const target = path.join(folder, file.name)
+    await link(file.path, target).catch(() => copyFile(file.path, target))
+    staged.push(target)
+  }
+  const description = path.join(folder, 'prediction.json')
+  await writeFile(
+    description,
+    JSON.stringify({ predictions: judged.map((each) => publicResult(each, files)) }, null, 2),
+  )
+  return [...staged, description]
+}
+
+/**
+ * A prediction's body without what is not for everybody who can download an artifact: the input, the logs and the
+ * stream, whose address alone is the right to read it.
+ */
+function publicResult({ outcome }: Judged, files: readonly SavedFile[]): unknown {
+  const { input: _input, logs: _logs, urls, ...body } = outcome.answer?.body ?? {}
+  const { stream: _stream, ...others } = (typeof urls === 'object' && urls !== null ? urls : {}) as Record<
+    string,
+    unknown
+  >
+  const own = files.filter(({ predictionId }) => predictionId === outcome.id)
+  return { id: outcome.id, status: outcome.status, body: { ...body, urls: others }, files: own.map(describeFile) }
+}
+
+/** A file as the result file lists it. */
+export function describeFile({ name, size, type, sha256, width, height, source }: SavedFile): Record<string, unknown> {
+  return {
+    name,
+    size,
+    type,
+    sha256,
+    ...(width === undefined ? {} : { width, height }),
+    source: source.startsWith('http') ? source : undefined,
+  }
+}

@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { unzipSync } from 'fflate'
+import { cake } from '../fixtures/pictures.ts'
+import { type ResultsService, startResultsService } from '../results-service.ts'
+import { type RunResult, runAction, startAction } from '../run-action.ts'
+import { type Simulator, startSimulator } from '../simulator.ts'
+
+function wait(
+  simulator: Simulator,
+  ids: string,
+  inputs: Record<string, string>,
+  more: { env?: Record<string, string | undefined>; home?: string } = {},
+) {
+  return runAction({
+    inputs: { 'prediction-id': ids, 'api-key': simulator.key, 'api-url': simulator.apiUrl, timeout: '50s', ...inputs },
+    ...more,
+  })
+}
+
+const errors = (run: RunResult) =>
+  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
+const warnings = (run: RunResult) =>
+  run.annotations.filter(({ level }) => level === 'warning').map(({ message }) => message)
+const withoutKey = (simulator: Simulator) =>
+  simulator.requests
+    .filter(({ url }) => url.startsWith('/files/'))
+    .every(({ headers }) => headers.authorization === undefined && !JSON.stringify(headers).includes(simulator.key))
+
+describe('files in output-dir', { concurrency: 4 }, () => {
+  test('are saved, listed in the outputs, the result file and the summary, and fetched without the key', async () => {
+    await using simulator = await startSimulator()
+    const picture = await cake('webp')
+    const id = simulator.ended({
+      output: {
+        image: simulator.file('x/out-0.png', { body: picture, type: 'image/png' }),
+        mask: `data:image/png;base64,${(await cake('png')).toString('base64')}`,
+      },
+    })
+    await using run = await wait(simulator, id, { 'output-dir': 'out/pictures' })
+    assert.equal(run.exitCode, 0, run.log)
+    const folder = path.join(run.workspace, 'out/pictures')
+    assert.deepEqual((await readdir(folder)).sort(), [`${id}-0.webp`, `${id}-1.png`])
+    assert.deepEqual(
+      run.outputs.files?.split('\n'),
+      [`${id}-0.webp`, `${id}-1.png`].map((name) => path.join(folder, name)),
+    )
+    assert.deepEqual(await readFile(path.join(folder, `${id}-0.webp`)), picture)
+    assert.deepEqual(JSON.parse(run.outputs.predictions ?? '')[0].files, run.outputs.files?.split('\n'))
+    const [first] = JSON.parse(await readFile(run.outputs.result_file ?? '', 'utf8')).predictions[0].files
+    const sha256 = createHash('sha256').update(picture).digest('hex')
+    assert.equal(first.sha256, sha256)
+    assert.deepEqual([first.size, first.type, first.width], [picture.length, 'image/webp', 512])
+    assert.match(run.summary, new RegExp(`512 × 512 .*${sha256}`))
+    assert.match(run.log, /saved .*-0\.webp · image\/webp · 512×512 · [\d.]+ kB/)
+    assert.equal(run.outputs.artifact_id, '')
+    assert.ok(withoutKey(simulator))
+  })
+
+  test('may be 249 in one output, and 23 of one base name', async () => {
+    await using simulator = await startSimulator()
+    const body = await cake('png')
+    const many = simulator.ended({
+      output: Array.from({ length: 249 }, (_, i) => simulator.file(`${i}.png`, { body })),
+    })
+    const same = simulator.ended({
+      output: Array.from({ length: 23 }, (_, i) => simulator.file(`${i}/tempfile.png`, { body })),
+    })
+    await using run = await wait(simulator, `${many} ${same}`, { 'output-dir': '.' })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.equal((await readdir(run.workspace)).length, 272)
+  })
+
+  test('of a prediction that failed are saved too, and the step is red', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({
+      status: 'failed',
+      error: 'half-way',
+      output: [simulator.file('a.png', { body: await cake('png') })],
+    })
+    await using run = await wait(simulator, id, { 'output-dir': 'out' })
+    assert.equal(run.exitCode, 1)
+    assert.equal(errors(run).length, 1)
+    assert.match(run.outputs.files ?? '', /-0\.png$/)
+  })
+
+  test('that cannot be had turn the step red, one annotation each, and the others are there', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({
+      output: [
+        simulator.file('gone.png', { tricks: [{ status: 404 }] }),
+        simulator.file('fine.png', { body: await cake('png') }),
+        simulator.file('lie.png', { body: Buffer.from('<html>'), type: 'image/png' }),
+        simulator.file('huge.bin', { size: 5 * 10 ** 9 }),
+        simulator.file('away.png', { tricks: [{ redirect: 'http://169.254.169.254/latest/' }] }),
+        simulator.file('local.png', { tricks: [{ redirect: 'https://localhost:1/' }] }),
+      ],
+    })
+    await using run = await wait(simulator, id, { 'output-dir': 'out', 'max-file-size': '1 MB', 'allowed-hosts': '' })
+    assert.equal(run.exitCode, 1)
+    assert.deepEqual(await readdir(path.join(run.workspace, 'out')), [`${id}-1.png`])
+    const messages = errors(run)
+    for (const [i, words] of [
+      /has probably expired/,
+      /is not the image\/png/,
+      /larger than max-file-size/,
+      /scheme http/,
+      /localhost resolves to/,
+    ].entries())
+      assert.match(messages[i] ?? '', words)
+    assert.equal(run.outputs.status, 'succeeded')
+    assert.equal(run.outputs.files, path.join(run.workspace, 'out', `${id}-1.png`))
+    assert.match(run.summary, /has probably expired/)
+  })
+
+  test('that have expired turn the step red', async () => {
+    await using simulator = await startSimulator()
+    await using run = await wait(simulator, simulator.ended({ output: null, data_removed: true }), {
+      'output-dir': 'out',
+      'if-no-files-found': 'ignore',
+    })
+    assert.equal(run.exitCode, 1)
+    assert.match(errors(run)[0] ?? '', /files of prediction .* are gone/)
+  })
+
+  test('of which there are none are a warning, an error or nothing, as wanted', async () => {
+    await using simulator = await startSimulator()
+    for (const [wanted, exitCode, count] of [
+      ['warn', 0, 1],
+      ['error', 1, 0],
+      ['ignore', 0, 0],
+    ] as const) {
+      await using run = await wait(simulator, simulator.ended({ output: { score: 0.5 } }), {
+        'output-dir': 'out',
+        'if-no-files-found': wanted,
+      })
+      assert.deepEqual([run.exitCode, warnings(run).length], [exitCode, count], wanted)
+    }
+  })
+
+  test('of text are text', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({ output: ['Once ', 'upon'] })
+    await using run = await wait(simulator, id, { 'output-dir': 'out' })
+    assert.equal(await readFile(path.join(run.workspace, 'out', `${id}-text.txt`), 'utf8'), 'Once upon')
+  })
+
+  test('do not follow a symbolic link and overwrite nothing unnoticed', async () => {
+    await using simulator = await startSimulator()
+    const home = await mkdtemp(path.join(tmpdir(), 'home-'))
+    await mkdir(path.join(home, 'workspace'))
+    await writeFile(path.join(home, 'precious'), 'precious')
+    const id = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
+    await symlink('../precious', path.join(home, 'workspace', `${id}-0.png`))
+    await using run = await wait(simulator, id, { 'output-dir': '.' }, { home })
+    assert.equal(run.exitCode, 0)
+    assert.match(warnings(run).join(), /was there already/)
+    assert.equal(await readFile(path.join(home, 'precious'), 'utf8'), 'precious')
+    await rm(home, { recursive: true })
+  })
+
+  test('are left where the step is cancelled, none of them half', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({
+      output: [
+        simulator.file('a.png', { body: await cake('png') }),
+        simulator.file('b.bin', { size: 10 ** 7, tricks: [{ stallAfter: 10 ** 6 }] }),
+      ],
+    })
+    const started = await startAction({
+      inputs: { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl, 'output-dir': 'out' },
+    })
+    await started.until('saved ')
+    const at = performance.now()
+    started.child.kill('SIGINT')
+    await using run = await started.result
+    assert.ok(performance.now() - at < 2000)
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.status, 'succeeded')
+    assert.deepEqual(await readdir(path.join(run.workspace, 'out')), [`${id}-0.png`])
+  })
+})
+
+describe('an artifact', () => {
+  let service: ResultsService
+  before(async () => {
+    service = await startResultsService()
+  })
+  after(() => service[Symbol.asyncDispose]())
+
+  test('holds every file byte for byte and prediction.json without input, logs and stream', async () => {
+    await using simulator = await startSimulator()
+    const picture = await cake('png')
+    const id = simulator.add({
+      input: { prompt: 'hidden-prompt' },
+      moments: [
+        { at: 0, status: 'processing', logs: 'hidden-log\n' },
+        { at: 0.1, status: 'succeeded', output: [simulator.file('a.png', { body: picture })] },
+      ],
+    })
+    await using run = await wait(simulator, id, { 'upload-artifact': 'true' }, { env: service.env })
+    assert.equal(run.exitCode, 0, run.log)
+    const zip = unzipSync(await service.download(`prediction-${id}`))
+    assert.deepEqual(Object.keys(zip).sort(), [`${id}-0.png`, 'prediction.json'].sort())
+    assert.deepEqual(Buffer.from(zip[`${id}-0.png`] ?? []), picture)
+    const description = Buffer.from(zip['prediction.json'] ?? []).toString()
+    assert.doesNotMatch(description, /hidden-|\/stream\//)
+    assert.equal(JSON.parse(description).predictions[0].body.model, 'owner/model')
+    const stored = service.artifacts.find(({ name }) => name === `prediction-${id}`)
+    assert.equal(run.outputs.artifact_id, String(stored?.id))
+    assert.equal(run.outputs.artifact_url, `https://github.com/octo/pictures/actions/runs/4711/artifacts/${stored?.id}`)
+    assert.equal(`sha256:${run.outputs.artifact_digest}`, stored?.hash)
+    assert.ok(run.summary.includes(`prediction&#45;${id}</a>`))
+    assert.ok((run.outputs.files ?? '').startsWith(run.home))
+    assert.ok(run.lines.includes('▸ Uploading 1 file'))
+  })
+
+  test('of each file is the file itself with archive: false', async () => {
+    await using simulator = await startSimulator()
+    const pictures = [await cake('png', 1), await cake('webp', 2)]
+    const id = simulator.ended({ output: pictures.map((body, i) => simulator.file(`${i}`, { body })) })
+    await using run = await wait(
+      simulator,
+      id,
+      { 'upload-artifact': 'true', archive: 'false', 'retention-days': '5', 'output-dir': 'out' },
+      { env: service.env },
+    )
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual(await service.download(`${id}-0.png`), pictures[0])
+    assert.deepEqual(await service.download(`${id}-1.webp`), pictures[1])
+    assert.deepEqual(
+      service.artifacts
+        .filter(({ name }) => name.startsWith(id))
+        .map(({ mimeType, expiresAt }) => [mimeType, typeof expiresAt]),
+      [
+        ['image/png', 'string'],
+        ['image/webp', 'string'],
+      ],
+    )
+  })
+
+  test('survives a reset, and is an error that says what to do where its name is taken', async () => {
+    await using simulator = await startSimulator()
+    const output = [simulator.file('a.png', { body: await cake('png') })]
+    service.fail('CreateArtifact', 'reset', { status: 503, body: { msg: 'busy' } })
+    await using first = await wait(
+      simulator,
+      simulator.ended({ output }),
+      { 'upload-artifact': 'true', 'artifact-name': 'pictures' },
+      { env: service.env },
+    )
+    assert.equal(first.exitCode, 0, first.log)
+    await using second = await wait(
+      simulator,
+      simulator.ended({ output }),
+      { 'upload-artifact': 'true', 'artifact-name': 'pictures' },
+      { env: service.env },
+    )
+    assert.equal(second.exitCode, 1)
+    assert.match(errors(second)[0] ?? '', /named pictures exists.*overwrite: true/)
+    assert.equal(second.outputs.status, 'succeeded')
+    assert.notEqual(second.outputs.files, '')
+    await using third = await wait(
+      simulator,
+      simulator.ended({ output }),
+      { 'upload-artifact': 'true', 'artifact-name': 'pictures', overwrite: 'true' },
+      { env: service.env },
+    )
+    assert.equal(third.exitCode, 0, third.log)
+  })
+
+  test('on a service without artifacts is a warning, and the files are on disk', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
+    for (const env of [
+      { ...service.env, GITHUB_SERVER_URL: 'https://github.example.com' },
+      { ...service.env, ACTIONS_RUNTIME_TOKEN: undefined },
+    ]) {
+      await using run = await wait(simulator, id, { 'upload-artifact': 'true' }, { env })
+      assert.equal(run.exitCode, 0, run.log)
+      assert.match(warnings(run).join(), /The files are on disk/)
+      assert.equal((await readFile(run.outputs.files ?? '')).subarray(1, 4).toString(), 'PNG')
+    }
+  })
+})
+
+test('inputs about files that are wrong are told', async () => {
+  await using run = await runAction({
+    inputs: {
+      'prediction-id': 'abc',
+      'api-key': 'sk-secret-0123456789',
+      'artifact-name': 'a:b',
+      'retention-days': 'ten',
+      'compression-level': '10',
+      'if-no-files-found': 'fail',
+      'max-file-size': 'big',
+      'allowed-hosts': 'https://x.com',
+    },
+  })
+  const lines = (errors(run)[0] ?? '').split('\n')
+  for (const [i, words] of [
+    /^6 inputs/,
+    /^artifact-name: "a:b" holds ":"/,
+    /^retention-days/,
+    /^compression-level/,
+    /^if-no-files-found/,
+    /^max-file-size: "big"/,
+    /^allowed-hosts: "https:/,
+  ].entries())
+    assert.match(lines[i] ?? '', words)
+})
+
+test('a gigabyte of files is saved in less than 150 MB of memory', {
+  skip: process.platform !== 'linux' && 'peak memory is read from /proc',
+}, async () => {
+  await using simulator = await startSimulator()
+  const id = simulator.ended({
+    output: Array.from({ length: 40 }, (_, i) => simulator.file(`${i}.bin`, { size: 25 * 10 ** 6 })),
+  })
+  const started = await startAction({
+    inputs: { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl, 'output-dir': 'out' },
+  })
+  let peak = 0
+  const look = setInterval(async () => {
+    const status = await readFile(`/proc/${started.child.pid}/status`, 'utf8').catch(() => '')
+    peak = Math.max(peak, Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1024)
+  }, 50)
+  await using run = await started.result
+  clearInterval(look)
+  assert.equal(run.exitCode, 0, run.log.slice(-1000))
+  assert.equal(run.outputs.files?.split('\n').length, 40)
+  assert.ok(peak > 10 && peak < 150, `${peak.toFixed(0)} MB`)
+})
