@@ -1,7 +1,18 @@
 declare module '@vercel/ncc' {
-  /** The part of ncc's programmatic interface that the build uses: its package has no types. */
+  export interface WebpackModule {
+    nameForCondition?: string
+    /** The modules that were put together into this one. */
+    modules?: WebpackModule[]
+  }
+
+  /** The part of ncc's programmatic interface that is used here: its package has no types. */
   export default function ncc(
     input: string,
     options: { cache: false; minify: boolean; quiet: boolean; sourceMap: boolean; sourceMapRegister: boolean },
-  ): Promise<{ code: string; map?: string; assets: Record<string, { source: string | Buffer }> }>
+  ): Promise<{
+    code: string
+    map?: string
+    assets: Record<string, { source: string | Buffer }>
+    stats: { toJson(options: Record<string, unknown>): { modules?: WebpackModule[] } }
+  }>
 }

@@ -3,7 +3,7 @@ import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import ncc from '@vercel/ncc'
+import ncc, { type WebpackModule } from '@vercel/ncc'
 import { runAction } from '../run-action.ts'
 import { startSimulator } from '../simulator.ts'
 
@@ -28,25 +28,26 @@ test('the bundle runs from a folder without node_modules', async () => {
 
 test('the notices name every package whose code is in dist, and no other', async () => {
   const inside = new Set<string>()
+  const collect = (modules: readonly WebpackModule[] = []): void => {
+    for (const each of modules) {
+      const name = /^.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(each.nameForCondition ?? '')?.[1]
+      if (name !== undefined && each.modules === undefined) inside.add(name)
+      collect(each.modules)
+    }
+  }
   for (const entry of await readdir(path.join(ROOT, 'dist'), { withFileTypes: true })) {
     if (!entry.isDirectory()) continue
-    // Without minifying, webpack writes the path of each module above it: another witness than the build's source maps.
-    const { code, assets } = await ncc(path.join(ROOT, 'src', `${entry.name}.ts`), {
-      cache: false,
-      minify: false,
-      quiet: true,
-      sourceMap: false,
-      sourceMapRegister: false,
-    })
-    for (const text of [code, ...Object.values(assets).map(({ source }) => String(source))]) {
-      for (const [, name] of text.matchAll(
-        /^(?:\/\/ |;\/\/ CONCATENATED MODULE: |\/\*\*\*\/ ).*node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\//gm,
-      ))
-        inside.add(name ?? '')
-    }
+    // webpack's own list of modules: another witness than the source maps that the build reads.
+    const options = { cache: false, minify: false, quiet: true, sourceMap: false, sourceMapRegister: false } as const
+    const { stats } = await ncc(path.join(ROOT, 'src', `${entry.name}.ts`), options)
+    collect(
+      stats.toJson({ all: false, modules: true, nestedModules: true, modulesSpace: 1e6, nestedModulesSpace: 1e6 })
+        .modules,
+    )
   }
   const notices = await readFile(path.join(ROOT, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8')
   const named = [...notices.matchAll(/^(\S+) \d+\.\d+\.\S+\n-{72}$/gm)].map(([, name]) => name ?? '')
+  assert.ok(inside.size > 5)
   assert.deepEqual(new Set(named), inside)
 })
 
