@@ -1,6 +1,14 @@
 import { Buffer } from 'node:buffer'
 import type { Dispatcher } from 'undici'
-import { BrokenAnswerError, ConnectionError, NotAPredictionError, RefusalError, TooLargeError } from './errors.ts'
+import {
+  BrokenAnswerError,
+  ConnectionError,
+  isCertificateFault,
+  NotAPredictionError,
+  RefusalError,
+  TooLargeError,
+} from './errors.ts'
+import { peerCertificate } from './network.ts'
 import { Prediction } from './prediction.ts'
 import { createScrubber } from './scrubber.ts'
 
@@ -70,7 +78,7 @@ export function createClient({ apiUrl, apiKey, dispatcher, requestTimeout = REQU
       if (signal.aborted) throw signal.reason
       if (error instanceof TooLargeError) throw error
       if (limit.aborted) throw new ConnectionError(request, new Error(`nothing whole came within ${requestTimeout} s`))
-      throw new ConnectionError(request, error)
+      throw new ConnectionError(request, error, isCertificateFault(error) ? await peerCertificate(base) : undefined)
     }
     text = scrub(text)
     if (status < 200 || status > 299) throw new RefusalError(request, { status, headers, text })

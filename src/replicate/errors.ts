@@ -20,10 +20,16 @@ export class ConnectionError extends ApiError {
   /** True where the request cannot have reached the server, so that repeating even a POST is safe. */
   readonly neverSent: boolean
 
-  constructor(request: string, cause: unknown) {
+  /** @param certificate what is known about a certificate that is not trusted, as a sentence */
+  constructor(request: string, cause: unknown, certificate = '') {
     const code = errorCode(cause)
-    const tls = code !== undefined && isCertificateFault(code)
-    super(`${request} got no answer: ${describe(cause, code)}.${tls ? ` ${TRUST}` : ''}`, { cause })
+    const tls = isCertificateFault(cause)
+    super(
+      [`${request} got no answer: ${describe(cause, code)}.`, ...(tls ? [certificate, TRUST] : [])]
+        .filter(Boolean)
+        .join(' '),
+      { cause },
+    )
     this.consequence = tls ? 'final' : 'again'
     this.neverSent = code !== undefined && NEVER_SENT.has(code)
   }
@@ -227,8 +233,11 @@ function errorCode(error: unknown): string | undefined {
   return undefined
 }
 
-const isCertificateFault = (code: string) =>
-  /CERT|ISSUER|LEAF_SIGNATURE|ALTNAME|SELF_SIGNED|CRL/.test(code) && !code.startsWith('UND_')
+/** A certificate is not trusted, has expired or is for another host: no other try will mend that. */
+export function isCertificateFault(error: unknown): boolean {
+  const code = errorCode(error) ?? ''
+  return /CERT|ISSUER|LEAF_SIGNATURE|ALTNAME|SELF_SIGNED|CRL/.test(code) && !code.startsWith('UND_')
+}
 
 const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the server refuses connections',

@@ -10,7 +10,7 @@ import { runInNewContext } from 'node:vm'
 import type { Dispatcher } from 'undici'
 import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
 import type { Clock } from './clock.ts'
-import { describeFault, retryAfterOf } from './errors.ts'
+import { describeFault, isCertificateFault, retryAfterOf } from './errors.ts'
 import { inspect, MediaError } from './media.ts'
 import { createDispatcher, type ProxyEnvironment, proxiesOf } from './network.ts'
 import { outputFiles, outputText } from './prediction.ts'
@@ -443,9 +443,6 @@ class Transfer {
     throw new Final(`it was redirected more than ${REDIRECTS} times`)
   }
 }
-
-const isCertificateFault = (error: unknown) =>
-  /CERT|ISSUER|LEAF_SIGNATURE|ALTNAME/.test(String((error as NodeJS.ErrnoException).code ?? ''))
 
 function causeOf<T>(error: unknown, type: abstract new (...args: never) => T): T | undefined {
   for (let current = error; current instanceof Error; current = current.cause)

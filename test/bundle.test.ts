@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
 import ncc, { type WebpackModule } from '@vercel/ncc'
-import { runAction } from '../run-action.ts'
-import { startSimulator } from '../simulator.ts'
+import { runAction } from './run-action.ts'
+import { startSimulator } from './simulator.ts'
 
-const ROOT = path.resolve(import.meta.dirname, '../..')
+const ROOT = path.resolve(import.meta.dirname, '..')
 
 test('the bundle runs from a folder without node_modules', async () => {
   await using simulator = await startSimulator()
