@@ -25,7 +25,7 @@ await failOnThrow(async () => {
   using reporter = createReporter(ids, { clock, streamLogs: inputs['stream-logs'] })
   const interval = inputs['poll-interval']
   const outcomes = await waitForPredictions(ids, {
-    client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher }),
+    client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, clock }),
     clock,
     timeout: inputs.timeout.seconds,
     schedule: () => (interval === undefined ? adaptiveSchedule() : fixedSchedule(interval)),

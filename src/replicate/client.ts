@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import type { Dispatcher } from 'undici'
+import { type Clock, deadlineSignal } from './clock.ts'
 import {
   BrokenAnswerError,
   ConnectionError,
@@ -31,6 +32,7 @@ export interface ClientOptions {
   /** Goes to the origin of `apiUrl` and nowhere else. */
   apiKey: string
   dispatcher: Dispatcher
+  clock: Clock
   /** Seconds until a request that is still under way is given up. */
   requestTimeout?: number
 }
@@ -41,7 +43,13 @@ const BODY_LIMIT = 64 * 2 ** 20
 const REQUEST_TIMEOUT = 90
 
 /** The calls of a predictions API. The key is scrubbed from every body before anything else sees it. */
-export function createClient({ apiUrl, apiKey, dispatcher, requestTimeout = REQUEST_TIMEOUT }: ClientOptions): Client {
+export function createClient({
+  apiUrl,
+  apiKey,
+  dispatcher,
+  clock,
+  requestTimeout = REQUEST_TIMEOUT,
+}: ClientOptions): Client {
   const base = new URL(apiUrl)
   const scrub = createScrubber(apiKey)
 
@@ -52,7 +60,7 @@ export function createClient({ apiUrl, apiKey, dispatcher, requestTimeout = REQU
   ): Promise<{ request: string; text: string }> {
     const url = `${apiUrl}${path}`
     const request = `${method} ${url}`
-    const limit = AbortSignal.timeout(requestTimeout * 1000)
+    using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
     let status: number
     let headers: Dispatcher.ResponseData['headers']
     let text: string
@@ -67,7 +75,7 @@ export function createClient({ apiUrl, apiKey, dispatcher, requestTimeout = REQU
           'accept-encoding': 'identity',
           'user-agent': 'await-prediction/1',
         },
-        signal: AbortSignal.any([signal, limit]),
+        signal: AbortSignal.any([signal, limit.signal]),
         headersTimeout: 0,
         bodyTimeout: 0,
       })
@@ -77,7 +85,7 @@ export function createClient({ apiUrl, apiKey, dispatcher, requestTimeout = REQU
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (error instanceof TooLargeError) throw error
-      if (limit.aborted) throw new ConnectionError(request, new Error(`nothing whole came within ${requestTimeout} s`))
+      if (limit.signal.aborted) throw new ConnectionError(request, limit.signal.reason)
       throw new ConnectionError(request, error, isCertificateFault(error) ? await peerCertificate(base) : undefined)
     }
     text = scrub(text)

@@ -26,3 +26,19 @@ export const systemClock: Clock = {
     }
   },
 }
+
+/**
+ * A signal that is aborted after so many seconds; with Infinity never. Dispose of it when it is no longer needed, so that
+ * its timer keeps nothing alive.
+ */
+export function deadlineSignal(clock: Clock, seconds: number, reason: string): { signal: AbortSignal } & Disposable {
+  const deadline = new AbortController()
+  const over = new AbortController()
+  if (seconds < Number.POSITIVE_INFINITY) {
+    clock.sleep(seconds, over.signal).then(
+      () => deadline.abort(new Error(reason)),
+      () => {},
+    )
+  }
+  return { signal: deadline.signal, [Symbol.dispose]: () => over.abort() }
+}

@@ -1,5 +1,5 @@
 import type { Answer, Client } from './client.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, deadlineSignal } from './clock.ts'
 import { ApiError, NotAPredictionError } from './errors.ts'
 import { isTerminal, type Prediction, readStatus, statusOf } from './prediction.ts'
 import { type Budget, type Schedule, SHARERS_FREE } from './schedule.ts'
@@ -68,28 +68,17 @@ const LAST_LOOK = 2
 export async function waitForPredictions(ids: readonly string[], options: WaitOptions): Promise<Outcome[]> {
   const { clock, timeout, signal } = options
   const start = clock.now()
-  const deadline = new AbortController()
-  const over = new AbortController()
+  using deadline = deadlineSignal(clock, timeout, 'the deadline has come')
   const stop = AbortSignal.any([signal, deadline.signal])
-  if (timeout < Number.POSITIVE_INFINITY) {
-    clock.sleep(timeout, over.signal).then(
-      () => deadline.abort(new Error('the deadline has come')),
-      () => {},
-    )
-  }
   const shared: Shared = { ...options, start, stop, deadline: start + timeout, open: ids.length }
-  try {
-    return await Promise.all(
-      ids.map(async (id) => {
-        const outcome = await waitForOne(id, shared)
-        shared.open--
-        options.observer.settled(outcome)
-        return outcome
-      }),
-    )
-  } finally {
-    over.abort(new Error('the wait is over'))
-  }
+  return await Promise.all(
+    ids.map(async (id) => {
+      const outcome = await waitForOne(id, shared)
+      shared.open--
+      options.observer.settled(outcome)
+      return outcome
+    }),
+  )
 }
 
 interface Shared extends WaitOptions {

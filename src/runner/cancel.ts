@@ -35,7 +35,13 @@ export async function cancelAll(
   const dispatcher = createDispatcher(process.env)
   try {
     return await cancelPredictions(ids, {
-      client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, requestTimeout: 20 }),
+      client: createClient({
+        apiUrl: inputs['api-url'],
+        apiKey: inputs['api-key'],
+        dispatcher,
+        clock: systemClock,
+        requestTimeout: 20,
+      }),
       clock: systemClock,
       budget: createBudget({ clock: systemClock }),
       signal: AbortSignal.timeout(LIMIT * 1000),

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { Agent } from 'undici'
 import { createClient } from '../../src/replicate/client.ts'
+import { systemClock } from '../../src/replicate/clock.ts'
 import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/replicate/errors.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
@@ -23,6 +24,7 @@ async function startGateway(answer: (request: IncomingMessage, response: ServerR
     apiUrl: `http://127.0.0.1:${port}/replicate/v1`,
     apiKey: KEY,
     dispatcher,
+    clock: systemClock,
     requestTimeout,
   })
   return {
@@ -150,7 +152,7 @@ describe('a broken answer is asked for again', () => {
   })
   test('where nobody listens', async () => {
     const dispatcher = new Agent()
-    const client = createClient({ apiUrl: 'http://127.0.0.1:1/v1', apiKey: KEY, dispatcher })
+    const client = createClient({ apiUrl: 'http://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock: systemClock })
     await assert.rejects(client.get('abc', never), (error: ConnectionError) => {
       assert.equal(error.consequence, 'again')
       assert.equal(error.neverSent, true)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { adaptiveSchedule, createBudget, fixedSchedule, type Look } from '../../src/replicate/schedule.ts'
+import { seeded } from '../faults.ts'
 import { VirtualClock } from '../virtual-time.ts'
 
 const middle = () => 0.5
@@ -67,12 +68,7 @@ describe('the adaptive schedule', () => {
     )
     fc.assert(
       fc.property(logs, fc.integer(), (pieces, seed) => {
-        let state = seed
-        const random = () => {
-          state = (Math.imul(state, 1664525) + 1013904223) | 0
-          return (state >>> 0) / 2 ** 32
-        }
-        const schedule = adaptiveSchedule(random)
+        const schedule = adaptiveSchedule(seeded(seed))
         let now = 0
         let log = ''
         for (let count = 1; now < 60; count++) {

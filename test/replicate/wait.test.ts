@@ -1,68 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { createClient } from '../../src/replicate/client.ts'
-import { adaptiveSchedule, createBudget, fixedSchedule, type Schedule } from '../../src/replicate/schedule.ts'
-import { type Outcome, waitForPredictions } from '../../src/replicate/wait.ts'
-import { type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../virtual-time.ts'
+import { fixedSchedule } from '../../src/replicate/schedule.ts'
+import { says, seeded } from '../faults.ts'
+import { playWait, type Reaction, type ScriptedRequest } from '../virtual-time.ts'
 
-const KEY = 'sk-test-0123456789abcdef'
-
-const says = (status: string, more: object = {}): Reaction => ({
-  status: 200,
-  body: JSON.stringify({ id: 'abc', status, ...more }),
-})
 const refuses = (status: number, headers: Record<string, string> = {}, body = ''): Reaction => ({
   status,
   headers,
   body,
 })
 
-interface Played {
-  outcomes: Outcome[]
-  outcome: Outcome
-  requests: ScriptedRequest[]
-  took: number
-}
-
-/** Plays a wait against a server that reacts to each request by its time and number. */
-async function play(
-  react: (request: ScriptedRequest, index: number) => Reaction,
-  options: {
-    ids?: string[]
-    timeout?: number
-    schedule?: () => Schedule
-    parallelJobs?: number
-    signal?: AbortSignal
-    random?: () => number
-  } = {},
-): Promise<Played> {
-  const clock = new VirtualClock()
-  const { dispatcher, requests } = scriptedDispatcher(clock, react)
-  const { ids = ['abc'], timeout = 1800, random = Math.random, parallelJobs = 1 } = options
-  const start = clock.now()
-  const outcomes = await clock.run(
-    waitForPredictions(ids, {
-      client: createClient({ apiUrl: 'https://api.test/v1', apiKey: KEY, dispatcher }),
-      clock,
-      timeout,
-      schedule: options.schedule ?? (() => adaptiveSchedule(random)),
-      budget: createBudget({ clock }),
-      parallelJobs,
-      observer: { answered() {}, failed() {}, settled() {} },
-      signal: options.signal ?? new AbortController().signal,
-      random,
-    }),
-  )
-  const [outcome] = outcomes
-  assert.ok(outcome)
-  return { outcomes, outcome, requests, took: clock.now() - start }
-}
-
 describe('a wait', () => {
   test('asks at once, and once, where the prediction is over', async () => {
     for (const status of ['succeeded', 'failed', 'canceled', 'aborted', 'SUCCESS']) {
-      const { outcome, requests } = await play(() => says(status))
+      const { outcome, requests } = await playWait(() => says(status))
       assert.equal(outcome.end, 'ended')
       assert.deepEqual(
         requests.map(({ at, method, path }) => [at, method, path]),
@@ -72,12 +24,12 @@ describe('a wait', () => {
   })
 
   test('goes on through an unknown status, with an output already there, until the end', async () => {
-    const { outcome } = await play((_, i) => (i < 5 ? says('paused', { output: ['x'] }) : says('succeeded')))
+    const { outcome } = await playWait((_, i) => (i < 5 ? says('paused', 'abc', { output: ['x'] }) : says('succeeded')))
     assert.equal(outcome.status, 'succeeded')
   })
 
   test('ends at its deadline, after a last look shortly before it', async () => {
-    const { outcome, requests, took } = await play(() => says('processing'), { timeout: 600 })
+    const { outcome, requests, took } = await playWait(() => says('processing'), { timeout: 600 })
     assert.equal(outcome.end, 'timeout')
     assert.equal(outcome.status, 'processing')
     assert.ok(took <= 600)
@@ -85,13 +37,13 @@ describe('a wait', () => {
   })
 
   test('ends at its deadline where the server hangs', async () => {
-    const { outcome, took } = await play(() => 'hang', { timeout: 20 })
+    const { outcome, took } = await playWait(() => 'hang', { timeout: 20 })
     assert.equal(outcome.end, 'timeout')
     assert.equal(took, 20)
   })
 
   test('without a deadline goes on for days', async () => {
-    const { outcome } = await play(({ at }) => says(at < 200_000 ? 'processing' : 'succeeded'), {
+    const { outcome } = await playWait(({ at }) => says(at < 200_000 ? 'processing' : 'succeeded'), {
       timeout: Number.POSITIVE_INFINITY,
     })
     assert.equal(outcome.status, 'succeeded')
@@ -99,7 +51,7 @@ describe('a wait', () => {
 
   test('ends with what it knows where it is interrupted', async () => {
     const stop = new AbortController()
-    const { outcome } = await play(
+    const { outcome } = await playWait(
       (_, i) => {
         if (i === 3) stop.abort(new Error('SIGINT'))
         return says('processing')
@@ -111,7 +63,7 @@ describe('a wait', () => {
   })
 
   test('asks at the fixed interval that is wanted', async () => {
-    const { requests } = await play(({ at }) => says(at > 29 ? 'succeeded' : 'processing'), {
+    const { requests } = await playWait(({ at }) => says(at > 29 ? 'succeeded' : 'processing'), {
       schedule: () => fixedSchedule(5),
     })
     const gaps = requests.slice(1).map(({ at }, i) => at - (requests[i]?.at ?? 0))
@@ -136,19 +88,19 @@ describe('faults', () => {
   ]
   for (const [name, fault] of passing) {
     test(`${name} is survived at the start`, async () => {
-      const { outcome, requests } = await play((_, i) => (i < 3 ? fault : says('succeeded')))
+      const { outcome, requests } = await playWait((_, i) => (i < 3 ? fault : says('succeeded')))
       assert.equal(outcome.status, 'succeeded')
       assert.equal(requests.length, 4)
     })
     test(`${name} is survived for ten minutes after a good answer, without hammering`, async () => {
-      const { outcome, requests } = await play(({ at }, i) =>
+      const { outcome, requests } = await playWait(({ at }, i) =>
         i === 0 ? says('processing') : at < 600 ? fault : says('succeeded'),
       )
       assert.equal(outcome.status, 'succeeded')
       assert.ok(requests.length < 60, `${requests.length} requests`)
     })
     test(`${name} and nothing else ends the wait after about a minute, or by the hints`, async () => {
-      const { outcome, took } = await play(() => fault)
+      const { outcome, took } = await playWait(() => fault)
       assert.equal(outcome.end, name.includes('absurd') ? 'timeout' : 'refused')
       assert.ok(name.includes('hint') || (took >= 60 && took < 120), `${took} s`)
     })
@@ -157,20 +109,20 @@ describe('faults', () => {
   test('a gateway that needs 45 s for an answer is waited for', async () => {
     const slow = (reaction: Reaction): Reaction =>
       typeof reaction === 'object' ? { ...reaction, latency: 45 } : reaction
-    const { outcome } = await play((_, i) => slow(says(i < 3 ? 'processing' : 'succeeded')))
+    const { outcome } = await playWait((_, i) => slow(says(i < 3 ? 'processing' : 'succeeded')))
     assert.equal(outcome.status, 'succeeded')
   })
 
   test('a 429 is asked again no sooner than its hint', async () => {
-    const { requests } = await play((_, i) => (i === 0 ? refuses(429, { 'retry-after': '20' }) : says('succeeded')))
+    const { requests } = await playWait((_, i) => (i === 0 ? refuses(429, { 'retry-after': '20' }) : says('succeeded')))
     assert.ok((requests[1]?.at ?? 0) >= 20)
   })
 
   test('a 404 may be a lag of some seconds, and is final after that, also in the middle', async () => {
-    const lag = await play(({ at }) => (at < 6 ? refuses(404) : says('succeeded')))
+    const lag = await playWait(({ at }) => (at < 6 ? refuses(404) : says('succeeded')))
     assert.equal(lag.outcome.status, 'succeeded')
     for (const known of [0, 5]) {
-      const gone = await play((_, i) => (i < known ? says('starting') : refuses(404, {}, '{"detail":"not found"}')))
+      const gone = await playWait((_, i) => (i < known ? says('starting') : refuses(404, {}, '{"detail":"not found"}')))
       assert.equal(gone.outcome.end, 'refused')
       assert.ok(gone.took > 9 && gone.took < 40, `${gone.took} s`)
       assert.match(gone.outcome.error?.message ?? '', /id is wrong.*another account.*dropped it/)
@@ -179,7 +131,7 @@ describe('faults', () => {
 
   for (const status of [400, 401, 402, 403, 405, 410, 422, 501, 302]) {
     test(`a ${status} is final at once`, async () => {
-      const { outcome, requests } = await play(() => refuses(status))
+      const { outcome, requests } = await playWait(() => refuses(status))
       assert.equal(outcome.end, 'refused')
       assert.equal(requests.length, 1)
     })
@@ -187,12 +139,12 @@ describe('faults', () => {
 
   test('what is no prediction is final at once at the start; after a good answer only when it stays', async () => {
     const page = refuses(200, {}, '<!doctype html>')
-    assert.equal((await play(() => page)).requests.length, 1)
+    assert.equal((await playWait(() => page)).requests.length, 1)
     assert.equal(
-      (await play((_, i) => (i === 1 || i === 2 ? page : says(i < 5 ? 'processing' : 'succeeded')))).outcome.status,
+      (await playWait((_, i) => (i === 1 || i === 2 ? page : says(i < 5 ? 'processing' : 'succeeded')))).outcome.status,
       'succeeded',
     )
-    assert.equal((await play((_, i) => (i === 0 ? says('processing') : page))).outcome.end, 'refused')
+    assert.equal((await playWait((_, i) => (i === 0 ? says('processing') : page))).outcome.end, 'refused')
   })
 })
 
@@ -207,7 +159,7 @@ describe('many predictions', () => {
         body: JSON.stringify({ id, status: at > 20 + Number(id.slice(2)) / 10 ? 'succeeded' : 'processing' }),
       }
     }
-    const { outcomes, requests } = await play(react, { ids })
+    const { outcomes, requests } = await playWait(react, { ids })
     assert.deepEqual(
       outcomes.map(({ id }) => id),
       ids,
@@ -220,7 +172,7 @@ describe('many predictions', () => {
   })
 
   test('fail one by one, not together', async () => {
-    const { outcomes } = await play(({ path }) => (path.endsWith('b') ? refuses(401) : says('succeeded')), {
+    const { outcomes } = await playWait(({ path }) => (path.endsWith('b') ? refuses(401) : says('succeeded')), {
       ids: ['a', 'b', 'c'],
     })
     assert.deepEqual(
@@ -260,15 +212,11 @@ test('whatever happens on the way, the outcome is the one that the last word of 
         seed: fc.integer(),
       }),
       async ({ starts, runs, status, timeout, missing, troubles, seed }) => {
-        let state = seed
-        const random = () => {
-          state = (Math.imul(state, 1664525) + 1013904223) | 0
-          return (state >>> 0) / 2 ** 32
-        }
+        const random = seeded(seed)
         const end = starts + runs
         // Trouble before the first good answer may end the wait by itself; it has tests of its own.
         const later = troubles.map((each) => ({ ...each, from: each.from + missing + 15 }))
-        const { outcome, requests, took } = await play(
+        const { outcome, requests, took } = await playWait(
           ({ at }) => {
             if (at < missing) return refuses(404)
             const bad = later.find(({ from, lasts }) => at >= from && at < from + lasts)
