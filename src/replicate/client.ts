@@ -123,6 +123,7 @@ async function read(body: Dispatcher.ResponseData['body'], request: string): Pro
  */
 export function readPrediction(request: string, text: string): Answer {
   const trimmed = text.trim()
+  if (isTooDeep(trimmed)) throw new NotAPredictionError(request, `JSON that is nested deeper than ${DEEPEST} levels`)
   let body: unknown
   try {
     body = JSON.parse(trimmed)
@@ -153,3 +154,26 @@ export function readPrediction(request: string, text: string): Answer {
   const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
   throw new NotAPredictionError(request, `JSON without a text id and a text status (its keys: ${keys || 'none'})`)
 }
+
+/** The deepest nesting that is read. The deepest seen is 3; a serialiser, ours or that of a later step, ends its stack at some thousands. */
+const DEEPEST = 500
+
+function isTooDeep(json: string): boolean {
+  let depth = 0
+  for (let i = 0; i < json.length; i++) {
+    const character = json.charCodeAt(i)
+    if (character === QUOTE) {
+      // An escape is two characters, whatever the second is.
+      for (i++; i < json.length && json.charCodeAt(i) !== QUOTE; i++) if (json.charCodeAt(i) === BACKSLASH) i++
+    } else if (character === BRACE || character === BRACKET) {
+      if (++depth > DEEPEST) return true
+    } else if (character === BRACE + 2 || character === BRACKET + 2) depth--
+  }
+  return false
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+/** `{` and `[`; what closes them stands two places after. */
+const BRACE = 0x7b
+const BRACKET = 0x5b

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { readPrediction } from '../../src/replicate/client.ts'
+import { ApiError, RefusalError } from '../../src/replicate/errors.ts'
+import { createScrubber } from '../../src/replicate/scrubber.ts'
+import { verdictOf } from '../../src/replicate/verdict.ts'
+import type { Outcome } from '../../src/replicate/wait.ts'
+import { nothingDelivered } from '../../src/runner/delivery.ts'
+import { emptyLog, foreignBlock, newLogLines, oneLine, severalLines } from '../../src/runner/log.ts'
+import { outputsOf } from '../../src/runner/outputs.ts'
+import { summaryOf } from '../../src/runner/summary.ts'
+import { carryOut } from '../run-action.ts'
+
+const KEY = 'sk-test-0123456789abcdef'
+const scrub = createScrubber(KEY)
+
+/** Everything that the action makes of one body, as far as it is pure. Undefined where it is refused with a sentence. */
+function digest(text: string): { outputs: Record<string, string>; summary: string; printed: string } | undefined {
+  let outcome: Outcome
+  try {
+    const answer = readPrediction('GET https://api.test/v1/predictions/abc', scrub(text))
+    outcome = { id: 'abc', end: 'ended', status: answer.prediction.status, answer, error: undefined, waited: 1 }
+  } catch (error) {
+    assert.ok(error instanceof ApiError, String(error))
+    assert.match(error.message, /^GET https:/)
+    return undefined
+  }
+  const verdict = verdictOf(outcome, '30m')
+  const judged = [{ outcome, verdict }]
+  const { lines } = newLogLines(emptyLog, outcome.answer?.prediction.logs ?? '', 0, true)
+  const message = verdict.ok ? (verdict.warning ?? '') : verdict.message
+  return {
+    outputs: outputsOf(judged, nothingDelivered),
+    summary: summaryOf(judged),
+    printed: [
+      foreignBlock(lines, '│ '),
+      `status: ${oneLine(outcome.status)}`,
+      `error: ${severalLines(message).replaceAll('\n', '%0A')}`,
+    ].join('\n'),
+  }
+}
+
+function assertHarmless(text: string): void {
+  const result = digest(text)
+  if (!result) return
+  const { outputs, summary, printed } = result
+  assert.ok(Buffer.byteLength(summary) < 2 ** 20)
+  const acted = carryOut(printed)
+  assert.deepEqual(
+    [acted.outputs, acted.state, acted.exported, acted.paths, acted.annotations, acted.masks],
+    [{}, {}, {}, [], [], []],
+  )
+  assert.ok(![printed, summary, JSON.stringify(outputs)].some((each) => each.includes(KEY)))
+  for (const name of ['output', 'output_urls', 'predictions']) JSON.parse(outputs[name] ?? '')
+  assert.deepEqual(Object.keys(Object.prototype), [])
+}
+
+const nasty = fc.string({
+  unit: fc.constantFrom(
+    '::set-output name=x::y',
+    '##[add-path]',
+    '\r',
+    '\n',
+    '\u2028',
+    '::',
+    KEY,
+    KEY.slice(0, 12),
+    'sk-abc***',
+    '<b>',
+    '|',
+    '`',
+    '@x',
+    '\ud800',
+    '\u0000',
+    'https://x.test/a',
+    'data:,',
+    '50%|█| 1/2 [00:01<00:01]',
+    'a',
+    '\\',
+    '"',
+  ),
+})
+const value = fc.oneof(
+  nasty,
+  fc.jsonValue({ maxDepth: 4 }),
+  fc.double(),
+  fc.constantFrom(1e308, -0, '__proto__', 'constructor'),
+)
+const body = fc.record(
+  {
+    id: fc.oneof(fc.constant('abc'), nasty),
+    status: fc.oneof(fc.constantFrom('succeeded', 'failed', 'canceled', 'aborted'), nasty),
+    output: value,
+    error: value,
+    logs: value,
+    model: value,
+    version: value,
+    metrics: fc.oneof(value, fc.record({ predict_time: value })),
+    urls: value,
+    created_at: value,
+    completed_at: value,
+    data_removed: value,
+    __proto__: value,
+  },
+  { requiredKeys: [] },
+)
+
+describe('whatever a body holds', () => {
+  test('nothing of it acts in the log, holds the key, breaks the outputs or makes the summary too long', () => {
+    fc.assert(
+      fc.property(body, (each) => assertHarmless(JSON.stringify(each))),
+      { numRuns: 1500 },
+    )
+  })
+  test('text that is no JSON, bytes that are no text, keys twice and huge numbers are read or refused with a sentence', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), nasty, fc.json()), (text) => assertHarmless(text)),
+      { numRuns: 1000 },
+    )
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => assertHarmless(Buffer.from(bytes).toString('utf8'))),
+    )
+    for (const text of [
+      '{"id":"a","id":"abc","status":"x","status":"succeeded","output":1e999}',
+      '{"id":"abc","status":"succeeded","output":-1e-999,"metrics":{"predict_time":1e999}}',
+      '{"__proto__":{"polluted":1},"id":"abc","status":"succeeded","constructor":{"prototype":{"polluted":1}}}',
+      '\ufeff{"id":"abc","status":"succeeded"}',
+    ])
+      assertHarmless(text)
+  })
+  test('three megabytes, a million small strings and a log of three megabytes are digested', () => {
+    const prediction = (more: object) => JSON.stringify({ id: 'abc', status: 'succeeded', ...more })
+    assertHarmless(prediction({ output: 'x'.repeat(3_000_000) }))
+    assertHarmless(prediction({ output: Array.from({ length: 1_000_000 }, () => 'x') }))
+    assertHarmless(prediction({ output: Array.from({ length: 1_000_000 }, () => '<') }))
+    assertHarmless(prediction({ logs: '##[x]\r::error::y\n'.repeat(200_000) }))
+    assertHarmless(prediction({ status: 'failed', error: '::error::\n'.repeat(300_000) }))
+  })
+  test('nesting without end is refused with a sentence, the nesting of strings is not counted', () => {
+    for (const [open, close] of [
+      ['[', ']'],
+      ['{"a":', '}'],
+    ] as const) {
+      const deep = `{"id":"abc","status":"succeeded","output":${open.repeat(100_000)}1${close.repeat(100_000)}}`
+      assert.equal(digest(deep), undefined)
+    }
+    assert.notEqual(digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: '[{"'.repeat(5000) })), undefined)
+    assert.notEqual(digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: [[[[1]]]] })), undefined)
+  })
+})
+
+test('whatever an error body and its headers hold, the refusal is one bounded message without the key', () => {
+  const headers = fc.record(
+    { 'retry-after': nasty, 'ratelimit-reset': nasty, date: nasty, location: nasty },
+    { requiredKeys: [] },
+  )
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 300, max: 599 }),
+      fc.oneof(
+        nasty,
+        fc.json(),
+        body.map((each) => JSON.stringify(each)),
+      ),
+      headers,
+      (status, text, sent) => {
+        const { message, retryAfter } = new RefusalError('GET https://api.test/v1/predictions/abc', {
+          status,
+          headers: sent,
+          text: scrub(text),
+        })
+        assert.ok(message.length < 2500)
+        assert.ok(!message.includes(KEY))
+        assert.ok(retryAfter === undefined || (retryAfter > 0 && Number.isFinite(retryAfter)))
+      },
+    ),
+    { numRuns: 1000 },
+  )
+})
