@@ -8,7 +8,7 @@ import ncc from '@vercel/ncc'
 import { minify } from 'terser'
 
 /** The bundles, by the name of their entry in src. */
-const ENTRIES = ['main', 'post']
+const ENTRIES = ['create', 'main', 'post']
 
 const root = path.resolve(import.meta.dirname, '..')
 const target = path.resolve(process.argv[2] ?? path.join(root, 'dist'))

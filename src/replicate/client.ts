@@ -24,6 +24,17 @@ export interface Client {
   get(id: string, signal: AbortSignal): Promise<Answer>
   /** Asks to cancel a prediction; the answer is what has become of it. Can be repeated. @throws as `get` */
   cancel(id: string, signal: AbortSignal): Promise<Answer>
+  /** Starts a prediction, once: a lost answer may be that of one that was created. @throws as `get` */
+  create(request: CreateRequest, signal: AbortSignal): Promise<Answer>
+}
+
+/** What to run, and with what. */
+export interface CreateRequest {
+  /** `owner/name` runs an official model or a deployment, a version is what Replicate calls one: 64 hexadecimal digits. */
+  target: { model: string } | { version: string } | { deployment: string }
+  input: Readonly<Record<string, unknown>>
+  /** Sent as `Cancel-After`, such as `5m`: the API cancels the prediction by itself after that time. */
+  cancelAfter: string | undefined
 }
 
 export interface ClientOptions {
@@ -57,6 +68,7 @@ export function createClient({
     method: 'GET' | 'POST',
     path: string,
     signal: AbortSignal,
+    content?: { body: string; headers: Record<string, string> },
   ): Promise<{ request: string; text: string }> {
     const url = `${apiUrl}${path}`
     const request = `${method} ${url}`
@@ -74,7 +86,9 @@ export function createClient({
           accept: 'application/json',
           'accept-encoding': 'identity',
           'user-agent': 'await-prediction/1',
+          ...content?.headers,
         },
+        ...(content ? { body: content.body } : {}),
         signal: AbortSignal.any([signal, limit.signal]),
         headersTimeout: 0,
         bodyTimeout: 0,
@@ -101,6 +115,20 @@ export function createClient({
     // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.
     async cancel(id, signal) {
       const { request, text } = await send('POST', `/predictions/${encodeURIComponent(id)}/cancel`, signal)
+      return readPrediction(request, text)
+    },
+    async create({ target, input, cancelAfter }, signal) {
+      const [path, body] =
+        'model' in target
+          ? [`/models/${target.model}/predictions`, { input }]
+          : 'deployment' in target
+            ? [`/deployments/${target.deployment}/predictions`, { input }]
+            : ['/predictions', { version: target.version, input }]
+      const headers = {
+        'content-type': 'application/json',
+        ...(cancelAfter === undefined ? {} : { 'cancel-after': cancelAfter }),
+      }
+      const { request, text } = await send('POST', path, signal, { body: JSON.stringify(body), headers })
       return readPrediction(request, text)
     },
   }

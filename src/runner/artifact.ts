@@ -50,15 +50,6 @@ const PASSING =
   /ECONNRESET|ETIMEDOUT|ENOTFOUND|ECONNREFUSED|EHOSTUNREACH|EAI_AGAIN|EPIPE|socket hang up|progress stalled/i
 const TAKEN = /\(409\)|already exists/i
 
-/** What is wrong with the name of an artifact, as a clause; undefined where nothing is. */
-export function artifactNameFault(name: string): string | undefined {
-  const character = /["<>|*?:\\/\r\n]/.exec(name)?.[0]
-  if (character !== undefined)
-    return `holds ${JSON.stringify(character)}; none of " < > | * ? : \\ / and line ends is allowed`
-  if (name.length > 255) return 'is longer than 255 characters'
-  return undefined
-}
-
 /**
  * Uploads files as workflow artifacts. Loads the artifact client, which is large, only now.
  * @throws ArtifactsUnavailable, UploadError

@@ -10,19 +10,12 @@ import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './
 import { type Failure, warn } from './failure.ts'
 import type { Inputs } from './inputs.ts'
 import { duration, fileSize, oneLine } from './log.ts'
-
-/** What became of the files that predictions made. */
-export interface Delivery {
-  files: SavedFile[]
-  artifacts: UploadedArtifact[]
-  /** What was asked for and did not work: each turns the step red. */
-  failures: Failure[]
-}
-
-export const nothingDelivered: Delivery = { files: [], artifacts: [], failures: [] }
+import { type Delivery, describeFile } from './outputs.ts'
+import { attachToRelease } from './release.ts'
 
 /** Whether the files are wanted at all. */
-export const wantsFiles = (inputs: Inputs): boolean => inputs['output-dir'] !== undefined || inputs['upload-artifact']
+export const wantsFiles = (inputs: Inputs): boolean =>
+  inputs['output-dir'] !== undefined || inputs['upload-artifact'] || inputs['release-tag'] !== undefined
 
 /**
  * Saves the files of every prediction that has ended, also of one that failed and left some, and uploads them where
@@ -33,7 +26,7 @@ export async function deliver(
   inputs: Inputs,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
 ): Promise<Delivery> {
-  const delivery: Delivery = { files: [], artifacts: [], failures: [] }
+  const delivery: Delivery = { files: [], artifacts: [], releaseUrls: [], failures: [] }
   const attempt = async (title: string, step: () => Promise<void>) => {
     try {
       await step()
@@ -52,10 +45,18 @@ export async function deliver(
       delivery.artifacts = await unlessAborted(upload(judged, delivery.files, inputs, clock), signal)
     })
   }
+  const tag = inputs['release-tag']
+  if (tag !== undefined) {
+    await attempt('Files not attached to the release', async () => {
+      const request = { tag, token: inputs['github-token'], files: delivery.files, overwrite: inputs.overwrite }
+      delivery.releaseUrls = await unlessAborted(attachToRelease(request, clock), signal)
+      core.info(`attached to the release ${tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
+    })
+  }
   return delivery
 }
 
-/** The artifact client cannot be stopped, so it is left behind when the step is cancelled. */
+/** The clients of GitHub cannot be stopped, so they are left behind when the step is cancelled. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
@@ -188,16 +189,4 @@ function publicResult({ outcome }: Judged, files: readonly SavedFile[]): unknown
   >
   const own = files.filter(({ predictionId }) => predictionId === outcome.id)
   return { id: outcome.id, status: outcome.status, body: { ...body, urls: others }, files: own.map(describeFile) }
-}
-
-/** A file as the result file lists it. */
-export function describeFile({ name, size, type, sha256, width, height, source }: SavedFile): Record<string, unknown> {
-  return {
-    name,
-    size,
-    type,
-    sha256,
-    ...(width === undefined ? {} : { width, height }),
-    source: source.startsWith('http') ? source : undefined,
-  }
 }

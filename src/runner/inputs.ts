@@ -1,8 +1,8 @@
 import path from 'node:path'
 import * as core from '@actions/core'
 import * as z from 'zod/mini'
+import type { CreateRequest } from '../replicate/client.ts'
 import { createScrubber } from '../replicate/scrubber.ts'
-import { artifactNameFault } from './artifact.ts'
 
 /** Every fault of the inputs at once, one on a line. */
 export class InputError extends Error {
@@ -54,28 +54,67 @@ const Inputs = z.object({
   'if-no-files-found': optional('warn', readIfNoFilesFound),
   'max-file-size': optional('2 GB', readSize),
   'allowed-hosts': optional('', readHosts),
+  'release-tag': optional('', readTag),
+  'github-token': optional('', (text) => text),
 })
 export type Inputs = z.infer<typeof Inputs> & {
   /** What is allowed but should not be. */
   warnings: string[]
 }
 
+/** The inputs of the action that starts predictions. */
+const CreateInputs = z.object({
+  'api-key': input(readApiKey),
+  'api-url': ApiUrl,
+  model: optional('', readModel),
+  version: optional('', readVersion),
+  deployment: optional('', readOwnerName),
+  input: optional('', (text) => text),
+  'input-file': optional('', (text) => text),
+  'cancel-after': optional('', readCancelAfter),
+})
+export type CreateInputs = z.infer<typeof CreateInputs> & { target: CreateRequest['target']; warnings: string[] }
+
 /**
  * Reads and checks every input of the root action; the key is masked before anything else happens.
  * @throws InputError with every fault
  */
 export function readInputs(): Inputs {
+  const inputs = readAll(Inputs, [])
+  if (inputs['github-token'] !== '') core.setSecret(inputs['github-token'])
+  return { ...inputs, warnings: warningsOf(inputs['api-url']) }
+}
+
+/** As {@link readInputs}, of the action that starts predictions. @throws InputError with every fault */
+export function readCreateInputs(): CreateInputs {
+  const given = (['model', 'version', 'deployment'] as const).filter((name) => core.getInput(name) !== '')
+  const faults =
+    given.length === 1
+      ? []
+      : [
+          `model, version, deployment: ${given.length === 0 ? 'none of them is given' : `${given.join(' and ')} are given`}. Give exactly one.`,
+        ]
+  const inputs = readAll(CreateInputs, faults)
+  const target =
+    inputs.model ?? inputs.version ?? (inputs.deployment === undefined ? undefined : { deployment: inputs.deployment })
+  if (target === undefined) throw new InputError(faults.join('\n'))
+  return { ...inputs, target, warnings: warningsOf(inputs['api-url']) }
+}
+
+/** @param faults those that are known before; they are told with the others */
+function readAll<T extends z.ZodMiniObject>(schema: T, faults: readonly string[]): z.infer<T> {
   const apiKey = core.getInput('api-key')
   // A mask of a few characters would blank harmless text all over the log; such a key is refused anyway.
   if (apiKey.length >= SHORTEST_KEY) core.setSecret(apiKey)
-  const names = Object.keys(Inputs.shape)
-  const given = Object.fromEntries(names.map((name) => [name, core.getInput(name)]))
-  const parsed = Inputs.safeParse(given)
-  if (parsed.success) return { ...parsed.data, warnings: warningsOf(parsed.data['api-url']) }
+  const parsed = schema.safeParse(
+    Object.fromEntries(Object.keys(schema.shape).map((name) => [name, core.getInput(name)])),
+  )
+  if (parsed.success && faults.length === 0) return parsed.data
   const scrub = apiKey.length >= SHORTEST_KEY ? createScrubber(apiKey) : (text: string) => text
-  const faults = parsed.error.issues.map(({ path, message }) => scrub(`${path.join('.')}: ${message}`))
-  const count = faults.length === 1 ? 'An input is' : `${faults.length} inputs are`
-  throw new InputError(`${count} not as needed; nothing was asked for yet.\n${faults.join('\n')}`)
+  const issues = parsed.error?.issues ?? []
+  const all = [...issues.map(({ path: [name], message }) => `${String(name)}: ${message}`), ...faults].map(scrub)
+  const count = all.length === 1 ? 'An input is' : `${all.length} inputs are`
+  throw new InputError(`${count} not as needed; nothing was asked for yet.\n${all.join('\n')}`)
 }
 
 const SHORTEST_KEY = 6
@@ -225,6 +264,48 @@ function readArtifactName(text: string): string | undefined {
   return text === '' ? undefined : text
 }
 
+/** @returns undefined where the files go to no release */
+function readTag(text: string): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: no name of a tag may hold them
+  if (/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|^[-/]|\/$|\.lock$/.test(text))
+    throw new Fault(`${quote(text)} cannot be the name of a tag.`)
+  return text === '' ? undefined : text
+}
+
+/** `owner/name`, or `owner/name:version`, of which the version is what runs. */
+function readModel(text: string): CreateRequest['target'] | undefined {
+  if (text === '') return undefined
+  const [name = '', version, ...rest] = text.split(':')
+  readOwnerName(name)
+  if (version === undefined) return { model: name }
+  if (version === '' || rest.length > 0) throw new Fault(`${quote(text)} is neither owner/name nor owner/name:version.`)
+  return readVersion(version)
+}
+
+function readVersion(text: string): { version: string } | undefined {
+  if (text === '') return undefined
+  if (!/^[\w.-]{1,128}$/.test(text))
+    throw new Fault(`${quote(text)} cannot be a version: it has letters, digits, "-", "_" and "." alone.`)
+  return { version: text }
+}
+
+function readOwnerName(text: string): string | undefined {
+  if (text === '') return undefined
+  if (!/^[\w-][\w.-]{0,99}\/[\w-][\w.-]{0,99}$/.test(text))
+    throw new Fault(`${quote(text)} is not of the form owner/name.`)
+  return text
+}
+
+/** @returns the text as the API wants it: `30s`, `5m`, `1h30m` */
+function readCancelAfter(text: string): string | undefined {
+  if (text === '') return undefined
+  const seconds = parseDuration(text)
+  if (seconds === undefined || seconds < 5) throw new Fault(`${quote(text)} is not ${DURATION}, of at least 5 seconds.`)
+  const whole = Math.round(seconds)
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60]
+  return [hours && `${hours}h`, minutes && `${minutes}m`, rest && `${rest}s`].filter(Boolean).join('')
+}
+
 function readIfNoFilesFound(text: string): 'warn' | 'error' | 'ignore' {
   const word = text.toLowerCase()
   if (word !== 'warn' && word !== 'error' && word !== 'ignore')
@@ -277,4 +358,13 @@ function readInteger(text: string, least: number, most: number): number {
   if (!(value >= least && value <= most))
     throw new Fault(`${quote(text)} is not a whole number from ${least} to ${most}.`)
   return value
+}
+
+/** What is wrong with the name of an artifact, as a clause; undefined where nothing is. */
+export function artifactNameFault(name: string): string | undefined {
+  const character = /["<>|*?:\\/\r\n]/.exec(name)?.[0]
+  if (character !== undefined)
+    return `holds ${JSON.stringify(character)}; none of " < > | * ? : \\ / and line ends is allowed`
+  if (name.length > 255) return 'is longer than 255 characters'
+  return undefined
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { stripVTControlCharacters } from 'node:util'
+import * as core from '@actions/core'
 import { isProgressLine, progressOf } from '../replicate/progress.ts'
 
 /**
@@ -15,6 +16,9 @@ export function oneLine(text: string, limit = 500): string {
     .replace(UNPRINTABLE, '')
     .replaceAll('##[', '## [')
 }
+
+/** Prints one line that may hold foreign text; it must not begin with any. */
+export const say = (line: string): void => core.info(oneLine(line, 1000))
 
 /** Foreign text of several lines for an annotation, whose line ends `@actions/core` escapes. */
 export function severalLines(text: string, limit = 3500): string {

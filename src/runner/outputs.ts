@@ -2,10 +2,23 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import * as core from '@actions/core'
+import type { SavedFile } from '../replicate/files.ts'
 import { errorText, outputText, outputUrls, predictTime, totalTime } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
-import { type Delivery, describeFile } from './delivery.ts'
-import { warn } from './failure.ts'
+import type { UploadedArtifact } from './artifact.ts'
+import { type Failure, warn } from './failure.ts'
+
+/** What became of the files that predictions made. */
+export interface Delivery {
+  files: SavedFile[]
+  artifacts: UploadedArtifact[]
+  /** Of the files on the release, in their order. */
+  releaseUrls: string[]
+  /** What was asked for and did not work: each turns the step red. */
+  failures: Failure[]
+}
+
+export const nothingDelivered: Delivery = { files: [], artifacts: [], releaseUrls: [], failures: [] }
 
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
@@ -36,6 +49,7 @@ export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record
     artifact_id: String(delivery.artifacts[0]?.id ?? ''),
     artifact_url: delivery.artifacts[0]?.url ?? '',
     artifact_digest: delivery.artifacts[0]?.digest ?? '',
+    release_urls: JSON.stringify(delivery.releaseUrls),
   }
 }
 
@@ -130,3 +144,15 @@ export async function writeResultFile(judged: readonly Judged[], delivery: Deliv
 }
 
 const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+/** A file as the result file lists it. */
+export function describeFile({ name, size, type, sha256, width, height, source }: SavedFile): Record<string, unknown> {
+  return {
+    name,
+    size,
+    type,
+    sha256,
+    ...(width === undefined ? {} : { width, height }),
+    source: source.startsWith('http') ? source : undefined,
+  }
+}

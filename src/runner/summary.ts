@@ -9,8 +9,8 @@ import {
   totalTime,
 } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
-import { type Delivery, nothingDelivered } from './delivery.ts'
 import { duration, fileSize } from './log.ts'
+import { type Delivery, nothingDelivered } from './outputs.ts'
 
 /**
  * Characters of a text that are shown. GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part
@@ -65,6 +65,10 @@ function link(url: string): string {
   return `<a href="${escapeText(url, 4000)}">${escapeText(name, 80)}</a>`
 }
 
+/** A picture that leads to itself. */
+const thumbnail = (url: string) =>
+  `<a href="${escapeText(url, 4000)}"><img src="${escapeText(url, 4000)}" alt="${escapeText(fileName(url), 80)}" width="200"></a>`
+
 function fileName(url: string): string {
   const { hostname, pathname } = new URL(url)
   const last = pathname.split('/').at(-1) || hostname
@@ -86,14 +90,22 @@ const icon = ({ outcome }: Judged) =>
  */
 export function summaryOf(judged: readonly Judged[], delivery: Delivery = nothingDelivered): string {
   const [only] = judged
-  const body = judged.length === 1 && only ? oneSummary(only) : tableSummary(judged)
+  // Pictures on a release stay; those at the addresses of the API go blank after an hour.
+  const lasting = delivery.releaseUrls.length > 0
+  const body = judged.length === 1 && only ? oneSummary(only, lasting) : tableSummary(judged)
   return [body, filesSection(delivery)].filter(Boolean).join('\n')
 }
 
 /** The saved files and where they went; what could not be saved. */
-function filesSection({ files, artifacts, failures }: Delivery): string {
+function filesSection({ files, artifacts, releaseUrls, failures }: Delivery): string {
   if (files.length === 0 && failures.length === 0) return ''
-  const byName = new Map(artifacts.map(({ name, url }) => [name, url]))
+  const lasting = files
+    .map(({ name }, i) => [name, releaseUrls[i]] as const)
+    .filter((entry): entry is readonly [string, string] => entry[1] !== undefined)
+  const byName = new Map([...artifacts.map(({ name, url }) => [name, url] as const), ...lasting])
+  const pictures = files.flatMap(({ type }, i) =>
+    type.startsWith('image/') && releaseUrls[i] !== undefined ? [thumbnail(releaseUrls[i])] : [],
+  )
   const rows = files.map(({ name, type, size, sha256, width, height }) => [
     byName.has(name)
       ? `<a href="${escapeText(byName.get(name) ?? '', 500)}">${escapeText(name, 200)}</a>`
@@ -106,6 +118,7 @@ function filesSection({ files, artifacts, failures }: Delivery): string {
   const [artifact] = artifacts
   const sections = [
     '**Files**',
+    pictures.slice(0, THUMBNAILS).join('\n'),
     rows.length === 0 ? '' : table(['File', 'Type', 'Pixels', 'Size', 'SHA-256'], rows, 300_000),
     artifact && artifacts.length === 1
       ? `Artifact: <a href="${escapeText(artifact.url, 500)}">${escapeText(artifact.name, 255)}</a> (${fileSize(artifact.size)})`
@@ -119,7 +132,7 @@ function filesSection({ files, artifacts, failures }: Delivery): string {
   return `${sections.filter(Boolean).join('\n\n')}\n`
 }
 
-function oneSummary(judged: Judged): string {
+function oneSummary(judged: Judged, lasting: boolean): string {
   const { outcome, verdict } = judged
   const prediction = outcome.answer?.prediction
   const predict = prediction && predictTime(prediction)
@@ -148,7 +161,7 @@ function oneSummary(judged: Judged): string {
         ? ''
         : `> [!WARNING]\n> ${escapeText(verdict.warning, 2000)}`
       : `**What went wrong**\n\n${pre(verdict.message)}`,
-    prediction ? outputSection(prediction.output, isExpired(prediction)) : '',
+    prediction ? outputSection(prediction.output, isExpired(prediction), lasting) : '',
   ]
   return `${sections.filter(Boolean).join('\n\n')}\n`
 }
@@ -160,17 +173,14 @@ const headline = ({ outcome }: Judged) =>
 
 const seconds = (value: number) => `${Number(value.toFixed(3))} s`
 
-function outputSection(output: unknown, expired: boolean): string {
+function outputSection(output: unknown, expired: boolean, lasting: boolean): string {
   const urls = outputUrls(output)
   const inline = outputFiles(output).length - urls.length
   const text = outputText(output)
   const parts: string[] = []
   if (urls.length > 0) {
-    const thumbnails = urls.filter(isPicture).slice(0, THUMBNAILS)
-    const pictures = thumbnails.map(
-      (url) =>
-        `<a href="${escapeText(url, 4000)}"><img src="${escapeText(url, 4000)}" alt="${escapeText(fileName(url), 80)}" width="200"></a>`,
-    )
+    const thumbnails = lasting ? [] : urls.filter(isPicture).slice(0, THUMBNAILS)
+    const pictures = thumbnails.map(thumbnail)
     if (pictures.length > 0) parts.push(pictures.join('\n'))
     parts.push(
       limited(

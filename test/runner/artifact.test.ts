@@ -5,13 +5,8 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { unzipSync } from 'fflate'
 import type { Clock } from '../../src/replicate/clock.ts'
-import {
-  ArtifactsUnavailable,
-  artifactNameFault,
-  UploadError,
-  type UploadRequest,
-  uploadArtifacts,
-} from '../../src/runner/artifact.ts'
+import { ArtifactsUnavailable, UploadError, type UploadRequest, uploadArtifacts } from '../../src/runner/artifact.ts'
+import { artifactNameFault } from '../../src/runner/inputs.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { type ResultsService, startResultsService } from '../results-service.ts'
 

@@ -1,0 +1,34 @@
+import { createClient } from './replicate/client.ts'
+import { systemClock as clock } from './replicate/clock.ts'
+import { createPrediction } from './replicate/create.ts'
+import { createDispatcher } from './replicate/network.ts'
+import { failOnThrow, warn } from './runner/failure.ts'
+import { readCreateInputs } from './runner/inputs.ts'
+import { listenForInterrupts } from './runner/interrupt.ts'
+import { say } from './runner/log.ts'
+import { readModelInput } from './runner/model-input.ts'
+import { setOutputs } from './runner/outputs.ts'
+
+await failOnThrow(async () => {
+  const inputs = readCreateInputs()
+  for (const warning of inputs.warnings) warn(warning)
+  const input = await readModelInput(inputs.input, inputs['input-file'], process.cwd())
+  using interrupt = listenForInterrupts()
+  const dispatcher = createDispatcher(process.env)
+  try {
+    const { prediction } = await createPrediction(
+      { target: inputs.target, input, cancelAfter: inputs['cancel-after'] },
+      {
+        client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, clock }),
+        clock,
+        signal: interrupt.signal,
+        onRetry: (error, pause) => say(`trying again in ${pause.toFixed(1)} s: ${error.message}`),
+      },
+    )
+    const { id, status, model = '' } = prediction
+    setOutputs({ prediction_id: id, status, model }, undefined)
+    say(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
+  } finally {
+    await dispatcher.destroy()
+  }
+})
