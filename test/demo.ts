@@ -1,6 +1,6 @@
 /**
- * Shows what a person would see on GitHub: the built action waits for a prediction of a simulated API, then the log, the
- * outputs and the summary of the job are printed. `npm run demo`
+ * Shows what a person would see on GitHub: the built actions start a prediction at a simulated API, wait for it,
+ * upload its picture and attach it to a release; log, outputs and the summary of the job are printed. `npm run demo`
  */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -8,8 +8,9 @@ import path from 'node:path'
 import { styleText } from 'node:util'
 import { marked } from 'marked'
 import { cake } from './fixtures/pictures.ts'
+import { startReleasesApi } from './releases-api.ts'
 import { startResultsService } from './results-service.ts'
-import { runAction } from './run-action.ts'
+import { type RunResult, runAction } from './run-action.ts'
 import { type Moment, startSimulator } from './simulator.ts'
 
 const paint = (style: Parameters<typeof styleText>[0], text: string) =>
@@ -70,42 +71,48 @@ blockquote{border-left:.25em solid #d1d9e0;color:#59636e;margin:0;padding:0 1em}
   return `<!doctype html><meta charset="utf-8"><title>Summary</title><style>${style}</style>\n${marked.parse(summary, { async: false, gfm: true })}`
 }
 
-await using simulator = await startSimulator()
-await using service = await startResultsService()
 const picture = await cake('webp')
-const url = simulator.file('demo/out-0.webp', { body: picture, type: 'image/webp' })
-const id = simulator.add({
+await using simulator = await startSimulator({
+  onCreate: ({ model = '' }) => ({
+    model,
+    moments: story(simulator.file('demo/out-0.webp', { body: picture, type: 'image/webp' })),
+  }),
+})
+await using service = await startResultsService()
+await using releases = await startReleasesApi()
+releases.add('v1.2.3', { draft: true })
+const gateway = { 'api-key': simulator.key, 'api-url': simulator.apiUrl }
+const env = { ...service.env, ...releases.env }
+
+/** Runs a built action and shows its log as it comes. */
+async function show(title: string, action: string, inputs: Record<string, string>): Promise<RunResult> {
+  console.log(paint('bold', `\n${title}\n`))
+  const view = createLogView(simulator.key)
+  const run = await runAction({ action, inputs: { ...gateway, ...inputs }, env, from: 'dist', onPrint: view })
+  view('\n')
+  console.log(paint('bold', 'Outputs'))
+  for (const [name, value] of Object.entries(run.outputs)) console.log(`  ${paint('cyan', name)} = ${value}`)
+  return run
+}
+
+await using created = await show(`uses: OWNER/await-prediction/create@v1, on ${simulator.apiUrl}`, 'create', {
   model: 'stability-ai/stable-diffusion-3.5-large',
-  input: { prompt: 'a chocolate cake with five candles' },
-  moments: story(url),
+  input: 'prompt: a chocolate cake with five candles',
 })
-
-console.log(paint('bold', `uses: OWNER/await-prediction@v1 (a prediction of 8.7 seconds, on ${simulator.apiUrl})\n`))
-const view = createLogView(simulator.key)
-await using run = await runAction({
-  inputs: {
-    'prediction-id': id,
-    'api-key': simulator.key,
-    'api-url': simulator.apiUrl,
-    'output-dir': 'pictures',
-    'upload-artifact': 'true',
-  },
-  env: service.env,
-  from: 'dist',
-  onPrint: view,
+await using run = await show('uses: OWNER/await-prediction@v1', '.', {
+  'prediction-id': created.outputs.prediction_id ?? '',
+  'output-dir': 'pictures',
+  'upload-artifact': 'true',
+  'release-tag': 'v1.2.3',
+  'github-token': releases.token,
 })
-view('\n')
-
-console.log(paint('bold', 'Outputs'))
-for (const [name, value] of Object.entries(run.outputs)) console.log(`  ${paint('cyan', name)} = ${value}`)
 
 const folder = path.join(tmpdir(), 'await-prediction-demo')
 await mkdir(folder, { recursive: true })
-// The simulator is gone when the page is opened, so the picture goes into it.
-const shown = run.summary.replaceAll(
-  url.replace(/[^a-z0-9]/g, (sign) => `&#${sign.codePointAt(0)};`),
-  `data:image/webp;base64,${picture.toString('base64')}`,
-)
+// There is no such release, so the picture goes into the page itself.
+const lasting: string = JSON.parse(run.outputs.release_urls ?? '[]')[0] ?? ''
+const asText = lasting.replace(/[^a-z0-9]/gi, (sign) => `&#${sign.codePointAt(0)};`)
+const shown = run.summary.replace(`src="${asText}"`, `src="data:image/webp;base64,${picture.toString('base64')}"`)
 await writeFile(path.join(folder, 'summary.html'), page(shown))
 await copyFile(run.outputs.files ?? '', path.join(folder, 'cake.webp'))
 console.log(`\n${paint('bold', 'Summary of the job')}\n${run.summary.trimEnd().replace(/^/gm, '  ')}`)

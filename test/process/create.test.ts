@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { cake } from '../fixtures/pictures.ts'
+import { type RunResult, runAction } from '../run-action.ts'
+import { type Simulator, startSimulator } from '../simulator.ts'
+
+const errors = (run: RunResult) =>
+  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
+const posts = (simulator: Simulator) => simulator.requests.filter(({ method }) => method === 'POST')
+
+async function create(
+  simulator: Simulator,
+  inputs: Record<string, string>,
+  files: Record<string, string | Buffer> = {},
+): Promise<RunResult> {
+  const home = await mkdtemp(path.join(tmpdir(), 'create-'))
+  await mkdir(path.join(home, 'workspace/.git'), { recursive: true })
+  for (const [name, content] of Object.entries(files)) await writeFile(path.join(home, 'workspace', name), content)
+  await writeFile(path.join(home, 'outside.txt'), 'outside')
+  await symlink('../outside.txt', path.join(home, 'workspace/link.txt'))
+  const run = await runAction({
+    action: 'create',
+    inputs: { 'api-key': simulator.key, 'api-url': simulator.apiUrl, ...inputs },
+    home,
+  })
+  await rm(home, { recursive: true })
+  return run
+}
+
+describe('creating', { concurrency: 4 }, () => {
+  const targets: [string, Record<string, string>, string, object][] = [
+    ['a model', { model: 'owner/painter' }, '/models/owner/painter/predictions', {}],
+    ['a version of a model', { model: `owner/painter:${'a'.repeat(64)}` }, '/predictions', { version: 'a'.repeat(64) }],
+    ['a version', { version: 'b'.repeat(64) }, '/predictions', { version: 'b'.repeat(64) }],
+    ['a deployment', { deployment: 'owner/mine' }, '/deployments/owner/mine/predictions', {}],
+  ]
+  for (const [name, inputs, url, body] of targets) {
+    test(`starts ${name} once and sets its outputs`, async () => {
+      await using simulator = await startSimulator()
+      const run = await create(simulator, { ...inputs, input: '{"prompt": "a cake"}', 'cancel-after': '90' })
+      assert.equal(run.exitCode, 0, run.log)
+      const [post] = posts(simulator)
+      assert.equal(post?.url, `/replicate/v1${url}`)
+      assert.deepEqual(JSON.parse(post?.body ?? ''), { ...body, input: { prompt: 'a cake' } })
+      assert.equal(post?.headers['cancel-after'], '1m30s')
+      assert.equal(simulator.requests.length, 1)
+      assert.deepEqual(Object.keys(run.outputs), ['prediction_id', 'status', 'model'])
+      assert.equal(simulator.statusOf(run.outputs.prediction_id ?? ''), 'starting')
+    })
+  }
+
+  test('takes YAML, a file, both merged, and files of the workspace as data: URIs', async () => {
+    await using simulator = await startSimulator()
+    const picture = await cake('png')
+    const run = await create(
+      simulator,
+      {
+        model: 'a/b',
+        'input-file': 'input.yml',
+        input:
+          'prompt: |\n  two\n  lines\nsteps: 4\nimage: "@cake.png"\nmask: ["@cake.png"]\nhandle: "@@somebody"\nalone: "@"\n',
+      },
+      { 'input.yml': 'prompt: from the file\nseed: 7\n', 'cake.png': picture },
+    )
+    assert.equal(run.exitCode, 0, run.log)
+    const uri = `data:image/png;base64,${picture.toString('base64')}`
+    assert.deepEqual(JSON.parse(posts(simulator)[0]?.body ?? '').input, {
+      prompt: 'two\nlines\n',
+      seed: 7,
+      steps: 4,
+      image: uri,
+      mask: [uri],
+      handle: '@somebody',
+      alone: '@',
+    })
+  })
+
+  const faults: [string, string, RegExp][] = [
+    ['a file that is not there', 'image: "@missing.png"', /no file missing\.png/],
+    ['a file outside the workspace', 'image: "@../outside.txt"', /not inside the workspace/],
+    ['a link to the outside', 'image: "@link.txt"', /not inside the workspace/],
+    ['an absolute path', 'image: "@/etc/passwd"', /not inside the workspace/],
+    ['what git keeps', 'image: "@.git/config"', /belongs to git/],
+    ['a folder', 'image: "@.git"', /belongs to git/],
+    ['a file that is too large', 'image: "@large.bin"', /has 1048577 bytes.*Put it on a server/],
+    ['a list', '[1, 2]', /is no mapping but a list/],
+    ['a text', 'hello', /is no mapping but a string/],
+    ['broken YAML', 'a: [', /In the input: /],
+    ['keys twice', 'a: 1\na: 2', /In the input: .*unique/],
+    [
+      'aliases without end',
+      `a: &a [x]\n${Array.from(
+        { length: 9 },
+        (_, i) =>
+          `b${i}: &b${i} [${Array(9)
+            .fill(i === 0 ? '*a' : `*b${i - 1}`)
+            .join(', ')}]`,
+      ).join('\n')}`,
+      /In the input: /,
+    ],
+  ]
+  for (const [name, input, words] of faults) {
+    test(`sends nothing where the input holds ${name}`, async () => {
+      await using simulator = await startSimulator()
+      const run = await create(
+        simulator,
+        { model: 'a/b', input },
+        { 'large.bin': Buffer.alloc(2 ** 20 + 1), '.git/config': 'token' },
+      )
+      assert.equal(run.exitCode, 1)
+      assert.match(errors(run)[0] ?? '', words)
+      assert.equal(simulator.requests.length, 0)
+    })
+  }
+
+  test('tells every fault of its inputs at once', async () => {
+    await using simulator = await startSimulator()
+    const run = await create(simulator, { model: 'painter', version: 'v', 'cancel-after': '1s', 'api-key': '' })
+    const lines = (errors(run)[0] ?? '').split('\n')
+    assert.equal(lines.length, 5)
+    assert.match(
+      lines.join('\n'),
+      /api-key: it is empty[\s\S]*model: "painter" is not of the form owner\/name[\s\S]*cancel-after: "1s"[\s\S]*model and version are given\. Give exactly one/,
+    )
+    const none = await create(simulator, {})
+    assert.match(errors(none)[0] ?? '', /none of them is given/)
+  })
+
+  test('is repeated where it cannot have been carried out', async () => {
+    await using simulator = await startSimulator()
+    simulator.trick('*', { status: 429, headers: { 'retry-after': '1' } })
+    const run = await create(simulator, { model: 'a/b', input: '{}' })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.equal(posts(simulator).length, 2)
+  })
+
+  for (const trick of [
+    'reset',
+    { status: 503, body: '{"detail":"busy"}' },
+    { cutOff: '{"id":"abc"' },
+    { status: 504 },
+  ] as const) {
+    test(`is never repeated where it may have been carried out: ${JSON.stringify(trick)}`, async () => {
+      await using simulator = await startSimulator()
+      simulator.trick('*', trick)
+      const run = await create(simulator, { model: 'a/b', input: '{}' })
+      assert.equal(run.exitCode, 1)
+      assert.equal(posts(simulator).length, 1)
+      assert.match(errors(run)[0] ?? '', /may have been started all the same/)
+    })
+  }
+
+  test('says which fields of the input the model refuses', async () => {
+    await using simulator = await startSimulator()
+    const run = await create(simulator, { model: 'a/b', input: 'steps: many' })
+    assert.match(errors(run)[0] ?? '', /422 .*\ninput steps: Invalid type\. Expected: integer, given: string\./)
+    assert.doesNotMatch(errors(run)[0] ?? '', /may have been started/)
+  })
+
+  test('is refused with a sentence where the key is wrong', async () => {
+    await using simulator = await startSimulator()
+    const run = await create(simulator, { model: 'a/b', input: '{}', 'api-key': 'sk-wrong-0123456789' })
+    assert.match(errors(run)[0] ?? '', /401 .*check the secret given as api-key/)
+  })
+})
