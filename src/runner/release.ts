@@ -40,7 +40,12 @@ export async function attachToRelease(request: AttachRequest, clock: Clock): Pro
   const [owner = '', repo = ''] = (process.env.GITHUB_REPOSITORY ?? '').split('/')
   if (token === '') throw new ReleaseError('github-token is empty, and without it no release can be changed.')
   const { getOctokit } = await import('@actions/github')
-  const context: Context = { octokit: getOctokit(token, { baseUrl: process.env.GITHUB_API_URL || 'https://api.github.com' }), clock, repository: { owner, repo }, tag }
+  const context: Context = {
+    octokit: getOctokit(token, { baseUrl: process.env.GITHUB_API_URL || 'https://api.github.com' }),
+    clock,
+    repository: { owner, repo },
+    tag,
+  }
   const release = await findRelease(context)
   if (release.immutable) throw immutable(tag)
   const assets = await persist('list its assets', context, () =>
