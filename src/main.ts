@@ -1,7 +1,8 @@
 import { createClient } from './replicate/client.ts'
 import { systemClock as clock } from './replicate/clock.ts'
-import { createDispatcher } from './replicate/network.ts'
+import { createDispatcher, openForeignNetwork } from './replicate/network.ts'
 import { adaptiveSchedule, createBudget, fixedSchedule } from './replicate/schedule.ts'
+import { createAlarms } from './replicate/stream.ts'
 import { verdictOf } from './replicate/verdict.ts'
 import { waitForPredictions } from './replicate/wait.ts'
 import { cancelAll, reportCancellations } from './runner/cancel.ts'
@@ -24,17 +25,20 @@ await failOnThrow(async () => {
   const dispatcher = createDispatcher(process.env)
   using reporter = createReporter(ids, { clock, streamLogs: inputs['stream-logs'] })
   const interval = inputs['poll-interval']
+  const policy = { apiUrl: inputs['api-url'], allowedHosts: inputs['allowed-hosts'] }
+  const alarms = interval === undefined ? createAlarms(openForeignNetwork(policy, process.env), clock) : undefined
   const outcomes = await waitForPredictions(ids, {
     client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, clock }),
     clock,
     timeout: inputs.timeout.seconds,
     schedule: () => (interval === undefined ? adaptiveSchedule() : fixedSchedule(interval)),
     budget: createBudget({ clock }),
+    alarms,
     parallelJobs: inputs['parallel-jobs'],
     observer: reporter,
     signal: interrupt.signal,
   })
-  await dispatcher.destroy()
+  await Promise.all([dispatcher.destroy(), alarms?.close()])
 
   const judged = outcomes.map((outcome) => ({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }))
   const delivery =

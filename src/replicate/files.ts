@@ -1,18 +1,16 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto'
-import { lookup } from 'node:dns/promises'
 import { createReadStream } from 'node:fs'
 import { type FileHandle, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises'
-import { isIP } from 'node:net'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Dispatcher } from 'undici'
-import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
+import { type HostPolicy, HostRefusal } from './addresses.ts'
 import type { Clock } from './clock.ts'
 import { describeFault, isCertificateFault, retryAfterOf } from './errors.ts'
 import { inspect, MediaError } from './media.ts'
-import { createDispatcher, type ProxyEnvironment, proxiesOf } from './network.ts'
+import { type ForeignNetwork, openForeignNetwork, type ProxyEnvironment } from './network.ts'
 import { outputFiles, outputText } from './prediction.ts'
 
 /** A file on disk, whole and verified. */
@@ -137,7 +135,7 @@ export async function saveOutputs(
   }
   const queue = items.slice(0, MOST_FILES).entries()
   const ordered: (SavedFile | FileError)[] = []
-  const network = openNetwork(options)
+  const network = openForeignNetwork(options.policy, options.env)
   const names = new Names(options.directory)
   const received = createCollector()
   try {
@@ -189,7 +187,7 @@ function labelOf(source: string): string {
   return `${hostname}/…/${last.length > 60 ? `…${last.slice(-60)}` : last}`
 }
 
-type Context = SaveOptions & { network: Network; names: Names; received: (bytes: number) => void }
+type Context = SaveOptions & { network: ForeignNetwork; names: Names; received: (bytes: number) => void }
 
 async function saveOne(item: Item, context: Context): Promise<SavedFile | FileError> {
   const { directory, signal } = context
@@ -403,11 +401,10 @@ class Transfer {
 
   /** Asks for the file, or the rest of it, and follows redirects by hand: each hop is a host that somebody else chose. */
   async #ask(): Promise<Dispatcher.ResponseData> {
-    const { network, policy, signal } = this.#context
+    const { network, signal, stall = STALL } = this.#context
     let url = new URL(this.#item.source)
     for (let hop = 0; hop <= REDIRECTS; hop++) {
-      const { trusted } = checkUrl(url, policy)
-      const dispatcher = await network.to(url, trusted)
+      const dispatcher = await network.to(url)
       let answer: Dispatcher.ResponseData
       try {
         answer = await dispatcher.request({
@@ -423,8 +420,8 @@ class Transfer {
               : {}),
           },
           signal,
-          headersTimeout: network.stall * 2000,
-          bodyTimeout: network.stall * 1000,
+          headersTimeout: stall * 2000,
+          bodyTimeout: stall * 1000,
         })
       } catch (error) {
         if (signal.aborted) throw error
@@ -458,41 +455,6 @@ function refuse(status: number, headers: Dispatcher.ResponseData['headers']): ne
     )
   }
   throw new Final(`the server answered ${status}`)
-}
-
-/** The ways to the hosts of files. */
-interface Network {
-  to(url: URL, trusted: boolean): Promise<Dispatcher>
-  /** Seconds. */
-  readonly stall: number
-  close(): Promise<void>
-}
-
-function openNetwork({ env, stall = STALL }: SaveOptions): Network {
-  const { httpProxy, httpsProxy } = proxiesOf(env)
-  const proxied = httpProxy !== undefined || httpsProxy !== undefined
-  const open = createDispatcher(env)
-  // A proxy stands on a private address itself and resolves names on its own.
-  const guarded = proxied ? open : createDispatcher({}, { lookup: publicLookup })
-  return {
-    stall,
-    async to({ hostname }, trusted) {
-      if (trusted) return open
-      if (proxied && isIP(hostname) === 0) await checkName(hostname)
-      return guarded
-    },
-    async close() {
-      await Promise.all([open.destroy(), guarded.destroy()])
-    },
-  }
-}
-
-/** Behind a proxy the name is resolved by the proxy; what resolves here to a private address is refused all the same. */
-async function checkName(hostname: string): Promise<void> {
-  const addresses = await lookup(hostname, { all: true }).catch(() => [])
-  const blocked = addresses.find(({ address }) => !isPublicAddress(address))
-  if (blocked)
-    throw new HostRefusal(`its host ${hostname} resolves to ${blocked.address}, no address of the public internet`)
 }
 
 /** The names of one folder: nothing that is there is overwritten unnoticed, and nothing saved is lost over a name. */

@@ -1,5 +1,8 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
 import { connect } from 'node:tls'
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
 
 /** Connections to one origin at once: as many as requests are made in a second. */
 const CONNECTIONS = 40
@@ -68,4 +71,37 @@ export function peerCertificate({ hostname, port }: URL): Promise<string | undef
     }
     socket.on('error', give).on('timeout', give)
   })
+}
+
+/** The ways to hosts that somebody else chose: those of files and of streams. No key belongs there. */
+export interface ForeignNetwork {
+  /** The way to a URL. @throws HostRefusal where the policy forbids it */
+  to(url: URL): Promise<Dispatcher>
+  close(): Promise<void>
+}
+
+export function openForeignNetwork(policy: HostPolicy, env: ProxyEnvironment): ForeignNetwork {
+  const { httpProxy, httpsProxy } = proxiesOf(env)
+  const proxied = httpProxy !== undefined || httpsProxy !== undefined
+  const open = createDispatcher(env)
+  // A proxy stands on a private address itself and resolves names on its own.
+  const guarded = proxied ? open : createDispatcher({}, { lookup: publicLookup })
+  return {
+    async to(url) {
+      if (checkUrl(url, policy).trusted) return open
+      if (proxied && isIP(url.hostname) === 0) await checkName(url.hostname)
+      return guarded
+    },
+    async close() {
+      await Promise.all([open.destroy(), guarded.destroy()])
+    },
+  }
+}
+
+/** Behind a proxy the name is resolved by the proxy; what resolves here to a private address is refused all the same. */
+async function checkName(hostname: string): Promise<void> {
+  const addresses = await lookup(hostname, { all: true }).catch(() => [])
+  const blocked = addresses.find(({ address }) => !isPublicAddress(address))
+  if (blocked)
+    throw new HostRefusal(`its host ${hostname} resolves to ${blocked.address}, no address of the public internet`)
 }

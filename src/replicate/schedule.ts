@@ -34,18 +34,23 @@ const REQUESTS_PER_SECOND = 40
 const AHEAD = 0.65
 /** Past the predicted end, the wait is this part of the time past it: dense at first, then thinner. */
 const FAN = 0.04
-const SHORTEST_WAIT = 0.25
+const SHORTEST_WAIT = 0.24
 /** Never many more requests than a client that asks every so many seconds would make, and so many more. */
 const PACE = 0.75
 const SLACK = 10
 
 const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))
 /** Nothing is known about the end. The square root is the best law for a duration of unknown scale (Keller 1974). */
-const alert = (elapsed: number) => Math.max(0.45, 0.05 * Math.sqrt(elapsed))
+const alert = (elapsed: number) => Math.max(0.44, 0.056 * Math.sqrt(elapsed))
 /** Something says that the end is not near, or will tell when it is there. */
 const calm = (elapsed: number) => Math.max(2, 0.4 * Math.sqrt(elapsed))
 /** The prediction has not even started. */
-const queued = (elapsed: number) => clamp(0.1 * elapsed, 0.45, 3)
+const queued = (elapsed: number) => clamp(0.12 * elapsed, 0.45, 3)
+/** The end will be told; a look now and then guards against a stream that lies. */
+const lazy = (now: number, end: number | undefined) => {
+  if (end === undefined) return calm(now)
+  return end > now ? clamp(0.75 * (end - now), 0.65, calm(now)) : clamp(0.15 * (now - end), 0.4, calm(now))
+}
 /** The part of each of many that share a limit, spread so that they do not come together. */
 const share = (sharers: number, random: () => number) =>
   sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * (0.75 + 0.5 * random()) : 0
@@ -61,6 +66,8 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
   let started: number | undefined
   let end: number | undefined
   let seen: string | undefined
+  /** When the stream rang last. */
+  let rung: number | undefined
   /** The mark from which the speed of percentages is measured, and the fraction of the last one. */
   let reference: { now: number; fraction: number; last: number } | undefined
 
@@ -87,11 +94,13 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
       if (started === undefined && hasStarted) started = (lastLook + now) / 2
       lastLook = now
       predict(logs, now)
-      if (woken) end = Math.min(end ?? now, now)
+      if (woken) rung = now
 
       const blind = started === undefined ? queued(now) : alert(now - started)
       let wait: number
-      if (end === undefined) wait = streaming ? calm(now) : blind
+      if (rung !== undefined) wait = clamp(FAN * (now - rung), SHORTEST_WAIT, blind)
+      else if (streaming) wait = lazy(now, end)
+      else if (end === undefined) wait = blind
       else if (end > now) wait = clamp(AHEAD * (end - now), SHORTEST_WAIT, calm(now - (started ?? 0)))
       else wait = clamp(FAN * (now - end), SHORTEST_WAIT, blind)
       if (looks > SLACK + now / PACE) wait = Math.max(wait, blind, PACE)

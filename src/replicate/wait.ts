@@ -3,6 +3,7 @@ import { type Clock, deadlineSignal } from './clock.ts'
 import { ApiError, NotAPredictionError } from './errors.ts'
 import { isTerminal, type Prediction, readStatus, statusOf } from './prediction.ts'
 import { type Budget, type Schedule, SHARERS_FREE } from './schedule.ts'
+import type { Alarm, Alarms } from './stream.ts'
 
 /** How the wait for one prediction came out. */
 export interface Outcome {
@@ -41,6 +42,8 @@ export interface WaitOptions {
   schedule: () => Schedule
   /** Paces the requests of all predictions together. */
   budget: Budget
+  /** Opens streams that ring at the end; undefined where the schedule alone decides. */
+  alarms?: Alarms | undefined
   /** How many jobs ask the same account at once, this one included. */
   parallelJobs: number
   observer: WaitObserver
@@ -104,6 +107,9 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
   let planned = schedule.first(shared.parallelJobs)
   let pause = planned
   let faults = new Faults(shared.parallelJobs)
+  let alarm: Alarm | undefined
+  const bell = new Bell()
+  const over = new AbortController()
   const outcome = (end: Outcome['end']): Outcome => {
     const word = answer?.prediction.status ?? ''
     const { status } = readStatus(word)
@@ -112,7 +118,8 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
 
   try {
     for (;;) {
-      const last = await sleepUntilNextLook(pause, shared)
+      const last = await sleepUntilNextLook(pause, error ? undefined : bell, shared)
+      const woken = bell.hasRung()
       await budget.take(stop)
       try {
         answer = await client.get(id, stop)
@@ -125,11 +132,14 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
           started: status !== 'starting',
           logs: prediction.logs ?? '',
           sharers: sharers(),
-          streaming: false,
-          woken: false,
+          streaming: alarm?.alive ?? false,
+          woken,
         })
         observer.answered(answer, id, now(), isTerminal(status) ? undefined : schedule.left(now()))
         if (isTerminal(status)) return outcome('ended')
+        const stream = prediction.urls?.stream
+        if (stream !== undefined)
+          alarm ??= shared.alarms?.open(stream, AbortSignal.any([stop, over.signal]), () => bell.ring())
       } catch (thrown) {
         if (!(thrown instanceof ApiError)) throw thrown
         error = thrown
@@ -144,15 +154,57 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
     if (shared.signal.aborted) return outcome('interrupted')
     if (stop.aborted) return outcome('timeout')
     throw thrown
+  } finally {
+    over.abort(new Error('the wait is over'))
   }
 }
 
-/** Sleeps, but wakes for a last look shortly before the deadline. @returns whether this is the last look */
-async function sleepUntilNextLook(pause: number, { clock, deadline, timeout, stop }: Shared): Promise<boolean> {
-  const left = deadline - clock.now()
-  const lastLook = left - Math.min(LAST_LOOK, timeout / 10)
-  await clock.sleep(Math.max(0, Math.min(pause, lastLook)), stop)
-  return pause >= lastLook
+/** Wakes a sleeper, or keeps the next one from sleeping. */
+class Bell {
+  #rung = false
+  #sleeper: AbortController | undefined
+
+  ring(): void {
+    this.#rung = true
+    this.#sleeper?.abort()
+  }
+
+  /** Whether it has rung since it was last asked. */
+  hasRung(): boolean {
+    const rung = this.#rung
+    this.#rung = false
+    return rung
+  }
+
+  /** Sleeps until it rings, or as long as asked. @throws the reason of the signal */
+  async sleep(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
+    if (this.#rung) return
+    const sleeper = new AbortController()
+    this.#sleeper = sleeper
+    try {
+      await clock.sleep(seconds, AbortSignal.any([signal, sleeper.signal]))
+    } catch (error) {
+      if (!sleeper.signal.aborted || signal.aborted) throw error
+    } finally {
+      this.#sleeper = undefined
+    }
+  }
+}
+
+/**
+ * Sleeps, but wakes for a last look shortly before the deadline, and when the bell rings. A pause after a fault has no
+ * bell: it is what the server asked for.
+ * @returns whether this is the last look
+ */
+async function sleepUntilNextLook(
+  pause: number,
+  bell: Bell | undefined,
+  { clock, deadline, timeout, stop }: Shared,
+): Promise<boolean> {
+  const lastLook = deadline - Math.min(LAST_LOOK, timeout / 10)
+  const seconds = Math.max(0, Math.min(pause, lastLook - clock.now()))
+  await (bell ? bell.sleep(clock, seconds, stop) : clock.sleep(seconds, stop))
+  return clock.now() >= lastLook
 }
 
 /** The failures in a row of one prediction's requests, and what they lead to. */

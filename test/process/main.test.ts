@@ -28,6 +28,8 @@ const urlsAsked = (simulator: Simulator) => simulator.apiRequests().map(({ metho
 const declaredOutputs = Object.keys(
   parse(await readFile(path.join(import.meta.dirname, '../../action.yml'), 'utf8')).outputs,
 ).sort()
+/** What github.token stands for in these tests. */
+const TOKEN = 'ghs_test0123456789'
 const PICTURE = 'https://files.example.com/x/out-0.webp'
 
 describe('a prediction that succeeds', { concurrency: 4 }, () => {
@@ -55,6 +57,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
       artifact_id: '',
       artifact_url: '',
       artifact_digest: '',
+      release_urls: '[]',
     })
     assert.equal(predict_time, '0.5')
     assert.equal(total_time, '0.8')
@@ -73,7 +76,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     const result = JSON.parse(await readFile(result_file ?? '', 'utf8'))
     assert.equal(result.predictions[0].body.logs, 'Using seed: 1\ndone\n')
     assert.deepEqual(errors(run), [])
-    assert.deepEqual(run.masks, [simulator.key])
+    assert.deepEqual(run.masks, [simulator.key, TOKEN])
     assert.ok(run.lines.some((line) => line === '│ Using seed: 1'))
     assert.match(run.summary, /✅ Prediction succeeded/)
     assert.deepEqual(new Set(urlsAsked(simulator)), new Set([`GET /replicate/v1/predictions/${id}`]))
@@ -426,7 +429,7 @@ describe('hostile text', { concurrency: 4 }, () => {
       assert.equal(run.outputs.error, status === 'failed' ? attack.trim() : '')
       assert.deepEqual(Object.keys(run.outputs).sort(), declaredOutputs)
       assert.deepEqual(Object.keys(run.state), ['open'])
-      assert.deepEqual([run.exported, run.paths, run.masks], [{}, [], [simulator.key]])
+      assert.deepEqual([run.exported, run.paths, run.masks], [{}, [], [simulator.key, TOKEN]])
       assert.ok(run.annotations.every(({ message }) => message !== 'forged'))
       assert.doesNotMatch(run.summary, /<img src=x|@somebody/)
     })

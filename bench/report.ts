@@ -1,0 +1,28 @@
+import { cpus } from 'node:os'
+
+/** One measurement: a table, each row with the same columns. Ratios have × in the name of their column. */
+export interface Section {
+  name: string
+  title: string
+  rows: Record<string, string>[]
+}
+
+export const machine = () =>
+  `Node ${process.versions.node}, ${process.platform} ${process.arch}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'})`
+
+/** The table as Markdown. */
+export function tableOf({ rows }: Section): string {
+  const columns = Object.keys(rows[0] ?? {})
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [
+    line(columns),
+    line(columns.map((_, i) => (i === 0 ? '---' : '---:'))),
+    ...rows.map((row) => line(columns.map((column) => row[column] ?? ''))),
+  ].join('\n')
+}
+
+export const median = (values: readonly number[]): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? (sorted[middle] ?? 0) : ((sorted[middle - 1] ?? 0) + (sorted[middle] ?? 0)) / 2
+}
