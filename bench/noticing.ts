@@ -3,7 +3,7 @@ import { adaptiveSchedule, fixedSchedule, type Schedule } from '../src/replicate
 import type { Section } from './report.ts'
 import { Dice, logAt, MIXES, type Simulated, sample } from './workload.ts'
 
-const COUNT = 2000
+const COUNT = 8000
 const SEED = 20_260
 
 interface Policy {

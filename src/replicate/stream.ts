@@ -32,13 +32,13 @@ const LONGEST_EVENT = 2 ** 20
 /** Seconds without a byte: a bit more than the server's own quiet half minute. */
 const SILENCE = 45
 
-/** Alarms over one network, whose hosts follow the same rules as those of files. */
-export function createAlarms(network: ForeignNetwork, clock: Clock): Alarms {
+/** Alarms over one network, whose hosts follow the same rules as those of files; at most so many streams are open at once. */
+export function createAlarms(network: ForeignNetwork, clock: Clock, most = MOST_STREAMS): Alarms {
   let open = 0
   return {
     open(url, signal, ring) {
       const alarm = { alive: false }
-      if (open >= MOST_STREAMS || !URL.canParse(url)) return alarm
+      if (open >= most || !URL.canParse(url)) return alarm
       open++
       listen(new URL(url), alarm, { network, clock, signal, ring })
         // Refused, reset, not allowed, aborted: without it the wait asks as it would have asked.

@@ -80,7 +80,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.ok(run.lines.some((line) => line === '│ Using seed: 1'))
     assert.match(run.summary, /✅ Prediction succeeded/)
     assert.deepEqual(new Set(urlsAsked(simulator)), new Set([`GET /replicate/v1/predictions/${id}`]))
-    assert.ok(simulator.requests.every(({ headers }) => headers.authorization === `Bearer ${simulator.key}`))
+    assert.ok(simulator.apiRequests().every(({ headers }) => headers.authorization === `Bearer ${simulator.key}`))
   })
 
   test('is asked about once where it had ended before', async () => {

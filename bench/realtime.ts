@@ -1,0 +1,133 @@
+/** The same in real time: ours and the official client side by side against one simulated API. */
+import Replicate from 'replicate'
+import { Agent } from 'undici'
+import { createClient } from '../src/replicate/client.ts'
+import { systemClock as clock } from '../src/replicate/clock.ts'
+import { openForeignNetwork } from '../src/replicate/network.ts'
+import { adaptiveSchedule, createBudget } from '../src/replicate/schedule.ts'
+import { createAlarms } from '../src/replicate/stream.ts'
+import { waitForPredictions } from '../src/replicate/wait.ts'
+import { type Simulator, startSimulator } from '../test/simulator.ts'
+import type { Section } from './report.ts'
+import { logAt, type Simulated, sample } from './workload.ts'
+
+interface Result {
+  requests: number
+  /** Seconds from the end of a prediction to our knowing it; those that were lost are not among them. */
+  delays: number[]
+  lost: number
+}
+
+type Wait = (simulator: Simulator, id: string) => Promise<boolean>
+
+/** Plays predictions on a simulator of its own, all at once, and waits for each. */
+async function run(
+  predictions: readonly Simulated[],
+  wait: (simulator: Simulator) => Wait,
+  requestsPerMinute?: number,
+): Promise<Result> {
+  await using simulator = await startSimulator(requestsPerMinute === undefined ? {} : { requestsPerMinute })
+  const one = wait(simulator)
+  const start = performance.now()
+  const results = await Promise.all(
+    predictions.map(async (prediction) => {
+      const log = prediction.log.map(({ at }, i) => ({
+        at,
+        logs: logAt(prediction, at).slice(prediction.log[i - 1]?.length ?? 0),
+      }))
+      const moments = [
+        ...log,
+        { at: prediction.starts, status: 'processing' },
+        { at: prediction.ends, status: 'succeeded', output: 'x' },
+      ].toSorted((a, b) => a.at - b.at)
+      const id = simulator.add({ moments: [{ at: 0, status: 'starting' }, ...moments] })
+      const green = await one(simulator, id).catch(() => false)
+      return green ? (performance.now() - start) / 1000 - prediction.ends : undefined
+    }),
+  )
+  const delays = results.filter((delay) => delay !== undefined)
+  return { requests: simulator.requests.length, delays, lost: predictions.length - delays.length }
+}
+
+const ours =
+  (push: boolean, parallelJobs = 1) =>
+  (simulator: Simulator): Wait => {
+    const dispatcher = new Agent({ connections: 128 })
+    const alarms = push
+      ? createAlarms(openForeignNetwork({ apiUrl: simulator.apiUrl, allowedHosts: [] }, {}), clock, 1000)
+      : undefined
+    const client = createClient({ apiUrl: simulator.apiUrl, apiKey: simulator.key, dispatcher, clock })
+    const signal = new AbortController().signal
+    return async (_, id) => {
+      const observer = { answered() {}, failed() {}, settled() {} }
+      const [outcome] = await waitForPredictions([id], {
+        client,
+        clock,
+        timeout: 600,
+        schedule: () => adaptiveSchedule(),
+        budget: createBudget({ clock }),
+        alarms,
+        parallelJobs,
+        observer,
+        signal,
+      })
+      return outcome?.status === 'succeeded'
+    }
+  }
+
+const official = (simulator: Simulator): Wait => {
+  const replicate = new Replicate({ auth: simulator.key, baseUrl: simulator.apiUrl })
+  return async (_, id) =>
+    (await replicate.wait(await replicate.predictions.get(id), { interval: 500 })).status === 'succeeded'
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** Short predictions, so that a run of them takes half a minute. */
+const short = (count: number, seed: number) =>
+  sample('images', count * 2, seed)
+    .filter(({ ends }) => ends > 2 && ends < 25)
+    .slice(0, count)
+
+export async function realtime(): Promise<Section> {
+  const predictions = short(150, 11)
+  const theirs = await run(predictions, official)
+  const rows = [{ client: 'official client, 500 ms', ...theirs }]
+  rows.push({ client: 'ours', ...(await run(predictions, ours(false))) })
+  rows.push({ client: 'ours, with push', ...(await run(predictions, ours(true))) })
+  return {
+    name: 'realtime',
+    title: `The same in real time: ${predictions.length} predictions of ${mean(predictions.map(({ ends }) => ends)).toFixed(1)} s against the simulated API`,
+    rows: rows.map(({ client, requests, delays }) => ({
+      client,
+      requests: (requests / predictions.length).toFixed(1),
+      'mean s': mean(delays).toFixed(2),
+      'requests ×': (requests / theirs.requests).toFixed(2),
+      'delay ×': (mean(delays) / mean(theirs.delays)).toFixed(2),
+    })),
+  }
+}
+
+export async function jobs(): Promise<Section> {
+  const predictions = short(256, 12)
+  const theirs = await run(predictions, official, 3000)
+  const mine = await run(predictions, ours(false, 256), 3000)
+  return {
+    name: 'jobs',
+    title: '256 jobs at once on an account of 3,000 requests a minute',
+    rows: [
+      {
+        client: 'official client',
+        requests: String(theirs.requests),
+        'jobs lost': String(theirs.lost),
+        'requests ×': '1.00',
+      },
+      {
+        client: 'ours, parallel-jobs 256',
+        requests: String(mine.requests),
+        'jobs lost': String(mine.lost),
+        'requests ×': (mine.requests / theirs.requests).toFixed(2),
+      },
+    ],
+  }
+}
