@@ -5,16 +5,19 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { noticing } from './noticing.ts'
+import { svg } from './plot.ts'
 import { jobs, realtime } from './realtime.ts'
 import { machine, type Section, tableOf } from './report.ts'
-import { archive, files, ids, start } from './whole.ts'
+import { archive, files, ids, sizes, start, upload } from './whole.ts'
 
 const MEASUREMENTS: Readonly<Record<string, () => Section | Promise<Section>>> = {
   noticing,
   realtime,
   jobs,
   start,
+  upload,
   files,
+  sizes,
   ids,
   archive,
 }
@@ -38,4 +41,17 @@ for (const name of wanted.length > 0 ? wanted : Object.keys(MEASUREMENTS)) {
 }
 const order = Object.keys(MEASUREMENTS)
 results.sections.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+const column = (name: string, x: string, y: string) =>
+  (results.sections.find((section) => section.name === name)?.rows ?? []).map((row): [number, number] => [
+    Number(row[x]),
+    Number(row[y]),
+  ])
+const plots = {
+  'ids-requests': { title: 'Requests of one step', x: 'IDs', y: 'requests', points: column('ids', 'ids', 'requests') },
+  'ids-memory': { title: 'Peak memory of one step', x: 'IDs', y: 'MB', points: column('ids', 'ids', 'peak MB') },
+  'size-time': { title: 'Time to save one file', x: 'MB', y: 'seconds', points: column('sizes', 'MB', 'seconds') },
+}
+for (const [name, plot] of Object.entries(plots)) {
+  if (plot.points.length > 0) await writeFile(path.join(import.meta.dirname, `${name}.svg`), svg(plot))
+}
 await writeFile(RESULTS, `${JSON.stringify(results, null, 2)}\n`)

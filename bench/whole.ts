@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
+import { startResultsService } from '../test/results-service.ts'
 import { startSimulator } from '../test/simulator.ts'
 import { actionEnv, type Measured, measure } from './processes.ts'
 import { median, type Section } from './report.ts'
@@ -96,9 +97,9 @@ export async function files(): Promise<Section> {
 
 export async function ids(): Promise<Section> {
   const rows: Section['rows'] = []
-  for (const count of [1, 10, 100, 1000]) {
+  for (const count of [1, 10, 100, 1000, 5000]) {
     await using simulator = await startSimulator()
-    const ends = Array.from({ length: count }, (_, i) => 5 + (55 * i) / count)
+    const ends = Array.from({ length: count }, (_, i) => 2 + (18 * i) / count)
     const list = ends.map((at) =>
       simulator.add({
         moments: [
@@ -127,7 +128,95 @@ export async function ids(): Promise<Section> {
       'noticed after the last end, s': (seconds - (ends.at(-1) ?? 0)).toFixed(1),
     })
   }
-  return { name: 'ids', title: 'Many IDs in one step, predictions of 5 to 60 s without a stream', rows }
+  return { name: 'ids', title: 'Many IDs in one step, predictions of 2 to 20 s without a stream', rows }
+}
+
+/** Seconds to save one file of so many megabytes. */
+export async function sizes(): Promise<Section> {
+  const rows: Section['rows'] = []
+  await using simulator = await startSimulator()
+  for (const megabytes of [1, 10, 100, 1000]) {
+    const id = simulator.ended({ output: [simulator.file(`${megabytes}.bin`, { size: megabytes * 10 ** 6 })] })
+    const folder = await mkdtemp(path.join(tmpdir(), 'bench-sizes-'))
+    const env = await actionEnv(folder, {
+      'prediction-id': id,
+      'api-key': simulator.key,
+      'api-url': simulator.apiUrl,
+      'output-dir': 'out',
+    })
+    const { exitCode, seconds, peak } = await measure(process.execPath, [ACTION], env, folder)
+    await rm(folder, { recursive: true })
+    if (exitCode !== 0) throw new Error(`ended with ${exitCode}`)
+    rows.push({ MB: String(megabytes), seconds: seconds.toFixed(2), 'peak MB': peak.toFixed(0) })
+  }
+  return { name: 'sizes', title: 'One file of so many megabytes, from loopback to disk', rows }
+}
+
+/** Waiting, downloading and uploading in one step, beside three programs that do one of these each. */
+export async function upload(): Promise<Section> {
+  await using simulator = await startSimulator()
+  await using service = await startResultsService()
+  const url = simulator.file('a.bin', { size: 20 * 10 ** 6 })
+  const id = simulator.ended({ output: [url] })
+  const wait = path.join(ROOT, 'node_modules/.bench-wait.mjs')
+  const client = path.join(ROOT, 'node_modules/.bench-upload.mjs')
+  await writeFile(
+    wait,
+    `import Replicate from 'replicate'\nawait new Replicate({ auth: '${simulator.key}', baseUrl: '${simulator.apiUrl}' }).predictions.get('${id}')\n`,
+  )
+  await writeFile(
+    client,
+    `import { DefaultArtifactClient } from '@actions/artifact'\nawait new DefaultArtifactClient().uploadArtifact(process.env.NAME, [process.env.FILE], process.env.ROOT_DIRECTORY, { compressionLevel: 0 })\n`,
+  )
+  const ratios: number[] = []
+  const ours: number[] = []
+  const theirs: number[] = []
+  for (let i = 0; i < 6; i++) {
+    const folder = await mkdtemp(path.join(tmpdir(), 'bench-upload-'))
+    const env = {
+      ...service.env,
+      ...(await actionEnv(folder, {
+        'prediction-id': id,
+        'api-key': simulator.key,
+        'api-url': simulator.apiUrl,
+        'upload-artifact': 'true',
+        'artifact-name': `ours-${i}`,
+      })),
+    }
+    const mine = await measure(process.execPath, [ACTION], env, folder)
+    const file = path.join(folder, 'a.bin')
+    const steps = [
+      await measure(process.execPath, [wait], env, folder),
+      await measure('curl', ['--silent', '--fail', '--output', file, url]),
+      await measure(
+        process.execPath,
+        [client],
+        { ...env, NAME: `theirs-${i}`, FILE: file, ROOT_DIRECTORY: folder },
+        folder,
+      ),
+    ]
+    await rm(folder, { recursive: true })
+    const bad = [mine, ...steps].find(({ exitCode }) => exitCode !== 0)
+    if (bad) throw new Error(`ended with ${bad.exitCode}`)
+    if (i === 0) continue
+    const sum = steps.reduce((total, { seconds }) => total + seconds, 0)
+    ours.push(mine.seconds)
+    theirs.push(sum)
+    ratios.push(mine.seconds / sum)
+  }
+  await Promise.all([rm(wait), rm(client)])
+  return {
+    name: 'upload',
+    title: 'With an artifact of 20 MB: whole processes, 5 pairs, median',
+    rows: [
+      {
+        program: 'official client, then curl, then the artifact client',
+        seconds: median(theirs).toFixed(2),
+        'time ×': '1.00',
+      },
+      { program: 'ours', seconds: median(ours).toFixed(2), 'time ×': median(ratios).toFixed(2) },
+    ],
+  }
 }
 
 export function archive(): Section {
