@@ -44,7 +44,8 @@ export function svg({ title, x, y, points }: Plot): string {
     `<text x="${WIDTH - MARGIN.right}" y="${HEIGHT - 8}" text-anchor="end">${x}</text>`,
     `<text x="12" y="${MARGIN.top - 4}">${y}</text>`,
   ]
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="system-ui, sans-serif" font-size="11" fill="#768390">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="${WIDTH}" height="${HEIGHT}" font-family="system-ui, sans-serif" font-size="11" fill="#768390" role="img">
+<title>${title}</title>
 <g stroke="#76839055">${grid.join('')}</g>
 ${words.join('\n')}
 <polyline fill="none" stroke="#4493f8" stroke-width="2" points="${points.map((point) => place(point).join(',')).join(' ')}"/>

@@ -11,9 +11,12 @@ export interface Measured {
   peak: number
 }
 
-/** Writes the peak memory of a Node process to the file named by PEAK_FILE when it ends. */
-const WITNESS = `import { writeFileSync } from 'node:fs'
-process.on('exit', () => writeFileSync(process.env.PEAK_FILE, String(process.resourceUsage().maxRSS)))`
+/**
+ * Writes the peak memory of a Node process, in KiB, to the file named by PEAK_FILE when it ends. Not getrusage's: that
+ * begins with what the parent had when it started the process.
+ */
+const WITNESS = `import { readFileSync, writeFileSync } from 'node:fs'
+process.on('exit', () => writeFileSync(process.env.PEAK_FILE, /VmHWM:\\s+(\\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]))`
 
 /** Runs a command to its end and measures it from outside; what it prints is thrown away. */
 export async function measure(

@@ -195,12 +195,11 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     const { requestsPerMinute } = options
     if (requestsPerMinute === undefined) return false
     const now = performance.now()
-    if (now - windowStart >= 1000) {
+    if (now - windowStart >= 60_000) {
       windowStart = now
       windowCount = 0
     }
-    // A minute's worth in slices of a second, so that a test need not last a minute to meet the limit.
-    return ++windowCount > requestsPerMinute / 60
+    return ++windowCount > requestsPerMinute
   }
 
   /** @returns whether the request is to be answered as if nothing had happened */
