@@ -23,6 +23,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Section | Promise<Section>>> =
 }
 const RESULTS = path.join(import.meta.dirname, 'results.json')
 
+const order = Object.keys(MEASUREMENTS)
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !(name in MEASUREMENTS))
 if (unknown.length > 0)
@@ -38,9 +39,10 @@ for (const name of wanted.length > 0 ? wanted : Object.keys(MEASUREMENTS)) {
   if (!section) continue
   console.log(`\n${section.title}\n\n${tableOf(section)}`)
   results.sections = [...results.sections.filter((each) => each.name !== name), section]
+  results.sections.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+  // After each, so that one that fails takes no other with it.
+  await writeFile(RESULTS, `${JSON.stringify(results, null, 2)}\n`)
 }
-const order = Object.keys(MEASUREMENTS)
-results.sections.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
 const column = (name: string, x: string, y: string) =>
   (results.sections.find((section) => section.name === name)?.rows ?? []).map((row): [number, number] => [
     Number(row[x]),
@@ -54,4 +56,3 @@ const plots = {
 for (const [name, plot] of Object.entries(plots)) {
   if (plot.points.length > 0) await writeFile(path.join(import.meta.dirname, `${name}.svg`), svg(plot))
 }
-await writeFile(RESULTS, `${JSON.stringify(results, null, 2)}\n`)

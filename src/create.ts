@@ -2,7 +2,7 @@ import { createClient } from './replicate/client.ts'
 import { systemClock as clock } from './replicate/clock.ts'
 import { createPrediction } from './replicate/create.ts'
 import { createDispatcher } from './replicate/network.ts'
-import { failOnThrow, warn } from './runner/failure.ts'
+import { failOnThrow, warnAll } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { say } from './runner/log.ts'
@@ -11,7 +11,7 @@ import { setOutputs } from './runner/outputs.ts'
 
 await failOnThrow(async () => {
   const inputs = readCreateInputs()
-  for (const warning of inputs.warnings) warn(warning)
+  warnAll(inputs.warnings)
   const input = await readModelInput(inputs.input, inputs['input-file'], process.cwd())
   using interrupt = listenForInterrupts()
   const dispatcher = createDispatcher(process.env)

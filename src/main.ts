@@ -7,7 +7,7 @@ import { verdictOf } from './replicate/verdict.ts'
 import { waitForPredictions } from './replicate/wait.ts'
 import { cancelAll, reportCancellations } from './runner/cancel.ts'
 import { deliver, wantsFiles } from './runner/delivery.ts'
-import { failOnThrow, StepFailed, warn } from './runner/failure.ts'
+import { failOnThrow, StepFailed, warnAll } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { nothingDelivered, outputsOf, setOutputs, writeResultFile } from './runner/outputs.ts'
@@ -20,7 +20,7 @@ await failOnThrow(async () => {
   const ids = inputs['prediction-id']
   saveOpenPredictions(ids)
   using interrupt = listenForInterrupts()
-  for (const warning of inputs.warnings) warn(warning)
+  warnAll(inputs.warnings)
 
   const dispatcher = createDispatcher(process.env)
   using reporter = createReporter(ids, { clock, streamLogs: inputs['stream-logs'] })
@@ -53,7 +53,7 @@ await failOnThrow(async () => {
   if (late.length > 0 && inputs['cancel-on'].has('timeout')) reportCancellations(await cancelAll(late, inputs))
   if (!interrupt.signal.aborted) saveOpenPredictions([])
 
-  for (const { verdict } of judged) if (verdict.ok && verdict.warning !== undefined) warn(verdict.warning)
+  warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))
   const failures = [...judged.flatMap(({ verdict }) => (verdict.ok ? [] : [verdict])), ...delivery.failures]
   if (failures.length > 0) throw new StepFailed(failures)
 })

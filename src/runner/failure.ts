@@ -21,6 +21,17 @@ export class StepFailed extends Error {
 /** Prints a warning annotation; foreign text in it cannot act. */
 export const warn = (message: string): void => core.warning(severalLines(message))
 
+/** Warnings of one kind that are printed in full: GitHub shows ten of a step, and others come from elsewhere. */
+const WARNINGS = 5
+
+/** Prints warnings of one kind; where there are many, the last counts the rest. */
+export function warnAll(messages: readonly string[]): void {
+  const shown = messages.length > WARNINGS ? messages.slice(0, WARNINGS - 1) : messages
+  for (const message of shown) warn(message)
+  if (shown.length < messages.length)
+    warn(`${messages.length - shown.length} more of this kind, such as: ${messages[shown.length]}`)
+}
+
 /** GitHub shows ten error annotations of a step and drops the rest. */
 const ANNOTATIONS = 10
 

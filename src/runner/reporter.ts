@@ -52,7 +52,7 @@ export function createReporter(
   const heartbeat = async () => {
     for (;;) {
       await clock.sleep(HEARTBEAT, stop.signal)
-      core.info(beat([...open], ids.length, clock.now() - start))
+      if (open.size > 0) core.info(beat([...open], ids.length, clock.now() - start))
     }
   }
   heartbeat().catch(() => {})

@@ -375,6 +375,15 @@ describe('several predictions', { concurrency: 4 }, () => {
     assert.match(run.summary, /2 of 3 predictions succeeded/)
   })
 
+  test('whose outputs have all been deleted are five warnings, the last of which counts the others', async () => {
+    await using simulator = await startSimulator()
+    const ids = Array.from({ length: 12 }, () => simulator.ended({ output: null, data_removed: true }))
+    await using run = await wait(simulator, ids.join())
+    assert.equal(run.exitCode, 0)
+    assert.equal(warnings(run).length, 5)
+    assert.match(warnings(run)[4] ?? '', /^8 more of this kind/)
+  })
+
   test('that all fail are ten annotations, the last of which counts the others', async () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 15 }, () => simulator.ended({ status: 'failed', error: 'broken' }))
