@@ -37,4 +37,4 @@ if (differing.length > 0) {
   process.exit(1)
 }
 console.log(`dist: ${built.size} files, the same as a fresh build`)
-run(['--test', '--test-concurrency=4', 'test/process/*.test.ts'], { ...process.env, ACTION_FROM: 'dist' })
+run(['--test', '--test-concurrency=3', 'test/process/*.test.ts'], { ...process.env, ACTION_FROM: 'dist' })

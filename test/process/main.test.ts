@@ -126,14 +126,12 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
 
   test('after a status nobody knows is waited for, with one warning', async () => {
     await using simulator = await startSimulator()
-    const id = simulator.add({
-      moments: [
-        { at: 0, status: 'paused', output: ['partial'] },
-        { at: 1.2, status: 'succeeded', output: 'x' },
-      ],
-    })
+    const id = simulator.ended({ output: 'x' })
+    const paused = { body: JSON.stringify({ id, status: 'paused', output: ['partial'] }) }
+    simulator.trick(id, paused, paused, paused)
     await using run = await wait(simulator, id)
     assert.equal(run.outputs.output_text, 'x')
+    assert.equal(simulator.requests.length, 4)
     assert.equal(warnings(run).filter((text) => text.includes('"paused"')).length, 1)
   })
 
