@@ -8,8 +8,9 @@ import { adaptiveSchedule, createBudget } from '../src/replicate/schedule.ts'
 import { createAlarms } from '../src/replicate/stream.ts'
 import { waitForPredictions } from '../src/replicate/wait.ts'
 import { type Simulator, startSimulator } from '../test/simulator.ts'
+import { figures, mean, OFFICIAL, OURS, PUSHED, RING } from './noticing.ts'
 import type { Section } from './report.ts'
-import { logAt, type Simulated, sample } from './workload.ts'
+import { Dice, logAt, type Simulated, sample } from './workload.ts'
 
 interface Result {
   requests: number
@@ -28,6 +29,7 @@ async function run(
 ): Promise<Result> {
   await using simulator = await startSimulator(requestsPerMinute === undefined ? {} : { requestsPerMinute })
   const one = wait(simulator)
+  const dice = new Dice(predictions.length)
   const start = performance.now()
   const results = await Promise.all(
     predictions.map(async (prediction) => {
@@ -40,7 +42,9 @@ async function run(
         { at: prediction.starts, status: 'processing' },
         { at: prediction.ends, status: 'succeeded', output: 'x' },
       ].toSorted((a, b) => a.at - b.at)
-      const id = simulator.add({ moments: [{ at: 0, status: 'starting' }, ...moments] })
+      const { roundTrip } = prediction
+      const streamLag = roundTrip / 2 + dice.between(...RING)
+      const id = simulator.add({ moments: [{ at: 0, status: 'starting' }, ...moments], roundTrip, streamLag })
       const green = await one(simulator, id).catch(() => false)
       return green ? (performance.now() - start) / 1000 - prediction.ends : undefined
     }),
@@ -52,9 +56,9 @@ async function run(
 const ours =
   (push: boolean, parallelJobs = 1) =>
   (simulator: Simulator): Wait => {
-    const dispatcher = new Agent({ connections: 128 })
+    const dispatcher = new Agent({ connections: 256 })
     const alarms = push
-      ? createAlarms(openForeignNetwork({ apiUrl: simulator.apiUrl, allowedHosts: [] }, {}), clock, 1000)
+      ? createAlarms(openForeignNetwork({ apiUrl: simulator.apiUrl, allowedHosts: [] }, {}, 256), clock, 256)
       : undefined
     const client = createClient({ apiUrl: simulator.apiUrl, apiKey: simulator.key, dispatcher, clock })
     const signal = new AbortController().signal
@@ -81,32 +85,56 @@ const official = (simulator: Simulator): Wait => {
     (await replicate.wait(await replicate.predictions.get(id), { interval: 500 })).status === 'succeeded'
 }
 
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-
 /** Short predictions, so that a run of them takes half a minute. */
 const short = (count: number, seed: number) =>
   sample('images', count * 2, seed)
     .filter(({ ends }) => ends > 2 && ends < 25)
     .slice(0, count)
 
+/** The ratios of real time beside those of the simulation of the very same predictions. */
 export async function realtime(): Promise<Section> {
   const predictions = short(150, 11)
-  const theirs = await run(predictions, official)
-  const rows = [{ client: 'official client, 500 ms', ...theirs }]
-  rows.push({ client: 'ours', ...(await run(predictions, ours(false))) })
-  rows.push({ client: 'ours, with push', ...(await run(predictions, ours(true))) })
+  const clients = [
+    { policy: OFFICIAL, client: official },
+    { policy: OURS, client: ours(false) },
+    { policy: PUSHED, client: ours(true) },
+  ]
+  const measured: { name: string; real: Pair; simulated: Pair }[] = []
+  for (const { policy, client } of clients) {
+    const { requests, delays } = await run(predictions, client)
+    const simulated = figures(predictions, policy)
+    measured.push({
+      name: policy.name,
+      real: [requests / predictions.length, mean(delays)],
+      simulated: [simulated.requests, simulated.mean],
+    })
+  }
+  const [theirs] = measured
+  if (!theirs) throw new Error('nothing was measured')
   return {
     name: 'realtime',
-    title: `The same in real time: ${predictions.length} predictions of ${mean(predictions.map(({ ends }) => ends)).toFixed(1)} s against the simulated API`,
-    rows: rows.map(({ client, requests, delays }) => ({
-      client,
-      requests: (requests / predictions.length).toFixed(1),
-      'mean s': mean(delays).toFixed(2),
-      'requests ×': (requests / theirs.requests).toFixed(2),
-      'delay ×': (mean(delays) / mean(theirs.delays)).toFixed(2),
-    })),
+    title: `The same in real time: ${predictions.length} predictions of ${mean(predictions.map(({ ends }) => ends)).toFixed(1)} s against the simulated API, beside the ratios of virtual time`,
+    rows: measured.map(({ name, real, simulated }) => {
+      const ratios = ratiosOf(real, theirs.real)
+      const expected = ratiosOf(simulated, theirs.simulated)
+      const off = Math.max(...ratios.map((ratio, i) => Math.abs(ratio / (expected[i] ?? Number.NaN) - 1)))
+      return {
+        client: name,
+        requests: real[0].toFixed(1),
+        'mean s': real[1].toFixed(2),
+        'requests ×': ratios[0].toFixed(2),
+        'delay ×': ratios[1].toFixed(2),
+        'simulated requests ×': expected[0].toFixed(2),
+        'simulated delay ×': expected[1].toFixed(2),
+        'off by': `${(off * 100).toFixed(0)} %`,
+      }
+    }),
   }
 }
+
+/** Requests of a prediction, and seconds until its end is noticed. */
+type Pair = readonly [number, number]
+const ratiosOf = (mine: Pair, theirs: Pair): Pair => [mine[0] / theirs[0], mine[1] / theirs[1]]
 
 export async function jobs(): Promise<Section> {
   const predictions = short(256, 12)

@@ -27,6 +27,10 @@ export interface Play {
   moments: Moment[]
   /** How the stream of the prediction behaves; `honest` unless told otherwise. */
   stream?: StreamManner
+  /** Seconds of the way to the API and back, half of them each way; none unless told otherwise. */
+  roundTrip?: number
+  /** Seconds by which the stream tells the end later than it is. */
+  streamLag?: number
   /** Fields that replace those of the body as it would be. */
   body?: Record<string, unknown>
 }
@@ -187,7 +191,13 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       if (!TERMINAL.has(String(bodyOf(prediction).status))) prediction.canceled = performance.now() / 1000
       return json(response, 200, bodyOf(prediction))
     }
-    if (request.method === 'GET' && path.length === 2) return json(response, 200, bodyOf(prediction))
+    if (request.method === 'GET' && path.length === 2) {
+      const { roundTrip = 0 } = prediction
+      if (roundTrip > 0) await sleep(roundTrip * 500)
+      const body = bodyOf(prediction)
+      if (roundTrip > 0) await sleep(roundTrip * 500)
+      return json(response, 200, body)
+    }
     problem(response, 405, { detail: `Method "${request.method}" not allowed.` })
   }
 
@@ -365,6 +375,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       if (text.length > logs) event('logs', text.slice(logs).replaceAll('\n', ' '))
       logs = text.length
       if (TERMINAL.has(String(body.status))) {
+        if (prediction.streamLag !== undefined) await sleep(prediction.streamLag * 1000)
         if (body.status === 'succeeded') event('output', JSON.stringify(body.output))
         event(
           'done',

@@ -5,7 +5,7 @@ import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
 
 /** Connections to one origin at once: as many as requests are made in a second. */
-const CONNECTIONS = 40
+export const CONNECTIONS = 40
 const LOOPBACK = ['localhost', '127.0.0.1', '::1']
 
 /** The proxy settings of an environment, as the runner sets them: `http_proxy`, `https_proxy`, `no_proxy` in either case. */
@@ -16,9 +16,13 @@ export type ProxyEnvironment = Readonly<Record<string, string | undefined>>
  * proxy, which would be another machine's loopback.
  * @param connect how sockets are made without a proxy; undefined for undici's own way
  */
-export function createDispatcher(env: ProxyEnvironment, connect?: Agent.Options['connect']): Dispatcher {
+export function createDispatcher(
+  env: ProxyEnvironment,
+  connect?: Agent.Options['connect'],
+  connections = CONNECTIONS,
+): Dispatcher {
   const { httpProxy, httpsProxy, noProxy } = proxiesOf(env)
-  const options = { connections: CONNECTIONS, ...(connect ? { connect } : {}) }
+  const options = { connections, ...(connect ? { connect } : {}) }
   if (httpProxy === undefined && httpsProxy === undefined) return new Agent(options)
   return new EnvHttpProxyAgent({
     ...options,
@@ -80,12 +84,17 @@ export interface ForeignNetwork {
   close(): Promise<void>
 }
 
-export function openForeignNetwork(policy: HostPolicy, env: ProxyEnvironment): ForeignNetwork {
+/** @param connections to one origin at once; more requests wait for one of them */
+export function openForeignNetwork(
+  policy: HostPolicy,
+  env: ProxyEnvironment,
+  connections = CONNECTIONS,
+): ForeignNetwork {
   const { httpProxy, httpsProxy } = proxiesOf(env)
   const proxied = httpProxy !== undefined || httpsProxy !== undefined
-  const open = createDispatcher(env)
+  const open = createDispatcher(env, undefined, connections)
   // A proxy stands on a private address itself and resolves names on its own.
-  const guarded = proxied ? open : createDispatcher({}, { lookup: publicLookup })
+  const guarded = proxied ? open : createDispatcher({}, { lookup: publicLookup }, connections)
   return {
     async to(url) {
       if (checkUrl(url, policy).trusted) return open

@@ -31,25 +31,25 @@ export const SHARERS_FREE = 40
 const REQUESTS_PER_SECOND = 40
 
 /** Of the time that a bar promises, so much is slept before looking again. */
-const AHEAD = 0.65
+const AHEAD = 0.6
 /** Past the predicted end, the wait is this part of the time past it: dense at first, then thinner. */
 const FAN = 0.04
-const SHORTEST_WAIT = 0.24
+const SHORTEST_WAIT = 0.2
 /** Never many more requests than a client that asks every so many seconds would make, and so many more. */
 const PACE = 0.75
 const SLACK = 10
 
 const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))
 /** Nothing is known about the end. The square root is the best law for a duration of unknown scale (Keller 1974). */
-const alert = (elapsed: number) => Math.max(0.44, 0.056 * Math.sqrt(elapsed))
+const alert = (elapsed: number) => Math.max(0.45, 0.05 * Math.sqrt(elapsed))
 /** Something says that the end is not near, or will tell when it is there. */
 const calm = (elapsed: number) => Math.max(2, 0.4 * Math.sqrt(elapsed))
 /** The prediction has not even started. */
-const queued = (elapsed: number) => clamp(0.12 * elapsed, 0.45, 3)
+const queued = (elapsed: number) => clamp(0.12 * elapsed, 0.45, 5)
 /** The end will be told; a look now and then guards against a stream that lies. */
 const lazy = (now: number, end: number | undefined) => {
   if (end === undefined) return calm(now)
-  return end > now ? clamp(0.75 * (end - now), 0.65, calm(now)) : clamp(0.15 * (now - end), 0.4, calm(now))
+  return end > now ? clamp(AHEAD * (end - now), 0.4, calm(now)) : clamp(0.11 * (now - end), 0.33, calm(now))
 }
 /** The part of each of many that share a limit, spread so that they do not come together. */
 const share = (sharers: number, random: () => number) =>

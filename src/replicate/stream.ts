@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { ForeignNetwork } from './network.ts'
+import { CONNECTIONS, type ForeignNetwork } from './network.ts'
 
 /**
  * A connection to `urls.stream` that rings when a prediction comes to its end. Only a hint: what counts is the next
@@ -19,8 +19,6 @@ export interface Alarms {
   close(): Promise<void>
 }
 
-/** Streams of one step that are open at once. */
-const MOST_STREAMS = 64
 /** The API ends a stream after a quiet half minute; a prediction can be quiet for longer. */
 const RECONNECTS = 60
 /** A connection that ends sooner than this has nothing to say; so many of those in a row and it is left. */
@@ -32,8 +30,11 @@ const LONGEST_EVENT = 2 ** 20
 /** Seconds without a byte: a bit more than the server's own quiet half minute. */
 const SILENCE = 45
 
-/** Alarms over one network, whose hosts follow the same rules as those of files; at most so many streams are open at once. */
-export function createAlarms(network: ForeignNetwork, clock: Clock, most = MOST_STREAMS): Alarms {
+/**
+ * Alarms over one network, whose hosts follow the same rules as those of files.
+ * @param most streams that are open at once; each keeps a connection of the network
+ */
+export function createAlarms(network: ForeignNetwork, clock: Clock, most = CONNECTIONS): Alarms {
   let open = 0
   return {
     open(url, signal, ring) {
