@@ -1,11 +1,13 @@
 /**
- * Builds dist: one bundle for each entry of src, and THIRD-PARTY-NOTICES.txt with the licence of every package whose
- * code is in one of them. `node scripts/build.ts [folder]`; the folder is dist unless another is named.
+ * Builds dist: one bundle for each entry of src, THIRD-PARTY-NOTICES.txt with the licence of every package whose code is
+ * in one of them, and sizes.json with the bytes of each. `node scripts/build.ts [folder]`; the folder is dist unless
+ * another is named.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import ncc from '@vercel/ncc'
 import { minify } from 'terser'
+import { addSizes, packageOf } from './sizes.ts'
 
 /** The bundles, by the name of their entry in src. */
 const ENTRIES = ['create', 'main', 'post']
@@ -15,6 +17,7 @@ const target = path.resolve(process.argv[2] ?? path.join(root, 'dist'))
 
 await rm(target, { recursive: true, force: true })
 const packages = new Set<string>()
+const sizes = new Map<string, number>()
 for (const entry of ENTRIES) {
   const input = path.join(root, 'src', `${entry}.ts`)
   const folder = path.join(target, entry)
@@ -28,30 +31,37 @@ for (const entry of ENTRIES) {
     sourceMapRegister: false,
   })
   await writeFile(path.join(folder, 'index.js'), withoutMapLink(bundle.code))
+  addSizes(sizes, withoutMapLink(bundle.code), JSON.parse(bundle.map ?? '{}'))
   for (const [name, { source }] of Object.entries(bundle.assets)) {
     if (name.endsWith('.map')) collect(JSON.parse(String(source)))
-    else await writeFile(path.join(folder, name), name.endsWith('.js') ? await minified(String(source)) : source)
+    else if (name.endsWith('.js')) {
+      const { code, map } = await minified(String(source), String(bundle.assets[`${name}.map`]?.source))
+      addSizes(sizes, code, JSON.parse(map))
+      await writeFile(path.join(folder, name), code)
+    } else await writeFile(path.join(folder, name), source)
   }
   collect(JSON.parse(bundle.map ?? '{}'))
 }
 await writeFile(path.join(target, 'package.json'), '{ "type": "module" }\n')
 await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices([...packages].sort()))
+const sorted = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1))
+await writeFile(path.join(target, 'sizes.json'), `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`)
 
 function withoutMapLink(code: string): string {
   return code.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
 }
 
 /** ncc minifies the entry alone, not the chunks that are loaded when they are wanted. */
-async function minified(code: string): Promise<string> {
-  const { code: small } = await minify(withoutMapLink(code), { module: true })
-  return `${small}\n`
+async function minified(code: string, content: string): Promise<{ code: string; map: string }> {
+  const small = await minify(withoutMapLink(code), { module: true, sourceMap: { content } })
+  return { code: `${small.code}\n`, map: String(small.map) }
 }
 
 /** Adds the package folders, such as `node_modules/@actions/core`, of the sources that a map names. */
 function collect(map: { sources?: string[] }): void {
   for (const source of map.sources ?? []) {
-    const folder = /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(source)?.[0]
-    if (folder !== undefined) packages.add(folder.slice(folder.indexOf('node_modules/')))
+    const folder = packageOf(source)
+    if (folder !== undefined) packages.add(folder)
   }
 }
 

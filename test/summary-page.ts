@@ -1,0 +1,46 @@
+/** The summary of a job as a page with the look that GitHub gives it. */
+import { marked } from 'marked'
+import type { RunResult } from './run-action.ts'
+
+/** GitHub's colours, sizes and fonts: those of its Markdown and of the box around a summary. */
+const STYLE = `
+:root{color-scheme:light dark}
+body{font:14px/1.5 -apple-system,BlinkMacSystemFont,"Segoe UI","Noto Sans",Helvetica,Arial,sans-serif,"Apple Color Emoji","Segoe UI Emoji";color:light-dark(#1f2328,#f0f6fc);width:1232px;margin:32px auto}
+section{background:light-dark(#fff,#0d1117);border:1px solid light-dark(#d1d9e0,#3d444d);border-radius:6px}
+header{font-weight:600;padding:16px;display:flex;align-items:center;justify-content:space-between}
+header svg{fill:light-dark(#59636e,#9198a1)}
+footer{font-size:12px;color:light-dark(#59636e,#9198a1);padding:16px}
+article{font-size:16px;padding:8px 32px 16px;overflow-wrap:break-word}
+article>*{margin:0 0 16px}
+h3{font-size:1.25em;font-weight:600;line-height:1.25}
+a{color:light-dark(#0969da,#4493f8)}
+ul{padding-left:2em}
+img{vertical-align:middle}
+table{border-collapse:collapse;display:block;width:max-content;max-width:100%;overflow:auto}
+td,th{border:1px solid light-dark(#d1d9e0,#3d444d);padding:6px 13px}
+th{font-weight:600}
+tr{border-top:1px solid light-dark(#d1d9e0b3,#3d444db3)}
+tr:nth-child(2n){background:light-dark(#f6f8fa,#151b23)}
+blockquote{border-left:.25em solid light-dark(#d1d9e0,#3d444d);color:light-dark(#59636e,#9198a1);padding:0 1em}
+blockquote>*{margin:0}
+code,pre{font-family:ui-monospace,SFMono-Regular,"SF Mono",Menlo,Consolas,"Liberation Mono",monospace;font-size:85%;background:light-dark(#818b981f,#656c7633);border-radius:6px}
+code{padding:.2em .4em;white-space:break-spaces}
+pre{padding:16px;overflow:auto;line-height:1.45;background:light-dark(#f6f8fa,#151b23)}`
+
+/**
+ * @param picture what stands in place of the one on the release, because there is no such release
+ * @param scheme the colours; the reader's choice unless given
+ */
+export function summaryPage(run: RunResult, picture: Buffer, scheme: 'light' | 'dark' | 'light dark' = 'light dark') {
+  const [address = '']: string[] = JSON.parse(run.outputs.release_urls ?? '[]')
+  const source = `src="${address.replace(/[^a-z0-9]/gi, (sign) => `&#${sign.codePointAt(0)};`)}"`
+  if (!run.summary.includes(source)) throw new Error('the summary shows no picture of a release')
+  const shown = run.summary.replace(source, `src="data:image/webp;base64,${picture.toString('base64')}"`)
+  return `<!doctype html>
+<html lang="en" style="color-scheme:${scheme}">
+<meta charset="utf-8"><title>Summary</title><style>${STYLE}</style>
+<body><section><header>picture summary<svg width="16" height="16"><circle cx="3" cy="8" r="1.5"/><circle cx="8" cy="8" r="1.5"/><circle cx="13" cy="8" r="1.5"/></svg></header>
+<article>${marked.parse(shown, { async: false, gfm: true })}</article>
+<footer>Job summary generated at run-time</footer></section></body></html>
+`
+}
