@@ -54,10 +54,10 @@ if (import.meta.main) {
     console.log(`zizmor ${ZIZMOR} is missing, the workflows were not checked with it: ${found.missing}`)
     if (process.env.CI) process.exitCode = 1
   } else {
+    console.log(`zizmor ${ZIZMOR}:`)
     const { status } = spawnSync(found.program, ['--offline', '--quiet', '--strict-collection', '.'], {
       stdio: 'inherit',
     })
     if (status !== 0) process.exitCode = 1
-    else console.log('zizmor: no findings')
   }
 }

@@ -8,19 +8,17 @@ import { appendFile, readFile } from 'node:fs/promises'
 
 const TAG = /^v((\d+)\.\d+\.\d+(-[\w.-]+)?)$/
 
-/** The text under each heading of the second level, without the link targets that may stand at the end. */
+/**
+ * The text under each heading of the second level, without the link targets that may stand at the end. An entry becomes
+ * one line: the page of a release breaks its text where a line ends.
+ */
 function sectionsOf(changelog: string): Map<string, string> {
   const [, ...sections] = changelog.replaceAll('\r\n', '\n').split(/^## /m)
   return new Map(
     sections.map((section) => {
       const [heading = '', ...lines] = section.split('\n')
-      return [
-        heading.trim(),
-        lines
-          .filter((line) => !/^\[[^\]]+\]: /.test(line))
-          .join('\n')
-          .trim(),
-      ]
+      const text = lines.filter((line) => !/^\[[^\]]+\]: /.test(line)).join('\n')
+      return [heading.trim(), text.replace(/\n +(?![-*] | )/g, ' ').trim()]
     }),
   )
 }

@@ -14,7 +14,9 @@ const READY = `# Changelog
 
 ### Added
 
-- Waiting.
+- Waiting for one,
+  or for many.
+  - Or none.
 
 ### Fixed
 
@@ -60,11 +62,11 @@ async function release(
 }
 
 describe('a version that is ready', () => {
-  test('has the section of the changelog as its notes, without its heading and without link targets', async () => {
+  test('has the section of the changelog as its notes, one line for each entry', async () => {
     const { status, stdout, stderr } = await release('v1.10.0')
     assert.equal(stderr, '')
     assert.equal(status, 0)
-    assert.equal(stdout, '### Added\n\n- Waiting.\n\n### Fixed\n\n- Hanging.\n')
+    assert.equal(stdout, '### Added\n\n- Waiting for one, or for many.\n  - Or none.\n\n### Fixed\n\n- Hanging.\n')
   })
 
   test('moves the tag of its major version, and is the latest, where none is higher', async () => {
