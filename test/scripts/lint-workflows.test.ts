@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, describe, test } from 'node:test'
+
+const SCRIPT = path.resolve(import.meta.dirname, '../../scripts/lint-workflows.ts')
+const folders: string[] = []
+after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
+
+/** Runs the script on one workflow, on a machine without Python. */
+async function lint(run: string, env: NodeJS.ProcessEnv = {}) {
+  const folder = await mkdtemp(path.join(tmpdir(), 'lint-workflows-'))
+  folders.push(folder)
+  await mkdir(path.join(folder, '.github/workflows'), { recursive: true })
+  await writeFile(
+    path.join(folder, '.github/workflows/a.yml'),
+    `on: issues\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ${run}\n`,
+  )
+  const { PATH, Path, CI, ...others } = process.env
+  return spawnSync(process.execPath, [SCRIPT], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...others, PATH: folder, ...env },
+  })
+}
+
+describe('lint:workflows', () => {
+  test('fails where actionlint finds something, and says where', async () => {
+    const { status, stdout } = await lint(`echo "\${{ github.event.issue.title }}"`)
+    assert.equal(status, 1)
+    assert.match(stdout, /^\.github\/workflows\/a\.yml:7: "github\.event\.issue\.title" is potentially untrusted/m)
+  })
+
+  test('says that zizmor is missing, and passes what actionlint passes', async () => {
+    const { status, stdout } = await lint('echo hello')
+    assert.match(stdout, /^actionlint: no findings$/m)
+    assert.match(stdout, /^zizmor \S+ is missing, the workflows were not checked with it: .+ENOENT/m)
+    assert.equal(status, 0)
+  })
+
+  test('fails on CI where zizmor is missing', async () => {
+    const { status, stdout } = await lint('echo hello', { CI: 'true' })
+    assert.match(stdout, /^actionlint: no findings$/m)
+    assert.equal(status, 1)
+  })
+})
