@@ -1,13 +1,13 @@
 /**
  * Builds dist: one bundle for each entry of src, THIRD-PARTY-NOTICES.txt with the licence of every package whose code is
- * in one of them, and sizes.json with the bytes of each. `node scripts/build.ts [folder]`; the folder is dist unless
- * another is named.
+ * in one of them, and README.md with their versions, sizes and reasons. `node scripts/build.ts [folder]`; the folder is
+ * dist unless another is named.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import ncc from '@vercel/ncc'
 import { minify } from 'terser'
-import { addSizes, packageOf } from './sizes.ts'
+import { addSizes, describeDependencies, packageOf } from './dependencies.ts'
 
 /** The bundles, by the name of their entry in src. */
 const ENTRIES = ['create', 'main', 'post']
@@ -44,8 +44,10 @@ for (const entry of ENTRIES) {
 }
 await writeFile(path.join(target, 'package.json'), '{ "type": "module" }\n')
 await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices([...packages].sort()))
-const sorted = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1))
-await writeFile(path.join(target, 'sizes.json'), `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`)
+await writeFile(
+  path.join(target, 'README.md'),
+  `# dist\n\nBuilt by \`npm run build\` from \`src\` and these packages; sizes are those in the bundles.\n\n${await describeDependencies(sizes)}`,
+)
 
 function withoutMapLink(code: string): string {
   return code.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
