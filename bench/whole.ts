@@ -10,7 +10,7 @@ import { actionEnv, type Measured, measure } from './processes.ts'
 import { median, type Section } from './report.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
-const ACTION = path.join(ROOT, 'dist/main/index.js')
+const ACTION = path.join(ROOT, 'dist/main.js')
 const PAIRS = 15
 
 export async function start(): Promise<Section> {

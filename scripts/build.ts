@@ -1,7 +1,7 @@
 /**
- * Builds dist: one bundle for each entry of src, THIRD-PARTY-NOTICES.txt with the licence of every package whose code is
- * in one of them, and README.md with their versions, sizes and reasons. `node scripts/build.ts [folder]`; the folder is
- * dist unless another is named.
+ * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the licence of every
+ * package whose code is there, and README.md with their versions, sizes and reasons. `node scripts/build.ts [folder]`;
+ * the folder is dist unless another is named.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -9,44 +9,44 @@ import ncc from '@vercel/ncc'
 import { minify } from 'terser'
 import { addSizes, describeDependencies, packageOf } from './dependencies.ts'
 
-/** The bundles, by the name of their entry in src. */
-const ENTRIES = ['create', 'main', 'post']
-
 const root = path.resolve(import.meta.dirname, '..')
 const target = path.resolve(process.argv[2] ?? path.join(root, 'dist'))
 
 await rm(target, { recursive: true, force: true })
+await mkdir(target, { recursive: true })
+// The maps tell which files went in; they are not shipped.
+const bundle = await ncc(path.join(root, 'src/index.ts'), {
+  cache: false,
+  minify: true,
+  quiet: true,
+  sourceMap: true,
+  sourceMapRegister: false,
+})
+const files = new Map([['index.js', { code: withoutMapLink(bundle.code), map: bundle.map ?? '' }]])
+for (const [name, { source }] of Object.entries(bundle.assets)) {
+  if (name.endsWith('.js'))
+    files.set(name, await minified(String(source), String(bundle.assets[`${name}.map`]?.source)))
+}
 const packages = new Set<string>()
 const sizes = new Map<string, number>()
-for (const entry of ENTRIES) {
-  const input = path.join(root, 'src', `${entry}.ts`)
-  const folder = path.join(target, entry)
-  await mkdir(folder, { recursive: true })
-  // The map tells which files went in; it is not shipped.
-  const bundle = await ncc(input, {
-    cache: false,
-    minify: true,
-    quiet: true,
-    sourceMap: true,
-    sourceMapRegister: false,
-  })
-  await writeFile(path.join(folder, 'index.js'), withoutMapLink(bundle.code))
-  addSizes(sizes, withoutMapLink(bundle.code), JSON.parse(bundle.map ?? '{}'))
-  for (const [name, { source }] of Object.entries(bundle.assets)) {
-    if (name.endsWith('.map')) collect(JSON.parse(String(source)))
-    else if (name.endsWith('.js')) {
-      const { code, map } = await minified(String(source), String(bundle.assets[`${name}.map`]?.source))
-      addSizes(sizes, code, JSON.parse(map))
-      await writeFile(path.join(folder, name), code)
-    } else await writeFile(path.join(folder, name), source)
-  }
-  collect(JSON.parse(bundle.map ?? '{}'))
+for (const [name, { code, map }] of files) {
+  await writeFile(path.join(target, name), code)
+  addSizes(sizes, code, JSON.parse(map))
 }
+const maps = Object.entries(bundle.assets).flatMap(([name, { source }]) =>
+  name.endsWith('.map') ? String(source) : [],
+)
+for (const map of [bundle.map ?? '', ...maps]) {
+  for (const source of JSON.parse(map).sources) packages.add(packageOf(source) ?? '')
+}
+packages.delete('')
+for (const entry of Object.keys(await import('../src/index.ts')))
+  await writeFile(path.join(target, `${entry}.js`), `import { ${entry} } from './index.js'\nawait ${entry}()\n`)
 await writeFile(path.join(target, 'package.json'), '{ "type": "module" }\n')
 await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices([...packages].sort()))
 await writeFile(
   path.join(target, 'README.md'),
-  `# dist\n\nBuilt by \`npm run build\` from \`src\` and these packages; sizes are those in the bundles.\n\n${await describeDependencies(sizes)}`,
+  `# dist\n\nBuilt by \`npm run build\` from \`src\` and these packages; sizes are those of their minified code.\n\n${await describeDependencies(sizes)}`,
 )
 
 function withoutMapLink(code: string): string {
@@ -59,14 +59,6 @@ async function minified(code: string, content: string): Promise<{ code: string; 
   return { code: `${small.code}\n`, map: String(small.map) }
 }
 
-/** Adds the package folders, such as `node_modules/@actions/core`, of the sources that a map names. */
-function collect(map: { sources?: string[] }): void {
-  for (const source of map.sources ?? []) {
-    const folder = packageOf(source)
-    if (folder !== undefined) packages.add(folder)
-  }
-}
-
 async function notices(folders: readonly string[]): Promise<string> {
   const parts = await Promise.all(
     folders.map(async (folder) => {
@@ -77,5 +69,5 @@ async function notices(folders: readonly string[]): Promise<string> {
       return `${name} ${version}\n${'-'.repeat(72)}\n${text.replaceAll('\r\n', '\n').trim()}\n`
     }),
   )
-  return `The bundles in this folder contain code of these packages.\n\n${parts.join('\n')}`
+  return `The bundle in this folder contains code of these packages.\n\n${parts.join('\n')}`
 }

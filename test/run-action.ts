@@ -81,7 +81,7 @@ export async function startAction(options: RunOptions): Promise<StartedAction> {
 
   const entry: string = path.join(action, manifest.runs[step])
   const dist = (options.from ?? process.env.ACTION_FROM ?? 'source') === 'dist'
-  const script = dist ? path.join(root, entry) : path.join(ROOT, 'src', `${path.basename(path.dirname(entry))}.ts`)
+  const script = dist ? path.join(root, entry) : path.join(ROOT, 'src', `${path.basename(entry, '.js')}.ts`)
   const env: Record<string, string | undefined> = {
     PATH: process.env.PATH,
     HOME: home,

@@ -92,10 +92,10 @@ async function commit(folder: string, { branch = {} as Record<string, string>, h
 
 describe('a rebuilt dist', () => {
   test('is committed as what changed and what is gone, on the head that was built', async () => {
-    const folder = await folderWith({ 'main/index.js': 'new', 'main/12.index.js': 'chunk', 'package.json': 'same' })
+    const folder = await folderWith({ 'index.js': 'new', '12.index.js': 'chunk', 'package.json': 'same' })
     const branch = {
-      'dist/main/index.js': 'old',
-      'dist/main/7.index.js': 'gone',
+      'dist/index.js': 'old',
+      'dist/7.index.js': 'gone',
       'dist/package.json': 'same',
       'src/main.ts': 'source',
     }
@@ -111,10 +111,10 @@ describe('a rebuilt dist', () => {
     assert.match(made?.message.headline ?? '', /\[dependabot skip\]/)
     const additions = made?.fileChanges.additions.map(({ path, contents }) => [path, atob(contents)])
     assert.deepEqual(additions?.sort(), [
-      ['dist/main/12.index.js', 'chunk'],
-      ['dist/main/index.js', 'new'],
+      ['dist/12.index.js', 'chunk'],
+      ['dist/index.js', 'new'],
     ])
-    assert.deepEqual(made?.fileChanges.deletions, [{ path: 'dist/main/7.index.js' }])
+    assert.deepEqual(made?.fileChanges.deletions, [{ path: 'dist/7.index.js' }])
     assert.deepEqual(
       requests.map(({ method, url, authorization }) => [method, url, authorization]),
       [
@@ -135,8 +135,8 @@ describe('a rebuilt dist', () => {
   })
 
   test('that is as the branch has it is not committed', async () => {
-    const folder = await folderWith({ 'main/index.js': 'é same' })
-    const { exitCode, made, output } = await commit(folder, { branch: { 'dist/main/index.js': 'é same' } })
+    const folder = await folderWith({ 'index.js': 'é same' })
+    const { exitCode, made, output } = await commit(folder, { branch: { 'dist/index.js': 'é same' } })
     assert.equal(exitCode, 0)
     assert.equal(made, undefined)
     assert.equal(output, '')
@@ -150,7 +150,7 @@ describe('a rebuilt dist', () => {
   })
 
   test('is refused where the branch has moved on since it was built', async () => {
-    const folder = await folderWith({ 'main/index.js': 'new' })
+    const folder = await folderWith({ 'index.js': 'new' })
     const { exitCode, stderr, output } = await commit(folder, { head: 'b'.repeat(40) })
     assert.equal(exitCode, 1)
     assert.match(stderr, /the commit was refused: Expected branch to point to/)
@@ -163,11 +163,10 @@ describe('a rebuilt dist from a hostile package is refused before anything is as
     'action.yml',
     '.github/workflows/ci.yml',
     'main/index.mjs',
-    'main/index.js/index.js',
-    'main/x.index.js',
-    'other/index.js',
-    'index.js',
-    'dist/main/index.js',
+    'main/index.js',
+    'x.index.js',
+    'other.js',
+    'dist/index.js',
     'main/.npmrc',
   ]
   for (const name of names) {
@@ -180,11 +179,11 @@ describe('a rebuilt dist from a hostile package is refused before anything is as
   }
 
   test('where it holds a link', { skip: process.platform === 'win32' }, async () => {
-    const folder = await folderWith({ 'package.json': '{}', 'main/package.json': '{}' })
-    await symlink('/proc/self/environ', path.join(folder, 'main/index.js'))
+    const folder = await folderWith({ 'package.json': '{}', 'main.js': '' })
+    await symlink('/proc/self/environ', path.join(folder, 'index.js'))
     const { exitCode, stderr, requests } = await commit(folder)
     assert.equal(exitCode, 1)
-    assert.match(stderr, /dist has no file main\/index\.js/)
+    assert.match(stderr, /dist has no file index\.js/)
     assert.deepEqual(requests, [])
   })
 
@@ -198,7 +197,7 @@ describe('a rebuilt dist from a hostile package is refused before anything is as
   })
 
   test('where it is larger than any dist', async () => {
-    const { exitCode, stderr, requests } = await commit(await folderWith({ 'main/index.js': ' '.repeat(21e6) }))
+    const { exitCode, stderr, requests } = await commit(await folderWith({ 'index.js': ' '.repeat(21e6) }))
     assert.equal(exitCode, 1)
     assert.match(stderr, /dist is larger than 20 MB/)
     assert.deepEqual(requests, [])

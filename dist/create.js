@@ -1,0 +1,2 @@
+import { create } from './index.js'
+await create()
