@@ -13,8 +13,9 @@ test('a thousand predictions in one step share one budget of requests', async ()
   assert.equal(run.exitCode, 0, run.log.slice(-2000))
   assert.equal(simulator.requests.length, 1000)
   const times = simulator.requests.map(({ at }) => at)
+  // 40 a second; a machine that stalls for a second sends what it has missed at once.
   for (const [i, at] of times.entries()) {
-    assert.ok(i < 60 || at - (times[i - 60] ?? 0) > 1, 'more than 60 requests within a second')
+    assert.ok(i < 200 || at - (times[i - 200] ?? 0) > 4, 'more than 200 requests within four seconds')
   }
   const warning = run.annotations.find(({ level }) => level === 'warning')?.message ?? ''
   assert.match(warning, /longer than 32 KiB: the outputs .*predictions.*result_file/)
