@@ -8,7 +8,15 @@ declare module '@vercel/ncc' {
   /** The part of ncc's programmatic interface that is used here: its package has no types. */
   export default function ncc(
     input: string,
-    options: { cache: false; minify: boolean; quiet: boolean; sourceMap: boolean; sourceMapRegister: boolean },
+    options: {
+      cache: false
+      minify: boolean
+      quiet: boolean
+      sourceMap: boolean
+      sourceMapRegister: boolean
+      /** Modules that are loaded as others when the bundle runs. */
+      externals?: Record<string, string>
+    },
   ): Promise<{
     code: string
     map?: string

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -101,10 +102,10 @@ describe('a gateway with a certificate of its own', () => {
   })
   after(() => rm(folder, { recursive: true }))
 
-  async function ask(env: Record<string, string>) {
-    let asked = 0
-    const server = createServer({ key, cert: await readFile(certificate) }, (_, response) => {
-      asked++
+  async function ask(env: Record<string, string>, create: typeof createServer = createServer) {
+    const asked: string[] = []
+    const server = create({ key, cert: await readFile(certificate) }, (request, response) => {
+      asked.push(request.httpVersion)
       response.end('{"id":"abc","status":"succeeded","output":"x"}')
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
@@ -116,7 +117,6 @@ describe('a gateway with a certificate of its own', () => {
       },
       env,
     })
-    server.closeAllConnections()
     server.close()
     return { run, asked }
   }
@@ -128,11 +128,18 @@ describe('a gateway with a certificate of its own', () => {
       errors(run)[0] ?? '',
       /self.signed certificate.*Its certificate is for "Private Gateway, gateway", issued by "Private Gateway, gateway", valid until .*NODE_EXTRA_CA_CERTS/,
     )
-    assert.equal(asked, 0)
+    assert.deepEqual(asked, [])
   })
 
   test('is trusted with NODE_EXTRA_CA_CERTS', async () => {
-    const { run } = await ask({ NODE_EXTRA_CA_CERTS: certificate })
+    const { run, asked } = await ask({ NODE_EXTRA_CA_CERTS: certificate })
     assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual(asked, ['1.1'])
+  })
+
+  test('is asked by HTTP/2 where it speaks that', async () => {
+    const { run, asked } = await ask({ NODE_EXTRA_CA_CERTS: certificate }, createSecureServer as never)
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual(asked, ['2.0'])
   })
 })
