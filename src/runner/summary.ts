@@ -9,6 +9,7 @@ import {
   totalTime,
 } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
+import { messageOf } from './failure.ts'
 import { BLANKS, duration, fileSize, foldLineEnds } from './log.ts'
 import { type Delivery, nothingDelivered } from './outputs.ts'
 
@@ -272,6 +273,6 @@ export async function writeSummary(markdown: string): Promise<void> {
   try {
     await core.summary.addRaw(markdown, true).write()
   } catch (error) {
-    core.warning(`The job summary could not be written: ${error instanceof Error ? error.message : error}`)
+    core.warning(`The job summary could not be written: ${messageOf(error)}`)
   }
 }

@@ -17,6 +17,6 @@ test('a thousand predictions in one step share one budget of requests', async ()
     assert.ok(i < 60 || at - (times[i - 60] ?? 0) > 1, 'more than 60 requests within a second')
   }
   const warning = run.annotations.find(({ level }) => level === 'warning')?.message ?? ''
-  assert.match(warning, /longer than 32 KiB: the outputs .*predictions.*result_file/)
+  assert.match(warning, /longer than 32 kB: the outputs .*predictions.*result_file/)
   assert.equal(JSON.parse(await readFile(run.outputs.result_file ?? '', 'utf8')).predictions.length, 1000)
 })
