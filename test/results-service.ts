@@ -31,7 +31,7 @@ export interface Artifact {
   created: Date
 }
 
-export type ServiceFault = 'reset' | { status: number; body: unknown }
+export type ServiceFault = 'reset' | 'hang' | { status: number; body: unknown }
 
 export interface ResultsService extends AsyncDisposable {
   /** What the runner sets for steps that may upload. */
@@ -139,6 +139,7 @@ export async function startResultsService(): Promise<ResultsService> {
     calls.push(call)
     const fault = faults.get(call)?.shift()
     if (fault === 'reset') return void request.socket.destroy()
+    if (fault === 'hang') return
     const method = methods[call]
     let [status, answer]: [number, unknown] = [404, { code: 'bad_route', msg: `no handler for ${request.url}` }]
     if (fault) [status, answer] = [fault.status, fault.body]

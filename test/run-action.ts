@@ -57,6 +57,8 @@ export interface RunResult extends AsyncDisposable {
 
 export interface StartedAction {
   child: ChildProcess
+  /** GITHUB_WORKSPACE, in which it runs. */
+  workspace: string
   /** Resolves when the log has the text. */
   until(text: string | RegExp): Promise<void>
   result: Promise<RunResult>
@@ -144,6 +146,7 @@ export async function startAction(options: RunOptions): Promise<StartedAction> {
   })
   return {
     child,
+    workspace,
     until: (text) =>
       new Promise((resolve, reject) => {
         const look = () => {

@@ -23,9 +23,11 @@ export async function createPrediction(
   const { client, clock, signal } = options
   const start = clock.now()
   for (let tries = 0; ; tries++) {
+    signal.throwIfAborted()
     try {
       return await client.create(request, signal)
     } catch (error) {
+      if (signal.aborted) throw new CreateError(`${signal.reason.message} ${MAY_RUN}`, { cause: error })
       if (!(error instanceof ApiError)) throw error
       const untouched =
         (error instanceof RefusalError && error.status === 429) || (error instanceof ConnectionError && error.neverSent)
@@ -41,6 +43,9 @@ export async function createPrediction(
   }
 }
 
+const MAY_RUN =
+  'The prediction may have been started all the same, so this was not tried again: look for it in the list of predictions before you start another.'
+
 function explain(error: ApiError, untouched: boolean): string {
   if (error instanceof RefusalError && error.fields.length > 0) {
     const faults = error.fields.map(
@@ -51,7 +56,5 @@ function explain(error: ApiError, untouched: boolean): string {
   const mayRun =
     !untouched &&
     (error instanceof ConnectionError || error instanceof BrokenAnswerError || error.consequence === 'again')
-  return mayRun && !(error.consequence === 'final')
-    ? `${error.message} The prediction may have been started all the same, so this was not tried again: look for it in the list of predictions before you start another.`
-    : error.message
+  return mayRun && !(error.consequence === 'final') ? `${error.message} ${MAY_RUN}` : error.message
 }

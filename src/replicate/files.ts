@@ -1,6 +1,7 @@
 import { createHash, type Hash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { type FileHandle, link, lstat, mkdir, open, rename, rm } from 'node:fs/promises'
+import * as fileSystem from 'node:fs/promises'
+import { type FileHandle, lstat, mkdir, open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { setFlagsFromString } from 'node:v8'
@@ -231,6 +232,7 @@ function whyNot(error: unknown, directory: string): string {
   const { code } = error as NodeJS.ErrnoException
   if (code === 'ENOSPC' || code === 'EDQUOT') return `the disk is full (${code}, ${directory})`
   if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') return `${directory} cannot be written to (${code})`
+  if (code === 'EBUSY') return `another program holds a file of that name open (${code}, ${directory})`
   if (code === 'ENOTDIR' || code === 'EEXIST') return `${directory} is not a folder (${code})`
   return describeFault(error)
 }
@@ -478,14 +480,14 @@ class Names {
     temporary: string,
     wanted: string,
     sha256: string,
-    { overwrite, observer }: SaveOptions,
+    { overwrite, observer, clock }: SaveOptions,
   ): Promise<string> {
     const { name: stem, ext } = path.parse(wanted)
     for (let n = 1; ; n++) {
       const name = n === 1 ? wanted : `${stem}-${n}${ext}`
       const target = path.join(this.#directory, name)
       const there = await lstat(target).catch(() => undefined)
-      if (!there && (await moveNew(temporary, target))) {
+      if (!there && (await moveNew(temporary, target, clock))) {
         if (n > 1) observer.renamed(name, wanted)
         return name
       }
@@ -495,26 +497,50 @@ class Names {
       }
       // Renaming replaces a symbolic link itself, never what it points to.
       if (overwrite && !there?.isDirectory()) {
-        await rename(temporary, target)
+        await whenFree(() => rename(temporary, target), clock)
         return name
       }
     }
   }
 }
 
-/** Moves a file to a name that must be free. @returns false where it is not */
-async function moveNew(from: string, to: string): Promise<boolean> {
+/**
+ * Moves a file to a name that must be free.
+ * @param moves those of the file system; they differ between systems, so a test can give others
+ * @returns false where the name is taken
+ */
+export async function moveNew(
+  from: string,
+  to: string,
+  clock: Clock,
+  moves: Pick<typeof fileSystem, 'link' | 'rename' | 'rm'> = fileSystem,
+): Promise<boolean> {
   try {
-    await link(from, to)
+    await moves.link(from, to)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
     // Some file systems have no links; on those, nobody else makes a file of our names between the look and the move.
-    await rename(from, to)
+    await whenFree(() => moves.rename(from, to), clock)
     return true
   }
-  await rm(from)
+  // The file is in its place, whatever becomes of its first name.
+  await whenFree(() => moves.rm(from), clock).catch(() => {})
   return true
+}
+
+const HELD: ReadonlySet<string | undefined> = new Set(['EACCES', 'EBUSY', 'EPERM'])
+
+/** Windows does not move a file for the seconds in which a scanner for viruses reads it. */
+async function whenFree(move: () => Promise<void>, clock: Clock): Promise<void> {
+  for (let pause = 0.05; ; pause *= 2) {
+    try {
+      return await move()
+    } catch (error) {
+      if (!HELD.has((error as NodeJS.ErrnoException).code) || pause > 2) throw error
+      await clock.sleep(pause)
+    }
+  }
 }
 
 async function sha256Of(file: string): Promise<string> {

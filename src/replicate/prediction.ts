@@ -90,7 +90,8 @@ export function errorText(error: unknown): string {
 }
 
 const isUrl = (text: string) => /^https?:\/\/\S+$/.test(text) && URL.canParse(text)
-const isDataUri = (text: string) => /^data:[^,]*,/.test(text)
+/** With a media type, or parameters, or neither (RFC 2397); a text that begins with "data: a, b" is none. */
+const isDataUri = (text: string) => /^data:(?:[\w.+-]+\/[\w.+-]+)?(?:;[\w.+-]+(?:=[^\s,;]*)?)*,/.test(text)
 const isFile = (value: unknown): value is string => typeof value === 'string' && (isUrl(value) || isDataUri(value))
 
 /**
@@ -152,7 +153,9 @@ export function totalTime(predictions: readonly Prediction[]): number | undefine
 
 /** True where a prediction succeeded but its output has been deleted since, an hour after the end. */
 export const isExpired = (prediction: Prediction): boolean =>
-  prediction.data_removed === true && (prediction.output === undefined || prediction.output === null)
+  statusOf(prediction) === 'succeeded' &&
+  prediction.data_removed === true &&
+  (prediction.output === undefined || prediction.output === null)
 
 /** What the codes at the end of a prediction's error text mean. Source: Replicate's documentation of error codes. */
 const CODES: Readonly<Record<string, string>> = {

@@ -6,7 +6,8 @@
  */
 export function createScrubber(key: string): (text: string) => string {
   const spellings = [...new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key)])]
-  const echo = new RegExp(`(?<![\\w-])(?:sk-|${RegExp.escape(key.slice(0, 3))})[\\w.-]*\\*{3,}[\\w.*-]*`, 'g')
+  // The bound keeps a text that begins like an echo again and again from taking the square of its length.
+  const echo = new RegExp(`(?<![\\w-])(?:sk-|${RegExp.escape(key.slice(0, 3))})[\\w.-]{0,64}\\*{3,}[\\w.*-]*`, 'g')
   const parts = new Set<string>()
   for (let i = 0; i + PART <= key.length; i++) parts.add(key.slice(i, i + PART))
 

@@ -1,7 +1,7 @@
 import type { Answer, Client } from './client.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
 import { ApiError, NotAPredictionError } from './errors.ts'
-import { isTerminal, type Prediction, readStatus, statusOf } from './prediction.ts'
+import { isTerminal, readStatus, statusOf } from './prediction.ts'
 import { type Budget, type Schedule, SHARERS_FREE } from './schedule.ts'
 import type { Alarm, Alarms } from './stream.ts'
 
@@ -246,6 +246,3 @@ class Faults {
     return Math.max(spread(own), asked)
   }
 }
-
-/** The last known prediction of an outcome. */
-export const predictionOf = (outcome: Outcome): Prediction | undefined => outcome.answer?.prediction

@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { ArtifactClient } from '@actions/artifact'
 import * as core from '@actions/core'
 import type { Clock } from '../replicate/clock.ts'
+import { messageOf } from './failure.ts'
 
 /** What to upload, and how. */
 export interface UploadRequest {
@@ -147,8 +148,6 @@ const taken = (name: string, cause: unknown) =>
   )
 
 function pageOf(id: number): string {
-  const { GITHUB_SERVER_URL = 'https://github.com', GITHUB_REPOSITORY = '', GITHUB_RUN_ID = '' } = process.env
-  return `${GITHUB_SERVER_URL}/${GITHUB_REPOSITORY}/actions/runs/${GITHUB_RUN_ID}/artifacts/${id}`
+  const { GITHUB_SERVER_URL, GITHUB_REPOSITORY = '', GITHUB_RUN_ID = '' } = process.env
+  return `${GITHUB_SERVER_URL || 'https://github.com'}/${GITHUB_REPOSITORY}/actions/runs/${GITHUB_RUN_ID}/artifacts/${id}`
 }
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

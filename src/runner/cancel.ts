@@ -4,7 +4,7 @@ import { createClient } from '../replicate/client.ts'
 import { systemClock } from '../replicate/clock.ts'
 import { createDispatcher } from '../replicate/network.ts'
 import { createBudget } from '../replicate/schedule.ts'
-import { warn } from './failure.ts'
+import { messageOf, warn } from './failure.ts'
 import { type Inputs, readInputs } from './inputs.ts'
 import { oneLine } from './log.ts'
 import { openPredictions } from './state.ts'
@@ -23,7 +23,7 @@ export async function cancelOpenPredictions(): Promise<void> {
     }
     reportCancellations(await cancelAll(ids, inputs))
   } catch (error) {
-    warn(`Predictions that may still run were not cancelled: ${error instanceof Error ? error.message : error}`)
+    warn(`Predictions that may still run were not cancelled: ${messageOf(error)}`)
   }
 }
 

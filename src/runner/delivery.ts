@@ -1,16 +1,15 @@
-import { copyFile, link, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, link, rm } from 'node:fs/promises'
 import path from 'node:path'
 import * as core from '@actions/core'
 import type { Clock } from '../replicate/clock.ts'
 import type { SavedFile, SaveObserver } from '../replicate/files.ts'
-import { isExpired } from '../replicate/prediction.ts'
+import { isExpired, statusOf } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
 import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './artifact.ts'
-import { type Failure, warn } from './failure.ts'
+import { type Failure, messageOf, warn } from './failure.ts'
 import type { Inputs } from './inputs.ts'
 import { duration, fileSize, oneLine } from './log.ts'
-import { type Delivery, describeFile } from './outputs.ts'
+import { type Delivery, describeFile, makeTemporaryFolder, writePredictions } from './outputs.ts'
 import { attachToRelease } from './release.ts'
 
 /** Whether the files are wanted at all. */
@@ -31,7 +30,7 @@ export async function deliver(
     try {
       await step()
     } catch (error) {
-      delivery.failures.push({ title, message: error instanceof Error ? error.message : String(error) })
+      delivery.failures.push({ title, message: messageOf(error) })
     }
   }
   await attempt('Files not saved', async () => {
@@ -42,25 +41,26 @@ export async function deliver(
   if (delivery.files.length === 0) return delivery
   if (inputs['upload-artifact']) {
     await attempt('Artifact not uploaded', async () => {
-      delivery.artifacts = await unlessAborted(upload(judged, delivery.files, inputs, clock), signal)
+      delivery.artifacts = await unlessAborted(() => upload(judged, delivery.files, inputs, clock), signal)
     })
   }
   const tag = inputs['release-tag']
   if (tag !== undefined) {
     await attempt('Files not attached to the release', async () => {
       const request = { tag, token: inputs['github-token'], files: delivery.files, overwrite: inputs.overwrite }
-      delivery.releaseUrls = await unlessAborted(attachToRelease(request, clock), signal)
+      delivery.releaseUrls = await unlessAborted(() => attachToRelease(request, clock), signal)
       core.info(`attached to the release ${tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
     })
   }
   return delivery
 }
 
-/** The clients of GitHub cannot be stopped, so they are left behind when the step is cancelled. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** The clients of GitHub cannot be stopped, so they are left behind when the step is cancelled, and not begun after that. */
+function unlessAborted<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
   return new Promise((resolve, reject) => {
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    promise.then(resolve, reject)
+    act().then(resolve, reject)
   })
 }
 
@@ -70,18 +70,14 @@ async function save(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<{ files: SavedFile[]; failures: Failure[] }> {
-  const ended = judged.flatMap(({ outcome }) =>
-    outcome.end === 'ended' && outcome.answer ? [outcome.answer.prediction] : [],
+  const ended = judged.flatMap(({ outcome: { id, end, answer } }) =>
+    end === 'ended' && answer ? [{ id, prediction: answer.prediction }] : [],
   )
   const { saveOutputs } = await import('../replicate/files.ts')
-  const directory =
-    inputs['output-dir'] ?? (await mkdtemp(path.join(process.env.RUNNER_TEMP || tmpdir(), 'await-prediction-files-')))
   const { files, failures } = await saveOutputs(
-    judged.flatMap(({ outcome }) =>
-      outcome.end === 'ended' ? [{ id: outcome.id, output: outcome.answer?.prediction.output }] : [],
-    ),
+    ended.map(({ id, prediction: { output } }) => ({ id, output })),
     {
-      directory,
+      directory: inputs['output-dir'] ?? (await makeTemporaryFolder('files')),
       policy: { apiUrl: inputs['api-url'], allowedHosts: inputs['allowed-hosts'] },
       maxFileSize: inputs['max-file-size'],
       overwrite: inputs.overwrite,
@@ -92,13 +88,14 @@ async function save(
     },
   )
   const faults: Failure[] = failures.map(({ message }) => ({ title: 'File not saved', message }))
-  for (const prediction of ended.filter(isExpired)) {
+  for (const { id } of ended.filter(({ prediction }) => isExpired(prediction))) {
     faults.push({
       title: 'Files expired',
-      message: `The files of prediction ${prediction.id} are gone: the API deletes them one hour after the end. Only a new prediction brings them back.`,
+      message: `The files of prediction ${id} are gone: the API deletes them one hour after the end. Only a new prediction brings them back.`,
     })
   }
-  if (files.length === 0 && faults.length === 0 && ended.length > 0) {
+  const succeeded = ended.some(({ prediction }) => statusOf(prediction) === 'succeeded')
+  if (files.length === 0 && faults.length === 0 && succeeded) {
     const message = 'No files were found to save: the output has no file and no text.'
     if (inputs['if-no-files-found'] === 'warn') warn(message)
     if (inputs['if-no-files-found'] === 'error') faults.push({ title: 'No files found', message })
@@ -137,7 +134,7 @@ async function upload(
     compressionLevel: inputs['compression-level'],
     overwrite: inputs.overwrite,
   }
-  const staging = await mkdtemp(path.join(process.env.RUNNER_TEMP || tmpdir(), 'await-prediction-artifact-'))
+  const staging = await makeTemporaryFolder('artifact')
   try {
     const staged = inputs.archive ? await stage(staging, judged, files) : paths
     // The client prints about ten lines for each artifact.
@@ -152,7 +149,8 @@ async function upload(
     warn(`${error.message} The files are on disk: ${path.dirname(paths[0] ?? '')}`)
     return []
   } finally {
-    await rm(staging, { recursive: true, force: true })
+    // What a scanner for viruses still holds open is left to the runner: the artifact is there.
+    await rm(staging, { recursive: true, force: true }).catch(() => {})
   }
 }
 
@@ -170,9 +168,9 @@ async function stage(folder: string, judged: readonly Judged[], files: readonly 
     staged.push(target)
   }
   const description = path.join(folder, 'prediction.json')
-  await writeFile(
+  await writePredictions(
     description,
-    JSON.stringify({ predictions: judged.map((each) => publicResult(each, files)) }, null, 2),
+    judged.map((each) => publicResult(each, files)),
   )
   return [...staged, description]
 }

@@ -61,7 +61,8 @@ export async function failOnThrow(step: () => Promise<void>): Promise<void> {
   }
 }
 
-const messageOf = (thrown: unknown): string => {
+/** What a thrown value says, whatever it is. */
+export function messageOf(thrown: unknown): string {
   const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown)
   return text.trim() === '' ? 'Something was thrown that says nothing.' : text
 }

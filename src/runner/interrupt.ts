@@ -11,8 +11,9 @@ export function listenForInterrupts(): { signal: AbortSignal } & Disposable {
   const stop = (name: string) => {
     if (controller.signal.aborted) return
     core.info(`${name}: the step was cancelled or ran out of its time. Handing on what is known.`)
-    controller.abort(new Error(`interrupted by ${name}`))
-    setTimeout(() => process.exit(1), GRACE).unref()
+    controller.abort(new Error(`The step was cancelled or ran out of its time (${name}).`))
+    // What has been printed goes out first: macOS does not wait for the reader of a pipe.
+    setTimeout(() => process.stdout.write('', () => process.exit(1)), GRACE).unref()
   }
   for (const name of SIGNALS) process.on(name, stop)
   return {

@@ -12,10 +12,16 @@ export function oneLine(text: string, limit = 500): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
   return stripVTControlCharacters(cut)
     .toWellFormed()
-    .replace(/\s*[\r\n\v\f\u0085\u2028\u2029]+\s*/g, ' ⏎ ')
+    .replace(BLANKS, (blanks) => foldLineEnds(blanks, ' ⏎ '))
     .replace(UNPRINTABLE, '')
     .replaceAll('##[', '## [')
 }
+
+/** Blanks and line ends in one go: looking for blanks around a line end takes the square of their number. */
+export const BLANKS = /[\s\u0085]+/g
+/** Blanks with a line end among them become the mark, others stay. */
+export const foldLineEnds = (blanks: string, mark: string) =>
+  /[\r\n\v\f\u0085\u2028\u2029]/.test(blanks) ? mark : blanks
 
 /** Prints one line that may hold foreign text; it must not begin with any. */
 export const say = (line: string): void => core.info(oneLine(line, 1000))

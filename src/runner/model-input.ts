@@ -105,21 +105,44 @@ async function dataUri(name: string, workspace: string): Promise<string> {
  */
 async function resolveInside(name: string, workspace: string): Promise<string> {
   const root = await realpath(workspace)
+  // Before the disk is asked: on Windows a look at \\host\share alone sends that host the runner's credentials.
+  const spelt = path.resolve(workspace, name)
+  const refused = whyNotSent(workspace, spelt)
+  if (refused && whyNotSent(root, spelt)) throw new ModelInputError(`The file ${name} ${refused}, so it is not sent.`)
   let file: string
   try {
-    file = await realpath(path.resolve(root, name))
+    file = await realpath(spelt)
   } catch {
     throw new ModelInputError(
       `There is no file ${name} in the workspace. A value that begins with @ names one; @@ stands for an @ at the start of a text.`,
     )
   }
-  const relative = path.relative(root, file)
-  if (relative === '' || relative.startsWith('..') || path.isAbsolute(relative)) {
-    throw new ModelInputError(`The file ${name} is not inside the workspace, so it is not sent.`)
-  }
-  if (relative.split(path.sep).some((part) => part.toLowerCase() === '.git')) {
-    throw new ModelInputError(`The file ${name} belongs to git, which keeps secrets there, so it is not sent.`)
-  }
+  const reason = whyNotSent(root, file)
+  if (reason) throw new ModelInputError(`The file ${name} ${reason}, so it is not sent.`)
   if (!(await stat(file)).isFile()) throw new ModelInputError(`${name} is no file.`)
   return file
+}
+
+/** What Windows and macOS take for `.git` too: case, blanks and dots at the end, the short name, characters without width. */
+const GIT = /^(?:\.git|git~\d)[. ]*$/i
+const WITHOUT_WIDTH = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g
+
+/**
+ * Why a file must not be sent, as a clause; undefined where it may.
+ * @param flavour how paths are read: those of Windows are tested on every system
+ */
+export function whyNotSent(
+  root: string,
+  file: string,
+  { relative, isAbsolute, sep }: path.PlatformPath = path,
+): string | undefined {
+  const inside = relative(root, file)
+  const parts = inside.split(sep)
+  if (inside === '' || parts[0] === '..' || isAbsolute(inside)) return 'is not inside the workspace'
+  if (parts.some((part) => GIT.test(part.replace(WITHOUT_WIDTH, '')))) {
+    return 'belongs to git, which keeps secrets there'
+  }
+  // NTFS keeps streams behind a colon, and .git has one that is .git itself.
+  if (sep === '\\' && inside.includes(':')) return 'names a stream of a file'
+  return undefined
 }

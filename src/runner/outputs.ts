@@ -6,7 +6,7 @@ import type { SavedFile } from '../replicate/files.ts'
 import { errorText, outputText, outputUrls, predictTime, totalTime } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
 import type { UploadedArtifact } from './artifact.ts'
-import { type Failure, warn } from './failure.ts'
+import { type Failure, messageOf, warn } from './failure.ts'
 
 /** What became of the files that predictions made. */
 export interface Delivery {
@@ -32,25 +32,45 @@ export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record
   const predictions = judged.flatMap(({ outcome }) => outcome.answer?.prediction ?? [])
   const outputs = judged.map(({ outcome }) => outcome.answer?.prediction.output ?? null)
   const urls = outputs.flatMap(outputUrls)
+  const texts = outputs.flatMap((output) => outputText(output) ?? [])
   const times = predictions.flatMap((prediction) => predictTime(prediction) ?? [])
+  const total = predictions.length === judged.length ? totalTime(predictions) : undefined
+  const reasons = judged.flatMap((each) =>
+    each.verdict.ok ? [] : [one ? reason(each) : `${each.outcome.id}: ${reason(each)}`],
+  )
   return {
     status: worst(judged.map(({ outcome }) => outcome.status)),
-    output: JSON.stringify(one ? outputs[0] : outputs),
-    output_urls: JSON.stringify(urls),
+    output: one ? JSON.stringify(outputs[0]) : `[${joined(outputs, ',', JSON.stringify)}]`,
+    output_urls: `[${joined(urls, ',', JSON.stringify)}]`,
     output_url: urls[0] ?? '',
-    output_text: outputs.flatMap((output) => outputText(output) ?? []).join('\n'),
-    predict_time: times.length === 0 ? '' : String(times.reduce((sum, time) => sum + time)),
-    total_time: String((predictions.length === judged.length && totalTime(predictions)) || ''),
-    error: judged
-      .flatMap((each) => (each.verdict.ok ? [] : [one ? reason(each) : `${each.outcome.id}: ${reason(each)}`]))
-      .join('\n'),
-    predictions: JSON.stringify(judged.map((each) => describe(each, delivery))),
-    files: delivery.files.map((file) => file.path).join('\n'),
+    output_text: joined(texts, '\n'),
+    // A sum of decimal fractions has a tail of digits that nobody measured.
+    predict_time: times.length === 0 ? '' : String(Number(times.reduce((sum, time) => sum + time).toFixed(9))),
+    total_time: String(total ?? ''),
+    error: joined([...reasons, ...delivery.failures.map(({ message }) => message)], '\n'),
+    predictions: `[${joined(judged, ',', (each) => JSON.stringify(describe(each, delivery)))}]`,
+    files: joined(
+      delivery.files.map((file) => file.path),
+      '\n',
+    ),
     artifact_id: String(delivery.artifacts[0]?.id ?? ''),
     artifact_url: delivery.artifacts[0]?.url ?? '',
     artifact_digest: delivery.artifacts[0]?.digest ?? '',
     release_urls: JSON.stringify(delivery.releaseUrls),
   }
+}
+
+/**
+ * Joins texts as far as an output can take them, because hundreds of large ones are more than a string can hold. What
+ * has been cut off here is too long for {@link setOutputs} all the same.
+ */
+function joined<T>(items: readonly T[], separator: string, toText: (item: T) => string = String): string {
+  let all = ''
+  for (const [i, item] of items.entries()) {
+    if (all.length > LONGEST_VALUE) break
+    all += `${i === 0 ? '' : separator}${toText(item)}`
+  }
+  return all
 }
 
 function worst(statuses: readonly string[]): string {
@@ -84,9 +104,9 @@ function describe(judged: Judged, delivery: Delivery) {
 
 /**
  * The longest value that is set, in bytes. Longer ones break the next step that has them in its environment:
- * Windows allows 32,767 characters there, Linux 128 KiB.
+ * Windows allows 32,767 characters there, the name among them, Linux 128 KiB.
  */
-const LONGEST_VALUE = 32 * 1024
+const LONGEST_VALUE = 32_000
 
 /** Sets the outputs; a value that is too long is left out, with one warning that names the file that has it. */
 export function setOutputs(values: Readonly<Record<string, string>>, resultFile: string | undefined): void {
@@ -95,7 +115,7 @@ export function setOutputs(values: Readonly<Record<string, string>>, resultFile:
   if (tooLong.length > 0) {
     const where =
       resultFile === undefined ? '' : ` All of it is in the file that the output result_file names: ${resultFile}`
-    warn(`Left out, because longer than 32 KiB: the outputs ${tooLong.join(', ')}.${where}`)
+    warn(`Left out, because longer than 32 kB: the outputs ${tooLong.join(', ')}.${where}`)
   }
   try {
     // Without the file, core would print the commands that runners no longer carry out.
@@ -103,47 +123,53 @@ export function setOutputs(values: Readonly<Record<string, string>>, resultFile:
     for (const [name, value] of all) if (!tooLong.includes(name)) core.setOutput(name, value)
   } catch (error) {
     warn(
-      `The outputs could not be handed to later steps: ${reasonOf(error)}. Only a runner of GitHub Actions, or a faithful copy of one, can take them.`,
+      `The outputs could not be handed to later steps: ${messageOf(error)}. Only a runner of GitHub Actions, or a faithful copy of one, can take them.`,
     )
   }
 }
 
 /**
- * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP, one after the
- * other, so that a thousand large bodies are never one string.
+ * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP.
  * @returns the absolute path of the file; undefined, after a warning, where it could not be written
  */
 export async function writeResultFile(judged: readonly Judged[], delivery: Delivery): Promise<string | undefined> {
-  const parent = process.env.RUNNER_TEMP || tmpdir()
   const files = Map.groupBy(delivery.files, ({ predictionId }) => predictionId)
   let folder: string | undefined
   try {
-    folder = await mkdtemp(path.join(parent, 'await-prediction-'))
+    folder = await makeTemporaryFolder('result')
     const file = path.join(folder, 'result.json')
-    await using handle = await open(file, 'wx')
-    await handle.write('{"predictions":[')
-    for (const [i, each] of judged.entries()) {
+    const entries = judged.map((each) => {
       const { id, end, status, answer } = each.outcome
-      const entry = {
-        id,
-        end,
-        status,
-        error: each.verdict.ok ? null : reason(each),
-        body: answer?.body ?? null,
-        files: (files.get(id) ?? []).map((file) => ({ path: file.path, ...describeFile(file) })),
-      }
-      await handle.write(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
-    }
-    await handle.write('\n]}\n')
+      const error = each.verdict.ok ? null : reason(each)
+      const saved = (files.get(id) ?? []).map((one) => ({ path: one.path, ...describeFile(one) }))
+      return { id, end, status, error, body: answer?.body ?? null, files: saved }
+    })
+    await writePredictions(file, entries)
     return file
   } catch (error) {
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true })
-    warn(`The file for the output result_file could not be written under ${parent}: ${reasonOf(error)}`)
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {})
+    warn(`The file for the output result_file could not be written: ${messageOf(error)}`)
     return undefined
   }
 }
 
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+/** Makes a folder of our own in the temporary folder of the runner, which the runner empties after the job. */
+export async function makeTemporaryFolder(purpose: string): Promise<string> {
+  const parent = process.env.RUNNER_TEMP || tmpdir()
+  try {
+    return await mkdtemp(path.join(parent, `await-prediction-${purpose}-`))
+  } catch (error) {
+    throw new Error(`No folder could be made under ${parent}, the RUNNER_TEMP: ${messageOf(error)}.`, { cause: error })
+  }
+}
+
+/** Writes `{"predictions":[…]}`, one entry after the other: a thousand large bodies are more than a string can hold. */
+export async function writePredictions(file: string, entries: readonly unknown[]): Promise<void> {
+  await using handle = await open(file, 'wx')
+  await handle.appendFile('{"predictions":[')
+  for (const [i, entry] of entries.entries()) await handle.appendFile(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
+  await handle.appendFile('\n]}\n')
+}
 
 /** A file as the result file lists it. */
 export function describeFile({ name, size, type, sha256, width, height, source }: SavedFile): Record<string, unknown> {

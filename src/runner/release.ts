@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Clock } from '../replicate/clock.ts'
 import type { SavedFile } from '../replicate/files.ts'
+import { messageOf } from './failure.ts'
 
 /** Files could not be attached to a release. The message is whole sentences. */
 export class ReleaseError extends Error {
@@ -128,7 +129,7 @@ async function uploadAsset(context: Context, release: Release, file: AttachReque
   const { browser_download_url: url } = data as { browser_download_url?: unknown }
   return typeof url === 'string'
     ? url
-    : `${process.env.GITHUB_SERVER_URL ?? 'https://github.com'}/${repository.owner}/${repository.repo}/releases/download/${encodeURIComponent(context.tag)}/${encodeURIComponent(file.name)}`
+    : `${process.env.GITHUB_SERVER_URL || 'https://github.com'}/${repository.owner}/${repository.repo}/releases/download/${encodeURIComponent(context.tag)}/${encodeURIComponent(file.name)}`
 }
 
 /** The token goes to the API and to the host that GitHub uploads to, whatever an answer names. */
@@ -199,7 +200,7 @@ function pauseAfter(error: unknown, tries: number): number | undefined {
 }
 
 function explain(what: string, error: unknown, { tag, repository }: Context): ReleaseError {
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   if (/immutable/i.test(message)) return immutable(tag)
   const status = statusOf(error)
   const intro = `Could not ${what} of ${repository.owner}/${repository.repo}`

@@ -1,4 +1,5 @@
 import * as core from '@actions/core'
+import { messageOf } from './failure.ts'
 
 /**
  * Leaves behind which predictions the post step has to look after: those that were waited for when main was cut off.
@@ -9,15 +10,15 @@ export function saveOpenPredictions(ids: readonly string[]): void {
   try {
     // Without the file, core would print a command that runners no longer carry out.
     if (!process.env.GITHUB_STATE) throw new Error('GITHUB_STATE is not set')
-    core.saveState('open', JSON.stringify(ids))
+    // The runner hands it over in the environment, as it did the input: with less between the IDs it fits there too.
+    core.saveState('open', ids.join())
   } catch (error) {
     // Nothing but the clean-up after a cancelled job depends on it.
-    core.debug(`no state for the post step: ${error instanceof Error ? error.message : error}`)
+    core.debug(`no state for the post step: ${messageOf(error)}`)
   }
 }
 
 /** What {@link saveOpenPredictions} left behind, read in the post step. */
 export function openPredictions(): string[] {
-  const open: unknown = JSON.parse(core.getState('open') || '[]')
-  return Array.isArray(open) ? open.filter((id) => typeof id === 'string') : []
+  return core.getState('open').split(',').filter(Boolean)
 }

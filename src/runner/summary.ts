@@ -9,12 +9,14 @@ import {
   totalTime,
 } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
-import { duration, fileSize } from './log.ts'
+import { messageOf } from './failure.ts'
+import { BLANKS, duration, fileSize, foldLineEnds } from './log.ts'
 import { type Delivery, nothingDelivered } from './outputs.ts'
 
 /**
  * Characters of a text that are shown. GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part
- * has its share of that: 500 kB for a table of predictions, 300 kB for one of files, 200 kB for a list of addresses.
+ * has its share of that: 500 kB for a table of predictions, 300 kB for one of files, 200 kB for a list of addresses,
+ * 100 kB each for pictures and for failures.
  */
 const LONGEST_TEXT = 20_000
 const THUMBNAILS = 12
@@ -27,7 +29,7 @@ function escapeText(text: string, limit = 500): string {
   const cut = text.length > limit ? `${text.slice(0, limit)}…` : text
   return cut
     .toWellFormed()
-    .replace(/\s*[\r\n\v\f\u0085\u2028\u2029]+\s*/g, ' ')
+    .replace(BLANKS, (blanks) => foldLineEnds(blanks, ' '))
     .replace(/[^\p{L}\p{N}\p{M} …]/gu, entity)
 }
 
@@ -79,6 +81,9 @@ function fileName(url: string): string {
   }
 }
 
+/** Pictures side by side. */
+const gallery = (pictures: readonly string[]) => limited(pictures.slice(0, THUMBNAILS), 100_000, 'pictures')
+
 const isPicture = (url: string) => /\.(png|jpe?g|webp|gif|avif)$/i.test(new URL(url).pathname)
 
 const ICONS: Readonly<Record<string, string>> = { succeeded: '✅', failed: '❌', canceled: '🚫', aborted: '🚫' }
@@ -118,7 +123,7 @@ function filesSection({ files, artifacts, releaseUrls, failures }: Delivery): st
   const [artifact] = artifacts
   const sections = [
     '**Files**',
-    pictures.slice(0, THUMBNAILS).join('\n'),
+    gallery(pictures),
     rows.length === 0 ? '' : table(['File', 'Type', 'Pixels', 'Size', 'SHA-256'], rows, 300_000),
     artifact && artifacts.length === 1
       ? `Artifact: <a href="${escapeText(artifact.url, 500)}">${escapeText(artifact.name, 255)}</a> (${fileSize(artifact.size)})`
@@ -179,9 +184,7 @@ function outputSection(output: unknown, expired: boolean, lasting: boolean): str
   const text = outputText(output)
   const parts: string[] = []
   if (urls.length > 0) {
-    const thumbnails = lasting ? [] : urls.filter(isPicture).slice(0, THUMBNAILS)
-    const pictures = thumbnails.map(thumbnail)
-    if (pictures.length > 0) parts.push(pictures.join('\n'))
+    if (!lasting) parts.push(gallery(urls.filter(isPicture).slice(0, THUMBNAILS).map(thumbnail)))
     parts.push(
       limited(
         urls.map((url) => `- ${link(url)}`),
@@ -194,10 +197,15 @@ function outputSection(output: unknown, expired: boolean, lasting: boolean): str
   if (inline > 0)
     parts.push(`${inline} ${inline === 1 ? 'file is' : 'files are'} part of the output itself, as data: URIs.`)
   if (text !== undefined && text !== '') parts.push(pre(text))
-  else if (parts.length === 0 && output !== undefined && output !== null)
-    parts.push(pre(JSON.stringify(output, null, 2)))
+  else if (parts.length === 0 && output !== undefined && output !== null) parts.push(pre(readable(output)))
   if (parts.length === 0) parts.push(expired ? 'Deleted by the API.' : 'None.')
-  return ['**Output**', ...parts].join('\n\n')
+  return ['**Output**', ...parts.filter(Boolean)].join('\n\n')
+}
+
+/** As JSON; indented only where that cannot make a few megabytes, nested deeply, longer than a string can be. */
+function readable(output: unknown): string {
+  const json = JSON.stringify(output)
+  return json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2)
 }
 
 function tableSummary(judged: readonly Judged[]): string {
@@ -265,6 +273,6 @@ export async function writeSummary(markdown: string): Promise<void> {
   try {
     await core.summary.addRaw(markdown, true).write()
   } catch (error) {
-    core.warning(`The job summary could not be written: ${error instanceof Error ? error.message : error}`)
+    core.warning(`The job summary could not be written: ${messageOf(error)}`)
   }
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { describe, test } from 'node:test'
 import { type RunResult, runAction, startAction } from '../run-action.ts'
 import { type Simulator, type SimulatorOptions, startSimulator } from '../simulator.ts'
@@ -62,6 +64,31 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     assert.equal(run.outputs.status, 'processing')
   })
 
+  test('is told so by Ctrl-Break on Windows', async () => {
+    await using simulator = await startSimulator()
+    // Other systems do not know the signal, so a file stands for it.
+    const preload = `import { existsSync } from 'node:fs'
+      setInterval(() => existsSync('break') && process.emit('SIGBREAK', 'SIGBREAK'), 20).unref()`
+    const started = await startAction({
+      inputs: inputs(simulator, simulator.add(RUNNING)),
+      env: { NODE_OPTIONS: `--import="data:text/javascript,${encodeURIComponent(preload)}"` },
+    })
+    await started.until('processing')
+    await writeFile(path.join(started.workspace, 'break'), '')
+    await using run = await started.result
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.status, 'processing')
+    assert.match(run.log, /SIGBREAK: the step was cancelled/)
+  })
+
+  test('leaves to post no more than it was given, which the environment could hold', async () => {
+    await using simulator = await startSimulator()
+    const ids = [simulator.add(RUNNING), simulator.add(RUNNING)].join('\n')
+    const { main, post } = await cutOff(simulator, ids, 'SIGKILL')
+    assert.equal(main.state.open?.length, ids.length)
+    assert.match(post.log, /2 canceled/)
+  })
+
   test('and is killed outright is cleaned up by post', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add(RUNNING)
@@ -84,7 +111,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
 
 describe('the post step', { concurrency: 4 }, () => {
   const post = (simulator: Simulator, ids: string[]) =>
-    runAction({ step: 'post', inputs: inputs(simulator, ids.join()), state: { open: JSON.stringify(ids) } })
+    runAction({ step: 'post', inputs: inputs(simulator, ids.join()), state: { open: ids.join() } })
 
   test('asks and prints nothing where main came to its end', async () => {
     await using simulator = await startSimulator()
@@ -134,7 +161,7 @@ describe('the post step', { concurrency: 4 }, () => {
     await using odd = await runAction({
       step: 'post',
       inputs: { 'prediction-id': '', 'api-key': '' },
-      state: { open: 'not JSON' },
+      state: { open: 'abc' },
     })
     assert.equal(odd.exitCode, 0)
     assert.deepEqual(levels(odd), ['warning'])
@@ -151,7 +178,7 @@ describe('the timeout', { concurrency: 4 }, () => {
     assert.equal(run.exitCode, 1)
     assert.deepEqual(cancels(simulator), [id])
     assert.match(run.log, /Predictions that still ran: 1 canceled/)
-    assert.equal(run.state.open, '[]')
+    assert.equal(run.state.open, '')
   })
 
   test('cancels nothing otherwise', async () => {

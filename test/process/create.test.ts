@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
-import { type RunResult, runAction } from '../run-action.ts'
+import { type RunResult, runAction, startAction } from '../run-action.ts'
 import { type Simulator, startSimulator } from '../simulator.ts'
 
 const errors = (run: RunResult) =>
@@ -136,6 +136,23 @@ describe('creating', { concurrency: 4 }, () => {
     const run = await create(simulator, { model: 'a/b', input: '{}' })
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(posts(simulator).length, 2)
+  })
+
+  test('that is cancelled while the API answers says that it may have been carried out', async () => {
+    await using simulator = await startSimulator()
+    simulator.trick('*', 'hang')
+    const started = await startAction({
+      action: 'create',
+      inputs: { 'api-key': simulator.key, 'api-url': simulator.apiUrl, model: 'a/b', input: '{}' },
+    })
+    while (posts(simulator).length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    started.child.kill('SIGINT')
+    await using run = await started.result
+    assert.equal(run.exitCode, 1)
+    assert.match(
+      errors(run)[0] ?? '',
+      /cancelled or ran out of its time \(SIGINT\)\. .*may have been started all the same/,
+    )
   })
 
   for (const trick of [

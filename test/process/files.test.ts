@@ -6,6 +6,7 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { unzipSync } from 'fflate'
 import { cake } from '../fixtures/pictures.ts'
+import { startReleasesApi } from '../releases-api.ts'
 import { type ResultsService, startResultsService } from '../results-service.ts'
 import { type RunResult, runAction, startAction } from '../run-action.ts'
 import { type Simulator, startSimulator } from '../simulator.ts'
@@ -113,8 +114,18 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     ].entries())
       assert.match(messages[i] ?? '', words)
     assert.equal(run.outputs.status, 'succeeded')
+    assert.deepEqual(run.outputs.error?.split('\n'), messages)
     assert.equal(run.outputs.files, path.join(run.workspace, 'out', `${id}-1.png`))
     assert.match(run.summary, /has probably expired/)
+  })
+
+  test('of a prediction that failed long ago are not said to have expired, nor to be missing', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({ status: 'failed', error: 'broken', output: null, data_removed: true })
+    await using run = await wait(simulator, id, { 'output-dir': 'out', 'if-no-files-found': 'error' })
+    assert.equal(run.exitCode, 1)
+    assert.equal(errors(run).length, 1)
+    assert.match(errors(run)[0] ?? '', /failed: broken/)
   })
 
   test('that have expired turn the step red', async () => {
@@ -271,6 +282,46 @@ describe('an artifact', () => {
       { env: service.env },
     )
     assert.equal(third.exitCode, 0, third.log)
+  })
+
+  test('holds an output that is nested too deeply to be indented', async () => {
+    await using simulator = await startSimulator()
+    let deep: unknown = Array.from({ length: 1_000_000 }, () => 1)
+    for (let depth = 0; depth < 400; depth++) deep = [deep]
+    const id = simulator.ended({ output: { deep, file: simulator.file('a.png', { body: await cake('png') }) } })
+    await using run = await wait(simulator, id, { 'upload-artifact': 'true' }, { env: service.env })
+    assert.equal(run.exitCode, 0, run.log)
+    const description = unzipSync(await service.download(`prediction-${id}`))['prediction.json'] ?? []
+    assert.equal(JSON.parse(Buffer.from(description).toString()).predictions[0].id, id)
+  })
+
+  test('that hangs when the step is cancelled is left behind, with what is known handed on and no release begun', async () => {
+    await using simulator = await startSimulator()
+    await using releases = await startReleasesApi()
+    releases.add('v1')
+    service.fail('CreateArtifact', 'hang')
+    const id = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
+    const started = await startAction({
+      inputs: {
+        'prediction-id': id,
+        'api-key': simulator.key,
+        'api-url': simulator.apiUrl,
+        'upload-artifact': 'true',
+        'release-tag': 'v1',
+        'github-token': releases.token,
+      },
+      env: { ...service.env, ...releases.env },
+    })
+    const before = service.calls.length
+    while (!service.calls.slice(before).includes('CreateArtifact'))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    started.child.kill('SIGINT')
+    await using run = await started.result
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.status, 'succeeded')
+    assert.match(run.outputs.files ?? '', /-0\.png$/)
+    assert.match(run.outputs.error ?? '', /cancelled or ran out of its time/)
+    assert.deepEqual(releases.calls, [])
   })
 
   test('on a service without artifacts is a warning, and the files are on disk', async () => {

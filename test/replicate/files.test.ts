@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import * as fileSystem from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { systemClock } from '../../src/replicate/clock.ts'
-import { type SaveOptions, saveOutputs } from '../../src/replicate/files.ts'
+import { moveNew, type SaveOptions, saveOutputs } from '../../src/replicate/files.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../simulator.ts'
 
@@ -213,6 +214,20 @@ describe('names', () => {
     await rm(rest.directory, { recursive: true })
   })
 
+  test('of any ids are names that Windows takes', async () => {
+    await using simulator = await startSimulator()
+    for (const id of ['CON', 'nul', 'aux', 'COM1', 'Lpt9', '0', 'a-', 'x'.repeat(128)]) {
+      await using run = await save(simulator, ['data:text/plain,a', 'data:application/x-unknown,a'], { id })
+      await using text = await save(simulator, 'a', { id })
+      for (const name of [...run.there, ...text.there]) {
+        assert.match(name, /^[\w-]+\.[a-z0-9]+$/)
+        assert.doesNotMatch(name, /^(?:con|nul|aux|prn|com\d|lpt\d)\./i)
+        assert.ok(name.length < 200)
+      }
+      assert.equal(run.there.length + text.there.length, 3)
+    }
+  })
+
   test('that are taken by other content are not overwritten unless that is wanted', async () => {
     await using simulator = await startSimulator()
     const body = await png()
@@ -245,6 +260,54 @@ describe('names', () => {
     assert.deepEqual([first.reasons, second.reasons], [[], []])
     assert.equal(await readFile(path.join(outside, 'precious'), 'utf8'), 'precious')
     await rm(outside, { recursive: true })
+  })
+})
+
+describe('a move to a free name', () => {
+  const fault = (code: string) => async () => {
+    throw Object.assign(new Error(code), { code })
+  }
+  /** Fails as often as told with what Windows says of a file that another program holds. */
+  const held = <T extends (...args: never[]) => Promise<void>>(move: T, times: number, code = 'EPERM') =>
+    ((...args: Parameters<T>) => (times-- > 0 ? fault(code)() : move(...args))) as T
+
+  async function move(moves: Partial<typeof fileSystem>) {
+    const folder = await mkdtemp(path.join(tmpdir(), 'move-'))
+    const [from, to] = [path.join(folder, 'from'), path.join(folder, 'to')]
+    await writeFile(from, 'whole')
+    const pauses: number[] = []
+    const clock = { now: () => 0, sleep: async (seconds: number) => void pauses.push(seconds) }
+    try {
+      const moved = await moveNew(from, to, clock, { ...fileSystem, ...moves })
+      return { moved, there: await readdir(folder), content: await readFile(to, 'utf8'), pauses }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }
+
+  test('works on file systems without links', async () => {
+    for (const code of ['EPERM', 'ENOTSUP', 'ENOSYS', 'EXDEV', 'EMLINK']) {
+      const { moved, there, content } = await move({ link: fault(code) })
+      assert.deepEqual([moved, there, content], [true, ['to'], 'whole'])
+    }
+  })
+
+  test('waits for a scanner that holds the file for a moment', async () => {
+    for (const code of ['EPERM', 'EBUSY', 'EACCES']) {
+      const renamed = await move({ link: fault('EPERM'), rename: held(rename, 3, code) })
+      const linked = await move({ rm: held(rm, 3, code) as typeof rm })
+      for (const { moved, there, content, pauses } of [renamed, linked]) {
+        assert.deepEqual([moved, there, content], [true, ['to'], 'whole'])
+        assert.equal(pauses.length, 3)
+      }
+    }
+  })
+
+  test('is given up after some seconds, unless the file is in its place', async () => {
+    await assert.rejects(move({ link: fault('EPERM'), rename: fault('EBUSY') }), /EBUSY/)
+    const { moved, content, pauses } = await move({ rm: fault('EBUSY') })
+    assert.deepEqual([moved, content], [true, 'whole'])
+    assert.ok(pauses.reduce((sum, pause) => sum + pause) < 5)
   })
 })
 

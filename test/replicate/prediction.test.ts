@@ -87,6 +87,20 @@ describe('the files of an output', () => {
     assert.deepEqual(outputFiles([file('a.png'), file('b.png')]), [file('a.png'), file('b.png')])
     assert.deepEqual(outputFiles(['caption', [file('a.png')], file('b.png')]), [file('a.png')])
   })
+  test('are not texts that begin with "data:" and have a comma', () => {
+    for (const text of ['data: the set has a, b and c', 'data: {"a":1,"b":2}', 'data:hello, world', 'data:a b/c,x']) {
+      assert.deepEqual(outputFiles(text), [], text)
+      assert.equal(outputText(text), text)
+    }
+    for (const uri of [
+      'data:,x',
+      'data:text/plain,a b',
+      'data:;base64,QQ==',
+      'data:image/svg+xml;charset=utf-8,<svg/>',
+      'data:a/b;x="y";base64,QQ==',
+    ])
+      assert.deepEqual(outputFiles(uri), [uri])
+  })
   test('may be data: URIs, which have no address', () => {
     const output = [file('a.png'), 'data:image/png;base64,AAAA']
     assert.deepEqual(outputFiles(output), output)
@@ -167,4 +181,5 @@ test('an output is expired where the data is removed and no output is left', () 
   assert.equal(isExpired(Prediction.parse(body)), true)
   assert.equal(isExpired(Prediction.parse({ ...body, output: ['x'] })), false)
   assert.equal(isExpired(Prediction.parse({ ...body, data_removed: false })), false)
+  assert.equal(isExpired(Prediction.parse({ ...body, status: 'failed' })), false)
 })

@@ -18,6 +18,11 @@ describe('foreign text on one line', () => {
     )
   })
   test('is cut where it is too long', () => assert.equal(oneLine('abcdef', 3), 'abc…'))
+  test('is made of a megabyte of blanks within a second', () => {
+    const start = performance.now()
+    foreignBlock(Array(260).fill(`x${' '.repeat(3990)}y`), '│ ')
+    assert.ok(performance.now() - start < 1000)
+  })
 })
 
 describe('a block of foreign lines', () => {

@@ -111,4 +111,27 @@ describe('the summary of many predictions', () => {
       assert.ok(Buffer.byteLength(summaryOf(judged)) < 2 ** 20)
     }
   })
+  test('stays under a megabyte where every address, name and message is as long as it can be', () => {
+    const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'text' }
+    const files = Array.from({ length: 5000 }, (_, i) => ({
+      ...file,
+      name: '-'.repeat(150) + i,
+      type: `image/${'+'.repeat(99)}`,
+    }))
+    const failures = Array.from({ length: 500 }, () => ({ title: 'x', message: '|'.repeat(1000) }))
+    const url = `https://files.example.com/${'!'.repeat(3900)}.png`
+    const releaseUrls = files.map(() => url)
+    const worst = { status: 'failed', error: '|'.repeat(30_000), output: Array.from({ length: 500 }, () => url) }
+    for (const judged of [[ended(worst)], Array.from({ length: 3000 }, (_, i) => ended({ ...worst, id: `id${i}` }))]) {
+      for (const urls of [[], releaseUrls]) {
+        const markdown = summaryOf(judged, { files, artifacts: [], releaseUrls: urls, failures })
+        assert.ok(Buffer.byteLength(markdown) < 2 ** 20, `${Buffer.byteLength(markdown)} bytes`)
+      }
+    }
+  })
+  test('shows an output that is nested too deeply to be indented as it is', () => {
+    let output: unknown = Array.from({ length: 1_000_000 }, () => 1)
+    for (let depth = 0; depth < 400; depth++) output = [output]
+    assert.match(summaryOf([ended({ output })]), /<pre>(&#91;){401}1/)
+  })
 })

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { Prediction } from '../../src/replicate/prediction.ts'
+import { verdictOf } from '../../src/replicate/verdict.ts'
+import type { Outcome } from '../../src/replicate/wait.ts'
+import { nothingDelivered, outputsOf } from '../../src/runner/outputs.ts'
+
+function ended(id: string, body: Record<string, unknown>) {
+  const whole = { id, status: 'succeeded', ...body }
+  const prediction = Prediction.parse(whole)
+  const answer = { prediction, body: whole }
+  const outcome: Outcome = { id, end: 'ended', status: prediction.status, answer, error: undefined, waited: 9 }
+  return { outcome, verdict: verdictOf(outcome, '30m') }
+}
+
+describe('the outputs', () => {
+  test('of hundreds of large predictions, which no string can hold, are cut where they are too long to be set', () => {
+    const text = 'x'.repeat(3_000_000)
+    const url = `https://files.example.com/${text}`
+    for (const output of [text, [url], `data:image/png;base64,${text}`]) {
+      const outputs = outputsOf(
+        Array.from({ length: 250 }, (_, i) => ended(`id${i}`, { output })),
+        nothingDelivered,
+      )
+      assert.equal(outputs.status, 'succeeded')
+      assert.ok(Buffer.byteLength(outputs.output ?? '') > 32_767)
+    }
+  })
+
+  test('add up the seconds that models ran without digits that nobody measured', () => {
+    const judged = [0.1, 0.2].map((predict_time, i) => ended(`id${i}`, { metrics: { predict_time } }))
+    assert.equal(outputsOf(judged, nothingDelivered).predict_time, '0.3')
+    assert.equal(
+      outputsOf([ended('a', { metrics: { predict_time: 8.733386377 } })], nothingDelivered).predict_time,
+      '8.733386377',
+    )
+  })
+
+  test('tell a total time of no seconds', () => {
+    const at = '2026-01-01T00:00:00Z'
+    assert.equal(outputsOf([ended('a', { created_at: at, completed_at: at })], nothingDelivered).total_time, '0')
+    assert.equal(outputsOf([ended('a', {})], nothingDelivered).total_time, '')
+  })
+})
