@@ -143,7 +143,6 @@ function oneSummary(judged: Judged, lasting: boolean): string {
   const predict = prediction && predictTime(prediction)
   const total = prediction && totalTime([prediction])
   const rows: [string, string | undefined][] = [
-    ['Prediction', idOf(outcome)],
     ['Model', prediction?.model === undefined ? undefined : code(prediction.model)],
     [
       'Version',
@@ -158,7 +157,7 @@ function oneSummary(judged: Judged, lasting: boolean): string {
   const sections = [
     `### ${icon(judged)} ${headline(judged)}`,
     table(
-      ['', ''],
+      ['Prediction', idOf(outcome)],
       rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
     ),
     verdict.ok
