@@ -64,20 +64,25 @@ export const emptyLog: LogView = { text: '', barAt: Number.NEGATIVE_INFINITY, ba
 
 /** Seconds between two lines of a progress bar: a short run shows some, a long one not hundreds. */
 const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
-/** Characters of one prediction's log that are shown in all. */
-const SHOWN_LIMIT = 2 ** 20
+/**
+ * Characters of one prediction's log that are shown in all, where so many are waited for: a megabyte, and not much more
+ * than four of all together. A step whose log is read more slowly than it prints hears no signal meanwhile.
+ */
+export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))
 
 /**
  * The lines of a log that are new since the last look; of a progress bar only one now and then, and its end.
  * A line without its end is held back until it is whole or the log is `complete`. Where the log was rewritten, new
  * lines are those that were not there before.
  * @param now seconds
+ * @param limit characters of the log that are shown in all
  */
 export function newLogLines(
   view: LogView,
   log: string,
   now: number,
   complete: boolean,
+  limit = shownLimit(1),
 ): { view: LogView; lines: string[] } {
   const whole = complete ? log : log.slice(0, Math.max(log.lastIndexOf('\n'), log.lastIndexOf('\r')) + 1)
   const added = whole.startsWith(view.text)
@@ -95,9 +100,9 @@ export function newLogLines(
       barAt = now
       bar = line
     }
-    if (shown >= SHOWN_LIMIT) continue
+    if (shown >= limit) continue
     shown += line.length
-    lines.push(shown >= SHOWN_LIMIT ? '… the rest of this log is not shown: it is too long' : line)
+    lines.push(shown >= limit ? '… the rest of this log is not shown: it is too long' : line)
   }
   return { view: { text: whole, barAt, bar, shown }, lines }
 }

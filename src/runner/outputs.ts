@@ -47,7 +47,7 @@ export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record
     // A sum of decimal fractions has a tail of digits that nobody measured.
     predict_time: times.length === 0 ? '' : String(Number(times.reduce((sum, time) => sum + time).toFixed(9))),
     total_time: String(total ?? ''),
-    error: joined([...reasons, ...delivery.failures.map(({ message }) => message)], '\n'),
+    error: errorOf([...reasons, ...delivery.failures.map(({ message }) => message)]),
     predictions: `[${joined(judged, ',', (each) => JSON.stringify(describe(each, delivery)))}]`,
     files: joined(
       delivery.files.map((file) => file.path),
@@ -71,6 +71,19 @@ function joined<T>(items: readonly T[], separator: string, toText: (item: T) => 
     all += `${i === 0 ? '' : separator}${toText(item)}`
   }
   return all
+}
+
+/** What went wrong, cut to what an output can take: an error that is left out would look like none. */
+function errorOf(reasons: readonly string[]): string {
+  const kept: string[] = []
+  let left = LONGEST_VALUE - 100
+  for (const reason of reasons) {
+    const text = reason.length > LONGEST_REASON ? `${reason.slice(0, LONGEST_REASON)}…` : reason
+    left -= Buffer.byteLength(text) + 1
+    if (left < 0) break
+    kept.push(text)
+  }
+  return [...kept, ...(kept.length < reasons.length ? [`… and ${reasons.length - kept.length} more`] : [])].join('\n')
 }
 
 function worst(statuses: readonly string[]): string {
@@ -107,6 +120,9 @@ function describe(judged: Judged, delivery: Delivery) {
  * Windows allows 32,767 characters there, the name among them, Linux 128 KiB.
  */
 const LONGEST_VALUE = 32_000
+
+/** Characters of one reason in the output error; none of them has more than three bytes. */
+const LONGEST_REASON = 8000
 
 /** Sets the outputs; a value that is too long is left out, with one warning that names the file that has it. */
 export function setOutputs(values: Readonly<Record<string, string>>, resultFile: string | undefined): void {

@@ -3,7 +3,7 @@ import type { Clock } from '../replicate/clock.ts'
 import { isTerminal, outputUrls, predictTime, readStatus } from '../replicate/prediction.ts'
 import { progressOf } from '../replicate/progress.ts'
 import type { WaitObserver } from '../replicate/wait.ts'
-import { duration, emptyLog, foreignBlock, type LogView, newLogLines, oneLine } from './log.ts'
+import { duration, emptyLog, foreignBlock, type LogView, newLogLines, oneLine, shownLimit } from './log.ts'
 
 export interface Reporter extends WaitObserver, Disposable {}
 
@@ -83,7 +83,7 @@ export function createReporter(
         core.info(`[${duration(now)}] ${id}: ${shown}${model}`)
       }
       if (streamLogs && prediction.logs !== undefined) {
-        const { view, lines } = newLogLines(known.log, prediction.logs, now, isTerminal(status))
+        const { view, lines } = newLogLines(known.log, prediction.logs, now, isTerminal(status), shownLimit(ids.length))
         known.log = view
         const title = lines.length >= LONG_LOG ? `Log of ${id}: ${lines.length} lines` : undefined
         const block = foreignBlock(lines, ids.length === 1 ? '│ ' : `${id.slice(0, 8)} │ `, title)

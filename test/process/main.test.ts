@@ -382,6 +382,16 @@ describe('several predictions', { concurrency: 4 }, () => {
     assert.match(warnings(run)[4] ?? '', /^8 more of this kind/)
   })
 
+  test('with logs without end print no more than some megabytes together', async () => {
+    await using simulator = await startSimulator()
+    const logs = `${'y'.repeat(99)}\n`.repeat(5000)
+    const ids = Array.from({ length: 30 }, () => simulator.ended({ output: 'x', logs }))
+    await using run = await wait(simulator, ids.join())
+    assert.equal(run.exitCode, 0)
+    assert.ok(run.log.length < 6_000_000, `${run.log.length} characters`)
+    assert.equal(run.lines.filter((line) => line.includes('the rest of this log is not shown')).length, 30)
+  })
+
   test('that all fail are ten annotations, the last of which counts the others', async () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 15 }, () => simulator.ended({ status: 'failed', error: 'broken' }))

@@ -27,6 +27,23 @@ describe('the outputs', () => {
     }
   })
 
+  test('say what went wrong however much it is, and count what there is no room for', () => {
+    const failed = (error: string) =>
+      Array.from({ length: 3000 }, (_, i) => ended(`id${i}`, { status: 'failed', error }))
+    const { error = '' } = outputsOf(failed('broken'), nothingDelivered)
+    assert.match(error, /^id0: broken\nid1: broken\n/)
+    const lines = error.split('\n')
+    assert.equal(lines.at(-1), `… and ${3000 - lines.length + 1} more`)
+    for (const text of ['显存不足'.repeat(100_000), '🎂'.repeat(100_000), 'x'.repeat(31_980)])
+      for (const count of [1, 2, 1000]) {
+        const { error: long = '' } = outputsOf(failed(text).slice(0, count), nothingDelivered)
+        assert.ok(
+          Buffer.byteLength(long) <= 32_000 && long.includes(text.slice(0, 4000)),
+          `${Buffer.byteLength(long)} bytes`,
+        )
+      }
+  })
+
   test('add up the seconds that models ran without digits that nobody measured', () => {
     const judged = [0.1, 0.2].map((predict_time, i) => ended(`id${i}`, { metrics: { predict_time } }))
     assert.equal(outputsOf(judged, nothingDelivered).predict_time, '0.3')
