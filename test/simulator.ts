@@ -27,6 +27,8 @@ export interface Play {
   moments: Moment[]
   /** How the stream of the prediction behaves; `honest` unless told otherwise. */
   stream?: StreamManner
+  /** Its time begins with the first request for it, however long a process takes to start. */
+  startsWhenSeen?: boolean
   /** Seconds of the way to the API and back, half of them each way; none unless told otherwise. */
   roundTrip?: number
   /** Seconds by which the stream tells the end later than it is. */
@@ -193,6 +195,10 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     }
     if (request.method === 'GET' && path.length === 2) {
       const { roundTrip = 0 } = prediction
+      if (prediction.startsWhenSeen) {
+        prediction.startsWhenSeen = false
+        prediction.born = performance.now() / 1000
+      }
       if (roundTrip > 0) await sleep(roundTrip * 500)
       const body = bodyOf(prediction)
       if (roundTrip > 0) await sleep(roundTrip * 500)

@@ -19,6 +19,7 @@ async function wait(
     ],
     stream,
     body,
+    startsWhenSeen: true,
   })
   const run = await runAction({
     inputs: { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl, timeout: '40s', ...inputs },
