@@ -191,8 +191,14 @@ function isTooDeep(json: string): boolean {
   for (let i = 0; i < json.length; i++) {
     const character = json.charCodeAt(i)
     if (character === QUOTE) {
-      // An escape is two characters, whatever the second is.
-      for (i++; i < json.length && json.charCodeAt(i) !== QUOTE; i++) if (json.charCodeAt(i) === BACKSLASH) i++
+      // To the quote that ends the string: one before which an even number of backslashes stands. Logs are long.
+      let backslashes: number
+      do {
+        i = json.indexOf('"', i + 1)
+        if (i < 0) return false
+        backslashes = 0
+        while (json.charCodeAt(i - 1 - backslashes) === BACKSLASH) backslashes++
+      } while (backslashes % 2 === 1)
     } else if (character === BRACE || character === BRACKET) {
       if (++depth > DEEPEST) return true
     } else if (character === BRACE + 2 || character === BRACKET + 2) depth--

@@ -11,6 +11,17 @@ const LOOPBACK = ['localhost', '127.0.0.1', '::1']
 /** The proxy settings of an environment, as the runner sets them: `http_proxy`, `https_proxy`, `no_proxy` in either case. */
 export type ProxyEnvironment = Readonly<Record<string, string | undefined>>
 
+/** The environment names a proxy that cannot be used. The setting may hold a password, so the message does not. */
+export class ProxyError extends Error {
+  override readonly name = 'ProxyError'
+
+  constructor(variable: string) {
+    super(
+      `The environment variable ${variable} does not hold the address of a proxy, such as http://proxy.example.com:3128; only http and https proxies can be used.`,
+    )
+  }
+}
+
 /**
  * One pool of connections, through the proxy of the environment where it names one. Loopback is never asked through a
  * proxy, which would be another machine's loopback.
@@ -32,15 +43,25 @@ export function createDispatcher(
   })
 }
 
-/** What the environment says about proxies; empty settings count as none. */
+/**
+ * What the environment says about proxies; empty settings count as none, and one without a scheme is http, as with curl.
+ * @throws ProxyError
+ */
 export function proxiesOf(env: ProxyEnvironment): {
   httpProxy: string | undefined
   httpsProxy: string | undefined
   noProxy: string
 } {
+  const read = (name: string) => {
+    const setting = env[name] || env[name.toUpperCase()] || ''
+    if (setting === '') return undefined
+    const url = URL.parse(/^[a-z][a-z\d+.-]*:\/\//i.test(setting) ? setting : `http://${setting}`)
+    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.href
+    throw new ProxyError(name)
+  }
   return {
-    httpProxy: env.http_proxy || env.HTTP_PROXY || undefined,
-    httpsProxy: env.https_proxy || env.HTTPS_PROXY || undefined,
+    httpProxy: read('http_proxy'),
+    httpsProxy: read('https_proxy'),
     noProxy: [env.no_proxy || env.NO_PROXY || '', ...LOOPBACK].filter(Boolean).join(','),
   }
 }

@@ -53,9 +53,14 @@ const TAKEN = /\(409\)|already exists/i
 
 /**
  * Uploads files as workflow artifacts. Loads the artifact client, which is large, only now.
+ * @param uploaded gets each as soon as it is there, so that those before a failure are known; it is what is returned
  * @throws ArtifactsUnavailable, UploadError
  */
-export async function uploadArtifacts(request: UploadRequest, clock: Clock): Promise<UploadedArtifact[]> {
+export async function uploadArtifacts(
+  request: UploadRequest,
+  clock: Clock,
+  uploaded: UploadedArtifact[] = [],
+): Promise<UploadedArtifact[]> {
   const { files, archive } = request
   requireService()
   if (!archive && files.length > MOST_ARTIFACTS) {
@@ -69,9 +74,8 @@ export async function uploadArtifacts(request: UploadRequest, clock: Clock): Pro
   const client = new DefaultArtifactClient()
   const listed = await client.listArtifacts().catch(() => undefined)
   const context = { ...request, clock, client, existing: listed && new Set(listed.artifacts.map(({ name }) => name)) }
-  if (archive) return [await upload(context, request.name, files)]
-  const uploaded: UploadedArtifact[] = []
-  for (const file of files) uploaded.push(await uploadOne(context, file))
+  if (archive) uploaded.push(await upload(context, request.name, files))
+  else for (const file of files) uploaded.push(await uploadOne(context, file))
   return uploaded
 }
 

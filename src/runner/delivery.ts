@@ -5,7 +5,7 @@ import type { Clock } from '../replicate/clock.ts'
 import type { SavedFile, SaveObserver } from '../replicate/files.ts'
 import { isExpired, statusOf } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
-import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './artifact.ts'
+import { ArtifactsUnavailable, uploadArtifacts } from './artifact.ts'
 import { type Failure, messageOf, warn } from './failure.ts'
 import type { Inputs } from './inputs.ts'
 import { duration, fileSize, oneLine } from './log.ts'
@@ -41,14 +41,14 @@ export async function deliver(
   if (delivery.files.length === 0) return delivery
   if (inputs['upload-artifact']) {
     await attempt('Artifact not uploaded', async () => {
-      delivery.artifacts = await unlessAborted(() => upload(judged, delivery.files, inputs, clock), signal)
+      await unlessAborted(() => upload(judged, delivery, inputs, clock), signal)
     })
   }
   const tag = inputs['release-tag']
   if (tag !== undefined) {
     await attempt('Files not attached to the release', async () => {
       const request = { tag, token: inputs['github-token'], files: delivery.files, overwrite: inputs.overwrite }
-      delivery.releaseUrls = await unlessAborted(() => attachToRelease(request, clock), signal)
+      await unlessAborted(() => attachToRelease(request, clock, delivery.releaseUrls), signal)
       core.info(`attached to the release ${tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
     })
   }
@@ -120,12 +120,13 @@ function createSaveObserver(): SaveObserver {
   }
 }
 
+/** Uploads the files; what is there goes into the artifacts of the delivery. */
 async function upload(
   judged: readonly Judged[],
-  files: readonly SavedFile[],
+  { files, artifacts }: Delivery,
   inputs: Inputs,
   clock: Clock,
-): Promise<UploadedArtifact[]> {
+): Promise<void> {
   const paths = files.map((file) => file.path)
   const request = {
     name: inputs['artifact-name'] ?? defaultName(judged),
@@ -140,14 +141,13 @@ async function upload(
     // The client prints about ten lines for each artifact.
     core.startGroup(`Uploading ${files.length === 1 ? '1 file' : `${files.length} files`}`)
     try {
-      return await uploadArtifacts({ ...request, files: staged }, clock)
+      await uploadArtifacts({ ...request, files: staged }, clock, artifacts)
     } finally {
       core.endGroup()
     }
   } catch (error) {
     if (!(error instanceof ArtifactsUnavailable)) throw error
     warn(`${error.message} The files are on disk: ${path.dirname(paths[0] ?? '')}`)
-    return []
   } finally {
     // What a scanner for viruses still holds open is left to the runner: the artifact is there.
     await rm(staging, { recursive: true, force: true }).catch(() => {})

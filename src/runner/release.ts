@@ -33,10 +33,11 @@ interface Release {
 
 /**
  * Attaches files to the release of a tag, draft or published. Loads octokit, which is large, only now.
+ * @param urls gets each as soon as it is there, so that those before a failure are known; it is what is returned
  * @returns the files' URLs on the release, in the order of the files; they do not expire
  * @throws ReleaseError
  */
-export async function attachToRelease(request: AttachRequest, clock: Clock): Promise<string[]> {
+export async function attachToRelease(request: AttachRequest, clock: Clock, urls: string[] = []): Promise<string[]> {
   const { tag, token, files, overwrite } = request
   const [owner = '', repo = ''] = (process.env.GITHUB_REPOSITORY ?? '').split('/')
   if (token === '') throw new ReleaseError('github-token is empty, and without it no release can be changed.')
@@ -74,7 +75,6 @@ export async function attachToRelease(request: AttachRequest, clock: Clock): Pro
       `The release ${tag} would have more than ${MOST_ASSETS} assets, which GitHub does not allow.`,
     )
   }
-  const urls: string[] = []
   for (const file of files) {
     const old = byName.get(file.name)
     if (old) await removeAsset(context, old.id)

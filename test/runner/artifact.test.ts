@@ -5,7 +5,13 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { unzipSync } from 'fflate'
 import type { Clock } from '../../src/replicate/clock.ts'
-import { ArtifactsUnavailable, UploadError, type UploadRequest, uploadArtifacts } from '../../src/runner/artifact.ts'
+import {
+  ArtifactsUnavailable,
+  UploadError,
+  type UploadedArtifact,
+  type UploadRequest,
+  uploadArtifacts,
+} from '../../src/runner/artifact.ts'
 import { artifactNameFault } from '../../src/runner/inputs.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { type ResultsService, startResultsService } from '../results-service.ts'
@@ -33,7 +39,7 @@ describe('uploading', () => {
   })
 
   const instant: Clock = { now: () => 0, sleep: async () => {} }
-  const upload = (more: Partial<UploadRequest> = {}) =>
+  const upload = (more: Partial<UploadRequest> = {}, uploaded?: UploadedArtifact[]) =>
     uploadArtifacts(
       {
         name: `artifact-${++count}`,
@@ -45,6 +51,7 @@ describe('uploading', () => {
         ...more,
       },
       instant,
+      uploaded,
     )
 
   test('makes one zip that holds every file byte for byte', async () => {
@@ -96,6 +103,18 @@ describe('uploading', () => {
     service.fail('CreateArtifact', 'reset')
     await assert.rejects(upload({ name: 'taken' }), /named taken exists/)
     assert.equal(service.artifacts.filter(({ name }) => name === 'taken').length, 1)
+  })
+
+  test('that fails half-way tells of what is there by then', async () => {
+    const two = ['first.png', 'second.png'].map((name) => path.join(folder, name))
+    for (const file of two) await writeFile(file, picture)
+    service.occupy('second.png')
+    const uploaded: UploadedArtifact[] = []
+    await assert.rejects(upload({ archive: false, files: two }, uploaded), /named second.png exists/)
+    assert.deepEqual(
+      uploaded.map(({ name }) => name),
+      ['first.png'],
+    )
   })
 
   test('under a taken name replaces it with overwrite', async () => {

@@ -144,7 +144,15 @@ describe('whatever a body holds', () => {
       const deep = `{"id":"abc","status":"succeeded","output":${open.repeat(100_000)}1${close.repeat(100_000)}}`
       assert.equal(digest(deep), undefined)
     }
-    assert.notEqual(digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: '[{"'.repeat(5000) })), undefined)
+    for (const text of ['[{"', '[\\"', '\\\\[', '"\\']) {
+      assert.notEqual(digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: text.repeat(5000) })), undefined)
+      assert.equal(
+        digest(
+          `{"id":"abc","status":"succeeded","a":${JSON.stringify(text)},"b":${'['.repeat(600)}${']'.repeat(600)}}`,
+        ),
+        undefined,
+      )
+    }
     assert.notEqual(digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: [[[[1]]]] })), undefined)
   })
 })

@@ -32,8 +32,8 @@ describe('attaching files to a release', () => {
     await rm(folder, { recursive: true })
   })
 
-  const attach = (tag: string, more: Partial<AttachRequest> = {}) =>
-    attachToRelease({ tag, token: api.token, files, overwrite: false, ...more }, clock)
+  const attach = (tag: string, more: Partial<AttachRequest> = {}, urls?: string[]) =>
+    attachToRelease({ tag, token: api.token, files, overwrite: false, ...more }, clock, urls)
 
   test('uploads them byte for byte and returns their addresses in order', async () => {
     const release = api.add('v1.0.0')
@@ -84,6 +84,14 @@ describe('attaching files to a release', () => {
       release.assets.map(({ state }) => state),
       ['uploaded', 'uploaded'],
     )
+  })
+
+  test('tells of what is there by then where it fails half-way', async () => {
+    api.add('v4.1.0')
+    const urls: string[] = []
+    const lost = files.map((file, i) => (i === 1 ? { ...file, path: path.join(folder, 'lost') } : file))
+    await assert.rejects(attach('v4.1.0', { files: lost }, urls), /abc-1\.webp/)
+    assert.deepEqual(urls, ['https://github.com/octo/pictures/releases/download/v4.1.0/abc-0.png'])
   })
 
   test('waits out rate limits as long as they ask', async () => {
