@@ -6,16 +6,13 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { constants } from 'node:http2'
 import path from 'node:path'
-import ncc from '@vercel/ncc'
+import ncc, { type Bundle, type WebpackModule } from '@vercel/ncc'
 import { minify } from 'terser'
 import { addSizes, describeDependencies, packageOf } from './dependencies.ts'
 
 const root = path.resolve(import.meta.dirname, '..')
 const target = path.resolve(process.argv[2] ?? path.join(root, 'dist'))
 
-await rm(target, { recursive: true, force: true })
-await mkdir(target, { recursive: true })
-// The maps tell which files went in; they are not shipped.
 const bundle = await ncc(path.join(root, 'src/index.ts'), {
   cache: false,
   minify: true,
@@ -24,24 +21,19 @@ const bundle = await ncc(path.join(root, 'src/index.ts'), {
   sourceMapRegister: false,
   externals: { 'node:http2': './http2.cjs' },
 })
+await rm(target, { recursive: true, force: true })
+await mkdir(target, { recursive: true })
 const files = new Map([['index.js', { code: withoutMapLink(bundle.code), map: bundle.map ?? '' }]])
 for (const [name, { source }] of Object.entries(bundle.assets)) {
   if (name.endsWith('.js'))
     files.set(name, await minified(String(source), String(bundle.assets[`${name}.map`]?.source)))
 }
-const packages = new Set<string>()
 const sizes = new Map<string, number>()
+// The maps tell what the bytes are of; they are not shipped.
 for (const [name, { code, map }] of files) {
   await writeFile(path.join(target, name), code)
   addSizes(sizes, code, JSON.parse(map))
 }
-const maps = Object.entries(bundle.assets).flatMap(([name, { source }]) =>
-  name.endsWith('.map') ? String(source) : [],
-)
-for (const map of [bundle.map ?? '', ...maps]) {
-  for (const source of JSON.parse(map).sources) packages.add(packageOf(source) ?? '')
-}
-packages.delete('')
 // undici wants a few numbers of HTTP/2 at its start, and HTTP/2 itself only with a server that speaks it: loading all of it
 // takes a quarter of the time of a step with nothing to wait for.
 await writeFile(
@@ -51,7 +43,7 @@ await writeFile(
 for (const entry of Object.keys(await import('../src/index.ts')))
   await writeFile(path.join(target, `${entry}.js`), `import { ${entry} } from './index.js'\nawait ${entry}()\n`)
 await writeFile(path.join(target, 'package.json'), '{ "type": "module" }\n')
-await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices([...packages].sort()))
+await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices(packagesIn(bundle.stats)))
 await writeFile(
   path.join(target, 'README.md'),
   `# dist\n\nBuilt by \`npm run build\` from \`src\` and these packages; sizes are those of their minified code.\n\n${await describeDependencies(sizes)}`,
@@ -59,6 +51,23 @@ await writeFile(
 
 function withoutMapLink(code: string): string {
   return code.replace(/\n?\/\/# sourceMappingURL=.*\s*$/, '\n')
+}
+
+/** The folders of the packages that have a module in the bundle, such as `node_modules/@actions/core`. */
+function packagesIn(stats: Bundle['stats']): string[] {
+  const folders = new Set<string>()
+  const collect = (modules: readonly WebpackModule[] = []): void => {
+    for (const each of modules) {
+      const folder = packageOf(each.nameForCondition ?? '')
+      if (folder !== undefined && each.modules === undefined) folders.add(folder)
+      collect(each.modules)
+    }
+  }
+  collect(
+    stats.toJson({ all: false, modules: true, nestedModules: true, modulesSpace: 1e6, nestedModulesSpace: 1e6 })
+      .modules,
+  )
+  return [...folders].sort()
 }
 
 /** ncc minifies the entry alone, not the chunks that are loaded when they are wanted. */

@@ -5,6 +5,13 @@ declare module '@vercel/ncc' {
     modules?: WebpackModule[]
   }
 
+  export interface Bundle {
+    code: string
+    map?: string
+    assets: Record<string, { source: string | Buffer }>
+    stats: { toJson(options: Record<string, unknown>): { modules?: WebpackModule[] } }
+  }
+
   /** The part of ncc's programmatic interface that is used here: its package has no types. */
   export default function ncc(
     input: string,
@@ -17,10 +24,5 @@ declare module '@vercel/ncc' {
       /** Modules that are loaded as others when the bundle runs. */
       externals?: Record<string, string>
     },
-  ): Promise<{
-    code: string
-    map?: string
-    assets: Record<string, { source: string | Buffer }>
-    stats: { toJson(options: Record<string, unknown>): { modules?: WebpackModule[] } }
-  }>
+  ): Promise<Bundle>
 }
