@@ -4,7 +4,6 @@
  * the folder is dist unless another is named.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { constants } from 'node:http2'
 import path from 'node:path'
 import ncc, { type Bundle, type WebpackModule } from '@vercel/ncc'
 import { minify } from 'terser'
@@ -19,7 +18,6 @@ const bundle = await ncc(path.join(root, 'src/index.ts'), {
   quiet: true,
   sourceMap: true,
   sourceMapRegister: false,
-  externals: { 'node:http2': './http2.cjs' },
 })
 await rm(target, { recursive: true, force: true })
 await mkdir(target, { recursive: true })
@@ -34,12 +32,6 @@ for (const [name, { code, map }] of files) {
   await writeFile(path.join(target, name), code)
   addSizes(sizes, code, JSON.parse(map))
 }
-// undici wants a few numbers of HTTP/2 at its start, and HTTP/2 itself only with a server that speaks it: loading all of it
-// takes a quarter of the time of a step with nothing to wait for.
-await writeFile(
-  path.join(target, 'http2.cjs'),
-  `exports.constants = ${JSON.stringify(constants)}\nexports.connect = (...args) => require('node:http2').connect(...args)\n`,
-)
 for (const entry of Object.keys(await import('../src/index.ts')))
   await writeFile(path.join(target, `${entry}.js`), `import { ${entry} } from './index.js'\nawait ${entry}()\n`)
 await writeFile(path.join(target, 'package.json'), '{ "type": "module" }\n')

@@ -21,8 +21,6 @@ declare module '@vercel/ncc' {
       quiet: boolean
       sourceMap: boolean
       sourceMapRegister: boolean
-      /** Modules that are loaded as others when the bundle runs. */
-      externals?: Record<string, string>
     },
   ): Promise<Bundle>
 }
