@@ -128,7 +128,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const files = new Map<string, ServedFile>()
   const tricks = new Map<string, Trick[]>()
   const requests: Recorded[] = []
-  let windowStart = 0
+  /** The minute of the limit begins with the first request. */
+  let windowStart = Number.NEGATIVE_INFINITY
   let windowCount = 0
 
   const server = createServer(async (request, response) => {
