@@ -13,13 +13,22 @@ export const machine = () =>
 /** The table as Markdown. */
 export function tableOf({ rows }: Section): string {
   const columns = Object.keys(rows[0] ?? {})
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [
-    line(columns),
-    line(columns.map((_, i) => (i === 0 ? '---' : '---:'))),
-    ...rows.map((row) => line(columns.map((column) => row[column] ?? ''))),
-  ].join('\n')
+  return markdownTable(
+    columns,
+    rows.map((row) => columns.map((column) => row[column] ?? '')),
+    columns.map((_, i) => (i === 0 ? '---' : '---:')),
+  )
 }
+
+/** Rows of cells as a table of Markdown. @param rule how each column is aligned, as Markdown says it */
+export const markdownTable = (
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  rule: readonly string[] = head.map(() => '---'),
+): string =>
+  [head, rule, ...rows]
+    .map((row) => `| ${row.map((cell) => cell.trim().replaceAll('|', '\\|')).join(' | ')} |`)
+    .join('\n')
 
 export const median = (values: readonly number[]): number => {
   const sorted = values.toSorted((a, b) => a - b)

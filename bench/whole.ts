@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { startResultsService } from '../test/results-service.ts'
-import { startSimulator } from '../test/simulator.ts'
+import { type Simulator, startSimulator } from '../test/simulator.ts'
 import { actionEnv, type Measured, measure } from './processes.ts'
 import { median, type Section } from './report.ts'
 
@@ -18,13 +18,19 @@ const PAIRS = 15
 const UPLOADER = path.join(import.meta.dirname, 'uploader.mjs')
 const UPLOAD_PAIRS = 5
 
+/** Tells the official client in a file what to wait for. @returns its path */
+async function writeOrders(folder: string, { key, apiUrl }: Simulator, ids: readonly string[]): Promise<string> {
+  const file = path.join(folder, 'orders.json')
+  await writeFile(file, JSON.stringify({ auth: key, baseUrl: apiUrl, ids }))
+  return file
+}
+
 export async function start(): Promise<Section> {
   await using simulator = await startSimulator()
   const id = simulator.ended({ output: 'x' })
   const folder = await mkdtemp(path.join(tmpdir(), 'bench-start-'))
   const env = await actionEnv(folder, { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl })
-  const orders = path.join(folder, 'orders.json')
-  await writeFile(orders, JSON.stringify({ auth: simulator.key, baseUrl: simulator.apiUrl, ids: [id] }))
+  const orders = await writeOrders(folder, simulator, [id])
   const bare = path.join(folder, 'fetch.mjs')
   await writeFile(
     bare,
@@ -142,7 +148,6 @@ async function waitForMany(
 ): Promise<Measured & { requests: number }> {
   await using simulator = await startSimulator()
   const folder = await mkdtemp(path.join(tmpdir(), 'bench-ids-'))
-  const orders = path.join(folder, 'orders.json')
   // Short ids: 5,000 of the usual 26 characters are more than one environment variable holds on Linux.
   const list = ends.map((at, i) =>
     simulator.add({
@@ -154,7 +159,7 @@ async function waitForMany(
       stream: 'none',
     }),
   )
-  await writeFile(orders, JSON.stringify({ auth: simulator.key, baseUrl: simulator.apiUrl, ids: list }))
+  const orders = await writeOrders(folder, simulator, list)
   const env = await actionEnv(folder, {
     'prediction-id': list.join(','),
     'api-key': simulator.key,
@@ -203,8 +208,7 @@ export async function upload(): Promise<Section> {
       const inputs = { 'upload-artifact': 'true', 'artifact-name': `ours-${name}` }
       const api = { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl }
       const env = { ...service.env, ...(await actionEnv(folder, { ...api, ...inputs })) }
-      const orders = path.join(folder, 'orders.json')
-      await writeFile(orders, JSON.stringify({ auth: simulator.key, baseUrl: simulator.apiUrl, ids: [id] }))
+      const orders = await writeOrders(folder, simulator, [id])
       const curl = ['--silent', '--fail', '--parallel', '--output-dir', folder, '--remote-name-all', ...urls]
       const mine = await measure(process.execPath, [ACTION], env, folder)
       const steps = [

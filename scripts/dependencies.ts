@@ -1,7 +1,8 @@
-/** The packages in dist: how many bytes of the bundles come from which, by their source maps, and why they are there. */
+/** The packages in dist: how many bytes of the bundle come from which, by their source maps, and why they are there. */
 import { readFile } from 'node:fs/promises'
 import { SourceMap, type SourceMapPayload } from 'node:module'
 import path from 'node:path'
+import { markdownTable } from '../bench/report.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -34,7 +35,7 @@ export function packageOf(source: string): string | undefined {
   return folder?.slice(folder.indexOf('node_modules/'))
 }
 
-/** Adds to the bytes of each package those of a bundle. What is of no package counts under the empty name. */
+/** Adds to the bytes of each package those of a file. What is of no package counts under the empty name. */
 export function addSizes(sizes: Map<string, number>, code: string, map: SourceMapPayload): void {
   const sourceMap = new SourceMap(map)
   for (const [row, line] of code.split('\n').entries()) {
@@ -45,12 +46,6 @@ export function addSizes(sizes: Map<string, number>, code: string, map: SourceMa
     }
   }
 }
-
-/** Rows of cells as a table of Markdown. */
-export const markdownTable = (head: readonly string[], rows: readonly (readonly string[])[]) =>
-  [head, head.map(() => '---'), ...rows]
-    .map((row) => `| ${row.map((cell) => cell.trim().replaceAll('|', '\\|')).join(' | ')} |`)
-    .join('\n')
 
 /** The packages that a package brings with it, by their folders, up to those that we name ourselves. */
 function broughtBy(start: string, packages: Readonly<Record<string, LockedPackage>>, named: ReadonlySet<string>) {
@@ -109,7 +104,7 @@ export async function describeDependencies(sizes: ReadonlyMap<string, number>): 
     [
       ...own,
       row(`${shared.length} that several of them bring`, '', shared, ''),
-      ['our own code, and what ties the bundles together', '', 'MIT', kB(sizes.get('') ?? 0), ''],
+      ['our own code, and what ties the bundle together', '', 'MIT', kB(sizes.get('') ?? 0), ''],
       ['**all**', '', '', kB(sum([...sizes.keys()])), ''],
     ],
   )

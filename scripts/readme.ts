@@ -5,9 +5,8 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parse } from 'yaml'
-import { type Section, tableOf } from '../bench/report.ts'
+import { markdownTable, type Section, tableOf } from '../bench/report.ts'
 import { MIXES } from '../bench/workload.ts'
-import { markdownTable } from './dependencies.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')

@@ -25,15 +25,15 @@ export class ProxyError extends Error {
 /**
  * One pool of connections, through the proxy of the environment where it names one. Loopback is never asked through a
  * proxy, which would be another machine's loopback.
- * @param connect how sockets are made without a proxy; undefined for undici's own way
+ * @param settings `connections`: to one origin at once; `connect`: how sockets are made without a proxy
+ * @throws ProxyError
  */
 export function createDispatcher(
   env: ProxyEnvironment,
-  connect?: Agent.Options['connect'],
-  connections = CONNECTIONS,
+  settings: Pick<Agent.Options, 'connect' | 'connections'> = {},
 ): Dispatcher {
   const { httpProxy, httpsProxy, noProxy } = proxiesOf(env)
-  const options = { connections, ...(connect ? { connect } : {}) }
+  const options = { connections: CONNECTIONS, ...settings }
   if (httpProxy === undefined && httpsProxy === undefined) return new Agent(options)
   return new EnvHttpProxyAgent({
     ...options,
@@ -113,9 +113,9 @@ export function openForeignNetwork(
 ): ForeignNetwork {
   const { httpProxy, httpsProxy } = proxiesOf(env)
   const proxied = httpProxy !== undefined || httpsProxy !== undefined
-  const open = createDispatcher(env, undefined, connections)
+  const open = createDispatcher(env, { connections })
   // A proxy stands on a private address itself and resolves names on its own.
-  const guarded = proxied ? open : createDispatcher({}, { lookup: publicLookup }, connections)
+  const guarded = proxied ? open : createDispatcher({}, { connect: { lookup: publicLookup }, connections })
   return {
     async to(url) {
       if (checkUrl(url, policy).trusted) return open

@@ -134,3 +134,13 @@ export function fileSize(bytes: number): string {
   const value = bytes / 1000 ** power
   return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
 }
+
+/** The first of these lines, as many as fit into so many bytes with their line ends. */
+export function linesWithin(lines: readonly string[], bytes: number): string[] {
+  let left = bytes
+  const end = lines.findIndex((line) => {
+    left -= Buffer.byteLength(line) + 1
+    return left < 0
+  })
+  return lines.slice(0, end < 0 ? lines.length : end)
+}

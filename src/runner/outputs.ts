@@ -7,6 +7,7 @@ import { errorText, outputText, outputUrls, predictTime, totalTime } from '../re
 import type { Judged } from '../replicate/verdict.ts'
 import type { UploadedArtifact } from './artifact.ts'
 import { type Failure, messageOf, warn } from './failure.ts'
+import { linesWithin } from './log.ts'
 
 /** What became of the files that predictions made. */
 export interface Delivery {
@@ -75,15 +76,9 @@ function joined<T>(items: readonly T[], separator: string, toText: (item: T) => 
 
 /** What went wrong, cut to what an output can take: an error that is left out would look like none. */
 function errorOf(reasons: readonly string[]): string {
-  const kept: string[] = []
-  let left = LONGEST_VALUE - 100
-  for (const reason of reasons) {
-    const text = reason.length > LONGEST_REASON ? `${reason.slice(0, LONGEST_REASON)}…` : reason
-    left -= Buffer.byteLength(text) + 1
-    if (left < 0) break
-    kept.push(text)
-  }
-  return [...kept, ...(kept.length < reasons.length ? [`… and ${reasons.length - kept.length} more`] : [])].join('\n')
+  const texts = reasons.map((text) => (text.length > LONGEST_REASON ? `${text.slice(0, LONGEST_REASON)}…` : text))
+  const kept = linesWithin(texts, LONGEST_VALUE - 100)
+  return [...kept, ...(kept.length < texts.length ? [`… and ${texts.length - kept.length} more`] : [])].join('\n')
 }
 
 function worst(statuses: readonly string[]): string {

@@ -10,7 +10,7 @@ import {
 } from '../replicate/prediction.ts'
 import type { Judged } from '../replicate/verdict.ts'
 import { messageOf } from './failure.ts'
-import { BLANKS, duration, fileSize, foldLineEnds } from './log.ts'
+import { BLANKS, duration, fileSize, foldLineEnds, linesWithin } from './log.ts'
 import { type Delivery, nothingDelivered } from './outputs.ts'
 
 /**
@@ -81,8 +81,8 @@ function fileName(url: string): string {
   }
 }
 
-/** Pictures side by side. */
-const gallery = (pictures: readonly string[]) => limited(pictures.slice(0, THUMBNAILS), 100_000, 'pictures')
+/** The first pictures of these addresses, side by side. */
+const gallery = (urls: readonly string[]) => limited(urls.slice(0, THUMBNAILS).map(thumbnail), 100_000, 'pictures')
 
 const isPicture = (url: string) => /\.(png|jpe?g|webp|gif|avif)$/i.test(new URL(url).pathname)
 
@@ -109,7 +109,7 @@ function filesSection({ files, artifacts, releaseUrls, failures }: Delivery): st
     .filter((entry): entry is readonly [string, string] => entry[1] !== undefined)
   const byName = new Map([...artifacts.map(({ name, url }) => [name, url] as const), ...lasting])
   const pictures = files.flatMap(({ type }, i) =>
-    type.startsWith('image/') && releaseUrls[i] !== undefined ? [thumbnail(releaseUrls[i])] : [],
+    type.startsWith('image/') && releaseUrls[i] !== undefined ? [releaseUrls[i]] : [],
   )
   const rows = files.map(({ name, type, size, sha256, width, height }) => [
     byName.has(name)
@@ -183,7 +183,7 @@ function outputSection(output: unknown, expired: boolean, lasting: boolean): str
   const text = outputText(output)
   const parts: string[] = []
   if (urls.length > 0) {
-    if (!lasting) parts.push(gallery(urls.filter(isPicture).slice(0, THUMBNAILS).map(thumbnail)))
+    if (!lasting) parts.push(gallery(urls.filter(isPicture)))
     parts.push(
       limited(
         urls.map((url) => `- ${link(url)}`),
@@ -255,13 +255,7 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[], by
 
 /** As many lines as fit into that many bytes, and a last one that counts the rest. */
 function limited(lines: readonly string[], bytes: number, what: string): string {
-  const kept: string[] = []
-  let left = bytes
-  for (const line of lines) {
-    left -= Buffer.byteLength(line) + 1
-    if (left < 0) break
-    kept.push(line)
-  }
+  const kept = linesWithin(lines, bytes)
   return kept.length === lines.length
     ? lines.join('\n')
     : `${kept.join('\n')}\n\n… and ${lines.length - kept.length} more ${what}`
