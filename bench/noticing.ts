@@ -1,5 +1,5 @@
 /** How soon the end of a prediction is noticed, and for how many requests: the schedule that ships, on an injected clock. */
-import { adaptiveSchedule, fixedSchedule, type Schedule } from '../src/replicate/schedule.ts'
+import { adaptiveSchedule, fixedSchedule, type Schedule } from '../src/predictions/schedule.ts'
 import type { Section } from './report.ts'
 import { Dice, logAt, MIXES, type Simulated, sample } from './workload.ts'
 

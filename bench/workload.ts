@@ -1,5 +1,5 @@
 /** A seeded mix of predictions as they are seen in the field: how long they queue and run, and what their logs show when. */
-import { seeded } from '../test/faults.ts'
+import { seeded } from '../test/support/faults.ts'
 
 export interface Simulated {
   kind: Kind

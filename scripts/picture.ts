@@ -9,8 +9,8 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
-import { startChain } from '../test/chain.ts'
-import { summaryPage } from '../test/summary-page.ts'
+import { startChain } from './chain.ts'
+import { summaryPage } from './summary-page.ts'
 
 const IMAGES = path.resolve(import.meta.dirname, '../.github/images')
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'msedge']

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises'
 import path from 'node:path'
 import type { ArtifactClient } from '@actions/artifact'
 import * as core from '@actions/core'
-import type { Clock } from '../replicate/clock.ts'
+import type { Clock } from '../predictions/clock.ts'
 import { messageOf } from './failure.ts'
 
 /** What to upload, and how. */

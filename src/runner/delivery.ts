@@ -1,16 +1,16 @@
 import { copyFile, link, rm } from 'node:fs/promises'
 import path from 'node:path'
 import * as core from '@actions/core'
-import type { Clock } from '../replicate/clock.ts'
-import type { SavedFile, SaveObserver } from '../replicate/files.ts'
-import { isExpired, statusOf } from '../replicate/prediction.ts'
-import type { Judged } from '../replicate/verdict.ts'
+import type { Clock } from '../predictions/clock.ts'
+import type { SavedFile, SaveObserver } from '../predictions/files/save.ts'
+import { isExpired, statusOf } from '../predictions/prediction.ts'
+import type { Judged } from '../predictions/verdict.ts'
 import { ArtifactsUnavailable, uploadArtifacts } from './artifact.ts'
 import { type Failure, messageOf, warn } from './failure.ts'
 import type { Inputs } from './inputs.ts'
 import { duration, fileSize, oneLine } from './log.ts'
 import { type Delivery, describeFile, makeTemporaryFolder, writePredictions } from './outputs.ts'
-import { attachToRelease } from './release.ts'
+import { attachToRelease } from './release-assets.ts'
 
 /** Whether the files are wanted at all. */
 export const wantsFiles = (inputs: Inputs): boolean =>
@@ -73,7 +73,7 @@ async function save(
   const ended = judged.flatMap(({ outcome: { id, end, answer } }) =>
     end === 'ended' && answer ? [{ id, prediction: answer.prediction }] : [],
   )
-  const { saveOutputs } = await import('../replicate/files.ts')
+  const { saveOutputs } = await import('../predictions/files/save.ts')
   const { files, failures } = await saveOutputs(
     ended.map(({ id, prediction: { output } }) => ({ id, output })),
     {

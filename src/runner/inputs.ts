@@ -1,8 +1,8 @@
 import path from 'node:path'
 import * as core from '@actions/core'
 import * as z from 'zod/mini'
-import type { CreateRequest } from '../replicate/client.ts'
-import { createScrubber } from '../replicate/scrubber.ts'
+import type { CreateRequest } from '../predictions/client.ts'
+import { createScrubber } from '../predictions/redact.ts'
 
 /** Every fault of the inputs at once, one on a line. */
 export class InputError extends Error {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { stripVTControlCharacters } from 'node:util'
 import * as core from '@actions/core'
-import { isProgressLine, progressOf } from '../replicate/progress.ts'
+import { isProgressLine, progressOf } from '../predictions/progress.ts'
 
 /**
  * Foreign text as one line that is safe inside a line of ours: no line ends, no control or direction-changing

@@ -1,8 +1,8 @@
 import * as core from '@actions/core'
-import type { Clock } from '../replicate/clock.ts'
-import { isTerminal, outputUrls, predictTime, readStatus } from '../replicate/prediction.ts'
-import { progressOf } from '../replicate/progress.ts'
-import type { WaitObserver } from '../replicate/wait.ts'
+import type { Clock } from '../predictions/clock.ts'
+import { isTerminal, outputUrls, predictTime, readStatus } from '../predictions/prediction.ts'
+import { progressOf } from '../predictions/progress.ts'
+import type { WaitObserver } from '../predictions/wait.ts'
 import { duration, emptyLog, foreignBlock, type LogView, newLogLines, oneLine, shownLimit } from './log.ts'
 
 export interface Reporter extends WaitObserver, Disposable {}

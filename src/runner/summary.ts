@@ -7,8 +7,8 @@ import {
   outputUrls,
   predictTime,
   totalTime,
-} from '../replicate/prediction.ts'
-import type { Judged } from '../replicate/verdict.ts'
+} from '../predictions/prediction.ts'
+import type { Judged } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
 import { BLANKS, duration, fileSize, foldLineEnds, linesWithin } from './log.ts'
 import { type Delivery, nothingDelivered } from './outputs.ts'

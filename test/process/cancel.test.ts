@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { type RunResult, runAction, startAction } from '../run-action.ts'
-import { type Simulator, type SimulatorOptions, startSimulator } from '../simulator.ts'
+import { type Simulator, type SimulatorOptions, startSimulator } from '../servers/simulator.ts'
+import { type RunResult, runAction, startAction } from '../support/run-action.ts'
 
 const RUNNING = { moments: [{ at: 0, status: 'processing' }] }
 

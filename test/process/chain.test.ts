@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { unzipSync } from 'fflate'
-import { startReleasesApi } from '../releases-api.ts'
-import { startResultsService } from '../results-service.ts'
-import { runAction } from '../run-action.ts'
-import { startSimulator } from '../simulator.ts'
+import { startReleasesApi } from '../servers/releases-api.ts'
+import { startResultsService } from '../servers/results-service.ts'
+import { startSimulator } from '../servers/simulator.ts'
+import { runAction } from '../support/run-action.ts'
 
 test('a prediction is created, waited for, uploaded and released, each step fed by the one before', async () => {
   await using simulator = await startSimulator()

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
-import { type RunResult, runAction, startAction } from '../run-action.ts'
-import { type Simulator, startSimulator } from '../simulator.ts'
+import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import { type RunResult, runAction, startAction } from '../support/run-action.ts'
 
 const errors = (run: RunResult) =>
   run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)

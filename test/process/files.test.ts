@@ -6,10 +6,10 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { unzipSync } from 'fflate'
 import { cake } from '../fixtures/pictures.ts'
-import { startReleasesApi } from '../releases-api.ts'
-import { type ResultsService, startResultsService } from '../results-service.ts'
-import { type RunResult, runAction, startAction } from '../run-action.ts'
-import { type Simulator, startSimulator } from '../simulator.ts'
+import { startReleasesApi } from '../servers/releases-api.ts'
+import { type ResultsService, startResultsService } from '../servers/results-service.ts'
+import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import { type RunResult, runAction, startAction } from '../support/run-action.ts'
 
 function wait(
   simulator: Simulator,

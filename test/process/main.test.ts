@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { parse } from 'yaml'
-import { type RunResult, runAction } from '../run-action.ts'
-import { newId, type Simulator, startSimulator } from '../simulator.ts'
+import { newId, type Simulator, startSimulator } from '../servers/simulator.ts'
+import { type RunResult, runAction } from '../support/run-action.ts'
 
 /** Runs the action on predictions of a simulator, with a timeout that no green case comes near. */
 function wait(

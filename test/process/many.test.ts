@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
-import { runAction } from '../run-action.ts'
-import { startSimulator } from '../simulator.ts'
+import { startSimulator } from '../servers/simulator.ts'
+import { runAction } from '../support/run-action.ts'
 
 test('a thousand predictions in one step share one budget of requests', async () => {
   await using simulator = await startSimulator()

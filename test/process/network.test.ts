@@ -8,10 +8,10 @@ import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { generate } from 'selfsigned'
 import { cake } from '../fixtures/pictures.ts'
-import { startProxy } from '../proxy.ts'
-import { startResultsService } from '../results-service.ts'
-import { type RunResult, runAction } from '../run-action.ts'
-import { startSimulator } from '../simulator.ts'
+import { startProxy } from '../servers/proxy.ts'
+import { startResultsService } from '../servers/results-service.ts'
+import { startSimulator } from '../servers/simulator.ts'
+import { type RunResult, runAction } from '../support/run-action.ts'
 
 const errors = (run: RunResult) =>
   run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { runAction } from '../run-action.ts'
-import { startSimulator } from '../simulator.ts'
+import { startSimulator } from '../servers/simulator.ts'
+import { runAction } from '../support/run-action.ts'
 
 const OUTPUTS = 'The outputs could not be handed to later steps'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { runAction } from '../run-action.ts'
-import { type Simulator, type StreamManner, startSimulator } from '../simulator.ts'
+import { type Simulator, type StreamManner, startSimulator } from '../servers/simulator.ts'
+import { runAction } from '../support/run-action.ts'
 
 const LOOKS = /\/predictions\//
 

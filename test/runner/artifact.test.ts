@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { unzipSync } from 'fflate'
-import type { Clock } from '../../src/replicate/clock.ts'
+import type { Clock } from '../../src/predictions/clock.ts'
 import {
   ArtifactsUnavailable,
   UploadError,
@@ -14,7 +14,7 @@ import {
 } from '../../src/runner/artifact.ts'
 import { artifactNameFault } from '../../src/runner/inputs.ts'
 import { cake } from '../fixtures/pictures.ts'
-import { type ResultsService, startResultsService } from '../results-service.ts'
+import { type ResultsService, startResultsService } from '../servers/results-service.ts'
 
 describe('uploading', () => {
   let service: ResultsService

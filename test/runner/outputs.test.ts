@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Prediction } from '../../src/replicate/prediction.ts'
-import { verdictOf } from '../../src/replicate/verdict.ts'
-import type { Outcome } from '../../src/replicate/wait.ts'
+import { Prediction } from '../../src/predictions/prediction.ts'
+import { verdictOf } from '../../src/predictions/verdict.ts'
+import type { Outcome } from '../../src/predictions/wait.ts'
 import { nothingDelivered, outputsOf } from '../../src/runner/outputs.ts'
 
 function ended(id: string, body: Record<string, unknown>) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { isProgressLine, progressOf } from '../../src/replicate/progress.ts'
+import { isProgressLine, progressOf } from '../../src/predictions/progress.ts'
 
 describe('the progress that a log shows', () => {
   const marks: [string, string, number, number | undefined][] = [

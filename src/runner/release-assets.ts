@@ -1,6 +1,6 @@
 import { createReadStream } from 'node:fs'
-import type { Clock } from '../replicate/clock.ts'
-import type { SavedFile } from '../replicate/files.ts'
+import type { Clock } from '../predictions/clock.ts'
+import type { SavedFile } from '../predictions/files/save.ts'
 import { messageOf } from './failure.ts'
 
 /** Files could not be attached to a release. The message is whole sentences. */

@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { cake } from './fixtures/pictures.ts'
+import { cake } from '../fixtures/pictures.ts'
 
 /** What happens to a prediction, in seconds since it was created. Logs are added to those before. */
 export interface Moment {

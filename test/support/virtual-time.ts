@@ -1,9 +1,9 @@
 import { setTimeout as realSleep, setImmediate as turn } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
-import { createClient } from '../src/replicate/client.ts'
-import type { Clock } from '../src/replicate/clock.ts'
-import { adaptiveSchedule, createBudget, type Schedule } from '../src/replicate/schedule.ts'
-import { type Outcome, waitForPredictions } from '../src/replicate/wait.ts'
+import { createClient } from '../../src/predictions/client.ts'
+import type { Clock } from '../../src/predictions/clock.ts'
+import { adaptiveSchedule, createBudget, type Schedule } from '../../src/predictions/schedule.ts'
+import { type Outcome, waitForPredictions } from '../../src/predictions/wait.ts'
 
 /** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
 export class VirtualClock implements Clock {

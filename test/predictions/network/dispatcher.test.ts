@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ProxyError, proxiesOf } from '../../src/replicate/network.ts'
+import { ProxyError, proxiesOf } from '../../../src/predictions/network/dispatcher.ts'
 
 test('a proxy is read in either case, with or without its scheme', () => {
   const { httpProxy, httpsProxy } = proxiesOf({

@@ -9,9 +9,9 @@ import {
   RefusalError,
   TooLargeError,
 } from './errors.ts'
-import { peerCertificate } from './network.ts'
+import { peerCertificate } from './network/dispatcher.ts'
 import { Prediction } from './prediction.ts'
-import { createScrubber } from './scrubber.ts'
+import { createScrubber } from './redact.ts'
 
 /** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
 export interface Answer {

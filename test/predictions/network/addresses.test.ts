@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { checkUrl, HostRefusal, isPublicAddress } from '../../src/replicate/addresses.ts'
+import { checkUrl, HostRefusal, isPublicAddress } from '../../../src/predictions/network/addresses.ts'
 
 const policy = (...allowedHosts: string[]) => ({ apiUrl: 'https://gateway.example.org/v1', allowedHosts })
 const trusted = (url: string, ...allowedHosts: string[]) => checkUrl(new URL(url), policy(...allowedHosts)).trusted

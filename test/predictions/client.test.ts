@@ -3,9 +3,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { Agent } from 'undici'
-import { createClient } from '../../src/replicate/client.ts'
-import { systemClock } from '../../src/replicate/clock.ts'
-import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/replicate/errors.ts'
+import { createClient } from '../../src/predictions/client.ts'
+import { systemClock } from '../../src/predictions/clock.ts'
+import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/predictions/errors.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
 const never = new AbortController().signal

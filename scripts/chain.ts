@@ -2,11 +2,11 @@
  * The chain of the README: the built actions start a prediction at a simulated API, wait for it, upload its picture and
  * attach it to a release. The demo prints it, and the README shows its summary.
  */
-import { cake } from './fixtures/pictures.ts'
-import { startReleasesApi } from './releases-api.ts'
-import { type Artifact, startResultsService } from './results-service.ts'
-import { type RunResult, runAction } from './run-action.ts'
-import { type Moment, type Simulator, startSimulator } from './simulator.ts'
+import { cake } from '../test/fixtures/pictures.ts'
+import { startReleasesApi } from '../test/servers/releases-api.ts'
+import { type Artifact, startResultsService } from '../test/servers/results-service.ts'
+import { type Moment, type Simulator, startSimulator } from '../test/servers/simulator.ts'
+import { type RunResult, runAction } from '../test/support/run-action.ts'
 
 export interface Chain extends AsyncDisposable {
   readonly apiUrl: string

@@ -1,9 +1,9 @@
 import type { Answer, Client } from './client.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
+import type { Alarm, Alarms } from './end-signal.ts'
 import { ApiError, NotAPredictionError } from './errors.ts'
 import { isTerminal, readStatus, statusOf } from './prediction.ts'
 import { type Budget, type Schedule, SHARERS_FREE } from './schedule.ts'
-import type { Alarm, Alarms } from './stream.ts'
 
 /** How the wait for one prediction came out. */
 export interface Outcome {

@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import { CONNECTIONS, type ForeignNetwork } from './network.ts'
+import { CONNECTIONS, type ForeignNetwork } from './network/dispatcher.ts'
 
 /**
  * A connection to `urls.stream` that rings when a prediction comes to its end. Only a hint: what counts is the next

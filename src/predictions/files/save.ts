@@ -7,12 +7,12 @@ import { pipeline } from 'node:stream/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Dispatcher } from 'undici'
-import { type HostPolicy, HostRefusal } from './addresses.ts'
-import type { Clock } from './clock.ts'
-import { describeFault, isCertificateFault, retryAfterOf } from './errors.ts'
+import type { Clock } from '../clock.ts'
+import { describeFault, isCertificateFault, retryAfterOf } from '../errors.ts'
+import { type HostPolicy, HostRefusal } from '../network/addresses.ts'
+import { type ForeignNetwork, openForeignNetwork, type ProxyEnvironment } from '../network/dispatcher.ts'
+import { outputFiles, outputText } from '../prediction.ts'
 import { inspect, MediaError } from './media.ts'
-import { type ForeignNetwork, openForeignNetwork, type ProxyEnvironment } from './network.ts'
-import { outputFiles, outputText } from './prediction.ts'
 
 /** A file on disk, whole and verified. */
 export interface SavedFile {

@@ -6,8 +6,8 @@ import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { styleText } from 'node:util'
+import type { RunResult } from '../test/support/run-action.ts'
 import { startChain } from './chain.ts'
-import type { RunResult } from './run-action.ts'
 import { summaryPage } from './summary-page.ts'
 
 const paint = (style: Parameters<typeof styleText>[0], text: string) =>

@@ -3,9 +3,9 @@
  * outcome that is not the one that the script demands. `npm run soak -- --minutes 10 [--seed N]`
  */
 import { parseArgs } from 'node:util'
-import { readStatus } from '../src/replicate/prediction.ts'
-import { randomScript, seeded } from './faults.ts'
-import { playWait } from './virtual-time.ts'
+import { readStatus } from '../src/predictions/prediction.ts'
+import { randomScript, seeded } from '../test/support/faults.ts'
+import { playWait } from '../test/support/virtual-time.ts'
 
 const { values } = parseArgs({ options: { minutes: { type: 'string', default: '1' }, seed: { type: 'string' } } })
 const until = performance.now() + Number(values.minutes) * 60_000

@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { type AttachRequest, attachToRelease } from '../../src/runner/release.ts'
+import { type AttachRequest, attachToRelease } from '../../src/runner/release-assets.ts'
 import { cake } from '../fixtures/pictures.ts'
-import { type ReleasesApi, startReleasesApi } from '../releases-api.ts'
+import { type ReleasesApi, startReleasesApi } from '../servers/releases-api.ts'
 
 describe('attaching files to a release', () => {
   let api: ReleasesApi

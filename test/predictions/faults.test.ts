@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { readStatus } from '../../src/replicate/prediction.ts'
-import { FINAL, PASSING, randomScript, says, seeded } from '../faults.ts'
+import { readStatus } from '../../src/predictions/prediction.ts'
+import { FINAL, PASSING, randomScript, says, seeded } from '../support/faults.ts'
 import {
   playWait,
   type Reaction,
@@ -9,7 +9,7 @@ import {
   scriptedDispatcher,
   startWait,
   VirtualClock,
-} from '../virtual-time.ts'
+} from '../support/virtual-time.ts'
 
 const play = (react: (request: ScriptedRequest, index: number) => Reaction, timeout = 1800, random = seeded(1)) =>
   playWait(react, { timeout, random })

@@ -5,10 +5,10 @@ import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } fro
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { systemClock } from '../../src/replicate/clock.ts'
-import { moveNew, type SaveOptions, saveOutputs } from '../../src/replicate/files.ts'
-import { cake } from '../fixtures/pictures.ts'
-import { type Simulator, startSimulator } from '../simulator.ts'
+import { systemClock } from '../../../src/predictions/clock.ts'
+import { moveNew, type SaveOptions, saveOutputs } from '../../../src/predictions/files/save.ts'
+import { cake } from '../../fixtures/pictures.ts'
+import { type Simulator, startSimulator } from '../../servers/simulator.ts'
 
 interface Told {
   saved: string[]

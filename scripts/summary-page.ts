@@ -1,6 +1,6 @@
 /** The summary of a job as a page with the look that GitHub gives it. */
 import { marked } from 'marked'
-import type { RunResult } from './run-action.ts'
+import type { RunResult } from '../test/support/run-action.ts'
 
 /** GitHub's colours, sizes and fonts: those of its Markdown and of the box around a summary. */
 const STYLE = `

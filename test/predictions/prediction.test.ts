@@ -11,7 +11,7 @@ import {
   predictTime,
   readStatus,
   totalTime,
-} from '../../src/replicate/prediction.ts'
+} from '../../src/predictions/prediction.ts'
 
 const file = (name: string) => `https://files.example.com/x/${name}`
 

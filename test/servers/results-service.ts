@@ -182,7 +182,7 @@ export async function startResultsService(): Promise<ResultsService> {
 }
 
 async function startAzurite(): Promise<{ process: ChildProcess; url: string }> {
-  const script = path.resolve(import.meta.dirname, '../node_modules/azurite/dist/src/blob/main.js')
+  const script = path.resolve(import.meta.dirname, '../../node_modules/azurite/dist/src/blob/main.js')
   const flags = [
     '--blobPort',
     '0',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createScrubber } from '../../src/replicate/scrubber.ts'
+import { createScrubber } from '../../src/predictions/redact.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
 const scrub = createScrubber(KEY)

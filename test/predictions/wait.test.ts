@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { fixedSchedule } from '../../src/replicate/schedule.ts'
-import { says, seeded } from '../faults.ts'
-import { playWait, type Reaction, type ScriptedRequest } from '../virtual-time.ts'
+import { fixedSchedule } from '../../src/predictions/schedule.ts'
+import { says, seeded } from '../support/faults.ts'
+import { playWait, type Reaction, type ScriptedRequest } from '../support/virtual-time.ts'
 
 const refuses = (status: number, headers: Record<string, string> = {}, body = ''): Reaction => ({
   status,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { adaptiveSchedule, createBudget, fixedSchedule, type Look } from '../../src/replicate/schedule.ts'
-import { seeded } from '../faults.ts'
-import { VirtualClock } from '../virtual-time.ts'
+import { adaptiveSchedule, createBudget, fixedSchedule, type Look } from '../../src/predictions/schedule.ts'
+import { seeded } from '../support/faults.ts'
+import { VirtualClock } from '../support/virtual-time.ts'
 
 const middle = () => 0.5
 const look = (now: number, more: Partial<Look> = {}): Look => ({
