@@ -5,9 +5,9 @@ import { createDispatcher } from './predictions/network/dispatcher.ts'
 import { failOnThrow, warnAll } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
-import { say } from './runner/log.ts'
 import { readModelInput } from './runner/model-input.ts'
 import { setOutputs } from './runner/outputs.ts'
+import { info } from './runner/print.ts'
 
 await failOnThrow(async () => {
   const inputs = readCreateInputs()
@@ -22,12 +22,12 @@ await failOnThrow(async () => {
         client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, clock }),
         clock,
         signal: interrupt.signal,
-        onRetry: (error, pause) => say(`trying again in ${pause.toFixed(1)} s: ${error.message}`),
+        onRetry: (error, pause) => info(`trying again in ${pause.toFixed(1)} s: ${error.message}`),
       },
     )
     const { id, status, model = '' } = prediction
     setOutputs({ prediction_id: id, status, model }, undefined)
-    say(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
+    info(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
   } finally {
     await dispatcher.destroy()
   }

@@ -6,12 +6,13 @@ import { adaptiveSchedule, createBudget, fixedSchedule } from './predictions/sch
 import { verdictOf } from './predictions/verdict.ts'
 import { waitForPredictions } from './predictions/wait.ts'
 import { cancelAll, reportCancellations } from './runner/cancellation.ts'
-import { deliver, wantsFiles } from './runner/delivery.ts'
+import { deliver, nothingDelivered, wantsFiles } from './runner/delivery.ts'
 import { failOnThrow, StepFailed, warnAll } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
-import { nothingDelivered, outputsOf, setOutputs, writeResultFile } from './runner/outputs.ts'
+import { outputsOf, setOutputs } from './runner/outputs.ts'
 import { createReporter } from './runner/reporter.ts'
+import { writeResultFile } from './runner/result-file.ts'
 import { saveOpenPredictions } from './runner/state.ts'
 import { summaryOf, writeSummary } from './runner/summary.ts'
 
@@ -45,7 +46,7 @@ await failOnThrow(async () => {
     wantsFiles(inputs) && !interrupt.signal.aborted
       ? await deliver(judged, inputs, { clock, signal: interrupt.signal })
       : nothingDelivered
-  const resultFile = await writeResultFile(judged, delivery)
+  const resultFile = await writeResultFile(judged, delivery.files)
   setOutputs({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' }, resultFile)
   if (inputs.summary) await writeSummary(summaryOf(judged, delivery))
 

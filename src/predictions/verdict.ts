@@ -12,6 +12,12 @@ export interface Judged {
   verdict: Verdict
 }
 
+/** Why a prediction is not green: in the API's own words where it has some, else in ours. */
+export function reasonOf({ outcome, verdict }: Judged): string {
+  const said = outcome.end === 'ended' ? errorText(outcome.answer?.prediction.error) : ''
+  return said !== '' ? said : verdict.ok ? '' : verdict.message
+}
+
 const NEW_ONE = 'An ended prediction never changes: start a new one.'
 
 /**

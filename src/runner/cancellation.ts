@@ -6,8 +6,8 @@ import { createDispatcher } from '../predictions/network/dispatcher.ts'
 import { createBudget } from '../predictions/schedule.ts'
 import { messageOf, warn } from './failure.ts'
 import { type Inputs, readInputs } from './inputs.ts'
-import { oneLine } from './log.ts'
 import { openPredictions } from './state.ts'
+import { oneLine } from './untrusted.ts'
 
 /** Seconds for all cancellations together: a job that ends is not held up for longer. */
 const LIMIT = 60

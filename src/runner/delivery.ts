@@ -5,12 +5,25 @@ import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile, SaveObserver } from '../predictions/files/save.ts'
 import { isExpired, statusOf } from '../predictions/prediction.ts'
 import type { Judged } from '../predictions/verdict.ts'
-import { ArtifactsUnavailable, uploadArtifacts } from './artifact.ts'
+import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './artifact.ts'
 import { type Failure, messageOf, warn } from './failure.ts'
+import { duration, fileSize } from './format.ts'
 import type { Inputs } from './inputs.ts'
-import { duration, fileSize, oneLine } from './log.ts'
-import { type Delivery, describeFile, makeTemporaryFolder, writePredictions } from './outputs.ts'
 import { attachToRelease } from './release-assets.ts'
+import { makeTemporaryFolder, publicResult, writePredictions } from './result-file.ts'
+import { oneLine } from './untrusted.ts'
+
+/** What became of the files that predictions made. */
+export interface Delivery {
+  files: SavedFile[]
+  artifacts: UploadedArtifact[]
+  /** Of the files on the release, in their order. */
+  releaseUrls: string[]
+  /** What was asked for and did not work: each turns the step red. */
+  failures: Failure[]
+}
+
+export const nothingDelivered: Delivery = { files: [], artifacts: [], releaseUrls: [], failures: [] }
 
 /** Whether the files are wanted at all. */
 export const wantsFiles = (inputs: Inputs): boolean =>
@@ -173,18 +186,4 @@ async function stage(folder: string, judged: readonly Judged[], files: readonly 
     judged.map((each) => publicResult(each, files)),
   )
   return [...staged, description]
-}
-
-/**
- * A prediction's body without what is not for everybody who can download an artifact: the input, the logs and the
- * stream, whose address alone is the right to read it.
- */
-function publicResult({ outcome }: Judged, files: readonly SavedFile[]): unknown {
-  const { input: _input, logs: _logs, urls, ...body } = outcome.answer?.body ?? {}
-  const { stream: _stream, ...others } = (typeof urls === 'object' && urls !== null ? urls : {}) as Record<
-    string,
-    unknown
-  >
-  const own = files.filter(({ predictionId }) => predictionId === outcome.id)
-  return { id: outcome.id, status: outcome.status, body: { ...body, urls: others }, files: own.map(describeFile) }
 }

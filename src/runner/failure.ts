@@ -1,5 +1,5 @@
 import * as core from '@actions/core'
-import { oneLine, severalLines } from './log.ts'
+import { oneLine, severalLines } from './untrusted.ts'
 
 /** One thing that turns the step red: an annotation of its own. */
 export interface Failure {

@@ -1,6 +1,7 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { parseDocument } from 'yaml'
+import { INVISIBLE } from '../predictions/invisible.ts'
 
 /** What the model is given could not be read. The message is whole sentences. */
 export class ModelInputError extends Error {
@@ -123,9 +124,8 @@ async function resolveInside(name: string, workspace: string): Promise<string> {
   return file
 }
 
-/** What Windows and macOS take for `.git` too: case, blanks and dots at the end, the short name, characters without width. */
+/** What Windows and macOS take for `.git` too: case, blanks and dots at the end, the short name, invisible characters. */
 const GIT = /^(?:\.git|git~\d)[. ]*$/i
-const WITHOUT_WIDTH = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g
 
 /**
  * Why a file must not be sent, as a clause; undefined where it may.
@@ -139,7 +139,7 @@ export function whyNotSent(
   const inside = relative(root, file)
   const parts = inside.split(sep)
   if (inside === '' || parts[0] === '..' || isAbsolute(inside)) return 'is not inside the workspace'
-  if (parts.some((part) => GIT.test(part.replace(WITHOUT_WIDTH, '')))) {
+  if (parts.some((part) => GIT.test(part.replace(INVISIBLE, '')))) {
     return 'belongs to git, which keeps secrets there'
   }
   // NTFS keeps streams behind a colon, and .git has one that is .git itself.

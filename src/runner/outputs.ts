@@ -1,25 +1,9 @@
-import { mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import path from 'node:path'
 import * as core from '@actions/core'
-import type { SavedFile } from '../predictions/files/save.ts'
-import { errorText, outputText, outputUrls, predictTime, totalTime } from '../predictions/prediction.ts'
-import type { Judged } from '../predictions/verdict.ts'
-import type { UploadedArtifact } from './artifact.ts'
-import { type Failure, messageOf, warn } from './failure.ts'
-import { linesWithin } from './log.ts'
-
-/** What became of the files that predictions made. */
-export interface Delivery {
-  files: SavedFile[]
-  artifacts: UploadedArtifact[]
-  /** Of the files on the release, in their order. */
-  releaseUrls: string[]
-  /** What was asked for and did not work: each turns the step red. */
-  failures: Failure[]
-}
-
-export const nothingDelivered: Delivery = { files: [], artifacts: [], releaseUrls: [], failures: [] }
+import { outputText, outputUrls, predictTime, totalTime } from '../predictions/prediction.ts'
+import { type Judged, reasonOf } from '../predictions/verdict.ts'
+import type { Delivery } from './delivery.ts'
+import { messageOf, warn } from './failure.ts'
+import { linesWithin } from './format.ts'
 
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
@@ -37,7 +21,7 @@ export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record
   const times = predictions.flatMap((prediction) => predictTime(prediction) ?? [])
   const total = predictions.length === judged.length ? totalTime(predictions) : undefined
   const reasons = judged.flatMap((each) =>
-    each.verdict.ok ? [] : [one ? reason(each) : `${each.outcome.id}: ${reason(each)}`],
+    each.verdict.ok ? [] : [one ? reasonOf(each) : `${each.outcome.id}: ${reasonOf(each)}`],
   )
   return {
     status: worst(judged.map(({ outcome }) => outcome.status)),
@@ -89,12 +73,6 @@ function worst(statuses: readonly string[]): string {
   return statuses.reduce((a, b) => (rank(b) < rank(a) ? b : a))
 }
 
-/** Why a prediction is not green: in the API's own words where it has some, else in ours. */
-function reason({ outcome, verdict }: Judged): string {
-  const said = outcome.end === 'ended' ? errorText(outcome.answer?.prediction.error) : ''
-  return said !== '' ? said : verdict.ok ? '' : verdict.message
-}
-
 function describe(judged: Judged, delivery: Delivery) {
   const { outcome } = judged
   const prediction = outcome.answer?.prediction
@@ -103,7 +81,7 @@ function describe(judged: Judged, delivery: Delivery) {
     status: outcome.status,
     model: prediction?.model ?? null,
     version: prediction?.version ?? null,
-    error: judged.verdict.ok ? null : reason(judged),
+    error: judged.verdict.ok ? null : reasonOf(judged),
     predict_time: prediction ? (predictTime(prediction) ?? null) : null,
     output_urls: outputUrls(prediction?.output),
     files: delivery.files.flatMap((file) => (file.predictionId === outcome.id ? [file.path] : [])),
@@ -136,60 +114,5 @@ export function setOutputs(values: Readonly<Record<string, string>>, resultFile:
     warn(
       `The outputs could not be handed to later steps: ${messageOf(error)}. Only a runner of GitHub Actions, or a faithful copy of one, can take them.`,
     )
-  }
-}
-
-/**
- * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP.
- * @returns the absolute path of the file; undefined, after a warning, where it could not be written
- */
-export async function writeResultFile(judged: readonly Judged[], delivery: Delivery): Promise<string | undefined> {
-  const files = Map.groupBy(delivery.files, ({ predictionId }) => predictionId)
-  let folder: string | undefined
-  try {
-    folder = await makeTemporaryFolder('result')
-    const file = path.join(folder, 'result.json')
-    const entries = judged.map((each) => {
-      const { id, end, status, answer } = each.outcome
-      const error = each.verdict.ok ? null : reason(each)
-      const saved = (files.get(id) ?? []).map((one) => ({ path: one.path, ...describeFile(one) }))
-      return { id, end, status, error, body: answer?.body ?? null, files: saved }
-    })
-    await writePredictions(file, entries)
-    return file
-  } catch (error) {
-    if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {})
-    warn(`The file for the output result_file could not be written: ${messageOf(error)}`)
-    return undefined
-  }
-}
-
-/** Makes a folder of our own in the temporary folder of the runner, which the runner empties after the job. */
-export async function makeTemporaryFolder(purpose: string): Promise<string> {
-  const parent = process.env.RUNNER_TEMP || tmpdir()
-  try {
-    return await mkdtemp(path.join(parent, `await-prediction-${purpose}-`))
-  } catch (error) {
-    throw new Error(`No folder could be made under ${parent}, the RUNNER_TEMP: ${messageOf(error)}.`, { cause: error })
-  }
-}
-
-/** Writes `{"predictions":[…]}`, one entry after the other: a thousand large bodies are more than a string can hold. */
-export async function writePredictions(file: string, entries: readonly unknown[]): Promise<void> {
-  await using handle = await open(file, 'wx')
-  await handle.appendFile('{"predictions":[')
-  for (const [i, entry] of entries.entries()) await handle.appendFile(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
-  await handle.appendFile('\n]}\n')
-}
-
-/** A file as the result file lists it. */
-export function describeFile({ name, size, type, sha256, width, height, source }: SavedFile): Record<string, unknown> {
-  return {
-    name,
-    size,
-    type,
-    sha256,
-    ...(width === undefined ? {} : { width, height }),
-    source: source.startsWith('http') ? source : undefined,
   }
 }

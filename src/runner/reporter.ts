@@ -3,7 +3,9 @@ import type { Clock } from '../predictions/clock.ts'
 import { isTerminal, outputUrls, predictTime, readStatus } from '../predictions/prediction.ts'
 import { progressOf } from '../predictions/progress.ts'
 import type { WaitObserver } from '../predictions/wait.ts'
-import { duration, emptyLog, foreignBlock, type LogView, newLogLines, oneLine, shownLimit } from './log.ts'
+import { duration } from './format.ts'
+import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
+import { oneLine, untrustedBlock } from './untrusted.ts'
 
 export interface Reporter extends WaitObserver, Disposable {}
 
@@ -86,7 +88,7 @@ export function createReporter(
         const { view, lines } = newLogLines(known.log, prediction.logs, now, isTerminal(status), shownLimit(ids.length))
         known.log = view
         const title = lines.length >= LONG_LOG ? `Log of ${id}: ${lines.length} lines` : undefined
-        const block = foreignBlock(lines, ids.length === 1 ? '│ ' : `${id.slice(0, 8)} │ `, title)
+        const block = untrustedBlock(lines, ids.length === 1 ? '│ ' : `${id.slice(0, 8)} │ `, title)
         if (block !== '') core.info(block)
       }
       known.status = shown
@@ -118,7 +120,7 @@ export function createReporter(
       if (urls.length > 0) parts.push(urls.length === 1 ? '1 file' : `${urls.length} files`)
       if (ids.length > 1) parts.push(`${ids.length - open.size} of ${ids.length}`)
       core.info(`[${duration(outcome.waited)}] ${outcome.id}: over · ${parts.join(' · ')}`)
-      if (few && urls.length > 0) core.info(foreignBlock(urls.slice(0, 10), '  '))
+      if (few && urls.length > 0) core.info(untrustedBlock(urls.slice(0, 10), '  '))
     },
 
     [Symbol.dispose]() {

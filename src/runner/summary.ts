@@ -9,9 +9,10 @@ import {
   totalTime,
 } from '../predictions/prediction.ts'
 import type { Judged } from '../predictions/verdict.ts'
+import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'
-import { BLANKS, duration, fileSize, foldLineEnds, linesWithin } from './log.ts'
-import { type Delivery, nothingDelivered } from './outputs.ts'
+import { duration, fileSize, linesWithin } from './format.ts'
+import { BLANKS, foldLineEnds } from './untrusted.ts'
 
 /**
  * Characters of a text that are shown. GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part

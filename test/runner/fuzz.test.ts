@@ -6,9 +6,11 @@ import { ApiError, RefusalError } from '../../src/predictions/errors.ts'
 import { createScrubber } from '../../src/predictions/redact.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
 import type { Outcome } from '../../src/predictions/wait.ts'
-import { emptyLog, foreignBlock, newLogLines, oneLine, severalLines } from '../../src/runner/log.ts'
-import { nothingDelivered, outputsOf } from '../../src/runner/outputs.ts'
+import { nothingDelivered } from '../../src/runner/delivery.ts'
+import { emptyLog, newLogLines } from '../../src/runner/model-log.ts'
+import { outputsOf } from '../../src/runner/outputs.ts'
 import { summaryOf } from '../../src/runner/summary.ts'
+import { oneLine, severalLines, untrustedBlock } from '../../src/runner/untrusted.ts'
 import { carryOut } from '../support/run-action.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
@@ -33,7 +35,7 @@ function digest(text: string): { outputs: Record<string, string>; summary: strin
     outputs: outputsOf(judged, nothingDelivered),
     summary: summaryOf(judged),
     printed: [
-      foreignBlock(lines, '│ '),
+      untrustedBlock(lines, '│ '),
       `status: ${oneLine(outcome.status)}`,
       `error: ${severalLines(message).replaceAll('\n', '%0A')}`,
     ].join('\n'),

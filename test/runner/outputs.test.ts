@@ -3,7 +3,8 @@ import { describe, test } from 'node:test'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
 import type { Outcome } from '../../src/predictions/wait.ts'
-import { nothingDelivered, outputsOf } from '../../src/runner/outputs.ts'
+import { nothingDelivered } from '../../src/runner/delivery.ts'
+import { outputsOf } from '../../src/runner/outputs.ts'
 
 function ended(id: string, body: Record<string, unknown>) {
   const whole = { id, status: 'succeeded', ...body }

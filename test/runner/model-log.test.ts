@@ -1,38 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { duration, emptyLog, foreignBlock, newLogLines, oneLine } from '../../src/runner/log.ts'
-
-describe('foreign text on one line', () => {
-  test('has no line end, no control character, no direction change and no ##[', () => {
-    const hostile = fc.string({
-      unit: fc.constantFrom('\r', '\n', '\u2028', '\u001b[2J', '\u202e', '##[', '#', '[', '::', 'a', '\ud800', '\0'),
-    })
-    fc.assert(
-      fc.property(hostile, (text) => {
-        const line = oneLine(text)
-        // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-        assert.doesNotMatch(line, /[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e]|##\[/)
-        assert.ok(line.isWellFormed())
-      }),
-    )
-  })
-  test('is cut where it is too long', () => assert.equal(oneLine('abcdef', 3), 'abc…'))
-  test('is made of a megabyte of blanks within a second', () => {
-    const start = performance.now()
-    foreignBlock(Array(260).fill(`x${' '.repeat(3990)}y`), '│ ')
-    assert.ok(performance.now() - start < 1000)
-  })
-})
-
-describe('a block of foreign lines', () => {
-  test('stands between a stop word nobody can know and its end, every line with a prefix', () => {
-    const [stop, first, second, end] = foreignBlock(['::set-output name=a::b', '##[add-path]/x'], '│ ').split('\n')
-    const token = /^::stop-commands::([0-9a-f-]{36})$/.exec(stop ?? '')?.[1]
-    assert.deepEqual([first, second, end], ['│ ::set-output name=a::b', '│ ## [add-path]/x', `::${token}::`])
-  })
-  test('is nothing where there are no lines', () => assert.equal(foreignBlock([], '│ '), ''))
-})
+import { emptyLog, newLogLines } from '../../src/runner/model-log.ts'
 
 const bar = (n: number) => ` ${String(n * 10).padStart(3)}%|███       | ${n}/10 [00:0${n}<00:0${10 - n},  1.00it/s]`
 
@@ -80,15 +49,4 @@ describe('a growing log', () => {
       }),
     )
   })
-})
-
-test('durations read as people say them', () => {
-  assert.deepEqual([0.04, 8.73, 42, 59.7, 725, 7380].map(duration), [
-    '0.0 s',
-    '8.7 s',
-    '42 s',
-    '1m 0s',
-    '12m 5s',
-    '2h 3m',
-  ])
 })

@@ -1,0 +1,30 @@
+/** Seconds as people read them: `0.8 s`, `42 s`, `12m 5s`, `2h 3m`. */
+export function duration(seconds: number): string {
+  if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)}m ${whole % 60}s`
+  return `${Math.floor(whole / 3600)}h ${Math.floor((whole % 3600) / 60)}m`
+}
+
+/** Bytes as people read them: `512 B`, `1.2 MB`. */
+export function fileSize(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  const value = bytes / 1000 ** power
+  return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
+}
+
+/** The first of these lines, as many as fit into so many bytes with their line ends. */
+export function linesWithin(lines: readonly string[], bytes: number): string[] {
+  let left = bytes
+  const end = lines.findIndex((line) => {
+    left -= Buffer.byteLength(line) + 1
+    return left < 0
+  })
+  return lines.slice(0, end < 0 ? lines.length : end)
+}
+
+/** A text that is too long, cut after so many characters, with `…` at the cut. Never half a character. */
+export const clip = (text: string, most: number): string =>
+  (text.length > most ? `${text.slice(0, most)}…` : text).toWellFormed()
