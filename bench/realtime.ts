@@ -3,9 +3,10 @@ import Replicate, { type Prediction } from 'replicate'
 import { Agent } from 'undici'
 import { createClient } from '../src/predictions/client.ts'
 import { systemClock as clock } from '../src/predictions/clock.ts'
-import { createAlarms } from '../src/predictions/end-signal.ts'
-import { openForeignNetwork } from '../src/predictions/network/dispatcher.ts'
-import { adaptiveSchedule, createBudget } from '../src/predictions/schedule.ts'
+import { createEndSignals } from '../src/predictions/end-signal.ts'
+import { openUntrustedNetwork } from '../src/predictions/network/dispatcher.ts'
+import { createRateLimiter } from '../src/predictions/rate-limiter.ts'
+import { adaptiveSchedule } from '../src/predictions/schedule.ts'
 import { waitForPredictions } from '../src/predictions/wait.ts'
 import { type Simulator, startSimulator } from '../test/servers/simulator.ts'
 import { figures, mean, OFFICIAL, OURS, PUSHED, RING } from './noticing.ts'
@@ -57,8 +58,8 @@ const ours =
   (push: boolean, parallelJobs = 1) =>
   (simulator: Simulator): Wait => {
     const dispatcher = new Agent({ connections: 256 })
-    const alarms = push
-      ? createAlarms(openForeignNetwork({ apiUrl: simulator.apiUrl, allowedHosts: [] }, {}, 256), clock, 256)
+    const endSignals = push
+      ? createEndSignals(openUntrustedNetwork({ apiUrl: simulator.apiUrl, allowedHosts: [] }, {}, 256), clock, 256)
       : undefined
     const client = createClient({ apiUrl: simulator.apiUrl, apiKey: simulator.key, dispatcher, clock })
     const signal = new AbortController().signal
@@ -69,8 +70,8 @@ const ours =
         clock,
         timeout: 600,
         schedule: () => adaptiveSchedule(),
-        budget: createBudget({ clock }),
-        alarms,
+        limiter: createRateLimiter({ clock }),
+        endSignals,
         parallelJobs,
         observer,
         signal,

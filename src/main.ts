@@ -1,8 +1,9 @@
 import { createClient } from './predictions/client.ts'
 import { systemClock as clock } from './predictions/clock.ts'
-import { createAlarms } from './predictions/end-signal.ts'
-import { createDispatcher, openForeignNetwork } from './predictions/network/dispatcher.ts'
-import { adaptiveSchedule, createBudget, fixedSchedule } from './predictions/schedule.ts'
+import { createEndSignals } from './predictions/end-signal.ts'
+import { createDispatcher, openUntrustedNetwork } from './predictions/network/dispatcher.ts'
+import { createRateLimiter } from './predictions/rate-limiter.ts'
+import { adaptiveSchedule, fixedSchedule } from './predictions/schedule.ts'
 import { verdictOf } from './predictions/verdict.ts'
 import { waitForPredictions } from './predictions/wait.ts'
 import { cancelAll, reportCancellations } from './runner/cancellation.ts'
@@ -27,19 +28,20 @@ await failOnThrow(async () => {
   using reporter = createReporter(ids, { clock, streamLogs: inputs['stream-logs'] })
   const interval = inputs['poll-interval']
   const policy = { apiUrl: inputs['api-url'], allowedHosts: inputs['allowed-hosts'] }
-  const alarms = interval === undefined ? createAlarms(openForeignNetwork(policy, process.env), clock) : undefined
+  const endSignals =
+    interval === undefined ? createEndSignals(openUntrustedNetwork(policy, process.env), clock) : undefined
   const outcomes = await waitForPredictions(ids, {
     client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, clock }),
     clock,
     timeout: inputs.timeout.seconds,
     schedule: () => (interval === undefined ? adaptiveSchedule() : fixedSchedule(interval)),
-    budget: createBudget({ clock }),
-    alarms,
+    limiter: createRateLimiter({ clock }),
+    endSignals,
     parallelJobs: inputs['parallel-jobs'],
     observer: reporter,
     signal: interrupt.signal,
   })
-  await Promise.all([dispatcher.destroy(), alarms?.close()])
+  await Promise.all([dispatcher.destroy(), endSignals?.close()])
 
   const judged = outcomes.map((outcome) => ({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }))
   const delivery =

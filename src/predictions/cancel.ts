@@ -2,7 +2,7 @@ import type { Client } from './client.ts'
 import type { Clock } from './clock.ts'
 import { ApiError, RefusalError } from './errors.ts'
 import { isTerminal, statusOf } from './prediction.ts'
-import type { Budget } from './schedule.ts'
+import type { RateLimiter } from './rate-limiter.ts'
 
 /** What became of a prediction that was to be cancelled. */
 export type Cancellation =
@@ -17,7 +17,7 @@ export type Cancellation =
 export interface CancelOptions {
   client: Client
   clock: Clock
-  budget: Budget
+  limiter: RateLimiter
   /** Gives up; what was not done by then counts as failed. */
   signal: AbortSignal
 }
@@ -44,7 +44,7 @@ async function cancelOne(id: string, options: CancelOptions): Promise<Cancellati
     const became = statusOf(canceled.prediction)
     return isTerminal(became) && became !== 'canceled' ? { id, end: 'over', status: became } : { id, end: 'canceled' }
   } catch (error) {
-    if (error instanceof RefusalError && error.message.startsWith('POST') && UNKNOWN_CALL.has(error.status)) {
+    if (error instanceof RefusalError && error.request.method === 'POST' && UNKNOWN_CALL.has(error.status)) {
       return { id, end: 'impossible' }
     }
     if (error instanceof ApiError) return { id, end: 'failed', error }
@@ -54,13 +54,13 @@ async function cancelOne(id: string, options: CancelOptions): Promise<Cancellati
 }
 
 /** Repeats a call that is safe to repeat while its failures may pass. */
-async function persist<T>(call: () => Promise<T>, { clock, budget, signal }: CancelOptions): Promise<T> {
+async function persist<T>(call: () => Promise<T>, { clock, limiter, signal }: CancelOptions): Promise<T> {
   for (let tries = 1; ; tries++) {
-    await budget.take(signal)
+    await limiter.take(signal)
     try {
       return await call()
     } catch (error) {
-      if (!(error instanceof ApiError) || error.consequence !== 'again' || tries === TRIES) throw error
+      if (!(error instanceof ApiError) || error.retryability !== 'transient' || tries === TRIES) throw error
       await clock.sleep(Math.max(2 ** (tries - 2), Math.min(10, error.retryAfter ?? 0)), signal)
     }
   }

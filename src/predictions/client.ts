@@ -1,23 +1,12 @@
 import { Buffer } from 'node:buffer'
 import type { Dispatcher } from 'undici'
+import { type Answer, readAnswer } from './answer.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
-import {
-  BrokenAnswerError,
-  ConnectionError,
-  isCertificateFault,
-  NotAPredictionError,
-  RefusalError,
-  TooLargeError,
-} from './errors.ts'
-import { peerCertificate } from './network/dispatcher.ts'
-import { Prediction } from './prediction.ts'
-import { createScrubber } from './redact.ts'
-
-/** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
-export interface Answer {
-  prediction: Prediction
-  body: Readonly<Record<string, unknown>>
-}
+import { type ApiRequest, ConnectionError, RefusalError, TooLargeError } from './errors.ts'
+import { USER_AGENT } from './http.ts'
+import { peerCertificate } from './network/certificate.ts'
+import { isCertificateFault } from './network/network-errors.ts'
+import { createRedactor } from './redact.ts'
 
 export interface Client {
   /** Asks for a prediction once. @throws ApiError, or the signal's reason when it was aborted */
@@ -62,16 +51,16 @@ export function createClient({
   requestTimeout = REQUEST_TIMEOUT,
 }: ClientOptions): Client {
   const base = new URL(apiUrl)
-  const scrub = createScrubber(apiKey)
+  const scrub = createRedactor(apiKey)
 
   async function send(
     method: 'GET' | 'POST',
     path: string,
     signal: AbortSignal,
     content?: { body: string; headers: Record<string, string> },
-  ): Promise<{ request: string; text: string }> {
+  ): Promise<{ request: ApiRequest; text: string }> {
     const url = `${apiUrl}${path}`
-    const request = `${method} ${url}`
+    const request: ApiRequest = { method, url }
     using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
     let status: number
     let headers: Dispatcher.ResponseData['headers']
@@ -85,7 +74,7 @@ export function createClient({
           authorization: `Bearer ${apiKey}`,
           accept: 'application/json',
           'accept-encoding': 'identity',
-          'user-agent': 'await-prediction/1',
+          'user-agent': USER_AGENT,
           ...content?.headers,
         },
         ...(content ? { body: content.body } : {}),
@@ -110,12 +99,12 @@ export function createClient({
   return {
     async get(id, signal) {
       const { request, text } = await send('GET', `/predictions/${encodeURIComponent(id)}`, signal)
-      return readPrediction(request, text)
+      return readAnswer(request, text)
     },
     // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.
     async cancel(id, signal) {
       const { request, text } = await send('POST', `/predictions/${encodeURIComponent(id)}/cancel`, signal)
-      return readPrediction(request, text)
+      return readAnswer(request, text)
     },
     async create({ target, input, cancelAfter }, signal) {
       const [path, body] =
@@ -129,12 +118,12 @@ export function createClient({
         ...(cancelAfter === undefined ? {} : { 'cancel-after': cancelAfter }),
       }
       const { request, text } = await send('POST', path, signal, { body: JSON.stringify(body), headers })
-      return readPrediction(request, text)
+      return readAnswer(request, text)
     },
   }
 }
 
-async function read(body: Dispatcher.ResponseData['body'], request: string): Promise<string> {
+async function read(body: Dispatcher.ResponseData['body'], request: ApiRequest): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -144,70 +133,3 @@ async function read(body: Dispatcher.ResponseData['body'], request: string): Pro
   }
   return Buffer.concat(chunks, size).toString('utf8')
 }
-
-/**
- * Tells a prediction from everything else that comes with status 200.
- * @throws BrokenAnswerError where JSON began and did not end, NotAPredictionError where it is something else
- */
-export function readPrediction(request: string, text: string): Answer {
-  const trimmed = text.trim()
-  if (isTooDeep(trimmed)) throw new NotAPredictionError(request, `JSON that is nested deeper than ${DEEPEST} levels`)
-  let body: unknown
-  try {
-    body = JSON.parse(trimmed)
-  } catch {
-    if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
-    if (/^[{[]/.test(trimmed))
-      throw new BrokenAnswerError(request, `its JSON breaks off or is damaged (${trimmed.length} characters)`)
-    if (trimmed.startsWith('<')) {
-      throw new NotAPredictionError(
-        request,
-        'a web page',
-        'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.',
-      )
-    }
-    throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, 80))})`)
-  }
-  if (Array.isArray(body)) throw new NotAPredictionError(request, 'a list')
-  if (typeof body !== 'object' || body === null)
-    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
-  const parsed = Prediction.safeParse(body)
-  if (parsed.success) return { prediction: parsed.data, body: body as Record<string, unknown> }
-  if ('results' in body)
-    throw new NotAPredictionError(
-      request,
-      'the list of all predictions',
-      'Check prediction-id: it seems to be lost on the way to the API.',
-    )
-  const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
-  throw new NotAPredictionError(request, `JSON without a text id and a text status (its keys: ${keys || 'none'})`)
-}
-
-/** The deepest nesting that is read. The deepest seen is 3; a serialiser, ours or that of a later step, ends its stack at some thousands. */
-const DEEPEST = 500
-
-function isTooDeep(json: string): boolean {
-  let depth = 0
-  for (let i = 0; i < json.length; i++) {
-    const character = json.charCodeAt(i)
-    if (character === QUOTE) {
-      // To the quote that ends the string: one before which an even number of backslashes stands. Logs are long.
-      let backslashes: number
-      do {
-        i = json.indexOf('"', i + 1)
-        if (i < 0) return false
-        backslashes = 0
-        while (json.charCodeAt(i - 1 - backslashes) === BACKSLASH) backslashes++
-      } while (backslashes % 2 === 1)
-    } else if (character === BRACE || character === BRACKET) {
-      if (++depth > DEEPEST) return true
-    } else if (character === BRACE + 2 || character === BRACKET + 2) depth--
-  }
-  return false
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-/** `{` and `[`; what closes them stands two places after. */
-const BRACE = 0x7b
-const BRACKET = 0x5b

@@ -1,4 +1,5 @@
-import type { Answer, Client, CreateRequest } from './client.ts'
+import type { Answer } from './answer.ts'
+import type { Client, CreateRequest } from './client.ts'
 import type { Clock } from './clock.ts'
 import { ApiError, BrokenAnswerError, ConnectionError, RefusalError } from './errors.ts'
 
@@ -55,6 +56,6 @@ function explain(error: ApiError, untouched: boolean): string {
   }
   const mayRun =
     !untouched &&
-    (error instanceof ConnectionError || error instanceof BrokenAnswerError || error.consequence === 'again')
-  return mayRun && !(error.consequence === 'final') ? `${error.message} ${MAY_RUN}` : error.message
+    (error instanceof ConnectionError || error instanceof BrokenAnswerError || error.retryability === 'transient')
+  return mayRun && !(error.retryability === 'permanent') ? `${error.message} ${MAY_RUN}` : error.message
 }

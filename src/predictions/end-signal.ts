@@ -1,21 +1,22 @@
 import type { Clock } from './clock.ts'
-import { CONNECTIONS, type ForeignNetwork } from './network/dispatcher.ts'
+import { discard, requestTarget, USER_AGENT } from './http.ts'
+import { CONNECTIONS, type UntrustedNetwork } from './network/dispatcher.ts'
 
 /**
  * A connection to `urls.stream` that rings when a prediction comes to its end. Only a hint: what counts is the next
  * answer of the API. It carries no key, its texts are counted and thrown away, and its faults are nobody's business.
  */
-export interface Alarm {
+export interface EndSignal {
   /** True while the connection is open and has said something, so that its ringing can be waited for. */
-  readonly alive: boolean
+  readonly connected: boolean
 }
 
-export interface Alarms {
+export interface EndSignals {
   /**
-   * Opens one; where too many are open already, or the address is not allowed, an alarm that never lives.
+   * Opens one; where too many are open already, or the address is not allowed, one that is never connected.
    * @param ring called when the stream tells the end, a few times at the most
    */
-  open(url: string, signal: AbortSignal, ring: () => void): Alarm
+  open(url: string, signal: AbortSignal, ring: () => void): EndSignal
   close(): Promise<void>
 }
 
@@ -31,46 +32,49 @@ const LONGEST_EVENT = 2 ** 20
 const SILENCE = 45
 
 /**
- * Alarms over one network, whose hosts follow the same rules as those of files.
+ * EndSignals over one network, whose hosts follow the same rules as those of files.
  * @param most streams that are open at once; each keeps a connection of the network
  */
-export function createAlarms(network: ForeignNetwork, clock: Clock, most = CONNECTIONS): Alarms {
+export function createEndSignals(network: UntrustedNetwork, clock: Clock, most = CONNECTIONS): EndSignals {
   let open = 0
   return {
     open(url, signal, ring) {
-      const alarm = { alive: false }
-      if (open >= most || !URL.canParse(url)) return alarm
+      const endSignal = { connected: false }
+      if (open >= most || !URL.canParse(url)) return endSignal
       open++
-      listen(new URL(url), alarm, { network, clock, signal, ring })
+      listen(new URL(url), endSignal, { network, clock, signal, ring })
         // Refused, reset, not allowed, aborted: without it the wait asks as it would have asked.
         .catch(() => {})
         .finally(() => {
-          alarm.alive = false
+          endSignal.connected = false
           open--
         })
-      return alarm
+      return endSignal
     },
     close: () => network.close(),
   }
 }
 
 interface Listening {
-  network: ForeignNetwork
+  network: UntrustedNetwork
   clock: Clock
   signal: AbortSignal
   ring: () => void
 }
 
-async function listen(url: URL, alarm: { alive: boolean }, { network, clock, signal, ring }: Listening): Promise<void> {
+async function listen(
+  url: URL,
+  endSignal: { connected: boolean },
+  { network, clock, signal, ring }: Listening,
+): Promise<void> {
   const { createParser } = await import('eventsource-parser')
   const dispatcher = await network.to(url)
   for (let connections = 0, short = 0; connections < RECONNECTS && short < SHORT_ONES; connections++) {
     const start = clock.now()
     const { statusCode, headers, body } = await dispatcher.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
+      ...requestTarget(url),
       method: 'GET',
-      headers: { accept: 'text/event-stream', 'cache-control': 'no-store', 'user-agent': 'await-prediction/1' },
+      headers: { accept: 'text/event-stream', 'cache-control': 'no-store', 'user-agent': USER_AGENT },
       signal,
       headersTimeout: SILENCE * 1000,
       bodyTimeout: SILENCE * 1000,
@@ -80,7 +84,7 @@ async function listen(url: URL, alarm: { alive: boolean }, { network, clock, sig
     try {
       if (statusCode !== 200 || !String(headers['content-type']).startsWith('text/event-stream')) return
       const spoke = () => {
-        alarm.alive = true
+        endSignal.connected = true
         sinceEvent = 0
       }
       const parser = createParser({
@@ -100,8 +104,8 @@ async function listen(url: URL, alarm: { alive: boolean }, { network, clock, sig
         if (over) break
       }
     } finally {
-      alarm.alive = false
-      body.on('error', () => {}).destroy()
+      endSignal.connected = false
+      discard(body)
     }
     if (over) return ring()
     short = clock.now() - start < SHORTEST ? short + 1 : 0

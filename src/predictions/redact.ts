@@ -4,7 +4,7 @@
  * eight characters or more. Long texts are outputs and logs, in which such a part is more likely to be a coincidence.
  * JSON stays JSON.
  */
-export function createScrubber(key: string): (text: string) => string {
+export function createRedactor(key: string): (text: string) => string {
   const spellings = [...new Set([key, JSON.stringify(key).slice(1, -1), encodeURIComponent(key)])]
   // The bound keeps a text that begins like an echo again and again from taking the square of its length.
   const echo = new RegExp(`(?<![\\w-])(?:sk-|${RegExp.escape(key.slice(0, 3))})[\\w.-]{0,64}\\*{3,}[\\w.*-]*`, 'g')

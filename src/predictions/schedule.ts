@@ -1,5 +1,5 @@
-import type { Clock } from './clock.ts'
 import { progressOf } from './progress.ts'
+import { REQUESTS_PER_SECOND } from './rate-limiter.ts'
 
 /** What is known when a good answer has come that is not the end. Times in seconds since the wait began. */
 export interface Look {
@@ -27,8 +27,6 @@ export interface Schedule {
 
 /** Up to so many predictions an account is asked about without regard for the others. */
 export const SHARERS_FREE = 40
-/** Requests a second that a step makes at the most, and all that share an account on average. */
-const REQUESTS_PER_SECOND = 40
 
 /** Of the time that a bar promises, so much is slept before looking again. */
 const AHEAD = 0.6
@@ -113,23 +111,4 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
 /** Asks every so many seconds, as the user wants it. */
 export function fixedSchedule(seconds: number): Schedule {
   return { first: () => 0, next: () => seconds, left: () => undefined }
-}
-
-/** Hands out the moments at which requests may be made. */
-export interface Budget {
-  /** Resolves when a request may be made; rejects with the reason of the signal. First come, first served. */
-  take(signal: AbortSignal): Promise<void>
-}
-
-/** A budget that spaces requests evenly, so that no second sees more than so many. */
-export function createBudget({ clock, perSecond = REQUESTS_PER_SECOND }: { clock: Clock; perSecond?: number }): Budget {
-  let free = Number.NEGATIVE_INFINITY
-  return {
-    async take(signal) {
-      const now = clock.now()
-      const turn = Math.max(now, free)
-      free = turn + 1 / perSecond
-      if (turn > now) await clock.sleep(turn - now, signal)
-    },
-  }
 }

@@ -1,4 +1,5 @@
-import { errorMeaning, errorText, isExpired, type Prediction } from './prediction.ts'
+import { isExpired, type Prediction } from './prediction.ts'
+import { errorMeaning, errorText } from './prediction-error.ts'
 import type { Outcome } from './wait.ts'
 
 /** What an outcome means for the step. The texts hold foreign text as it came, line ends and all. */
@@ -85,6 +86,6 @@ function endedVerdict(status: string, which: string, prediction: Prediction | un
 }
 
 const patience = (outcome: Outcome) =>
-  outcome.error?.consequence === 'again'
+  outcome.error?.retryability === 'transient'
     ? ` So it went for ${Math.round(outcome.waited)} s, then the wait gave up.`
     : ''

@@ -1,9 +1,11 @@
-import type { Answer, Client } from './client.ts'
+import type { Answer } from './answer.ts'
+import type { Client } from './client.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
-import type { Alarm, Alarms } from './end-signal.ts'
+import type { EndSignal, EndSignals } from './end-signal.ts'
 import { ApiError, NotAPredictionError } from './errors.ts'
 import { isTerminal, readStatus, statusOf } from './prediction.ts'
-import { type Budget, type Schedule, SHARERS_FREE } from './schedule.ts'
+import type { RateLimiter } from './rate-limiter.ts'
+import { type Schedule, SHARERS_FREE } from './schedule.ts'
 
 /** How the wait for one prediction came out. */
 export interface Outcome {
@@ -41,9 +43,9 @@ export interface WaitOptions {
   /** Makes the schedule of one prediction. */
   schedule: () => Schedule
   /** Paces the requests of all predictions together. */
-  budget: Budget
+  limiter: RateLimiter
   /** Opens streams that ring at the end; undefined where the schedule alone decides. */
-  alarms?: Alarms | undefined
+  endSignals?: EndSignals | undefined
   /** How many jobs ask the same account at once, this one included. */
   parallelJobs: number
   observer: WaitObserver
@@ -95,7 +97,7 @@ interface Shared extends WaitOptions {
 }
 
 async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
-  const { client, clock, observer, stop, budget } = shared
+  const { client, clock, observer, stop, limiter } = shared
   const random = shared.random ?? Math.random
   const schedule = shared.schedule()
   const sharers = () => shared.parallelJobs * shared.open
@@ -107,7 +109,7 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
   let planned = schedule.first(shared.parallelJobs)
   let pause = planned
   let faults = new Faults(shared.parallelJobs)
-  let alarm: Alarm | undefined
+  let endSignal: EndSignal | undefined
   const bell = new Bell()
   const over = new AbortController()
   const outcome = (end: Outcome['end']): Outcome => {
@@ -120,7 +122,7 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
     for (;;) {
       const last = await sleepUntilNextLook(pause, error ? undefined : bell, shared)
       const woken = bell.hasRung()
-      await budget.take(stop)
+      await limiter.take(stop)
       try {
         answer = await client.get(id, stop)
         error = undefined
@@ -132,14 +134,14 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
           started: status !== 'starting',
           logs: prediction.logs ?? '',
           sharers: sharers(),
-          streaming: alarm?.alive ?? false,
+          streaming: endSignal?.connected ?? false,
           woken,
         })
         observer.answered(answer, id, now(), isTerminal(status) ? undefined : schedule.left(now()))
         if (isTerminal(status)) return outcome('ended')
         const stream = prediction.urls?.stream
         if (stream !== undefined)
-          alarm ??= shared.alarms?.open(stream, AbortSignal.any([stop, over.signal]), () => bell.ring())
+          endSignal ??= shared.endSignals?.open(stream, AbortSignal.any([stop, over.signal]), () => bell.ring())
       } catch (thrown) {
         if (!(thrown instanceof ApiError)) throw thrown
         error = thrown
@@ -228,12 +230,12 @@ class Faults {
     const { now, planned, answered } = at
     const spread = (seconds: number) => seconds * (0.75 + 0.5 * at.random())
     const before = this.#count++
-    if (error.consequence === 'missing') {
+    if (error.retryability === 'not-found') {
       this.#graceEnds ??= now + GRACE
       return now >= this.#graceEnds ? 'give up' : Math.min(spread(1 + before), this.#graceEnds - now)
     }
     this.#graceEnds = undefined
-    if (error.consequence === 'final') {
+    if (error.retryability === 'permanent') {
       const strange = answered && error instanceof NotAPredictionError && ++this.#strange < STRANGE_ANSWERS
       if (!strange) return 'give up'
     }

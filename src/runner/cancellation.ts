@@ -3,7 +3,7 @@ import { type Cancellation, cancelPredictions, describeCancellations } from '../
 import { createClient } from '../predictions/client.ts'
 import { systemClock } from '../predictions/clock.ts'
 import { createDispatcher } from '../predictions/network/dispatcher.ts'
-import { createBudget } from '../predictions/schedule.ts'
+import { createRateLimiter } from '../predictions/rate-limiter.ts'
 import { messageOf, warn } from './failure.ts'
 import { type Inputs, readInputs } from './inputs.ts'
 import { openPredictions } from './state.ts'
@@ -43,7 +43,7 @@ export async function cancelAll(
         requestTimeout: 20,
       }),
       clock: systemClock,
-      budget: createBudget({ clock: systemClock }),
+      limiter: createRateLimiter({ clock: systemClock }),
       signal: AbortSignal.timeout(LIMIT * 1000),
     })
   } finally {

@@ -2,7 +2,7 @@ import path from 'node:path'
 import * as core from '@actions/core'
 import * as z from 'zod/mini'
 import type { CreateRequest } from '../predictions/client.ts'
-import { createScrubber } from '../predictions/redact.ts'
+import { createRedactor } from '../predictions/redact.ts'
 
 /** Every fault of the inputs at once, one on a line. */
 export class InputError extends Error {
@@ -110,7 +110,7 @@ function readAll<T extends z.ZodMiniObject>(schema: T, faults: readonly string[]
     Object.fromEntries(Object.keys(schema.shape).map((name) => [name, core.getInput(name)])),
   )
   if (parsed.success && faults.length === 0) return parsed.data
-  const scrub = apiKey.length >= SHORTEST_KEY ? createScrubber(apiKey) : (text: string) => text
+  const scrub = apiKey.length >= SHORTEST_KEY ? createRedactor(apiKey) : (text: string) => text
   const issues = parsed.error?.issues ?? []
   const all = [...issues.map(({ path: [name], message }) => `${String(name)}: ${message}`), ...faults].map(scrub)
   const count = all.length === 1 ? 'An input is' : `${all.length} inputs are`

@@ -1,5 +1,6 @@
 import * as core from '@actions/core'
-import { outputText, outputUrls, predictTime, totalTime } from '../predictions/prediction.ts'
+import { outputText, outputUrls } from '../predictions/output.ts'
+import { predictTime, totalTime } from '../predictions/prediction.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { Delivery } from './delivery.ts'
 import { messageOf, warn } from './failure.ts'

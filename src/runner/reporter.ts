@@ -1,6 +1,7 @@
 import * as core from '@actions/core'
 import type { Clock } from '../predictions/clock.ts'
-import { isTerminal, outputUrls, predictTime, readStatus } from '../predictions/prediction.ts'
+import { outputUrls } from '../predictions/output.ts'
+import { isTerminal, predictTime, readStatus } from '../predictions/prediction.ts'
 import { progressOf } from '../predictions/progress.ts'
 import type { WaitObserver } from '../predictions/wait.ts'
 import { duration } from './format.ts'

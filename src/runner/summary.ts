@@ -1,13 +1,7 @@
 import * as core from '@actions/core'
-import {
-  errorText,
-  isExpired,
-  outputFiles,
-  outputText,
-  outputUrls,
-  predictTime,
-  totalTime,
-} from '../predictions/prediction.ts'
+import { outputFiles, outputText, outputUrls } from '../predictions/output.ts'
+import { isExpired, predictTime, totalTime } from '../predictions/prediction.ts'
+import { errorText } from '../predictions/prediction-error.ts'
 import type { Judged } from '../predictions/verdict.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'

@@ -95,7 +95,7 @@ describe('get', () => {
       response.writeHead(302, { location: 'http://127.0.0.1:9/steal' }).end(),
     )
     assert.ok(error instanceof RefusalError)
-    assert.equal(error.consequence, 'final')
+    assert.equal(error.retryability, 'permanent')
     assert.match(error.message, /302 Found.*api-url/)
   })
 })
@@ -117,7 +117,7 @@ describe('an answer that is no prediction', () => {
     test(`is final and named: ${name}`, async () => {
       const error = await failure(send(200, body))
       assert.ok(error instanceof NotAPredictionError)
-      assert.equal(error.consequence, 'final')
+      assert.equal(error.retryability, 'permanent')
       assert.match(error.message, /^GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\/abc answered with /)
       assert.match(error.message, words)
     })
@@ -128,18 +128,18 @@ describe('a broken answer is asked for again', () => {
   test('where the connection is reset', async () => {
     const error = await failure((request) => request.socket.destroy())
     assert.ok(error instanceof ConnectionError)
-    assert.equal(error.consequence, 'again')
+    assert.equal(error.retryability, 'transient')
   })
   test('where the body is cut off', async () => {
     const error = await failure((request, response) => {
       response.writeHead(200, { 'content-length': '1000' })
       response.write(PREDICTION.slice(0, 20), () => request.socket.destroy())
     })
-    assert.equal(error.consequence, 'again')
+    assert.equal(error.retryability, 'transient')
   })
   test('where the JSON ends too soon or comes twice', async () => {
     for (const body of [PREDICTION.slice(0, 20), PREDICTION + PREDICTION, ''])
-      assert.equal((await failure(send(200, body))).consequence, 'again')
+      assert.equal((await failure(send(200, body))).retryability, 'transient')
   })
   test('where nothing whole comes in time', async () => {
     const error = await failure((_, response) => {
@@ -148,13 +148,13 @@ describe('a broken answer is asked for again', () => {
       response.on('close', () => clearInterval(drip))
     }, 0.2)
     assert.match(error.message, /nothing whole came within 0\.2 s/)
-    assert.equal(error.consequence, 'again')
+    assert.equal(error.retryability, 'transient')
   })
   test('where nobody listens', async () => {
     const dispatcher = new Agent()
     const client = createClient({ apiUrl: 'http://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock: systemClock })
     await assert.rejects(client.get('abc', never), (error: ConnectionError) => {
-      assert.equal(error.consequence, 'again')
+      assert.equal(error.retryability, 'transient')
       assert.equal(error.neverSent, true)
       assert.match(error.message, /refuses connections \(ECONNREFUSED\)/)
       return true
@@ -209,13 +209,13 @@ describe('a refusal', () => {
   })
 
   test('is passing, missing or final by its status and code', async () => {
-    const consequence = async (status: number, body = '') => (await failure(send(status, body))).consequence
+    const retryability = async (status: number, body = '') => (await failure(send(status, body))).retryability
     for (const status of [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529])
-      assert.equal(await consequence(status), 'again', String(status))
+      assert.equal(await retryability(status), 'transient', String(status))
     for (const status of [400, 401, 402, 403, 405, 409, 410, 422, 451, 501, 505])
-      assert.equal(await consequence(status), 'final', String(status))
-    assert.equal(await consequence(404), 'missing')
-    assert.equal(await consequence(500, '{"error":{"code":"invalid_request","message":"x"}}'), 'final')
+      assert.equal(await retryability(status), 'permanent', String(status))
+    assert.equal(await retryability(404), 'not-found')
+    assert.equal(await retryability(500, '{"error":{"code":"invalid_request","message":"x"}}'), 'permanent')
   })
 })
 
@@ -256,5 +256,5 @@ test('a body that no prediction needs is refused before memory is full', async (
     pump()
   })
   assert.match(error.message, /more than 64 MiB/)
-  assert.equal(error.consequence, 'final')
+  assert.equal(error.retryability, 'permanent')
 })

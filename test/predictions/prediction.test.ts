@@ -1,17 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import {
-  errorMeaning,
-  errorText,
-  isExpired,
-  outputFiles,
-  outputText,
-  outputUrls,
-  Prediction,
-  predictTime,
-  readStatus,
-  totalTime,
-} from '../../src/predictions/prediction.ts'
+import { outputFiles, outputText, outputUrls } from '../../src/predictions/output.ts'
+import { isExpired, Prediction, predictTime, readStatus, totalTime } from '../../src/predictions/prediction.ts'
+import { errorMeaning, errorText } from '../../src/predictions/prediction-error.ts'
 
 const file = (name: string) => `https://files.example.com/x/${name}`
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createScrubber } from '../../src/predictions/redact.ts'
+import { createRedactor } from '../../src/predictions/redact.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
-const scrub = createScrubber(KEY)
+const scrub = createRedactor(KEY)
 
 test('the key is removed wherever it stands', () => {
   assert.equal(scrub(`a ${KEY} b${KEY}`), 'a *** b***')
@@ -17,7 +17,7 @@ test('the key is removed where JSON escapes hide it', () => {
 
 test('a key that JSON itself escapes is removed', () => {
   const odd = 'sk-"quoted"\\key'
-  assert.equal(createScrubber(odd)(JSON.stringify({ error: odd })), '{"error":"***"}')
+  assert.equal(createRedactor(odd)(JSON.stringify({ error: odd })), '{"error":"***"}')
 })
 
 test('the shape in which gateways echo a key is removed', () => {

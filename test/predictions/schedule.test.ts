@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { adaptiveSchedule, createBudget, fixedSchedule, type Look } from '../../src/predictions/schedule.ts'
+import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
+import { adaptiveSchedule, fixedSchedule, type Look } from '../../src/predictions/schedule.ts'
 import { seeded } from '../support/faults.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
 
@@ -88,14 +89,14 @@ test('the fixed schedule does what it says', () => {
   assert.deepEqual([schedule.first(1), schedule.next(look(1)), schedule.left(1)], [0, 5, undefined])
 })
 
-describe('a budget', () => {
+describe('a rate limiter', () => {
   test('spaces requests in the order in which they ask', async () => {
     const clock = new VirtualClock()
-    const budget = createBudget({ clock, perSecond: 4 })
+    const limiter = createRateLimiter({ clock, perSecond: 4 })
     const start = clock.now()
     const moments: number[] = []
     const take = async () => {
-      await budget.take(new AbortController().signal)
+      await limiter.take(new AbortController().signal)
       moments.push(clock.now() - start)
     }
     await clock.run(Promise.all([take(), take(), take()]))

@@ -151,7 +151,7 @@ describe('faults', () => {
 describe('many predictions', () => {
   const ids = Array.from({ length: 1000 }, (_, i) => `id${i}`)
 
-  test('share one budget of 40 requests a second, and all come to their end', async () => {
+  test('share one rate limiter of 40 requests a second, and all come to their end', async () => {
     const react = ({ at, path }: ScriptedRequest): Reaction => {
       const id = path.split('/').at(-1) ?? ''
       return {

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { startSimulator } from '../servers/simulator.ts'
 import { runAction } from '../support/run-action.ts'
 
-test('a thousand predictions in one step share one budget of requests', async () => {
+test('a thousand predictions in one step share one rate limiter of requests', async () => {
   await using simulator = await startSimulator()
   const ids = Array.from({ length: 1000 }, () => simulator.ended({ output: 'x'.repeat(100) }))
   await using run = await runAction({

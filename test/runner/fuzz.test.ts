@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { readPrediction } from '../../src/predictions/client.ts'
+import { readAnswer } from '../../src/predictions/answer.ts'
 import { ApiError, RefusalError } from '../../src/predictions/errors.ts'
-import { createScrubber } from '../../src/predictions/redact.ts'
+import { createRedactor } from '../../src/predictions/redact.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
 import type { Outcome } from '../../src/predictions/wait.ts'
 import { nothingDelivered } from '../../src/runner/delivery.ts'
@@ -14,13 +14,14 @@ import { oneLine, severalLines, untrustedBlock } from '../../src/runner/untruste
 import { carryOut } from '../support/run-action.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
-const scrub = createScrubber(KEY)
+const scrub = createRedactor(KEY)
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc' } as const
 
 /** Everything that the action makes of one body, as far as it is pure. Undefined where it is refused with a sentence. */
 function digest(text: string): { outputs: Record<string, string>; summary: string; printed: string } | undefined {
   let outcome: Outcome
   try {
-    const answer = readPrediction('GET https://api.test/v1/predictions/abc', scrub(text))
+    const answer = readAnswer(REQUEST, scrub(text))
     outcome = { id: 'abc', end: 'ended', status: answer.prediction.status, answer, error: undefined, waited: 1 }
   } catch (error) {
     assert.ok(error instanceof ApiError, String(error))
@@ -174,7 +175,7 @@ test('whatever an error body and its headers hold, the refusal is one bounded me
       ),
       headers,
       (status, text, sent) => {
-        const { message, retryAfter } = new RefusalError('GET https://api.test/v1/predictions/abc', {
+        const { message, retryAfter } = new RefusalError(REQUEST, {
           status,
           headers: sent,
           text: scrub(text),

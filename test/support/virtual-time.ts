@@ -2,7 +2,8 @@ import { setTimeout as realSleep, setImmediate as turn } from 'node:timers/promi
 import type { Dispatcher } from 'undici'
 import { createClient } from '../../src/predictions/client.ts'
 import type { Clock } from '../../src/predictions/clock.ts'
-import { adaptiveSchedule, createBudget, type Schedule } from '../../src/predictions/schedule.ts'
+import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
+import { adaptiveSchedule, type Schedule } from '../../src/predictions/schedule.ts'
 import { type Outcome, waitForPredictions } from '../../src/predictions/wait.ts'
 
 /** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
@@ -124,7 +125,7 @@ export function startWait(clock: Clock, dispatcher: Dispatcher, options: PlayOpt
     clock,
     timeout,
     schedule: options.schedule ?? (() => adaptiveSchedule(random)),
-    budget: createBudget({ clock }),
+    limiter: createRateLimiter({ clock }),
     parallelJobs,
     observer: { answered() {}, failed() {}, settled() {} },
     signal: options.signal ?? new AbortController().signal,

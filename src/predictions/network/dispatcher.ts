@@ -1,6 +1,5 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { connect } from 'node:tls'
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
 
@@ -66,51 +65,19 @@ export function proxiesOf(env: ProxyEnvironment): {
   }
 }
 
-/**
- * Who the certificate of a host is for, who issued it and until when it is valid, for an error that says that it is not
- * trusted. Only looks at it: nothing is sent. Undefined where it cannot be had within a few seconds.
- */
-export function peerCertificate({ hostname, port }: URL): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const name = (subject: Partial<Record<string, string | string[]>> | undefined) =>
-      [subject?.O, subject?.CN].flat().filter(Boolean).join(', ')
-    const options = {
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port: Number(port || 443),
-      servername: hostname,
-      rejectUnauthorized: false,
-      timeout: 5000,
-    }
-    const socket = connect(options, () => {
-      const { subject, issuer, valid_to } = socket.getPeerCertificate()
-      socket.destroy()
-      resolve(
-        subject
-          ? `Its certificate is for "${name(subject)}", issued by "${name(issuer)}", valid until ${valid_to}.`
-          : undefined,
-      )
-    })
-    const give = () => {
-      socket.destroy()
-      resolve(undefined)
-    }
-    socket.on('error', give).on('timeout', give)
-  })
-}
-
 /** The ways to hosts that somebody else chose: those of files and of streams. No key belongs there. */
-export interface ForeignNetwork {
+export interface UntrustedNetwork {
   /** The way to a URL. @throws HostRefusal where the policy forbids it */
   to(url: URL): Promise<Dispatcher>
   close(): Promise<void>
 }
 
 /** @param connections to one origin at once; more requests wait for one of them */
-export function openForeignNetwork(
+export function openUntrustedNetwork(
   policy: HostPolicy,
   env: ProxyEnvironment,
   connections = CONNECTIONS,
-): ForeignNetwork {
+): UntrustedNetwork {
   const { httpProxy, httpsProxy } = proxiesOf(env)
   const proxied = httpProxy !== undefined || httpsProxy !== undefined
   const open = createDispatcher(env, { connections })

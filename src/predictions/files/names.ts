@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import * as fileSystem from 'node:fs/promises'
+import { lstat, rename, rm } from 'node:fs/promises'
+import path from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import type { Clock } from '../clock.ts'
+
+/** How a file gets its name. */
+export interface PlaceOptions {
+  /** Whether a file of the same name and other content is replaced. */
+  overwrite: boolean
+  clock: Clock
+  /** Another file had the name already and was not overwritten. */
+  renamed(name: string, taken: string): void
+}
+
+/** The names of one folder: nothing that is there is overwritten unnoticed, and nothing saved is lost over a name. */
+export class Names {
+  readonly #directory: string
+  /** One placing after the other, so that two files cannot take the same free name. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  /** Gives a whole file its name. @returns the name it got */
+  place(temporary: string, name: string, sha256: string, options: PlaceOptions): Promise<string> {
+    const placed = this.#last.then(() => this.#place(temporary, name, sha256, options))
+    this.#last = placed.catch(() => {})
+    return placed
+  }
+
+  async #place(
+    temporary: string,
+    wanted: string,
+    sha256: string,
+    { overwrite, renamed, clock }: PlaceOptions,
+  ): Promise<string> {
+    const { name: stem, ext } = path.parse(wanted)
+    for (let n = 1; ; n++) {
+      const name = n === 1 ? wanted : `${stem}-${n}${ext}`
+      const target = path.join(this.#directory, name)
+      const there = await lstat(target).catch(() => undefined)
+      if (!there && (await moveNew(temporary, target, clock))) {
+        if (n > 1) renamed(name, wanted)
+        return name
+      }
+      if (there?.isFile() && (await sha256Of(target)) === sha256) {
+        await rm(temporary)
+        return name
+      }
+      // Renaming replaces a symbolic link itself, never what it points to.
+      if (overwrite && !there?.isDirectory()) {
+        await whenFree(() => rename(temporary, target), clock)
+        return name
+      }
+    }
+  }
+}
+
+/**
+ * Moves a file to a name that must be free.
+ * @param moves those of the file system; they differ between systems, so a test can give others
+ * @returns false where the name is taken
+ */
+export async function moveNew(
+  from: string,
+  to: string,
+  clock: Clock,
+  moves: Pick<typeof fileSystem, 'link' | 'rename' | 'rm'> = fileSystem,
+): Promise<boolean> {
+  try {
+    await moves.link(from, to)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    // Some file systems have no links; on those, nobody else makes a file of our names between the look and the move.
+    await whenFree(() => moves.rename(from, to), clock)
+    return true
+  }
+  // The file is in its place, whatever becomes of its first name.
+  await whenFree(() => moves.rm(from), clock).catch(() => {})
+  return true
+}
+
+const HELD: ReadonlySet<string | undefined> = new Set(['EACCES', 'EBUSY', 'EPERM'])
+
+/** Windows does not move a file for the seconds in which a scanner for viruses reads it. */
+async function whenFree(move: () => Promise<void>, clock: Clock): Promise<void> {
+  for (let pause = 0.05; ; pause *= 2) {
+    try {
+      return await move()
+    } catch (error) {
+      if (!HELD.has((error as NodeJS.ErrnoException).code) || pause > 2) throw error
+      await clock.sleep(pause)
+    }
+  }
+}
+
+async function sha256Of(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(file), hash)
+  return hash.digest('hex')
+}

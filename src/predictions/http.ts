@@ -1,0 +1,78 @@
+import type { Dispatcher } from 'undici'
+import { isRecord } from './text.ts'
+
+/** Sent with every request, to the API and to hosts of files. */
+export const USER_AGENT = 'await-prediction/1'
+
+/** Statuses that pass by themselves, of the API and of hosts of files. Other 4xx and 5xx stay. */
+export const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([
+  408, // Request Timeout
+  425, // Too Early
+  429, // Too Many Requests
+  500, // Internal Server Error
+  502, // Bad Gateway
+  503, // Service Unavailable
+  504, // Gateway Timeout
+  520, // Cloudflare: the origin returned an unknown error
+  521, // Cloudflare: the origin is down
+  522, // Cloudflare: connection to the origin timed out
+  523, // Cloudflare: the origin is unreachable
+  524, // Cloudflare: the origin did not answer in time
+  529, // Site is overloaded
+])
+
+/** Statuses of a redirect that names its target. */
+export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
+
+/** Header names in lower case; several values of one name are joined or listed. */
+export type Headers = Readonly<Record<string, string | string[] | undefined>>
+
+/**
+ * Seconds that an answer asks to wait: `Retry-After` (seconds, also fractional, or a date), a body key `retry_after`,
+ * a phrase such as "resets in ~30s", then `ratelimit-reset`. What lies in the past or makes no sense is no hint.
+ */
+export function retryAfter(headers: Headers, body: unknown, text: string): number | undefined {
+  const date = Date.parse(headerOf(headers, 'date') ?? '')
+  const nowMs = Number.isNaN(date) ? Date.now() : date
+  const header = headerOf(headers, 'retry-after')?.trim()
+  const fromHeader = header === undefined || header === '' ? Number.NaN : Number(header)
+  const fromDate = header === undefined ? Number.NaN : (Date.parse(header) - nowMs) / 1000
+  const inBody = isRecord(body)
+    ? (body.retry_after ?? (isRecord(body.error) ? body.error.retry_after : undefined))
+    : undefined
+  const phrase =
+    /\b(?:resets?|available|retry|again|wait)\b[^.\d\n]{0,24}?(\d{1,6}(?:\.\d{1,3})?) ?(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?)\b/i.exec(
+      text.slice(0, 4096),
+    )
+  const unit = phrase?.[2]?.toLowerCase() ?? ''
+  const scale = unit.startsWith('ms') || unit.startsWith('milli') ? 0.001 : unit.startsWith('m') ? 60 : 1
+  const reset = Number(headerOf(headers, 'ratelimit-reset') ?? Number.NaN)
+  const hints = [
+    Number.isFinite(fromHeader) ? fromHeader : fromDate,
+    typeof inBody === 'number' || typeof inBody === 'string' ? Number(inBody) : Number.NaN,
+    Number(phrase?.[1] ?? Number.NaN) * scale,
+    // Some services send the moment itself instead of the seconds until then.
+    reset > 1_000_000_000 ? reset - nowMs / 1000 : reset,
+  ]
+  return hints.find((seconds) => Number.isFinite(seconds) && seconds > 0)
+}
+
+/** The value of a header; the first one if there are several. */
+export function headerOf(headers: Headers, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'string' ? value : value?.[0]
+}
+
+/** Seconds that the headers of an answer ask to wait; undefined where they ask for nothing. */
+export const retryAfterOf = (headers: Headers): number | undefined => retryAfter(headers, undefined, '')
+
+/** Where a request goes, as undici wants it. */
+export const requestTarget = (url: URL): { origin: string; path: string } => ({
+  origin: url.origin,
+  path: url.pathname + url.search,
+})
+
+/** Gives up a body that is not read, so that its connection is free; what goes wrong with it does not matter any more. */
+export function discard(body: Dispatcher.ResponseData['body']): void {
+  body.on('error', () => {}).destroy()
+}

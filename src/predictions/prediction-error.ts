@@ -1,0 +1,35 @@
+/** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` where there is none. */
+export function errorText(error: unknown): string {
+  if (typeof error === 'string') return error.trim()
+  if (error === null || error === undefined || error === false) return ''
+  if (typeof error === 'object') {
+    for (const key of ['message', 'detail'] as const) {
+      const text: unknown = (error as Record<string, unknown>)[key]
+      if (typeof text === 'string' && text.trim() !== '') return text.trim()
+    }
+  }
+  return JSON.stringify(error)
+}
+
+/** What the codes at the end of a prediction's error text mean. Source: Replicate's documentation of error codes. */
+const CODES: Readonly<Record<string, string>> = {
+  PA: 'the platform interrupted it',
+  E001: 'the model ran out of memory',
+  E1001: 'the model ran out of memory',
+  E003: 'demand for the model is high',
+  E004: 'the service was unavailable',
+  E005: 'the input or the output was flagged as sensitive',
+  E6716: 'the model did not start in time',
+  E8367: 'it was stopped',
+  E8765: 'the health check of the model failed',
+  E9243: 'the model could not start',
+  E9825: 'the upload of the output failed',
+  E9828: 'the API had an internal error',
+}
+
+/** What an error code in a failed prediction's text means, in words; undefined where it has none that is documented. */
+export function errorMeaning(text: string): string | undefined {
+  const code = /\(code: (\w+)\)|\((E\d{3,5})\)\s*\.?$|\b(E\d{3,5})\s*\.?$|^\s*(E\d{3,5})\b/.exec(text)
+  const name = code?.slice(1).find((group) => group !== undefined)
+  return name !== undefined && Object.hasOwn(CODES, name) ? CODES[name] : undefined
+}

@@ -1,0 +1,13 @@
+/** True for a JSON object: not null, not a list. */
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The first characters of a text, with an ellipsis if some are missing; never half a surrogate pair. */
+export const clip = (text: string, limit: number): string =>
+  text.length > limit ? `${text.slice(0, limit).toWellFormed()}…` : text
+
+/** The text with a full stop, unless it ends like a sentence already. */
+export const sentence = (text: string): string => (/[.!?。！？…]$/.test(text) ? text : `${text}.`)
+
+/** Joins the sentences that there are. */
+export const sentences = (...parts: readonly (string | undefined | false)[]): string => parts.filter(Boolean).join(' ')
