@@ -2,6 +2,7 @@ import { createClient } from './predictions/client.ts'
 import { systemClock as clock } from './predictions/clock.ts'
 import { createPrediction } from './predictions/create.ts'
 import { createDispatcher } from './predictions/network/dispatcher.ts'
+import { readContext } from './runner/context.ts'
 import { failOnThrow, warnAll } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
@@ -10,11 +11,12 @@ import { setOutputs } from './runner/outputs.ts'
 import { info } from './runner/print.ts'
 
 await failOnThrow(async () => {
+  const runner = readContext()
   const inputs = readCreateInputs()
   warnAll(inputs.warnings)
-  const input = await readModelInput(inputs.input, inputs['input-file'], process.cwd())
+  const input = await readModelInput(inputs.input, inputs['input-file'], runner.workspace)
   using interrupt = listenForInterrupts()
-  const dispatcher = createDispatcher(process.env)
+  const dispatcher = createDispatcher(runner.env)
   try {
     const { prediction } = await createPrediction(
       { target: inputs.target, input, cancelAfter: inputs['cancel-after'] },
@@ -26,7 +28,7 @@ await failOnThrow(async () => {
       },
     )
     const { id, status, model = '' } = prediction
-    setOutputs({ prediction_id: id, status, model }, undefined)
+    setOutputs({ prediction_id: id, status, model }, undefined, runner)
     info(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
   } finally {
     await dispatcher.destroy()

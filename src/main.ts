@@ -7,6 +7,7 @@ import { adaptiveSchedule, fixedSchedule } from './predictions/schedule.ts'
 import { verdictOf } from './predictions/verdict.ts'
 import { waitForPredictions } from './predictions/wait.ts'
 import { cancelAll, reportCancellations } from './runner/cancellation.ts'
+import { readContext } from './runner/context.ts'
 import { deliver, nothingDelivered, wantsFiles } from './runner/delivery.ts'
 import { failOnThrow, StepFailed, warnAll } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
@@ -18,18 +19,19 @@ import { saveOpenPredictions } from './runner/state.ts'
 import { summaryOf, writeSummary } from './runner/summary.ts'
 
 await failOnThrow(async () => {
+  const runner = readContext()
   const inputs = readInputs()
   const ids = inputs['prediction-id']
-  saveOpenPredictions(ids)
+  saveOpenPredictions(ids, runner)
   using interrupt = listenForInterrupts()
   warnAll(inputs.warnings)
 
-  const dispatcher = createDispatcher(process.env)
+  const dispatcher = createDispatcher(runner.env)
   using reporter = createReporter(ids, { clock, streamLogs: inputs['stream-logs'] })
   const interval = inputs['poll-interval']
   const policy = { apiUrl: inputs['api-url'], allowedHosts: inputs['allowed-hosts'] }
   const endSignals =
-    interval === undefined ? createEndSignals(openUntrustedNetwork(policy, process.env), clock) : undefined
+    interval === undefined ? createEndSignals(openUntrustedNetwork(policy, runner.env), clock) : undefined
   const outcomes = await waitForPredictions(ids, {
     client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, clock }),
     clock,
@@ -46,15 +48,16 @@ await failOnThrow(async () => {
   const judged = outcomes.map((outcome) => ({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }))
   const delivery =
     wantsFiles(inputs) && !interrupt.signal.aborted
-      ? await deliver(judged, inputs, { clock, signal: interrupt.signal })
+      ? await deliver(judged, inputs, { clock, signal: interrupt.signal, runner })
       : nothingDelivered
-  const resultFile = await writeResultFile(judged, delivery.files)
-  setOutputs({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' }, resultFile)
+  const resultFile = await writeResultFile(judged, delivery.files, runner.temp)
+  setOutputs({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' }, resultFile, runner)
   if (inputs.summary) await writeSummary(summaryOf(judged, delivery))
 
   const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
-  if (late.length > 0 && inputs['cancel-on'].has('timeout')) reportCancellations(await cancelAll(late, inputs))
-  if (!interrupt.signal.aborted) saveOpenPredictions([])
+  if (late.length > 0 && inputs['cancel-on'].has('timeout'))
+    reportCancellations(await cancelAll(late, inputs, runner.env))
+  if (!interrupt.signal.aborted) saveOpenPredictions([], runner)
 
   warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))
   const failures = [...judged.flatMap(({ verdict }) => (verdict.ok ? [] : [verdict])), ...delivery.failures]

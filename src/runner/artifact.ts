@@ -4,6 +4,7 @@ import path from 'node:path'
 import type { ArtifactClient } from '@actions/artifact'
 import * as core from '@actions/core'
 import type { Clock } from '../predictions/clock.ts'
+import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
 
 /** What to upload, and how. */
@@ -58,11 +59,11 @@ const TAKEN = /\(409\)|already exists/i
  */
 export async function uploadArtifacts(
   request: UploadRequest,
-  clock: Clock,
+  { clock, runner }: { clock: Clock; runner: RunnerContext },
   uploaded: UploadedArtifact[] = [],
 ): Promise<UploadedArtifact[]> {
   const { files, archive } = request
-  requireService()
+  requireService(runner)
   if (!archive && files.length > MOST_ARTIFACTS) {
     throw new UploadError(
       `${files.length} files would be ${files.length} artifacts, and a job can have ${MOST_ARTIFACTS}. Nothing was uploaded; with archive: true they are one.`,
@@ -73,31 +74,38 @@ export async function uploadArtifacts(
   const { DefaultArtifactClient } = await import('@actions/artifact')
   const client = new DefaultArtifactClient()
   const listed = await client.listArtifacts().catch(() => undefined)
-  const context = { ...request, clock, client, existing: listed && new Set(listed.artifacts.map(({ name }) => name)) }
+  const context = {
+    ...request,
+    clock,
+    runner,
+    client,
+    existing: listed && new Set(listed.artifacts.map(({ name }) => name)),
+  }
   if (archive) uploaded.push(await upload(context, request.name, files))
   else for (const file of files) uploaded.push(await uploadOne(context, file))
   return uploaded
 }
 
-function requireService(): void {
-  const { hostname } = new URL(process.env.GITHUB_SERVER_URL || 'https://github.com')
+function requireService({ serverUrl, env }: RunnerContext): void {
+  const { hostname } = new URL(serverUrl)
   if (!/^github\.com$|\.ghe\.com$|\.localhost$/i.test(hostname)) {
     throw new ArtifactsUnavailable(`Artifacts of this kind do not exist on GitHub Enterprise Server (${hostname}).`)
   }
   for (const name of ['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_RESULTS_URL']) {
-    if (!process.env[name]) throw new ArtifactsUnavailable(`This runner has no artifact service: ${name} is not set.`)
+    if (!env[name]) throw new ArtifactsUnavailable(`This runner has no artifact service: ${name} is not set.`)
   }
 }
 
-interface Context extends UploadRequest {
+interface UploadContext extends UploadRequest {
   clock: Clock
+  runner: RunnerContext
   client: ArtifactClient
   /** Names that were taken before the first upload, so that what is there later is ours; undefined where unknown. */
   existing: ReadonlySet<string> | undefined
 }
 
 /** Uploads a file as it is; as a zip where the service does not take its type. */
-async function uploadOne(context: Context, file: string): Promise<UploadedArtifact> {
+async function uploadOne(context: UploadContext, file: string): Promise<UploadedArtifact> {
   const name = path.basename(file)
   try {
     return await upload(context, name, [file])
@@ -108,8 +116,8 @@ async function uploadOne(context: Context, file: string): Promise<UploadedArtifa
   }
 }
 
-async function upload(context: Context, name: string, files: readonly string[]): Promise<UploadedArtifact> {
-  const { client, clock, existing, archive, retentionDays, compressionLevel, overwrite } = context
+async function upload(context: UploadContext, name: string, files: readonly string[]): Promise<UploadedArtifact> {
+  const { client, clock, runner, existing, archive, retentionDays, compressionLevel, overwrite } = context
   /** Ignores that there is none; any other fault will show itself in the upload. */
   const remove = () => client.deleteArtifact(name).catch(() => {})
   const root = path.dirname(files[0] ?? '')
@@ -120,7 +128,7 @@ async function upload(context: Context, name: string, files: readonly string[]):
     try {
       const { id, size, digest } = await client.uploadArtifact(name, [...files], root, options)
       if (id === undefined) throw new UploadError(`The artifact service gave no id for ${name}.`)
-      return { id, name, url: pageOf(id), digest: digest ?? '', size: size ?? 0 }
+      return { id, name, url: pageOf(runner, id), digest: digest ?? '', size: size ?? 0 }
     } catch (error) {
       const reason = messageOf(error)
       if (TAKEN.test(reason)) {
@@ -139,7 +147,7 @@ async function upload(context: Context, name: string, files: readonly string[]):
       if (there.digest === undefined) await remove()
       else {
         const { id, size, digest } = there
-        return { id, name, url: pageOf(id), digest: digest.replace(/^sha256:/, ''), size }
+        return { id, name, url: pageOf(runner, id), digest: digest.replace(/^sha256:/, ''), size }
       }
     }
   }
@@ -151,7 +159,6 @@ const taken = (name: string, cause: unknown) =>
     { cause },
   )
 
-function pageOf(id: number): string {
-  const { GITHUB_SERVER_URL, GITHUB_REPOSITORY = '', GITHUB_RUN_ID = '' } = process.env
-  return `${GITHUB_SERVER_URL || 'https://github.com'}/${GITHUB_REPOSITORY}/actions/runs/${GITHUB_RUN_ID}/artifacts/${id}`
+function pageOf({ serverUrl, repository, runId }: RunnerContext, id: number): string {
+  return `${serverUrl}/${repository}/actions/runs/${runId}/artifacts/${id}`
 }

@@ -2,8 +2,9 @@ import * as core from '@actions/core'
 import { type Cancellation, cancelPredictions, describeCancellations } from '../predictions/cancel.ts'
 import { createClient } from '../predictions/client.ts'
 import { systemClock } from '../predictions/clock.ts'
-import { createDispatcher } from '../predictions/network/dispatcher.ts'
+import { createDispatcher, type ProxyEnvironment } from '../predictions/network/dispatcher.ts'
 import { createRateLimiter } from '../predictions/rate-limiter.ts'
+import { readContext } from './context.ts'
 import { messageOf, warn } from './failure.ts'
 import { type Inputs, readInputs } from './inputs.ts'
 import { openPredictions } from './state.ts'
@@ -16,12 +17,13 @@ const LIMIT = 60
 export async function cancelOpenPredictions(): Promise<void> {
   try {
     const inputs = readInputs()
+    const { env } = readContext()
     const ids = openPredictions()
     if (!inputs['cancel-on'].has('cancelled')) {
       core.info(`Left alone, because cancel-on does not say cancelled: ${ids.length} predictions that may still run.`)
       return
     }
-    reportCancellations(await cancelAll(ids, inputs))
+    reportCancellations(await cancelAll(ids, inputs, env))
   } catch (error) {
     warn(`Predictions that may still run were not cancelled: ${messageOf(error)}`)
   }
@@ -31,8 +33,9 @@ export async function cancelOpenPredictions(): Promise<void> {
 export async function cancelAll(
   ids: readonly string[],
   inputs: Pick<Inputs, 'api-key' | 'api-url'>,
+  env: ProxyEnvironment,
 ): Promise<Cancellation[]> {
-  const dispatcher = createDispatcher(process.env)
+  const dispatcher = createDispatcher(env)
   try {
     return await cancelPredictions(ids, {
       client: createClient({

@@ -6,6 +6,7 @@ import type { SavedFile, SaveObserver } from '../predictions/files/save.ts'
 import { isExpired, statusOf } from '../predictions/prediction.ts'
 import type { Judged } from '../predictions/verdict.ts'
 import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './artifact.ts'
+import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf, warn } from './failure.ts'
 import { duration, fileSize } from './format.ts'
 import type { Inputs } from './inputs.ts'
@@ -36,8 +37,9 @@ export const wantsFiles = (inputs: Inputs): boolean =>
 export async function deliver(
   judged: readonly Judged[],
   inputs: Inputs,
-  { clock, signal }: { clock: Clock; signal: AbortSignal },
+  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
 ): Promise<Delivery> {
+  const { signal } = around
   const delivery: Delivery = { files: [], artifacts: [], releaseUrls: [], failures: [] }
   const attempt = async (title: string, step: () => Promise<void>) => {
     try {
@@ -47,21 +49,21 @@ export async function deliver(
     }
   }
   await attempt('Files not saved', async () => {
-    const { files, failures } = await save(judged, inputs, clock, signal)
+    const { files, failures } = await save(judged, inputs, around)
     delivery.files = files
     delivery.failures.push(...failures)
   })
   if (delivery.files.length === 0) return delivery
   if (inputs['upload-artifact']) {
     await attempt('Artifact not uploaded', async () => {
-      await unlessAborted(() => upload(judged, delivery, inputs, clock), signal)
+      await unlessAborted(() => upload(judged, delivery, inputs, around), signal)
     })
   }
   const tag = inputs['release-tag']
   if (tag !== undefined) {
     await attempt('Files not attached to the release', async () => {
       const request = { tag, token: inputs['github-token'], files: delivery.files, overwrite: inputs.overwrite }
-      await unlessAborted(() => attachToRelease(request, clock, delivery.releaseUrls), signal)
+      await unlessAborted(() => attachToRelease(request, around, delivery.releaseUrls), signal)
       core.info(`attached to the release ${tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
     })
   }
@@ -80,8 +82,7 @@ function unlessAborted<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T
 async function save(
   judged: readonly Judged[],
   inputs: Inputs,
-  clock: Clock,
-  signal: AbortSignal,
+  { clock, signal, runner }: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
 ): Promise<{ files: SavedFile[]; failures: Failure[] }> {
   const ended = judged.flatMap(({ outcome: { id, end, answer } }) =>
     end === 'ended' && answer ? [{ id, prediction: answer.prediction }] : [],
@@ -90,13 +91,13 @@ async function save(
   const { files, failures } = await saveOutputs(
     ended.map(({ id, prediction: { output } }) => ({ id, output })),
     {
-      directory: inputs['output-dir'] ?? (await makeTemporaryFolder('files')),
+      directory: inputs['output-dir'] ?? (await makeTemporaryFolder('files', runner.temp)),
       policy: { apiUrl: inputs['api-url'], allowedHosts: inputs['allowed-hosts'] },
       maxFileSize: inputs['max-file-size'],
       overwrite: inputs.overwrite,
       clock,
       signal,
-      env: process.env,
+      env: runner.env,
       observer: createSaveObserver(),
     },
   )
@@ -138,23 +139,23 @@ async function upload(
   judged: readonly Judged[],
   { files, artifacts }: Delivery,
   inputs: Inputs,
-  clock: Clock,
+  around: { clock: Clock; runner: RunnerContext },
 ): Promise<void> {
   const paths = files.map((file) => file.path)
   const request = {
-    name: inputs['artifact-name'] ?? defaultName(judged),
+    name: inputs['artifact-name'] ?? defaultName(judged, around.runner.runId),
     archive: inputs.archive,
     retentionDays: inputs['retention-days'],
     compressionLevel: inputs['compression-level'],
     overwrite: inputs.overwrite,
   }
-  const staging = await makeTemporaryFolder('artifact')
+  const staging = await makeTemporaryFolder('artifact', around.runner.temp)
   try {
     const staged = inputs.archive ? await stage(staging, judged, files) : paths
     // The client prints about ten lines for each artifact.
     core.startGroup(`Uploading ${files.length === 1 ? '1 file' : `${files.length} files`}`)
     try {
-      await uploadArtifacts({ ...request, files: staged }, clock, artifacts)
+      await uploadArtifacts({ ...request, files: staged }, around, artifacts)
     } finally {
       core.endGroup()
     }
@@ -167,9 +168,9 @@ async function upload(
   }
 }
 
-function defaultName(judged: readonly Judged[]): string {
+function defaultName(judged: readonly Judged[], runId: string): string {
   const first = judged[0]?.outcome.id ?? ''
-  return judged.length === 1 ? `prediction-${first}` : `predictions-${process.env.GITHUB_RUN_ID ?? ''}-${first}`
+  return judged.length === 1 ? `prediction-${first}` : `predictions-${runId}-${first}`
 }
 
 /** Puts the files and prediction.json side by side, because a zip has one root; as links, so that nothing is copied. */

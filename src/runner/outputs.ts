@@ -2,6 +2,7 @@ import * as core from '@actions/core'
 import { outputText, outputUrls } from '../predictions/output.ts'
 import { predictTime, totalTime } from '../predictions/prediction.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
+import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { messageOf, warn } from './failure.ts'
 import { linesWithin } from './format.ts'
@@ -99,7 +100,11 @@ const LONGEST_VALUE = 32_000
 const LONGEST_REASON = 8000
 
 /** Sets the outputs; a value that is too long is left out, with one warning that names the file that has it. */
-export function setOutputs(values: Readonly<Record<string, string>>, resultFile: string | undefined): void {
+export function setOutputs(
+  values: Readonly<Record<string, string>>,
+  resultFile: string | undefined,
+  { outputFile }: RunnerContext,
+): void {
   const all = Object.entries(values)
   const tooLong = all.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
   if (tooLong.length > 0) {
@@ -109,7 +114,7 @@ export function setOutputs(values: Readonly<Record<string, string>>, resultFile:
   }
   try {
     // Without the file, core would print the commands that runners no longer carry out.
-    if (!process.env.GITHUB_OUTPUT) throw new Error('GITHUB_OUTPUT is not set')
+    if (outputFile === undefined) throw new Error('GITHUB_OUTPUT is not set')
     for (const [name, value] of all) if (!tooLong.includes(name)) core.setOutput(name, value)
   } catch (error) {
     warn(

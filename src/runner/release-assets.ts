@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile } from '../predictions/files/save.ts'
+import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
 
 /** Files could not be attached to a release. The message is whole sentences. */
@@ -37,14 +38,19 @@ interface Release {
  * @returns the files' URLs on the release, in the order of the files; they do not expire
  * @throws ReleaseError
  */
-export async function attachToRelease(request: AttachRequest, clock: Clock, urls: string[] = []): Promise<string[]> {
+export async function attachToRelease(
+  request: AttachRequest,
+  { clock, runner }: { clock: Clock; runner: RunnerContext },
+  urls: string[] = [],
+): Promise<string[]> {
   const { tag, token, files, overwrite } = request
-  const [owner = '', repo = ''] = (process.env.GITHUB_REPOSITORY ?? '').split('/')
+  const [owner = '', repo = ''] = runner.repository.split('/')
   if (token === '') throw new ReleaseError('github-token is empty, and without it no release can be changed.')
   const { getOctokit } = await import('@actions/github')
-  const context: Context = {
-    octokit: getOctokit(token, { baseUrl: process.env.GITHUB_API_URL || 'https://api.github.com' }),
+  const context: ReleaseContext = {
+    octokit: getOctokit(token, { baseUrl: runner.apiUrl }),
     clock,
+    runner,
     repository: { owner, repo },
     tag,
   }
@@ -83,15 +89,16 @@ export async function attachToRelease(request: AttachRequest, clock: Clock, urls
   return urls
 }
 
-interface Context {
+interface ReleaseContext {
   octokit: Octokit
   clock: Clock
+  runner: RunnerContext
   repository: { owner: string; repo: string }
   tag: string
 }
 
 /** A draft is not found by its tag, only among all releases. */
-async function findRelease(context: Context): Promise<Release> {
+async function findRelease(context: ReleaseContext): Promise<Release> {
   const { octokit, repository, tag } = context
   const published = await persist(`find the release ${tag}`, context, () =>
     octokit.rest.repos.getReleaseByTag({ ...repository, tag }).catch(absentAsUndefined),
@@ -113,9 +120,13 @@ const describe = (release: { id: number; upload_url: string }): Release => ({
   immutable: 'immutable' in release && release.immutable === true && !('draft' in release && release.draft === true),
 })
 
-async function uploadAsset(context: Context, release: Release, file: AttachRequest['files'][number]): Promise<string> {
-  const { octokit, repository } = context
-  checkUploadHost(release.uploadUrl)
+async function uploadAsset(
+  context: ReleaseContext,
+  release: Release,
+  file: AttachRequest['files'][number],
+): Promise<string> {
+  const { octokit, repository, runner } = context
+  checkUploadHost(release.uploadUrl, runner.apiUrl)
   const { data } = await persist(`attach ${file.name}`, context, async (tries) => {
     // A broken upload leaves an asset that blocks its name.
     if (tries > 1) await removeLeftover(context, release, file.name)
@@ -129,12 +140,12 @@ async function uploadAsset(context: Context, release: Release, file: AttachReque
   const { browser_download_url: url } = data as { browser_download_url?: unknown }
   return typeof url === 'string'
     ? url
-    : `${process.env.GITHUB_SERVER_URL || 'https://github.com'}/${repository.owner}/${repository.repo}/releases/download/${encodeURIComponent(context.tag)}/${encodeURIComponent(file.name)}`
+    : `${runner.serverUrl}/${repository.owner}/${repository.repo}/releases/download/${encodeURIComponent(context.tag)}/${encodeURIComponent(file.name)}`
 }
 
 /** The token goes to the API and to the host that GitHub uploads to, whatever an answer names. */
-function checkUploadHost(uploadUrl: string): void {
-  const api = new URL(process.env.GITHUB_API_URL || 'https://api.github.com')
+function checkUploadHost(uploadUrl: string, apiUrl: string): void {
+  const api = new URL(apiUrl)
   const upload = new URL(uploadUrl)
   const allowed = [api.hostname, api.hostname.replace(/^api\./, 'uploads.')]
   if (!allowed.includes(upload.hostname) || upload.protocol !== api.protocol) {
@@ -144,7 +155,7 @@ function checkUploadHost(uploadUrl: string): void {
   }
 }
 
-async function removeLeftover(context: Context, release: Release, name: string): Promise<void> {
+async function removeLeftover(context: ReleaseContext, release: Release, name: string): Promise<void> {
   const { octokit, repository } = context
   const assets = await octokit.paginate(octokit.rest.repos.listReleaseAssets, {
     ...repository,
@@ -155,7 +166,7 @@ async function removeLeftover(context: Context, release: Release, name: string):
   if (leftover) await removeAsset(context, leftover.id)
 }
 
-async function removeAsset(context: Context, id: number): Promise<void> {
+async function removeAsset(context: ReleaseContext, id: number): Promise<void> {
   const { octokit, repository } = context
   await persist('remove an old asset', context, () =>
     octokit.rest.repos.deleteReleaseAsset({ ...repository, asset_id: id }).catch(absentAsUndefined),
@@ -170,7 +181,7 @@ function absentAsUndefined(error: unknown): undefined {
 const statusOf = (error: unknown): number | undefined => (error as { status?: number }).status
 
 /** Repeats a call while what stands in its way may pass; waits out rate limits. `tries` counts from 1. */
-async function persist<T>(what: string, context: Context, call: (tries: number) => Promise<T>): Promise<T> {
+async function persist<T>(what: string, context: ReleaseContext, call: (tries: number) => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await call(tries)
@@ -199,7 +210,7 @@ function pauseAfter(error: unknown, tries: number): number | undefined {
   return status === undefined || status >= 500 ? backOff : undefined
 }
 
-function explain(what: string, error: unknown, { tag, repository }: Context): ReleaseError {
+function explain(what: string, error: unknown, { tag, repository }: ReleaseContext): ReleaseError {
   const message = messageOf(error)
   if (/immutable/i.test(message)) return immutable(tag)
   const status = statusOf(error)

@@ -1,5 +1,4 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
@@ -12,11 +11,12 @@ import { messageOf, warn } from './failure.ts'
 export async function writeResultFile(
   judged: readonly Judged[],
   saved: readonly SavedFile[],
+  temp: string,
 ): Promise<string | undefined> {
   const files = Map.groupBy(saved, ({ predictionId }) => predictionId)
   let folder: string | undefined
   try {
-    folder = await makeTemporaryFolder('result')
+    folder = await makeTemporaryFolder('result', temp)
     const file = path.join(folder, 'result.json')
     const entries = judged.map((each) => {
       const { id, end, status, answer } = each.outcome
@@ -34,12 +34,11 @@ export async function writeResultFile(
 }
 
 /** Makes a folder of our own in the temporary folder of the runner, which the runner empties after the job. */
-export async function makeTemporaryFolder(purpose: string): Promise<string> {
-  const parent = process.env.RUNNER_TEMP || tmpdir()
+export async function makeTemporaryFolder(purpose: string, temp: string): Promise<string> {
   try {
-    return await mkdtemp(path.join(parent, `await-prediction-${purpose}-`))
+    return await mkdtemp(path.join(temp, `await-prediction-${purpose}-`))
   } catch (error) {
-    throw new Error(`No folder could be made under ${parent}, the RUNNER_TEMP: ${messageOf(error)}.`, { cause: error })
+    throw new Error(`No folder could be made under ${temp}, the RUNNER_TEMP: ${messageOf(error)}.`, { cause: error })
   }
 }
 

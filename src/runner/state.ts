@@ -1,4 +1,5 @@
 import * as core from '@actions/core'
+import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
 
 /**
@@ -6,10 +7,10 @@ import { messageOf } from './failure.ts'
  * What is written here counts even when the process is killed on the next line, so it is written at the start, and
  * emptied once main has come to its own end.
  */
-export function saveOpenPredictions(ids: readonly string[]): void {
+export function saveOpenPredictions(ids: readonly string[], { stateFile }: RunnerContext): void {
   try {
     // Without the file, core would print a command that runners no longer carry out.
-    if (!process.env.GITHUB_STATE) throw new Error('GITHUB_STATE is not set')
+    if (stateFile === undefined) throw new Error('GITHUB_STATE is not set')
     // The runner hands it over in the environment, as it did the input: with less between the IDs it fits there too.
     core.saveState('open', ids.join())
   } catch (error) {

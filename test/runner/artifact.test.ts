@@ -12,6 +12,7 @@ import {
   type UploadRequest,
   uploadArtifacts,
 } from '../../src/runner/artifact.ts'
+import { readContext } from '../../src/runner/context.ts'
 import { artifactNameFault } from '../../src/runner/inputs.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { type ResultsService, startResultsService } from '../servers/results-service.ts'
@@ -25,6 +26,7 @@ describe('uploading', () => {
 
   before(async () => {
     service = await startResultsService()
+    // The client of the toolkit reads the environment of the process.
     Object.assign(process.env, service.env)
     folder = await mkdtemp(path.join(tmpdir(), 'upload-'))
     picture = await cake('png')
@@ -39,7 +41,7 @@ describe('uploading', () => {
   })
 
   const instant: Clock = { now: () => 0, sleep: async () => {} }
-  const upload = (more: Partial<UploadRequest> = {}, uploaded?: UploadedArtifact[]) =>
+  const upload = (more: Partial<UploadRequest> = {}, uploaded?: UploadedArtifact[], env = process.env) =>
     uploadArtifacts(
       {
         name: `artifact-${++count}`,
@@ -50,7 +52,7 @@ describe('uploading', () => {
         overwrite: false,
         ...more,
       },
-      instant,
+      { clock: instant, runner: readContext(env) },
       uploaded,
     )
 
@@ -151,9 +153,7 @@ describe('uploading', () => {
       ['ACTIONS_RUNTIME_TOKEN', ''],
       ['ACTIONS_RESULTS_URL', ''],
     ] as const) {
-      process.env[name] = value
-      await assert.rejects(upload(), ArtifactsUnavailable)
-      Object.assign(process.env, service.env)
+      await assert.rejects(upload({}, [], { ...process.env, [name]: value }), ArtifactsUnavailable)
     }
   })
 })

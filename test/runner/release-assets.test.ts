@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { readContext } from '../../src/runner/context.ts'
 import { type AttachRequest, attachToRelease } from '../../src/runner/release-assets.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { type ReleasesApi, startReleasesApi } from '../servers/releases-api.ts'
@@ -16,7 +17,6 @@ describe('attaching files to a release', () => {
 
   before(async () => {
     api = await startReleasesApi()
-    Object.assign(process.env, api.env, { GITHUB_REPOSITORY: 'octo/pictures' })
     folder = await mkdtemp(path.join(tmpdir(), 'release-'))
     files = await Promise.all(
       (['png', 'webp'] as const).map(async (format, i) => {
@@ -32,8 +32,12 @@ describe('attaching files to a release', () => {
     await rm(folder, { recursive: true })
   })
 
-  const attach = (tag: string, more: Partial<AttachRequest> = {}, urls?: string[]) =>
-    attachToRelease({ tag, token: api.token, files, overwrite: false, ...more }, clock, urls)
+  const attach = (tag: string, more: Partial<AttachRequest> = {}, urls?: string[], env = api.env) =>
+    attachToRelease(
+      { tag, token: api.token, files, overwrite: false, ...more },
+      { clock, runner: readContext({ ...env, GITHUB_REPOSITORY: 'octo/pictures' }) },
+      urls,
+    )
 
   test('uploads them byte for byte and returns their addresses in order', async () => {
     const release = api.add('v1.0.0')
@@ -153,9 +157,7 @@ describe('attaching files to a release', () => {
   test('has a sentence for a missing permission', async () => {
     await using strict = await startReleasesApi({ permitted: false })
     strict.add('v1')
-    process.env.GITHUB_API_URL = strict.env.GITHUB_API_URL
-    await assert.rejects(attach('v1', { token: strict.token }), /needs the permission contents: write/)
-    Object.assign(process.env, api.env)
+    await assert.rejects(attach('v1', { token: strict.token }, [], strict.env), /needs the permission contents: write/)
   })
 
   test('sends the token to no other host, whatever an answer names', async () => {
