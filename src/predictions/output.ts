@@ -1,7 +1,9 @@
 const isUrl = (text: string) => /^https?:\/\/\S+$/.test(text) && URL.canParse(text)
 /** With a media type, or parameters, or neither (RFC 2397); a text that begins with "data: a, b" is none. */
 const isDataUri = (text: string) => /^data:(?:[\w.+-]+\/[\w.+-]+)?(?:;[\w.+-]+(?:=[^\s,;]*)?)*,/.test(text)
-const isFile = (value: unknown): value is string => typeof value === 'string' && (isUrl(value) || isDataUri(value))
+/** A URL or a `data:` URI, as a whole. */
+export const isFile = (value: unknown): value is string =>
+  typeof value === 'string' && (isUrl(value) || isDataUri(value))
 
 /**
  * The files of an output in document order: URLs and `data:` URIs, at any depth, as values of lists and objects.

@@ -1,0 +1,66 @@
+import type { Prediction } from '../prediction.ts'
+import type { Find } from './places.ts'
+
+/** What the action needs to know of one API to wait for its predictions, or for tasks that read as such. */
+export interface Api {
+  /** The value of the input `api`. */
+  readonly name: string
+  /** The base address if `api-url` is empty. */
+  readonly defaultUrl: string
+  isId(id: string): boolean
+  /** What an ID looks like, as a clause: `an ID has letters and digits only`. */
+  readonly idRule: string
+  /** Where a prediction is read, below the base address. */
+  path(id: string): string
+  /** Reads parsed JSON that came with a 2xx status. */
+  read(json: unknown, task: Task): Reading
+  /** Whether an answer says, in this API's own form, that the ID is not known. 404 says so everywhere. */
+  isUnknownId(answer: { status: number; json: unknown; empty: boolean }): boolean
+  /** Undefined if the API cannot cancel. */
+  readonly cancel: CancelCall | undefined
+  /** Seconds between two polls; the server asks for them, or shows nothing new sooner. */
+  readonly shortestInterval: number
+}
+
+/** The call that cancels. Its path is below the base address. */
+export interface CancelCall {
+  readonly method: 'POST' | 'DELETE'
+  path(id: string): string
+}
+
+/** The task that an answer is about, as it was asked for. */
+export interface Task {
+  readonly id: string
+  /** Base of the API, without a slash at its end. */
+  readonly apiUrl: string
+}
+
+export type Reading =
+  | ({ readonly kind: 'prediction' } & TaskReading)
+  /** The ID is not known, or not yet. */
+  | { readonly kind: 'unknown-id' }
+  /** The API answered 200 and refused the request in the body. */
+  | ({ readonly kind: 'refusal' } & Refusal)
+  /** Not a prediction. `expected`: what is missing, as in `JSON without …`. */
+  | { readonly kind: 'other'; readonly expected: string }
+
+export interface TaskReading {
+  readonly prediction: Prediction
+  /** From 0 to 1, if the API tells it as a number. */
+  readonly progress: number | undefined
+  /** Seconds after which the answer may be another one; undefined if only the API's own interval counts. */
+  readonly refresh: number | undefined
+  /** A second request, below the base address, that tells where the file is. */
+  readonly lookup: Lookup | undefined
+}
+
+export interface Lookup {
+  readonly path: string
+  readonly file: Find<string>
+}
+
+export interface Refusal {
+  readonly message: string
+  readonly code: string
+  readonly transient: boolean
+}

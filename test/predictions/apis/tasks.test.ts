@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Api, Reading } from '../../../src/predictions/apis/api.ts'
+import { contentUrl } from '../../../src/predictions/apis/gateway.ts'
+import { APIS } from '../../../src/predictions/apis/index.ts'
+import { TASK_CASES } from '../../fixtures/tasks.ts'
+
+const apiUrl = 'https://gateway.example'
+const apiOf = (name: string): Api => {
+  const api = APIS.find((each) => each.name === name)
+  assert.ok(api, `there is no API ${name}`)
+  return api
+}
+const read = (name: string, body: unknown, id = 'task-1'): Reading => apiOf(name).read(body, { id, apiUrl })
+const predictionIn = (reading: Reading) => {
+  assert.equal(reading.kind, 'prediction')
+  return reading
+}
+
+describe('an answer about a task', () => {
+  for (const { api, name, body, id = 'task-1', means } of TASK_CASES) {
+    test(`from ${api}, ${name}, reads as ${means.status}`, () => {
+      const { prediction, progress, lookup } = predictionIn(read(api, body, id))
+      assert.deepEqual(
+        {
+          id: prediction.id,
+          status: prediction.status,
+          output: prediction.output,
+          error: prediction.error,
+          created: prediction.created_at,
+          completed: prediction.completed_at,
+          progress,
+          lookup: lookup?.path,
+        },
+        {
+          id,
+          output: null,
+          error: null,
+          created: undefined,
+          completed: undefined,
+          progress: undefined,
+          lookup: undefined,
+          ...means,
+        },
+      )
+    })
+  }
+  test('that is in an envelope of the gateway changes every 15 s at most', () => {
+    const record = { status: 'IN_PROGRESS', progress: '30%', data: {} }
+    assert.equal(predictionIn(read('runway', { code: 'success', data: record })).refresh, 15)
+    assert.equal(predictionIn(read('runway', { status: 'RUNNING' })).refresh, undefined)
+  })
+  test('with a status that nobody documents keeps its word', () => {
+    assert.equal(predictionIn(read('luma', { state: 'Pondering' })).prediction.status, 'Pondering')
+  })
+  test('of Kling whose query was refused is no prediction', () => {
+    const refused = { code: 1302, message: 'Too many requests', data: null }
+    assert.deepEqual(read('kling', refused, 'text2video/1'), {
+      kind: 'refusal',
+      code: '1302',
+      message: 'Too many requests',
+      transient: true,
+    })
+    assert.deepEqual(read('kling', { ...refused, code: 1102, message: 'No balance' }, 'text2video/1'), {
+      kind: 'refusal',
+      code: '1102',
+      message: 'No balance',
+      transient: false,
+    })
+  })
+  test('of MiniMax that refuses the request in base_resp is no prediction', () => {
+    const refused = (status_code: number, status_msg: string) => ({ base_resp: { status_code, status_msg } })
+    assert.deepEqual(read('minimax', refused(1002, 'rate limit')), {
+      kind: 'refusal',
+      code: '1002',
+      message: 'rate limit',
+      transient: true,
+    })
+    assert.deepEqual(read('minimax', refused(1008, 'insufficient balance')), {
+      kind: 'refusal',
+      code: '1008',
+      message: 'insufficient balance',
+      transient: false,
+    })
+  })
+  test('that says nothing about a task names what is missing', () => {
+    assert.deepEqual(read('luma', { id: 'task-1', status: 'completed' }), { kind: 'other', expected: 'a text state' })
+    assert.deepEqual(read('suno', { code: 'success', data: [] }), { kind: 'other', expected: 'a text data.status' })
+    assert.deepEqual(read('kling', { code: 0, data: {} }, 'text2video/1'), {
+      kind: 'other',
+      expected: 'a text task_status or status',
+    })
+  })
+})
+
+describe('an ID that is not known', () => {
+  const says = (name: string, json: unknown, { status = 400, empty = false } = {}) =>
+    apiOf(name).isUnknownId({ status, json, empty })
+  test('is recognized in the words of the gateway', () => {
+    for (const name of ['videos', 'suno', 'kling', 'luma']) {
+      assert.equal(says(name, { code: 'task_not_exist', message: 'task_not_exist', data: null }), true)
+      assert.equal(says(name, { code: 'invalid_request', message: 'no' }), false)
+    }
+    assert.equal(says('midjourney', { description: 'task_no_found ', type: 'upstream_error', code: 4 }), true)
+    assert.equal(says('midjourney', { description: 'quota', type: 'upstream_error', code: 4 }), false)
+    assert.deepEqual(read('suno', { code: 'success', message: '', data: null }), { kind: 'unknown-id' })
+    assert.deepEqual(read('suno', { code: 'task_not_exist', data: null }), { kind: 'unknown-id' })
+  })
+  test('is an empty body only from the Midjourney proxy', () => {
+    assert.equal(says('midjourney', undefined, { status: 200, empty: true }), true)
+    assert.equal(says('videos', undefined, { status: 200, empty: true }), false)
+  })
+  test('is a 404 only, if the API is that of predictions', () => {
+    assert.equal(says('replicate', { code: 'task_not_exist' }), false)
+  })
+})
+
+describe('the path of a task', () => {
+  const paths: [string, string, string][] = [
+    ['replicate', 'abc', '/predictions/abc'],
+    ['videos', 'sora-2:task_01k', '/v1/videos/sora-2:task_01k'],
+    ['suno', 'abc', '/suno/fetch/abc'],
+    ['midjourney', '1773314942177684', '/mj/task/1773314942177684/fetch'],
+    ['kling', 'text2video/8781', '/kling/v1/videos/text2video/8781'],
+    ['kling', 'images/generations/8781', '/kling/v1/images/generations/8781'],
+    ['kling', 'audio/text-to-audio/8781', '/kling/v1/audio/text-to-audio/8781'],
+    ['runway', 'abc', '/runwayml/v1/tasks/abc'],
+    ['luma', 'abc', '/dream-machine/v1/generations/abc'],
+    ['minimax', '1768', '/v1/query/video_generation?task_id=1768'],
+    ['minimax', 'v2/1768', '/v2/query/video_generation/1768'],
+    ['seedance', 'cgt-2026-gx5l7', '/volc/v3/contents/generations/tasks/cgt-2026-gx5l7'],
+  ]
+  for (const [name, id, path] of paths) {
+    test(`${path} is that of ${id} with api ${name}`, () => {
+      assert.equal(apiOf(name).isId(id), true)
+      assert.equal(apiOf(name).path(id), path)
+    })
+  }
+  test('is not made of what leads out of it', () => {
+    for (const { name, isId } of APIS) {
+      for (const id of [
+        '',
+        '/',
+        '../x',
+        'a/../b',
+        'a//b',
+        'a/b/',
+        '.',
+        '..',
+        'a b',
+        'a?b',
+        'a#b',
+        'a\\b',
+        '%2e%2e',
+        'a%2fb',
+      ]) {
+        assert.equal(isId(id), false, `${name} takes ${JSON.stringify(id)}`)
+      }
+    }
+  })
+  test('needs the kind of work only with Kling, and a version only with MiniMax', () => {
+    assert.equal(apiOf('kling').isId('8781'), false)
+    assert.equal(apiOf('minimax').isId('v1/8781'), false)
+    for (const name of ['replicate', 'videos', 'suno', 'midjourney', 'runway', 'luma', 'seedance'])
+      assert.equal(apiOf(name).isId('v2/8781'), false, name)
+  })
+})
+
+describe('canceling', () => {
+  test('is known to predictions and Runway only', () => {
+    assert.deepEqual(
+      APIS.flatMap(({ name, cancel }) => (cancel ? [[name, cancel.method, cancel.path('abc')]] : [])),
+      [
+        ['replicate', 'POST', '/predictions/abc/cancel'],
+        ['runway', 'DELETE', '/runwayml/v1/tasks/abc'],
+      ],
+    )
+  })
+})
+
+describe('the content of a task', () => {
+  const task = { id: 'task-1', apiUrl: 'https://gateway.example/base' }
+  test('is fetched with the key from the address of the API, whatever host the link names', () => {
+    for (const host of ['https://gateway.example', 'https://other.example', 'http://127.0.0.1:8080/deep']) {
+      assert.equal(
+        contentUrl(`${host}/v1/videos/task-1/content`, task),
+        'https://gateway.example/base/v1/videos/task-1/content',
+      )
+    }
+  })
+  test('is that of no other task and no other path', () => {
+    for (const path of [
+      '/v1/videos/task-2/content',
+      '/v1/videos/task-1',
+      '/api/user/self',
+      '/v1/videos/task-1/content/x',
+    ])
+      assert.equal(contentUrl(`https://gateway.example/base${path}`, task), undefined)
+    assert.equal(contentUrl('https://gateway.example/?x=/v1/videos/task-1/content', task), undefined)
+    assert.equal(contentUrl('data:video/mp4,/v1/videos/task-1/content', task), undefined)
+  })
+  test('has the ID of the task without the kind of work', () => {
+    assert.equal(
+      contentUrl('https://x.example/v1/videos/8781/content', { id: 'text2video/8781', apiUrl }),
+      'https://gateway.example/v1/videos/8781/content',
+    )
+  })
+})
