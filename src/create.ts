@@ -3,12 +3,12 @@ import { systemClock as clock } from './predictions/clock.ts'
 import { createPrediction } from './predictions/create.ts'
 import { createDispatcher } from './predictions/network/dispatcher.ts'
 import { readContext } from './runner/context.ts'
-import { failOnThrow, warnAll } from './runner/failure.ts'
+import { failOnThrow } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { readModelInput } from './runner/model-input.ts'
 import { setOutputs } from './runner/outputs.ts'
-import { info } from './runner/print.ts'
+import { info, warnAll } from './runner/print.ts'
 
 await failOnThrow(async () => {
   const runner = readContext()

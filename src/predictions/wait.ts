@@ -28,9 +28,9 @@ export interface Outcome {
 /** What the wait tells while it lasts; `now` is in seconds since its start. Called in order for each id. */
 export interface WaitObserver {
   /** A good answer. `left`: seconds to the end as the log predicts them. */
-  answered(answer: Answer, id: string, now: number, left: number | undefined): void
+  answered(event: { id: string; now: number; answer: Answer; left: number | undefined }): void
   /** A request that failed and will be repeated after `pause` seconds. */
-  failed(error: ApiError, id: string, now: number, pause: number): void
+  failed(event: { id: string; now: number; error: ApiError; pause: number }): void
   /** An id has come to its outcome. */
   settled(outcome: Outcome): void
 }
@@ -137,7 +137,7 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
           streaming: endSignal?.connected ?? false,
           woken,
         })
-        observer.answered(answer, id, now(), isTerminal(status) ? undefined : schedule.left(now()))
+        observer.answered({ id, now: now(), answer, left: isTerminal(status) ? undefined : schedule.left(now()) })
         if (isTerminal(status)) return outcome('ended')
         const stream = prediction.urls?.stream
         if (stream !== undefined)
@@ -148,7 +148,7 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
         const next = faults.judge(thrown, { now: now(), planned, answered: answer !== undefined, random })
         if (next === 'give up') return outcome('refused')
         pause = next
-        observer.failed(thrown, id, now(), pause)
+        observer.failed({ id, now: now(), error: thrown, pause })
       }
       if (last) return outcome('timeout')
     }

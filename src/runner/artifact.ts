@@ -2,10 +2,10 @@ import { constants } from 'node:fs'
 import { access } from 'node:fs/promises'
 import path from 'node:path'
 import type { ArtifactClient } from '@actions/artifact'
-import * as core from '@actions/core'
 import type { Clock } from '../predictions/clock.ts'
 import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
+import { info, warn } from './print.ts'
 
 /** What to upload, and how. */
 export interface UploadRequest {
@@ -111,7 +111,7 @@ async function uploadOne(context: UploadContext, file: string): Promise<Uploaded
     return await upload(context, name, [file])
   } catch (error) {
     if (!/mime_type/.test(messageOf(error))) throw error
-    core.warning(`The artifact service does not take ${name} as it is, so it was uploaded as a zip.`)
+    warn(`The artifact service does not take ${name} as it is, so it was uploaded as a zip.`)
     return upload({ ...context, archive: true }, name, [file])
   }
 }
@@ -138,7 +138,7 @@ async function upload(context: UploadContext, name: string, files: readonly stri
         throw new UploadError(`The artifact ${name} could not be uploaded: ${reason}`, { cause: error })
       }
       const pause = 2 ** tries * (0.75 + 0.5 * Math.random())
-      core.info(`The upload of ${name} failed (${reason.split('\n')[0]}); trying again in ${pause.toFixed(1)} s`)
+      info(`The upload of ${name} failed (${reason.split('\n')[0]}); trying again in ${pause.toFixed(1)} s`)
       await clock.sleep(pause)
       // The broken try may have taken the name, or even have come to its end without our hearing of it.
       const there = (await client.getArtifact(name).catch(() => undefined))?.artifact

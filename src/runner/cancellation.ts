@@ -1,14 +1,13 @@
-import * as core from '@actions/core'
 import { type Cancellation, cancelPredictions, describeCancellations } from '../predictions/cancel.ts'
 import { createClient } from '../predictions/client.ts'
 import { systemClock } from '../predictions/clock.ts'
 import { createDispatcher, type ProxyEnvironment } from '../predictions/network/dispatcher.ts'
 import { createRateLimiter } from '../predictions/rate-limiter.ts'
 import { readContext } from './context.ts'
-import { messageOf, warn } from './failure.ts'
+import { messageOf } from './failure.ts'
 import { type Inputs, readInputs } from './inputs.ts'
+import { info, warn } from './print.ts'
 import { openPredictions } from './state.ts'
-import { oneLine } from './untrusted.ts'
 
 /** Seconds for all cancellations together: a job that ends is not held up for longer. */
 const LIMIT = 60
@@ -20,7 +19,9 @@ export async function cancelOpenPredictions(): Promise<void> {
     const { env } = readContext()
     const ids = openPredictions()
     if (!inputs['cancel-on'].has('cancelled')) {
-      core.info(`Left alone, because cancel-on does not say cancelled: ${ids.length} predictions that may still run.`)
+      info(
+        `Not canceled, because cancel-on does not include "cancelled": ${ids.length} predictions that may still be running.`,
+      )
       return
     }
     reportCancellations(await cancelAll(ids, inputs, env))
@@ -56,8 +57,8 @@ export async function cancelAll(
 
 /** Prints what became of them: one line, and a warning where some may still run. */
 export function reportCancellations(results: readonly Cancellation[]): void {
-  const line = `Predictions that still ran: ${describeCancellations(results)}.`
+  const line = `Predictions still running: ${describeCancellations(results)}.`
   const failure = results.find((result) => result.end === 'failed')
   if (failure) warn(`${line} ${failure.error?.message ?? 'There was no time left.'}`)
-  else core.info(oneLine(line))
+  else info(line)
 }

@@ -1,18 +1,17 @@
 import { copyFile, link, rm } from 'node:fs/promises'
 import path from 'node:path'
-import * as core from '@actions/core'
 import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile, SaveObserver } from '../predictions/files/save.ts'
 import { isExpired, statusOf } from '../predictions/prediction.ts'
 import type { Judged } from '../predictions/verdict.ts'
 import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './artifact.ts'
 import type { RunnerContext } from './context.ts'
-import { type Failure, messageOf, warn } from './failure.ts'
+import { type Failure, messageOf } from './failure.ts'
 import { duration, fileSize } from './format.ts'
 import type { Inputs } from './inputs.ts'
+import { group, info, warn } from './print.ts'
 import { attachToRelease } from './release-assets.ts'
 import { makeTemporaryFolder, publicResult, writePredictions } from './result-file.ts'
-import { oneLine } from './untrusted.ts'
 
 /** What became of the files that predictions made. */
 export interface Delivery {
@@ -64,7 +63,7 @@ export async function deliver(
     await attempt('Files not attached to the release', async () => {
       const request = { tag, token: inputs['github-token'], files: delivery.files, overwrite: inputs.overwrite }
       await unlessAborted(() => attachToRelease(request, around, delivery.releaseUrls), signal)
-      core.info(`attached to the release ${tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
+      info(`attached to the release ${tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
     })
   }
   return delivery
@@ -120,16 +119,15 @@ async function save(
 function createSaveObserver(): SaveObserver {
   return {
     saved: ({ path: file, size, type, width, height }) =>
-      core.info(
-        `saved ${file} · ${[oneLine(type, 100), width && height ? `${width}×${height}` : '', fileSize(size)].filter(Boolean).join(' · ')}`,
+      info(
+        `saved ${file} · ${[type, width && height ? `${width}×${height}` : '', fileSize(size)].filter(Boolean).join(' · ')}`,
       ),
     progress: (label, bytes, total) =>
-      core.info(`fetching ${oneLine(label)}: ${fileSize(bytes)}${total === undefined ? '' : ` of ${fileSize(total)}`}`),
-    retrying: (label, reason, pause) =>
-      core.info(`fetching ${oneLine(label)} again in ${duration(pause)}: ${oneLine(reason)}`),
+      info(`fetching ${label}: ${fileSize(bytes)}${total === undefined ? '' : ` of ${fileSize(total)}`}`),
+    retrying: (label, reason, pause) => info(`fetching ${label} again in ${duration(pause)}: ${reason}`),
     renamed: (name, taken) =>
       warn(
-        `${taken} was there already, with other content: the new file is ${name}. With overwrite: true it replaces the old one.`,
+        `${taken} already exists with other content: the new file was saved as ${name}. With overwrite: true it replaces the old one.`,
       ),
   }
 }
@@ -153,12 +151,9 @@ async function upload(
   try {
     const staged = inputs.archive ? await stage(staging, judged, files) : paths
     // The client prints about ten lines for each artifact.
-    core.startGroup(`Uploading ${files.length === 1 ? '1 file' : `${files.length} files`}`)
-    try {
-      await uploadArtifacts({ ...request, files: staged }, around, artifacts)
-    } finally {
-      core.endGroup()
-    }
+    await group(`Uploading ${files.length === 1 ? '1 file' : `${files.length} files`}`, () =>
+      uploadArtifacts({ ...request, files: staged }, around, artifacts),
+    )
   } catch (error) {
     if (!(error instanceof ArtifactsUnavailable)) throw error
     warn(`${error.message} The files are on disk: ${path.dirname(paths[0] ?? '')}`)

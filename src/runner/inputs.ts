@@ -1,5 +1,5 @@
 import path from 'node:path'
-import * as core from '@actions/core'
+import { getInput, setSecret } from '@actions/core'
 import * as z from 'zod/mini'
 import type { CreateRequest } from '../predictions/client.ts'
 import { createRedactor } from '../predictions/redact.ts'
@@ -81,13 +81,13 @@ export type CreateInputs = z.infer<typeof CreateInputs> & { target: CreateReques
  */
 export function readInputs(): Inputs {
   const inputs = readAll(Inputs, [])
-  if (inputs['github-token'] !== '') core.setSecret(inputs['github-token'])
+  if (inputs['github-token'] !== '') setSecret(inputs['github-token'])
   return { ...inputs, warnings: warningsOf(inputs['api-url']) }
 }
 
 /** As {@link readInputs}, of the action that starts predictions. @throws InputError with every fault */
 export function readCreateInputs(): CreateInputs {
-  const given = (['model', 'version', 'deployment'] as const).filter((name) => core.getInput(name) !== '')
+  const given = (['model', 'version', 'deployment'] as const).filter((name) => getInput(name) !== '')
   const faults =
     given.length === 1
       ? []
@@ -103,12 +103,10 @@ export function readCreateInputs(): CreateInputs {
 
 /** @param faults those that are known before; they are told with the others */
 function readAll<T extends z.ZodMiniObject>(schema: T, faults: readonly string[]): z.infer<T> {
-  const apiKey = core.getInput('api-key')
+  const apiKey = getInput('api-key')
   // A mask of a few characters would blank harmless text all over the log; such a key is refused anyway.
-  if (apiKey.length >= SHORTEST_KEY) core.setSecret(apiKey)
-  const parsed = schema.safeParse(
-    Object.fromEntries(Object.keys(schema.shape).map((name) => [name, core.getInput(name)])),
-  )
+  if (apiKey.length >= SHORTEST_KEY) setSecret(apiKey)
+  const parsed = schema.safeParse(Object.fromEntries(Object.keys(schema.shape).map((name) => [name, getInput(name)])))
   if (parsed.success && faults.length === 0) return parsed.data
   const scrub = apiKey.length >= SHORTEST_KEY ? createRedactor(apiKey) : (text: string) => text
   const issues = parsed.error?.issues ?? []

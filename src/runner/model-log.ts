@@ -22,19 +22,24 @@ const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
  */
 export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))
 
+export interface Look {
+  /** Seconds. */
+  now: number
+  /** Whether the log has come to its end, so that its last line is whole. */
+  complete: boolean
+  /** Characters of the log that are shown in all. */
+  limit?: number
+}
+
 /**
  * The lines of a log that are new since the last look; of a progress bar only one now and then, and its end.
- * A line without its end is held back until it is whole or the log is `complete`. Where the log was rewritten, new
+ * A line without its end is held back until it is whole or the log is complete. If the log was rewritten, new
  * lines are those that were not there before.
- * @param now seconds
- * @param limit characters of the log that are shown in all
  */
 export function newLogLines(
   view: LogView,
   log: string,
-  now: number,
-  complete: boolean,
-  limit = shownLimit(1),
+  { now, complete, limit = shownLimit(1) }: Look,
 ): { view: LogView; lines: string[] } {
   const whole = complete ? log : log.slice(0, Math.max(log.lastIndexOf('\n'), log.lastIndexOf('\r')) + 1)
   const added = whole.startsWith(view.text)

@@ -1,11 +1,12 @@
-import * as core from '@actions/core'
+import { setOutput } from '@actions/core'
 import { outputText, outputUrls } from '../predictions/output.ts'
 import { predictTime, totalTime } from '../predictions/prediction.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
-import { messageOf, warn } from './failure.ts'
+import { messageOf } from './failure.ts'
 import { linesWithin } from './format.ts'
+import { warn } from './print.ts'
 
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
@@ -110,15 +111,15 @@ export function setOutputs(
   if (tooLong.length > 0) {
     const where =
       resultFile === undefined ? '' : ` All of it is in the file that the output result_file names: ${resultFile}`
-    warn(`Left out, because longer than 32 kB: the outputs ${tooLong.join(', ')}.${where}`)
+    warn(`Outputs longer than 32 kB were omitted: ${tooLong.join(', ')}.${where}`)
   }
   try {
     // Without the file, core would print the commands that runners no longer carry out.
     if (outputFile === undefined) throw new Error('GITHUB_OUTPUT is not set')
-    for (const [name, value] of all) if (!tooLong.includes(name)) core.setOutput(name, value)
+    for (const [name, value] of all) if (!tooLong.includes(name)) setOutput(name, value)
   } catch (error) {
     warn(
-      `The outputs could not be handed to later steps: ${messageOf(error)}. Only a runner of GitHub Actions, or a faithful copy of one, can take them.`,
+      `The outputs could not be set: ${messageOf(error)}. Only the runner of GitHub Actions, or a compatible one, supports them.`,
     )
   }
 }

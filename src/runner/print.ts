@@ -1,5 +1,74 @@
 import * as core from '@actions/core'
-import { oneLine } from './untrusted.ts'
+import { commandsIn, oneLine, severalLines, untrustedBlock, withoutCommands } from './untrusted.ts'
 
-/** Prints one line that may hold untrusted text; it must not begin with any. */
-export const info = (line: string): void => core.info(oneLine(line, 1000))
+/*
+ * The only place that prints. Every text may hold untrusted parts: names of files, answers, messages of errors. Nothing
+ * of it reaches the runner as a command. The linter and test/source.test.ts keep the rest of src/ from printing.
+ */
+
+/** Characters of a line: a path has at most 4096. */
+const LONGEST_LINE = 5000
+const LONGEST_TITLE = 200
+
+/** Prints one line. */
+export const info = (line: string): void => core.info(withoutCommands(oneLine(line, LONGEST_LINE)))
+
+/** Prints one line that is shown only if the workflow runs with debug logging. */
+export const debug = (line: string): void => core.debug(oneLine(line, LONGEST_LINE))
+
+/** Prints lines that somebody else wrote, such as a log, each after a prefix; in a collapsed group if it has a title. */
+export function block(lines: readonly string[], prefix: string, title?: string): void {
+  if (lines.length > 0) core.info(untrustedBlock(lines, prefix, title))
+}
+
+/** Prints an annotation. */
+export const warn = (message: string): void => core.warning(severalLines(message))
+/** As {@link warn}. */
+export const notice = (message: string): void => core.notice(severalLines(message))
+/** As {@link warn}. It does not end the step: see failure.ts. */
+export const error = (message: string, title: string): void =>
+  core.error(severalLines(message), { title: oneLine(title, LONGEST_TITLE) })
+
+/** Warnings of one kind that are printed in full: GitHub shows ten of a step, and others come from elsewhere. */
+const WARNINGS = 5
+
+/** Prints warnings of one kind; if there are many, the last counts the rest. */
+export function warnAll(messages: readonly string[]): void {
+  const shown = messages.length > WARNINGS ? messages.slice(0, WARNINGS - 1) : messages
+  for (const message of shown) warn(message)
+  const rest = messages.slice(shown.length)
+  if (rest.length > 0) warn(`${rest.length} more warnings like this one: ${rest[0]}`)
+}
+
+/** What the toolkit may tell the runner while it works: masks of signed URLs, above all. */
+const TOOLKIT_COMMANDS: ReadonlySet<string> = new Set(['add-mask', 'debug', 'notice', 'warning'])
+
+/**
+ * Puts what is printed meanwhile into a collapsed group. The toolkit prints names as they are, so its lines are made
+ * harmless on their way out. Commands cannot be stopped as in a block: it would print signed URLs instead of masking them.
+ */
+export async function group<T>(title: string, act: () => Promise<T>): Promise<T> {
+  core.startGroup(oneLine(title, LONGEST_TITLE))
+  const write = process.stdout.write
+  const guarded = (chunk: string | Uint8Array, ...rest: never[]): boolean =>
+    write.call(process.stdout, typeof chunk === 'string' ? commandsIn(chunk, TOOLKIT_COMMANDS) : chunk, ...rest)
+  process.stdout.write = guarded
+  try {
+    return await act()
+  } finally {
+    process.stdout.write = write
+    core.endGroup()
+  }
+}
+
+/** Calls back once everything that was printed has gone out: macOS does not wait for the reader of a pipe. */
+export const flush = (then: () => void): void => void process.stdout.write('', then)
+
+/**
+ * Keeps Node from printing the warnings of libraries, whose texts can be anybody's, to the log as they are: they are
+ * debug lines.
+ */
+export function catchProcessWarnings(): void {
+  process.removeAllListeners('warning')
+  process.on('warning', ({ name, message }) => debug(`${name}: ${message}`))
+}

@@ -1,12 +1,13 @@
-import * as core from '@actions/core'
 import type { Clock } from '../predictions/clock.ts'
+import { ConnectionError } from '../predictions/errors.ts'
 import { outputUrls } from '../predictions/output.ts'
-import { isTerminal, predictTime, readStatus } from '../predictions/prediction.ts'
+import { isTerminal, type Prediction, predictTime, readStatus } from '../predictions/prediction.ts'
 import { progressOf } from '../predictions/progress.ts'
-import type { WaitObserver } from '../predictions/wait.ts'
-import { duration } from './format.ts'
+import type { Outcome, WaitObserver } from '../predictions/wait.ts'
+import { messageOf } from './failure.ts'
+import { clip, duration } from './format.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
-import { oneLine, untrustedBlock } from './untrusted.ts'
+import { block, info, warn } from './print.ts'
 
 export interface Reporter extends WaitObserver, Disposable {}
 
@@ -16,12 +17,21 @@ const HEARTBEAT = 25
 const FEW = 20
 /** Lines from which a piece of a log reads better when it is collapsed. */
 const LONG_LOG = 12
+/** Warnings about odd answers, of all predictions together. */
+const MOST_WARNINGS = 8
+/** Predictions that a heartbeat names, and URLs that are listed of one. */
+const NAMED = 5
+const LISTED_URLS = 10
 
-const ENDS = { timeout: 'not over in time', refused: 'refused by the API', interrupted: 'interrupted' } as const
+/** Characters kept of what others wrote. */
+const LONGEST_WORD = 60
+const LONGEST_MODEL = 120
+const LONGEST_TROUBLE = 500
 
-interface Known {
+/** What is known of a prediction that has not ended. */
+interface PredictionView {
   status: string
-  /** As the wait tells it: seconds to the end at the time of `at`. */
+  /** As the wait says it: seconds to the end at the time of `at`. */
   left: number | undefined
   at: number
   progress: string | undefined
@@ -39,111 +49,150 @@ export function createReporter(
 ): Reporter {
   const start = clock.now()
   const few = ids.length <= FEW
-  const open = new Map<string, Known>(
+  const open = new Map<string, PredictionView>(
     ids.map((id) => [
       id,
       { status: '', left: undefined, at: 0, progress: undefined, log: emptyLog, trouble: undefined },
     ]),
   )
   const warned = new Set<string>()
-  const stop = new AbortController()
 
   const warnOnce = (topic: string, text: string) => {
-    if (warned.size < 8 && !warned.has(topic)) core.warning(text)
+    if (warned.size < MOST_WARNINGS && !warned.has(topic)) warn(text)
     warned.add(topic)
   }
-  const heartbeat = async () => {
-    for (;;) {
-      await clock.sleep(HEARTBEAT, stop.signal)
-      if (open.size > 0) core.info(beat([...open], ids.length, clock.now() - start))
+
+  function warnOfOddities(id: string, prediction: Prediction): void {
+    const { status, spelling } = readStatus(prediction.status)
+    const word = clip(prediction.status, LONGEST_WORD)
+    if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
+    if (spelling === 'unknown') {
+      const meaning = 'It is not treated as final: waiting continues until the timeout.'
+      warnOnce(`status ${word}`, `The API's status is "${word}", which is unknown. ${meaning}`)
+    }
+    if (prediction.id !== id) {
+      const other = clip(prediction.id, LONGEST_WORD)
+      warnOnce('id', `Prediction ${id} was requested, and the API returned one with the ID "${other}".`)
     }
   }
-  heartbeat().catch(() => {})
+
+  function printStatusChange(id: string, prediction: Prediction, view: PredictionView, now: number): void {
+    const { status } = readStatus(prediction.status)
+    const shown = status === 'unknown' ? clip(prediction.status, LONGEST_WORD) : status
+    if (shown !== view.status && few && !isTerminal(status)) {
+      const model = view.status === '' && prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
+      info(`[${duration(now)}] ${id}: ${shown}${model}`)
+    }
+    view.status = shown
+  }
+
+  function printNewLogLines(id: string, prediction: Prediction, view: PredictionView, now: number): void {
+    if (!streamLogs || prediction.logs === undefined) return
+    const complete = isTerminal(readStatus(prediction.status).status)
+    const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(ids.length) })
+    view.log = news.view
+    const title = news.lines.length >= LONG_LOG ? `Log of ${id}: ${news.lines.length} lines` : undefined
+    block(news.lines, ids.length === 1 ? '│ ' : `${id.slice(0, 8)} │ `, title)
+  }
+
+  const printHeartbeat = () => {
+    for (const line of heartbeatLines([...open], ids.length, clock.now() - start)) info(line)
+  }
 
   return {
-    answered({ prediction }, id, now, left) {
-      const known = open.get(id)
-      if (!known) return
-      const { status, spelling } = readStatus(prediction.status)
-      const word = oneLine(prediction.status, 60)
-      if (spelling === 'synonym') {
-        warnOnce(`status ${word}`, `The API says "${word}" where others say "${status}"; it is taken as that.`)
-      } else if (spelling === 'unknown') {
-        warnOnce(
-          `status ${word}`,
-          `The API says status "${word}", which is not known. It is not taken as the end: the wait goes on until the timeout.`,
-        )
-      }
-      if (prediction.id !== id) {
-        warnOnce(
-          'id',
-          `Asked for prediction ${id}, the API answered with one of the id "${oneLine(prediction.id, 60)}".`,
-        )
-      }
-      const shown = status === 'unknown' ? word : status
-      if (shown !== known.status && few && !isTerminal(status)) {
-        const model = known.status === '' && prediction.model ? ` · ${oneLine(prediction.model, 120)}` : ''
-        core.info(`[${duration(now)}] ${id}: ${shown}${model}`)
-      }
-      if (streamLogs && prediction.logs !== undefined) {
-        const { view, lines } = newLogLines(known.log, prediction.logs, now, isTerminal(status), shownLimit(ids.length))
-        known.log = view
-        const title = lines.length >= LONG_LOG ? `Log of ${id}: ${lines.length} lines` : undefined
-        const block = untrustedBlock(lines, ids.length === 1 ? '│ ' : `${id.slice(0, 8)} │ `, title)
-        if (block !== '') core.info(block)
-      }
-      known.status = shown
-      known.left = left
-      known.at = now
-      known.progress = progressOf(prediction.logs ?? '')?.text
-      known.trouble = undefined
+    answered({ id, now, answer: { prediction }, left }) {
+      const view = open.get(id)
+      if (!view) return
+      warnOfOddities(id, prediction)
+      printStatusChange(id, prediction, view, now)
+      printNewLogLines(id, prediction, view, now)
+      view.left = left
+      view.at = now
+      view.progress = progressOf(prediction.logs ?? '')?.text
+      view.trouble = undefined
     },
 
-    failed(error, id, now, pause) {
-      const known = open.get(id)
-      if (!known) return
-      const trouble = error.message
-      // The same trouble again is part of the heartbeat; a line for each try would be noise.
-      if (few && trouble !== known.trouble) {
-        core.info(`[${duration(now)}] asking again in ${duration(pause)}: ${oneLine(trouble)}`)
+    failed({ id, now, error, pause }) {
+      const view = open.get(id)
+      if (!view) return
+      // The same trouble again is part of the heartbeat; a line for each attempt would be noise.
+      if (few && error.message !== view.trouble) {
+        info(`[${duration(now)}] retrying in ${duration(pause)}: ${clip(error.message, LONGEST_TROUBLE)}`)
       }
-      known.trouble = trouble
+      view.trouble = error.message
     },
 
     settled(outcome) {
       open.delete(outcome.id)
-      const parts = [outcome.end === 'ended' ? outcome.status : ENDS[outcome.end]]
-      const prediction = outcome.answer?.prediction
-      if (few && prediction?.model) parts.push(oneLine(prediction.model, 120))
-      const time = prediction && predictTime(prediction)
-      if (time !== undefined) parts.push(`predict time ${Number(time.toFixed(2))} s`)
-      const urls = outputUrls(prediction?.output)
-      if (urls.length > 0) parts.push(urls.length === 1 ? '1 file' : `${urls.length} files`)
-      if (ids.length > 1) parts.push(`${ids.length - open.size} of ${ids.length}`)
-      core.info(`[${duration(outcome.waited)}] ${outcome.id}: over · ${parts.join(' · ')}`)
-      if (few && urls.length > 0) core.info(untrustedBlock(urls.slice(0, 10), '  '))
+      const count = ids.length > 1 ? [`${ids.length - open.size} of ${ids.length}`] : []
+      const parts = [...outcomeParts(outcome, few), ...count]
+      info(`[${duration(outcome.waited)}] ${outcome.id}: ${parts.join(' · ')}`)
+      const urls = outputUrls(outcome.answer?.prediction.output)
+      if (few) block(urls.slice(0, LISTED_URLS), '  ')
     },
 
-    [Symbol.dispose]() {
-      stop.abort()
-    },
+    ...repeat(printHeartbeat, HEARTBEAT, clock),
   }
 }
 
-/** The line that says how things stand. */
-function beat(open: readonly [string, Known][], total: number, now: number): string {
-  const lines = open.slice(0, 5).map(([id, known]) => {
-    const parts = [known.status === '' ? 'no answer yet' : known.status]
-    if (known.progress !== undefined) parts.push(oneLine(known.progress, 80))
-    const left = known.left === undefined ? undefined : known.left - (now - known.at)
-    if (left !== undefined && left > 0) parts.push(`about ${duration(left)} left`)
-    if (known.trouble !== undefined) parts.push(`last request failed: ${oneLine(known.trouble, 200)}`)
-    return `[${duration(now)}] ${id}: ${parts.join(' · ')}`
-  })
-  if (open.length > lines.length) {
-    const counts = Object.entries(Object.groupBy(open, ([, known]) => known.status || 'not answered yet'))
-    const tally = counts.map(([status, list]) => `${list?.length ?? 0} ${status}`).join(', ')
-    lines.push(`[${duration(now)}] ${total - open.length} of ${total} ended; ${tally}`)
+/** Calls at an interval, in seconds, until it is disposed of. What the call throws ends the calls, with a warning. */
+function repeat(call: () => void, interval: number, clock: Clock): Disposable {
+  const stop = new AbortController()
+  const loop = async () => {
+    try {
+      for (;;) {
+        await clock.sleep(interval, stop.signal)
+        call()
+      }
+    } catch (error) {
+      if (!stop.signal.aborted) throw error
+    }
   }
-  return lines.join('\n')
+  loop().catch((error) => warn(`A bug ended the heartbeat: ${messageOf(error)}`))
+  return { [Symbol.dispose]: () => stop.abort() }
+}
+
+/** What is said of a prediction that has come to its outcome. */
+function outcomeParts(outcome: Outcome, few: boolean): string[] {
+  const prediction = outcome.answer?.prediction
+  const parts = [endInWords(outcome)]
+  if (few && prediction?.model) parts.push(clip(prediction.model, LONGEST_MODEL))
+  const time = prediction && predictTime(prediction)
+  if (time !== undefined) parts.push(`predict time ${Number(time.toFixed(2))} s`)
+  const urls = outputUrls(prediction?.output)
+  if (urls.length > 0) parts.push(urls.length === 1 ? '1 file' : `${urls.length} files`)
+  return parts
+}
+
+function endInWords({ end, status, error }: Outcome): string {
+  switch (end) {
+    case 'ended':
+      return `done · ${status}`
+    case 'timeout':
+      return 'not finished in time'
+    case 'refused':
+      return error instanceof ConnectionError ? 'API not reached' : 'refused by the API'
+    case 'interrupted':
+      return 'interrupted'
+  }
+}
+
+/** The lines that say how things stand; none if everything has ended. */
+function heartbeatLines(open: readonly [string, PredictionView][], total: number, now: number): string[] {
+  const lines = open
+    .slice(0, NAMED)
+    .map(([id, view]) => `[${duration(now)}] ${id}: ${viewParts(view, now).join(' · ')}`)
+  if (open.length <= lines.length) return lines
+  const counts = Object.entries(Object.groupBy(open, ([, view]) => view.status || 'without an answer'))
+  const tally = counts.map(([status, list]) => `${list?.length ?? 0} ${status}`).join(', ')
+  return [...lines, `[${duration(now)}] ${total - open.length} of ${total} ended; ${tally}`]
+}
+
+function viewParts({ status, progress, left, at, trouble }: PredictionView, now: number): string[] {
+  const parts = [status === '' ? 'no answer yet' : status]
+  if (progress !== undefined) parts.push(clip(progress, 80))
+  const seconds = left === undefined ? 0 : left - (now - at)
+  if (seconds > 0) parts.push(`about ${duration(seconds)} left`)
+  if (trouble !== undefined) parts.push(`last request failed: ${clip(trouble, 200)}`)
+  return parts
 }

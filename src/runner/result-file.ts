@@ -2,7 +2,8 @@ import { mkdtemp, open, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
-import { messageOf, warn } from './failure.ts'
+import { messageOf } from './failure.ts'
+import { warn } from './print.ts'
 
 /**
  * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP.

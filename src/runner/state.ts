@@ -1,6 +1,7 @@
-import * as core from '@actions/core'
+import { getState, saveState } from '@actions/core'
 import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
+import { debug } from './print.ts'
 
 /**
  * Leaves behind which predictions the post step has to look after: those that were waited for when main was cut off.
@@ -12,14 +13,14 @@ export function saveOpenPredictions(ids: readonly string[], { stateFile }: Runne
     // Without the file, core would print a command that runners no longer carry out.
     if (stateFile === undefined) throw new Error('GITHUB_STATE is not set')
     // The runner hands it over in the environment, as it did the input: with less between the IDs it fits there too.
-    core.saveState('open', ids.join())
+    saveState('open', ids.join())
   } catch (error) {
     // Nothing but the clean-up after a cancelled job depends on it.
-    core.debug(`no state for the post step: ${messageOf(error)}`)
+    debug(`no state for the post step: ${messageOf(error)}`)
   }
 }
 
 /** What {@link saveOpenPredictions} left behind, read in the post step. */
 export function openPredictions(): string[] {
-  return core.getState('open').split(',').filter(Boolean)
+  return getState('open').split(',').filter(Boolean)
 }

@@ -1,4 +1,4 @@
-import * as core from '@actions/core'
+import { summary } from '@actions/core'
 import { outputFiles, outputText, outputUrls } from '../predictions/output.ts'
 import { isExpired, predictTime, totalTime } from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
@@ -6,6 +6,7 @@ import type { Judged } from '../predictions/verdict.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'
 import { duration, fileSize, linesWithin } from './format.ts'
+import { warn } from './print.ts'
 import { BLANKS, foldLineEnds } from './untrusted.ts'
 
 /**
@@ -168,7 +169,9 @@ function oneSummary(judged: Judged, lasting: boolean): string {
 const headline = ({ outcome }: Judged) =>
   outcome.end === 'ended'
     ? `Prediction ${outcome.status}`
-    : { timeout: 'Prediction not over in time', refused: 'No prediction', interrupted: 'Wait interrupted' }[outcome.end]
+    : { timeout: 'Prediction not finished in time', refused: 'No prediction', interrupted: 'Wait interrupted' }[
+        outcome.end
+      ]
 
 const seconds = (value: number) => `${Number(value.toFixed(3))} s`
 
@@ -259,8 +262,8 @@ function limited(lines: readonly string[], bytes: number, what: string): string 
 /** Adds to the summary of the job; a summary that cannot be written is a warning, never a failure. */
 export async function writeSummary(markdown: string): Promise<void> {
   try {
-    await core.summary.addRaw(markdown, true).write()
+    await summary.addRaw(markdown, true).write()
   } catch (error) {
-    core.warning(`The job summary could not be written: ${messageOf(error)}`)
+    warn(`The job summary could not be written: ${messageOf(error)}`)
   }
 }

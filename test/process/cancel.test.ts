@@ -44,7 +44,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
       assert.equal(main.outputs.status, 'processing')
       assert.match(main.summary, /Wait interrupted/)
       assert.equal(post.exitCode, 0, post.log)
-      assert.match(post.log, /Predictions that still ran: 1 canceled\./)
+      assert.match(post.log, /Predictions still running: 1 canceled\./)
       assert.deepEqual(levels(post), [])
       assert.equal(simulator.statusOf(id), 'canceled')
     })
@@ -78,7 +78,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     await using run = await started.result
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.status, 'processing')
-    assert.match(run.log, /SIGBREAK: the step was cancelled/)
+    assert.match(run.log, /SIGBREAK: the step was canceled/)
   })
 
   test('leaves to post no more than it was given, which the environment could hold', async () => {
@@ -103,7 +103,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
       await using simulator = await startSimulator()
       const id = simulator.add(RUNNING)
       const { post } = await cutOff(simulator, id, 'SIGKILL', { 'cancel-on': cancelOn })
-      assert.match(post.log, /Left alone/)
+      assert.match(post.log, /Not canceled, because/)
       assert.deepEqual(cancels(simulator), [])
     }
   })
@@ -177,7 +177,7 @@ describe('the timeout', { concurrency: 4 }, () => {
     })
     assert.equal(run.exitCode, 1)
     assert.deepEqual(cancels(simulator), [id])
-    assert.match(run.log, /Predictions that still ran: 1 canceled/)
+    assert.match(run.log, /Predictions still running: 1 canceled/)
     assert.equal(run.state.open, '')
   })
 

@@ -149,10 +149,7 @@ describe('creating', { concurrency: 4 }, () => {
     started.child.kill('SIGINT')
     await using run = await started.result
     assert.equal(run.exitCode, 1)
-    assert.match(
-      errors(run)[0] ?? '',
-      /cancelled or ran out of its time \(SIGINT\)\. .*may have been started all the same/,
-    )
+    assert.match(errors(run)[0] ?? '', /canceled or timed out \(SIGINT\)\. .*may have been started all the same/)
   })
 
   for (const trick of [

@@ -169,7 +169,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     await symlink('../precious', path.join(home, 'workspace', `${id}-0.png`))
     await using run = await wait(simulator, id, { 'output-dir': '.' }, { home })
     assert.equal(run.exitCode, 0)
-    assert.match(warnings(run).join(), /was there already/)
+    assert.match(warnings(run).join(), /already exists with other content/)
     assert.equal(await readFile(path.join(home, 'precious'), 'utf8'), 'precious')
     await rm(home, { recursive: true })
   })
@@ -320,7 +320,7 @@ describe('an artifact', () => {
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.status, 'succeeded')
     assert.match(run.outputs.files ?? '', /-0\.png$/)
-    assert.match(run.outputs.error ?? '', /cancelled or ran out of its time/)
+    assert.match(run.outputs.error ?? '', /canceled or timed out/)
     assert.deepEqual(releases.calls, [])
   })
 

@@ -379,7 +379,7 @@ describe('several predictions', { concurrency: 4 }, () => {
     await using run = await wait(simulator, ids.join())
     assert.equal(run.exitCode, 0)
     assert.equal(warnings(run).length, 5)
-    assert.match(warnings(run)[4] ?? '', /^8 more of this kind/)
+    assert.match(warnings(run)[4] ?? '', /^8 more warnings like this one/)
   })
 
   test('with logs without end print no more than some megabytes together', async () => {

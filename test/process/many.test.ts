@@ -18,6 +18,6 @@ test('a thousand predictions in one step share one rate limiter of requests', as
     assert.ok(i < 200 || at - (times[i - 200] ?? 0) > 4, 'more than 200 requests within four seconds')
   }
   const warning = run.annotations.find(({ level }) => level === 'warning')?.message ?? ''
-  assert.match(warning, /longer than 32 kB: the outputs .*predictions.*result_file/)
+  assert.match(warning, /longer than 32 kB were omitted: .*predictions.*result_file/)
   assert.equal(JSON.parse(await readFile(run.outputs.result_file ?? '', 'utf8')).predictions.length, 1000)
 })

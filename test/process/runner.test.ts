@@ -6,7 +6,7 @@ import { describe, test } from 'node:test'
 import { startSimulator } from '../servers/simulator.ts'
 import { runAction } from '../support/run-action.ts'
 
-const OUTPUTS = 'The outputs could not be handed to later steps'
+const OUTPUTS = 'The outputs could not be set'
 
 /** Runs a prediction that ended with the status in an odd environment. */
 async function run(status: string, env: Record<string, string | undefined>, home?: string) {

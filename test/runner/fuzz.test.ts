@@ -30,7 +30,7 @@ function digest(text: string): { outputs: Record<string, string>; summary: strin
   }
   const verdict = verdictOf(outcome, '30m')
   const judged = [{ outcome, verdict }]
-  const { lines } = newLogLines(emptyLog, outcome.answer?.prediction.logs ?? '', 0, true)
+  const { lines } = newLogLines(emptyLog, outcome.answer?.prediction.logs ?? '', { now: 0, complete: true })
   const message = verdict.ok ? (verdict.warning ?? '') : verdict.message
   return {
     outputs: outputsOf(judged, nothingDelivered),

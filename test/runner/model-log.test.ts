@@ -10,7 +10,7 @@ describe('a growing log', () => {
   const shown = (...logs: string[]) => {
     let view = emptyLog
     return logs.map((log, i) => {
-      const next = newLogLines(view, log, i, i === logs.length - 1)
+      const next = newLogLines(view, log, { now: i, complete: i === logs.length - 1 })
       view = next.view
       return next.lines
     })

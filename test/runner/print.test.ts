@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import * as core from '@actions/core'
+import fc from 'fast-check'
+import { block, debug, error, group, info, notice, warn, warnAll } from '../../src/runner/print.ts'
+import { printed } from '../support/printed.ts'
+import { carryOut } from '../support/run-action.ts'
+
+const hostile = fc.string({
+  unit: fc.constantFrom(
+    ...['::set-output name=x::y', '##[set-output name=x]y', '##[', '::', ':', '#', '[', ']', ' ', '\t', '\r', '\n'],
+    ...['\u0085', '\u00a0', '\u200b', '\u2028', '\ufeff', '\u001b[0m', '\u0000', '%0A', ',', 'a', '\ud800'],
+  ),
+})
+
+/** What the runner carries out of what was printed. */
+const acted = async (act: () => unknown) => {
+  const { outputs, state, exported, paths, masks, annotations } = carryOut(await printed(act))
+  return { forged: { outputs, state, exported, paths, masks }, annotations }
+}
+const NOTHING = { outputs: {}, state: {}, exported: {}, paths: [], masks: [] }
+
+describe('printing', () => {
+  test('untrusted text, at the start of a line too, never gives the runner a command', async () => {
+    const printers: Record<string, [(text: string) => unknown, number]> = {
+      info: [info, 0],
+      debug: [debug, 0],
+      block: [(text) => block([text, text], '│ ', text), 0],
+      group: [(text) => group(text, async () => info(text)), 0],
+      warn: [warn, 1],
+      notice: [notice, 1],
+      error: [(text) => error(text, text), 1],
+      warnAll: [(text) => warnAll([text]), 1],
+    }
+    for (const [name, [print, annotations]] of Object.entries(printers)) {
+      await fc.assert(
+        fc.asyncProperty(hostile, async (text) => {
+          const result = await acted(() => print(text))
+          assert.deepEqual(result.forged, NOTHING, name)
+          assert.equal(result.annotations.length, annotations, name)
+        }),
+      )
+    }
+  })
+
+  test('a line keeps its words', async () => {
+    assert.equal(
+      await printed(() => info('saved /work/pr ##[set-output name=a]b')),
+      'saved /work/pr ## [set-output name=a]b\n',
+    )
+    assert.equal(await printed(() => info('  ::error::x')), '  : :error::x\n')
+    assert.equal(await printed(() => info('a\r\nb')), 'a ⏎ b\n')
+  })
+
+  test('many warnings of one kind are four and one that counts the rest', async () => {
+    const { annotations } = await acted(() => warnAll(['1', '2', '3', '4', '5', '6']))
+    assert.deepEqual(
+      annotations.map(({ message }) => message),
+      ['1', '2', '3', '4', '2 more warnings like this one: 5'],
+    )
+    assert.equal((await acted(() => warnAll(['1', '2', '3', '4', '5']))).annotations.length, 5)
+  })
+})
+
+describe('a group', () => {
+  test('lets the toolkit mask and warn, and nothing that it prints do more', async () => {
+    const { forged, annotations } = await acted(() =>
+      group('Uploading', async () => {
+        core.setSecret('signature')
+        core.warning('retention')
+        core.info('Artifact pr ##[set-output name=x]y successfully finalized')
+        core.info(' ::set-output name=x::y')
+        core.info('a\r::set-env name=x::y\n::add-path::/x')
+      }),
+    )
+    assert.deepEqual(forged, { ...NOTHING, masks: ['signature'] })
+    assert.deepEqual(annotations, [{ level: 'warning', title: '', message: 'retention' }])
+  })
+
+  test('ends, and leaves the output as it was, if what is inside throws', async () => {
+    const text = await printed(async () => {
+      await assert.rejects(
+        group('Uploading', () => Promise.reject(new Error('x'))),
+        /x/,
+      )
+      process.stdout.write('::later::\n')
+    })
+    assert.equal(text, '::group::Uploading\n::endgroup::\n::later::\n')
+  })
+})
