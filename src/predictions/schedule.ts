@@ -7,108 +7,208 @@ export interface Look {
   /** The prediction has left the queue. */
   started: boolean
   logs: string
-  /** Predictions that are asked about at once on the same account. */
+  /** Predictions that are polled at the same time on the same account. */
   sharers: number
-  /** A stream is open that has spoken, so the end will be told. */
+  /** A stream is open that has sent something, so its end signal can be expected. */
   streaming: boolean
-  /** The stream has told that something happened. */
+  /** The stream has signalled that something happened. */
   woken: boolean
+  /** What the step knows of the other predictions of the same model; undefined if there are none. */
+  siblings?: Siblings | undefined
 }
 
-/** When to look at one prediction. Pure but for what it remembers: seconds in, seconds out. */
+/** The other predictions of one model in one step. */
+export interface Siblings {
+  /** Seconds that those ran which have succeeded. */
+  runs: readonly number[]
+  /** How many have not ended, this one included. */
+  open: number
+}
+
+/** When to poll one prediction. Pure but for what it remembers: seconds in, seconds out. */
 export interface Schedule {
-  /** Seconds until the first look. */
+  /** Seconds until the first poll. */
   first(sharers: number): number
-  /** Seconds until the next look. */
+  /** Seconds until the next poll. */
   next(look: Look): number
-  /** Seconds to the end as the log predicts it; undefined where it predicts nothing. */
+  /** Seconds to the end as the log predicts it; undefined if it predicts nothing. */
   left(now: number): number | undefined
 }
 
-/** Up to so many predictions an account is asked about without regard for the others. */
+/** Up to this many predictions are polled on one account without regard for each other. */
 export const SHARERS_FREE = 40
 
-/** Of the time that a bar promises, so much is slept before looking again. */
-const AHEAD = 0.6
-/** Past the predicted end, the wait is this part of the time past it: dense at first, then thinner. */
-const FAN = 0.04
-const SHORTEST_WAIT = 0.2
-/** Never many more requests than a client that asks every so many seconds would make, and so many more. */
+/** In the queue: this part of the time waited, at least and at most so many seconds. */
+const QUEUE = { part: 0.2, least: 0.75, most: 5 }
+/** Running, and nothing is known about the end: seconds times √t, at least and at most. */
+const UNKNOWN_END = { root: 0.3, least: 0.5, most: 0.73 }
+/** A predicted end lies ahead: this part of the time left, and never longer than the larger of two terms. */
+const AHEAD = { part: 0.6, least: 1.2, root: 0.14 }
+/** Around the predicted end: a fixed pause and one by √t (the longer the run, the longer its tail), growing past it. */
+const AROUND_END = { fixed: 0.1, root: 0.02, growth: 0.02 }
+/** With a stream: the pause that guards against one that never signals, and the pauses around a predicted end. */
+const GUARD = { least: 2, root: 0.6 }
+const AROUND_END_WITH_STREAM = { fixed: 0.1, root: 0.05, growth: 0.05 }
+/** After the end signal of a stream, which can come before the API knows of the end. */
+const AFTER_SIGNAL = { part: 0.04, least: 0.2 }
+/** At most SLACK polls more than one every PACE seconds. */
 const PACE = 0.75
 const SLACK = 10
+/** Of a sibling's run time: share of the time left that is slept, longest sleep, and the density inside the window. */
+const SIBLINGS = { part: 0.7, least: 1.5, root: 0.3, inside: 0.2, densest: 0.25, queuePart: 0.35, queueMost: 15 }
+/** While no sibling has ended, many watch for the few: from this run time on, as if so many shared one poll. */
+const SCOUTS = { after: 10, share: 4 }
 
 const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))
-/** Nothing is known about the end. The square root is the best law for a duration of unknown scale (Keller 1974). */
-const alert = (elapsed: number) => Math.max(0.45, 0.05 * Math.sqrt(elapsed))
-/** Something says that the end is not near, or will tell when it is there. */
-const calm = (elapsed: number) => Math.max(2, 0.4 * Math.sqrt(elapsed))
-/** The prediction has not even started. */
-const queued = (elapsed: number) => clamp(0.12 * elapsed, 0.45, 5)
-/** The end will be told; a look now and then guards against a stream that lies. */
-const lazy = (now: number, end: number | undefined) => {
-  if (end === undefined) return calm(now)
-  return end > now ? clamp(AHEAD * (end - now), 0.4, calm(now)) : clamp(0.11 * (now - end), 0.33, calm(now))
-}
 /** The part of each of many that share a limit, spread so that they do not come together. */
 const share = (sharers: number, random: () => number) =>
   sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * (0.75 + 0.5 * random()) : 0
 
-/**
- * Asks when the end is likely: seldom while a progress bar says that it is far, densely where the bar has promised it,
- * and by a slowly growing interval where nothing is known. A bar that misleads costs requests, not delay: only a mark
- * that is new moves the prediction.
- */
-export function adaptiveSchedule(random: () => number = Math.random): Schedule {
-  let lastLook = 0
-  let looks = 0
-  let started: number | undefined
-  let end: number | undefined
-  let seen: string | undefined
-  /** When the stream rang last. */
-  let rung: number | undefined
+/** What is remembered between two polls of one prediction. */
+interface Memory {
+  lastLook: number
+  looks: number
+  /** When it left the queue, halfway between the two polls in which that was seen. */
+  started: number | undefined
+  /** When the log predicts the end. */
+  end: number | undefined
+  /** The last mark of the log that was read. */
+  seen: string | undefined
+  /** When the stream signalled last. */
+  signalled: number | undefined
+  /** Predicted ends that passed and were followed by another prediction. */
+  broken: number
   /** The mark from which the speed of percentages is measured, and the fraction of the last one. */
-  let reference: { now: number; fraction: number; last: number } | undefined
+  reference: { now: number; fraction: number; last: number } | undefined
+}
 
-  /** Moves the predicted end where the log has a new mark. */
-  const predict = (logs: string, now: number) => {
-    const mark = progressOf(logs)
-    if (mark === undefined || mark.at === seen) return
-    seen = mark.at
-    let { left } = mark
-    if (left === undefined && reference && mark.fraction > reference.fraction) {
-      left = ((1 - mark.fraction) * (now - reference.now)) / (mark.fraction - reference.fraction)
-    }
-    if (!reference || mark.fraction < reference.last) reference = { now, fraction: mark.fraction, last: mark.fraction }
-    reference.last = mark.fraction
-    if (mark.fraction >= 1) end = Math.min(end ?? now, now)
-    else if (left !== undefined) end = now + left
+/** Moves the predicted end if the log has a new mark. A bar that misleads costs requests, not delay. */
+function predictEnd(memory: Memory, logs: string, now: number): void {
+  const mark = progressOf(logs)
+  if (mark === undefined || mark.at === memory.seen) return
+  memory.seen = mark.at
+  const { reference } = memory
+  let { left } = mark
+  if (left === undefined && reference && mark.fraction > reference.fraction) {
+    left = ((1 - mark.fraction) * (now - reference.now)) / (mark.fraction - reference.fraction)
   }
-
-  return {
-    first: (sharers) => (sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * random() : 0),
-    next({ now, started: hasStarted, logs, sharers, streaming, woken }) {
-      looks++
-      // It started somewhere between the two looks.
-      if (started === undefined && hasStarted) started = (lastLook + now) / 2
-      lastLook = now
-      predict(logs, now)
-      if (woken) rung = now
-
-      const blind = started === undefined ? queued(now) : alert(now - started)
-      let wait: number
-      if (rung !== undefined) wait = clamp(FAN * (now - rung), SHORTEST_WAIT, blind)
-      else if (streaming) wait = lazy(now, end)
-      else if (end === undefined) wait = blind
-      else if (end > now) wait = clamp(AHEAD * (end - now), SHORTEST_WAIT, calm(now - (started ?? 0)))
-      else wait = clamp(FAN * (now - end), SHORTEST_WAIT, blind)
-      if (looks > SLACK + now / PACE) wait = Math.max(wait, blind, PACE)
-      return Math.max(wait * (0.9 + 0.2 * random()), share(sharers, random))
-    },
-    left: (now) => (end !== undefined && end > now ? end - now : undefined),
+  const isNew = !reference || mark.fraction < reference.last
+  memory.reference = isNew
+    ? { now, fraction: mark.fraction, last: mark.fraction }
+    : { ...reference, last: mark.fraction }
+  if (mark.fraction >= 1) memory.end = Math.min(memory.end ?? now, now)
+  else if (left !== undefined) {
+    if (memory.end !== undefined && memory.end <= now) memory.broken++
+    memory.end = now + left
   }
 }
 
-/** Asks every so many seconds, as the user wants it. */
+/** The pause while nothing tells when the end will be. */
+function unknownEnd(memory: Memory, { now, siblings }: Look): number {
+  const { started } = memory
+  if (started === undefined) return clamp(QUEUE.part * now, QUEUE.least, QUEUE.most)
+  const pause = clamp(UNKNOWN_END.root * Math.sqrt(now - started), UNKNOWN_END.least, UNKNOWN_END.most)
+  const scouting =
+    siblings && siblings.runs.length === 0 && siblings.open > SCOUTS.share && now - started > SCOUTS.after
+  return scouting ? Math.min(pause * Math.sqrt(siblings.open / SCOUTS.share), longestForSiblings(now - started)) : pause
+}
+
+const longestForSiblings = (elapsed: number) => Math.max(SIBLINGS.least, SIBLINGS.root * Math.sqrt(elapsed))
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const half = Math.floor(sorted.length / 2)
+  return sorted.length % 2 === 1 ? (sorted[half] ?? 0) : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2
+}
+
+/**
+ * The pause that the run times of siblings suggest: long before their usual end, dense around it; undefined if they
+ * tell nothing. Run times of one model are spread evenly on a logarithmic scale.
+ */
+function untilSiblingsEnd(memory: Memory, { now, siblings }: Look, otherwise: number): number | undefined {
+  if (!siblings || siblings.runs.length < 2) return undefined
+  const logs = siblings.runs.map((run) => Math.log(Math.max(run, 0.1)))
+  const middle = median(logs)
+  const count = logs.length
+  const deviation = median(logs.map((log) => Math.abs(log - middle)))
+  const spread = Math.max(0.02, (1.5 * deviation * (count - 1) + 0.35) / count)
+  const from = Math.exp(middle - 2 * spread)
+  const to = Math.exp(middle + 2 * spread)
+  if (memory.started === undefined) {
+    return Math.max(otherwise, Math.min(SIBLINGS.queuePart * from, SIBLINGS.queueMost))
+  }
+  const elapsed = now - memory.started
+  const inside = clamp(SIBLINGS.inside * Math.sqrt(Math.exp(middle) * spread), SIBLINGS.densest, otherwise)
+  if (elapsed < from) return clamp(SIBLINGS.part * (from - elapsed), inside, longestForSiblings(elapsed))
+  return elapsed <= to ? inside : undefined
+}
+
+/** The pause around a predicted end, sparser with each prediction of the log that was broken. */
+const dense = (memory: Memory, law: { fixed: number; root: number }, root: number) =>
+  (law.fixed + law.root * root) * Math.sqrt(1 + memory.broken)
+
+/** Only a guard: the end will be signalled, unless the stream never does. */
+function withStream(memory: Memory, { now }: Look, root: number): number {
+  const guard = Math.max(GUARD.least, GUARD.root * Math.sqrt(now))
+  const { end } = memory
+  if (end === undefined) return guard
+  const densest = dense(memory, AROUND_END_WITH_STREAM, root)
+  if (end > now) return clamp(AHEAD.part * (end - now), Math.min(densest, guard), guard)
+  return Math.min(densest + AROUND_END_WITH_STREAM.growth * (now - end), guard)
+}
+
+function untilPredictedEnd(memory: Memory, end: number, now: number, otherwise: number, root: number): number {
+  const densest = dense(memory, AROUND_END, root)
+  if (end <= now) return Math.min(densest + AROUND_END.growth * (now - end), otherwise)
+  const longest = Math.max(AHEAD.least, AHEAD.root * root)
+  return clamp(AHEAD.part * (end - now), Math.min(densest, otherwise), longest)
+}
+
+function pauseOf(memory: Memory, look: Look): number {
+  const { now } = look
+  const root = memory.started === undefined ? 0 : Math.sqrt(now - memory.started)
+  const otherwise = unknownEnd(memory, look)
+  if (memory.signalled !== undefined) {
+    return clamp(AFTER_SIGNAL.part * (now - memory.signalled), AFTER_SIGNAL.least, otherwise)
+  }
+  if (look.streaming) return withStream(memory, look, root)
+  if (memory.end !== undefined) return untilPredictedEnd(memory, memory.end, now, otherwise, root)
+  return untilSiblingsEnd(memory, look, otherwise) ?? otherwise
+}
+
+/**
+ * Polls when the end is likely: rarely while a progress bar shows that it is far off, often around the predicted end,
+ * and every half second, soon three quarters of one, when nothing is known. A stream leaves only a guard.
+ */
+export function adaptiveSchedule(random: () => number = Math.random): Schedule {
+  const memory: Memory = {
+    lastLook: 0,
+    looks: 0,
+    started: undefined,
+    end: undefined,
+    seen: undefined,
+    signalled: undefined,
+    broken: 0,
+    reference: undefined,
+  }
+  return {
+    first: (sharers) => (sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * random() : 0),
+    next(look) {
+      const { now } = look
+      memory.looks++
+      if (memory.started === undefined && look.started) memory.started = (memory.lastLook + now) / 2
+      memory.lastLook = now
+      predictEnd(memory, look.logs, now)
+      if (look.woken) memory.signalled = now
+      let pause = pauseOf(memory, look) * (0.9 + 0.2 * random())
+      if (memory.looks > SLACK + now / PACE) pause = Math.max(pause, unknownEnd(memory, look), PACE)
+      return Math.max(pause, share(look.sharers, random))
+    },
+    left: (now) => (memory.end !== undefined && memory.end > now ? memory.end - now : undefined),
+  }
+}
+
+/** Polls every so many seconds, as the user wants it. */
 export function fixedSchedule(seconds: number): Schedule {
   return { first: () => 0, next: () => seconds, left: () => undefined }
 }

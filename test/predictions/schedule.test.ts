@@ -19,50 +19,74 @@ const look = (now: number, more: Partial<Look> = {}): Look => ({
 const bar = (n: number, left: string) => `${n * 10}%|██| ${n}/10 [00:0${n}<${left}, 1.00it/s]\n`
 
 describe('the adaptive schedule', () => {
-  test('looks at once', () => assert.equal(adaptiveSchedule(middle).first(1), 0))
-  test('asks every 0.45 seconds at first where nothing is known, and more seldom later', () => {
-    assert.equal(adaptiveSchedule(middle).next(look(1)), 0.45)
-    const old = adaptiveSchedule(middle)
-    old.next(look(0))
-    assert.equal(old.next(look(900)).toFixed(2), '1.50')
-  })
-  test('asks by an eighth of the time in the queue, from 0.45 to 5 seconds', () => {
-    const waits = [1, 10, 100].map((now) => adaptiveSchedule(middle).next(look(now, { started: false })))
-    assert.deepEqual(waits, [0.45, 1.2, 5])
-  })
-  test('sleeps 60 % of what a bar promises, but not longer than the calm law', () => {
-    assert.equal(adaptiveSchedule(middle).next(look(1, { logs: bar(8, '00:02') })), 1.2)
-    assert.equal(adaptiveSchedule(middle).next(look(1, { logs: '1%|█| 1/100 [00:01<01:39, 1.00it/s]' })), 2)
-  })
-  test('asks densely where the end was promised, and thins out', () => {
+  test('the first poll is made at once', () => assert.equal(adaptiveSchedule(middle).first(1), 0))
+  test('a run of which nothing is known is polled every half second, soon every 0.73 s', () => {
     const schedule = adaptiveSchedule(middle)
-    assert.equal(schedule.next(look(1, { logs: bar(10, '00:00') })), 0.2)
-    assert.equal(schedule.next(look(9, { logs: bar(10, '00:00') })), 0.32)
-    assert.equal(schedule.next(look(60, { logs: bar(10, '00:00') })).toFixed(2), '0.45')
+    schedule.next(look(0))
+    assert.equal(schedule.next(look(1)), 0.5)
+    assert.equal(schedule.next(look(4)), 0.6)
+    assert.equal(schedule.next(look(900)), 0.73)
   })
-  test('measures the speed of percentages from two marks', () => {
+  test('a queued prediction is polled after a fifth of the time waited, from 0.75 to 5 seconds', () => {
+    const waits = [1, 10, 100].map((now) => adaptiveSchedule(middle).next(look(now, { started: false })))
+    assert.deepEqual(waits, [0.75, 2, 5])
+  })
+  test('the pause before a predicted end is 60 % of the time left, at most 1.2 s, later 0.14 √t', () => {
+    assert.equal(
+      adaptiveSchedule(middle)
+        .next(look(1, { logs: bar(8, '00:01') }))
+        .toFixed(2),
+      '1.20',
+    )
+    const long = '1%|█| 1/100 [00:01<01:39, 1.00it/s]'
+    assert.equal(adaptiveSchedule(middle).next(look(1, { logs: long })), 1.2)
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    assert.equal(schedule.next(look(400, { logs: long })).toFixed(2), '2.80')
+  })
+  test('polls are dense at the predicted end and thin out past it', () => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    assert.equal(schedule.next(look(1, { logs: bar(10, '00:00') })).toFixed(3), '0.120')
+    assert.equal(schedule.next(look(9, { logs: bar(10, '00:00') })).toFixed(3), '0.320')
+    assert.equal(schedule.next(look(60, { logs: bar(10, '00:00') })).toFixed(2), '0.73')
+  })
+  test('polls around the end are sparser with each prediction that was broken', () => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    schedule.next(look(1, { logs: bar(9, '00:01') }))
+    const again = `${bar(9, '00:01')}${bar(9, '00:02')}`
+    schedule.next(look(4, { logs: again }))
+    const once = adaptiveSchedule(middle)
+    once.next(look(0))
+    once.next(look(4, { logs: again }))
+    assert.equal((schedule.next(look(5, { logs: again })) / once.next(look(5, { logs: again }))).toFixed(3), '1.414')
+  })
+  test('the speed of percentages is measured from two marks', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(1, { logs: 'Progress: 10%\n' }))
     schedule.next(look(2, { logs: 'Progress: 10%\nProgress: 40%\n' }))
     assert.equal(schedule.left(2)?.toFixed(6), '2.000000')
   })
-  test('is not moved by a mark that it has seen', () => {
+  test('a mark that was seen before does not move the predicted end', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(1, { logs: bar(1, '00:09') }))
     schedule.next(look(5, { logs: bar(1, '00:09') }))
     assert.equal(schedule.left(5), 5)
   })
-  test('is calm with a stream that has spoken, and dense when it rings', () => {
+  test('a stream that has spoken leaves a guard of 2 s, later 0.6 √t, and polls are dense after its signal', () => {
     const schedule = adaptiveSchedule(middle)
     assert.equal(schedule.next(look(1, { streaming: true })), 2)
-    assert.equal(schedule.next(look(2, { streaming: true, woken: true })), 0.2)
+    assert.equal(schedule.next(look(100, { streaming: true })), 6)
+    assert.equal(schedule.next(look(101, { streaming: true, woken: true })), 0.2)
+    assert.equal(schedule.next(look(111, { streaming: true })).toFixed(2), '0.40')
   })
-  test('shares the limit of the account with more than forty others', () => {
+  test('the limit of the account is shared with more than forty others', () => {
     assert.equal(adaptiveSchedule(middle).first(256), 3.2)
     assert.equal(adaptiveSchedule(middle).next(look(1, { sharers: 256 })), 6.4)
-    assert.equal(adaptiveSchedule(middle).next(look(1, { sharers: 40 })), 0.45)
+    assert.equal(adaptiveSchedule(middle).next(look(1, { sharers: 40 })), 0.5)
   })
-  test('never asks more often than every 0.75 seconds and ten times more, whatever the log says', () => {
+  test('there are never more polls than one every 0.75 seconds and twelve, whatever the log says', () => {
     const logs = fc.array(
       fc.constantFrom(bar(1, '00:09'), bar(9, '00:01'), bar(10, '00:00'), 'Progress: 99%\n', 'text\n'),
       { maxLength: 30 },
@@ -73,14 +97,52 @@ describe('the adaptive schedule', () => {
         let now = 0
         let log = ''
         for (let count = 1; now < 60; count++) {
-          assert.ok(count <= 12 + now / 0.67, `${count} requests in ${now} s`)
+          assert.ok(count <= 12 + now / 0.75, `${count} polls in ${now} s`)
           log += pieces[count % Math.max(1, pieces.length)] ?? ''
           const wait = schedule.next(look(now, { logs: log }))
-          assert.ok(wait >= 0.18 && wait < 10)
+          assert.ok(wait >= 0.09 && wait < 10)
           now += wait
         }
       }),
     )
+  })
+})
+
+describe('the run times of siblings', () => {
+  /** Polled every so often since the start, at `now` with these run times known. */
+  const pause = (now: number, runs: readonly number[], open = 8) => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    return schedule.next(look(now, { siblings: { runs, open } }))
+  }
+  const thirties = [29, 30, 31, 30, 30]
+  test('one run time says nothing', () => assert.equal(pause(9, [30], 1), 0.73))
+  test('long before the usual end the pause is 70 % of what is left, at most 1.5 s or 0.3 √t', () => {
+    assert.equal(pause(4, thirties), 1.5)
+    assert.equal(pause(100, [300, 301, 302]).toFixed(2), '3.00')
+    assert.ok(pause(24.5, thirties) < 1.5)
+  })
+  test('around the usual end polls are dense, and past it as without siblings', () => {
+    assert.equal(pause(30, thirties).toFixed(3), '0.290')
+    assert.equal(pause(60, thirties), 0.73)
+  })
+  test('a queued sibling is polled after a third of the usual run, at most 15 s', () => {
+    const queued = (runs: readonly number[]) =>
+      adaptiveSchedule(middle).next(look(1, { started: false, siblings: { runs, open: 9 } }))
+    assert.ok(queued(thirties) > 8 && queued(thirties) < 10.5)
+    assert.equal(queued([600, 600, 600]), 15)
+  })
+  test('while none has ended after 10 s, many are polled as if four shared one poll', () => {
+    assert.equal(pause(9, [], 16), 0.73)
+    assert.equal(pause(16, [], 16), 1.46)
+    assert.equal(pause(16, [], 4), 0.73)
+    assert.equal(pause(16, [], 400), 1.5)
+  })
+  test('a log that predicts the end counts for more than siblings', () => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    const logs = bar(10, '00:00')
+    assert.equal(schedule.next(look(4, { logs, siblings: { runs: thirties, open: 3 } })).toFixed(2), '0.14')
   })
 })
 
