@@ -323,7 +323,7 @@ function isHidden({ hidden }: DoubleRelease, from: 'tag' | 'list' | 'assets'): b
  * "GitHub renames asset filenames that have special characters, non-alphanumeric characters, and leading or trailing
  * periods" (REST docs of the upload).
  */
-const gitHubName = (name: string) => name.replace(/[^\w.+@-]+/g, '.').replace(/^\.+|\.+$/g, '')
+const gitHubName = (name: string) => name.replace(/[^\w+@-]+/g, '.').replace(/^\.+|\.+$/g, '')
 
 function refusalOf(fault: Refusal | 'bad gateway page'): Reply {
   if (fault === 'bad gateway page') return BAD_GATEWAY

@@ -47,6 +47,9 @@ export interface RunResult extends AsyncDisposable {
   paths: string[]
   summary: string
   annotations: Annotation[]
+  /** The messages of the annotations of one level. */
+  errors: string[]
+  warnings: string[]
   masks: string[]
   /** The lines that a person reads on GitHub: commands taken out, groups as they are. */
   lines: string[]
@@ -128,11 +131,15 @@ export async function startAction(options: RunOptions): Promise<StartedAction> {
       clearTimeout(timer)
       const read = async (name: string) => readFile(path.join(home, name), 'utf8').catch(() => '')
       const told = carryOut(log)
+      const messages = (wanted: Annotation['level']) =>
+        told.annotations.filter(({ level }) => level === wanted).map(({ message }) => message)
       resolve({
         exitCode,
         signal,
         log,
         ...told,
+        errors: messages('error'),
+        warnings: messages('warning'),
         outputs: { ...told.outputs, ...parseFileCommands(await read('_output')) },
         state: { ...told.state, ...parseFileCommands(await read('_state')) },
         exported: { ...told.exported, ...parseFileCommands(await read('_env')) },
