@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 import { startSimulator } from './servers/simulator.ts'
 import { runAction } from './support/run-action.ts'
 
@@ -47,4 +50,31 @@ test('of undici only the parts that are called are in the bundle', async () => {
     assert.ok((await readFile(path.join(undici, file), 'utf8')).includes(text), file)
     assert.equal(code.includes(text), inside, file)
   }
+})
+
+/** Runs a module with Node, and hands on what it prints as JSON. A process of its own, because undici's index changes its prototypes. */
+async function evaluate(code: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code], { cwd: ROOT })
+  return JSON.parse(stdout)
+}
+
+test('the reduced undici has every method of dispatchers that undici or the toolkit calls', async () => {
+  const methodsOf = (module: string) =>
+    evaluate(`const { Dispatcher } = await import(${JSON.stringify(module)})
+      console.log(JSON.stringify(Object.keys(Dispatcher.prototype)))`)
+  const whole = await methodsOf('undici')
+  const reduced = await methodsOf(pathToFileURL(path.join(ROOT, 'src/predictions/network/undici.ts')).href)
+  assert.deepEqual(whole.toSorted(), ['connect', 'pipeline', 'request', 'stream', 'upgrade'])
+  const called = new Map<string, string>()
+  for (const folder of ['undici/lib', '@actions/http-client/lib', '@actions/github/lib', '@actions/artifact/lib']) {
+    const under = path.join(ROOT, 'node_modules', folder)
+    for (const name of await readdir(under, { recursive: true })) {
+      if (!name.endsWith('.js')) continue
+      const code = await readFile(path.join(under, name), 'utf8')
+      for (const method of whole) if (new RegExp(`\\.${method}\\(`).test(code)) called.set(method, name)
+    }
+  }
+  // ProxyAgent opens its tunnels with it.
+  assert.ok(called.has('connect'))
+  for (const [method, file] of called) assert.ok(reduced.includes(method), `${file} calls ${method}`)
 })

@@ -1,12 +1,13 @@
 import { Buffer } from 'node:buffer'
-import type { Dispatcher } from 'undici'
 import { type Answer, readAnswer } from './answer.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
-import { type ApiRequest, ConnectionError, RefusalError, TooLargeError } from './errors.ts'
-import { USER_AGENT } from './http.ts'
-import { peerCertificate } from './network/certificate.ts'
-import { isCertificateFault } from './network/network-errors.ts'
+import { type ApiRequest, BrokenAnswerError, ConnectionError, RefusalError, TooLargeError } from './errors.ts'
+import { type Attempt, createHedge } from './hedge.ts'
+import { type Headers, USER_AGENT } from './http.ts'
+import type { Connections, RequestOptions } from './network/dispatcher.ts'
+import { isBug } from './network/network-errors.ts'
 import { createRedactor } from './redact.ts'
+import { UnpackError, unpacked } from './unpack.ts'
 
 export interface Client {
   /** Asks for a prediction once. @throws ApiError, or the signal's reason when it was aborted */
@@ -31,10 +32,21 @@ export interface ClientOptions {
   apiUrl: string
   /** Goes to the origin of `apiUrl` and nowhere else. */
   apiKey: string
-  dispatcher: Dispatcher
+  dispatcher: Pick<Connections, 'request'>
   clock: Clock
   /** Seconds until a request that is still under way is given up. */
   requestTimeout?: number
+  /** Gets every request when it is over, for a debug log. */
+  onRequest?(trace: RequestTrace): void
+}
+
+/** One request that is over. */
+export interface RequestTrace {
+  method: string
+  path: string
+  /** Of the answer; undefined if there was none, also because another request of the same call was answered first. */
+  status: number | undefined
+  ms: number
 }
 
 /** The largest body read, in bytes. The largest seen is 3.1 MB. */
@@ -42,68 +54,53 @@ const BODY_LIMIT = 64 * 2 ** 20
 /** A gateway documents queries that take 45 s. */
 const REQUEST_TIMEOUT = 90
 
-/** The calls of a predictions API. The key is scrubbed from every body before anything else sees it. */
-export function createClient({
-  apiUrl,
-  apiKey,
-  dispatcher,
-  clock,
-  requestTimeout = REQUEST_TIMEOUT,
-}: ClientOptions): Client {
-  const base = new URL(apiUrl)
-  const scrub = createRedactor(apiKey)
+/** What a request is made of, beside the key. */
+interface Call {
+  method: 'GET' | 'POST'
+  path: string
+  body?: string
+  headers?: Record<string, string>
+}
 
-  async function send(
-    method: 'GET' | 'POST',
-    path: string,
-    signal: AbortSignal,
-    content?: { body: string; headers: Record<string, string> },
-  ): Promise<{ request: ApiRequest; text: string }> {
-    const url = `${apiUrl}${path}`
-    const request: ApiRequest = { method, url }
+/** The calls of a predictions API. The key is scrubbed from every body before anything else sees it. */
+export function createClient(options: ClientOptions): Client {
+  const { apiUrl, clock, requestTimeout = REQUEST_TIMEOUT } = options
+  const scrub = createRedactor(options.apiKey)
+  const exchange = createExchange(options)
+  const hedge = createHedge(clock)
+
+  async function send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; text: string }> {
+    const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}` }
     using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
-    let status: number
-    let headers: Dispatcher.ResponseData['headers']
-    let text: string
+    const stop = AbortSignal.any([signal, limit.signal])
     try {
-      const response = await dispatcher.request({
-        origin: base.origin,
-        path: `${base.pathname.replace(/\/$/, '')}${path}`,
-        method,
-        headers: {
-          authorization: `Bearer ${apiKey}`,
-          accept: 'application/json',
-          'accept-encoding': 'identity',
-          'user-agent': USER_AGENT,
-          ...content?.headers,
-        },
-        ...(content ? { body: content.body } : {}),
-        signal: AbortSignal.any([signal, limit.signal]),
-        headersTimeout: 0,
-        bodyTimeout: 0,
-      })
-      status = response.statusCode
-      headers = response.headers
-      text = await read(response.body, request)
+      const attempt: Attempt<Reply> = (each, silence) =>
+        exchange(request, call, each, AbortSignal.any([silence, limit.signal]))
+      // Only what is safe to repeat: a second POST could start a second prediction.
+      const { status, headers, text } = await (call.method === 'GET'
+        ? hedge.run(attempt, stop)
+        : hedge.single(attempt, stop))
+      const scrubbed = scrub(text)
+      if (status < 200 || status > 299) throw new RefusalError(request, { status, headers, text: scrubbed })
+      return { request, text: scrubbed }
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      if (error instanceof TooLargeError) throw error
       if (limit.signal.aborted) throw new ConnectionError(request, limit.signal.reason)
-      throw new ConnectionError(request, error, isCertificateFault(error) ? await peerCertificate(base) : undefined)
+      throw error
     }
-    text = scrub(text)
-    if (status < 200 || status > 299) throw new RefusalError(request, { status, headers, text })
-    return { request, text }
   }
 
   return {
     async get(id, signal) {
-      const { request, text } = await send('GET', `/predictions/${encodeURIComponent(id)}`, signal)
+      const { request, text } = await send({ method: 'GET', path: `/predictions/${encodeURIComponent(id)}` }, signal)
       return readAnswer(request, text)
     },
     // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.
     async cancel(id, signal) {
-      const { request, text } = await send('POST', `/predictions/${encodeURIComponent(id)}/cancel`, signal)
+      const { request, text } = await send(
+        { method: 'POST', path: `/predictions/${encodeURIComponent(id)}/cancel` },
+        signal,
+      )
       return readAnswer(request, text)
     },
     async create({ target, input, cancelAfter }, signal) {
@@ -117,16 +114,68 @@ export function createClient({
         'content-type': 'application/json',
         ...(cancelAfter === undefined ? {} : { 'cancel-after': cancelAfter }),
       }
-      const { request, text } = await send('POST', path, signal, { body: JSON.stringify(body), headers })
+      const { request, text } = await send({ method: 'POST', path, body: JSON.stringify(body), headers }, signal)
       return readAnswer(request, text)
     },
   }
 }
 
-async function read(body: Dispatcher.ResponseData['body'], request: ApiRequest): Promise<string> {
+/** A whole answer, whatever its status. */
+interface Reply {
+  status: number
+  headers: Headers
+  text: string
+}
+
+/** Makes single requests with the key, and reads their answers whole. */
+function createExchange({ apiUrl, apiKey, dispatcher, onRequest }: ClientOptions) {
+  const base = new URL(apiUrl)
+  const prefix = base.pathname.replace(/\/$/, '')
+  return async (request: ApiRequest, call: Call, signal: AbortSignal, silence: AbortSignal): Promise<Reply> => {
+    const start = performance.now()
+    let status: number | undefined
+    try {
+      const options: RequestOptions = {
+        origin: base.origin,
+        path: `${prefix}${call.path}`,
+        method: call.method,
+        headers: {
+          authorization: `Bearer ${apiKey}`,
+          accept: 'application/json',
+          'accept-encoding': 'identity',
+          'user-agent': USER_AGENT,
+          ...call.headers,
+        },
+        ...(call.body === undefined ? {} : { body: call.body }),
+        signal,
+        silence,
+        // The signal is the limit.
+        headersTimeout: 0,
+        bodyTimeout: 0,
+      }
+      const { statusCode, headers, body } = await dispatcher.request(options)
+      status = statusCode
+      return { status, headers, text: await read(unpacked(body, headers), request) }
+    } catch (error) {
+      throw explain(error, request, signal)
+    } finally {
+      onRequest?.({ method: call.method, path: `${prefix}${call.path}`, status, ms: performance.now() - start })
+    }
+  }
+}
+
+/** What a failed exchange means: a fault of the network is an ApiError, a bug stays what it is. */
+function explain(error: unknown, request: ApiRequest, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason
+  if (error instanceof TooLargeError) return error
+  if (error instanceof UnpackError) return new BrokenAnswerError(request, error.message)
+  return isBug(error) ? error : new ConnectionError(request, error)
+}
+
+async function read(body: AsyncIterable<Buffer>, request: ApiRequest): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  for await (const chunk of body) {
     size += chunk.length
     if (size > BODY_LIMIT) throw new TooLargeError(request, BODY_LIMIT)
     chunks.push(chunk)

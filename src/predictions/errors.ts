@@ -1,7 +1,13 @@
 import { STATUS_CODES } from 'node:http'
 import { errorBodyCode, errorBodyMessage, invalidFields, parseErrorBody } from './error-body.ts'
 import { type Headers, retryAfter, TRANSIENT_STATUSES } from './http.ts'
-import { describeFault, isCertificateFault, wasNeverSent } from './network/network-errors.ts'
+import {
+  adviceForFault,
+  describeFault,
+  type SettingFault,
+  settingFaultOf,
+  wasNeverSent,
+} from './network/network-errors.ts'
 import { sentence, sentences } from './text.ts'
 
 /**
@@ -37,22 +43,18 @@ export class ConnectionError extends ApiError {
   readonly retryability: Retryability
   /** True if the request cannot have reached the server, so that repeating even a POST is safe. */
   readonly neverSent: boolean
+  /** The setting that must be changed, such as that of a proxy which wants a password; undefined if the fault may heal. */
+  readonly settingFault: SettingFault | undefined
 
-  /** @param certificate what is known about a certificate that is not trusted, as a sentence */
-  constructor(request: ApiRequest, cause: unknown, certificate = '') {
-    const tls = isCertificateFault(cause)
-    super(
-      request,
-      sentences(`${nameOf(request)} got no answer: ${describeFault(cause)}.`, tls && certificate, tls && TRUST),
-      { cause },
-    )
-    this.retryability = tls ? 'permanent' : 'transient'
+  constructor(request: ApiRequest, cause: unknown) {
+    super(request, sentences(`${nameOf(request)} got no answer: ${describeFault(cause)}.`, adviceForFault(cause)), {
+      cause,
+    })
+    this.settingFault = settingFaultOf(cause)
+    this.retryability = this.settingFault === undefined ? 'transient' : 'permanent'
     this.neverSent = wasNeverSent(cause)
   }
 }
-
-const TRUST =
-  'If a proxy or a private gateway signs its own certificates, put the path of its CA certificate (PEM) into NODE_EXTRA_CA_CERTS in the environment of the runner.'
 
 /** The answer has a status other than 2xx. */
 export class RefusalError extends ApiError {

@@ -4,6 +4,9 @@ import { isRecord } from './text.ts'
 /** Sent with every request, to the API and to hosts of files. */
 export const USER_AGENT = 'await-prediction/1'
 
+/** The longest headers of an answer that are read, in bytes. */
+export const MAX_HEADER_SIZE = 256 * 2 ** 10
+
 /** Statuses that pass by themselves, of the API and of hosts of files. Other 4xx and 5xx stay. */
 export const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([
   408, // Request Timeout

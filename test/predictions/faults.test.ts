@@ -84,11 +84,20 @@ test('a fault that stays ends the wait at once, at the start and in the middle',
   }
 })
 
-test('a request that hangs is given up and made again', async () => {
+test('a GET that stays silent for ten seconds is made a second time, and that answer counts', async () => {
   const hangs = (_: ScriptedRequest, i: number) => (i === 1 ? 'hang' : says(i < 3 ? 'processing' : 'succeeded'))
-  const { outcome, requests, took } = await play(hangs)
+  const { outcome, requests } = await play(hangs)
   assert.equal(outcome.status, 'succeeded')
   assert.equal(requests.length, 4)
+  assert.equal(((requests[2]?.at ?? 0) - (requests[1]?.at ?? 0)).toFixed(6), '10.000000')
+})
+
+test('a server that hangs is given up after the limit of a request, and asked again', async () => {
+  const hangs = (_: ScriptedRequest, i: number) =>
+    i === 1 || i === 2 ? 'hang' : says(i < 4 ? 'processing' : 'succeeded')
+  const { outcome, requests, took } = await play(hangs)
+  assert.equal(outcome.status, 'succeeded')
+  assert.equal(requests.length, 5)
   assert.ok(took > 90 && took < 100, `${took} s`)
 })
 

@@ -1,33 +1,20 @@
-import { connect } from 'node:tls'
+import type { PeerCertificate } from 'node:tls'
+import { clip } from '../text.ts'
 
 /**
- * Who the certificate of a host is for, who issued it and until when it is valid, for an error that says that it is not
- * trusted. Only looks at it: nothing is sent. Undefined where it cannot be had within a few seconds.
+ * Who a certificate is for, who issued it and until when it is valid, as a sentence for an error that says that it is not
+ * accepted. Undefined if the server showed none.
  */
-export function peerCertificate({ hostname, port }: URL): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const name = (subject: Partial<Record<string, string | string[]>> | undefined) =>
-      [subject?.O, subject?.CN].flat().filter(Boolean).join(', ')
-    const options = {
-      host: hostname.replace(/^\[|\]$/g, ''),
-      port: Number(port || 443),
-      servername: hostname,
-      rejectUnauthorized: false,
-      timeout: 5000,
-    }
-    const socket = connect(options, () => {
-      const { subject, issuer, valid_to } = socket.getPeerCertificate()
-      socket.destroy()
-      resolve(
-        subject
-          ? `Its certificate is for "${name(subject)}", issued by "${name(issuer)}", valid until ${valid_to}.`
-          : undefined,
-      )
-    })
-    const give = () => {
-      socket.destroy()
-      resolve(undefined)
-    }
-    socket.on('error', give).on('timeout', give)
-  })
+export function describeCertificate(certificate: PeerCertificate | null): string | undefined {
+  if (!certificate?.subject) return undefined
+  const { subject, issuer, subjectaltname, valid_from, valid_to } = certificate
+  const name = (who: Partial<Record<string, string | string[]>>) => [who.O, who.CN].flat().filter(Boolean).join(', ')
+  const hosts = subjectaltname === undefined ? '' : `, for the hosts ${clip(subjectaltname, LONGEST_LIST)}`
+  return `Its certificate is for "${name(subject)}", issued by "${name(issuer)}", valid until ${valid_to}${from(valid_from)}${hosts}.`
 }
+
+/** Characters of the list of hosts; those of large hosters have hundreds. */
+const LONGEST_LIST = 200
+
+/** The beginning matters only if it is still to come. */
+const from = (date: string) => (Date.parse(date) > Date.now() ? `, not before ${date}` : '')

@@ -1,74 +1,228 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
+import { discard, headerOf, MAX_HEADER_SIZE } from '../http.ts'
 import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
+import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
+import { errorCode, ProxyRefusal } from './network-errors.ts'
+import { offeredSchemes, type ProxyEnvironment, type ProxyServer, proxiesOf } from './proxy.ts'
+
+export { type ProxyEnvironment, ProxyError } from './proxy.ts'
 
 /** Connections to one origin at once: as many as requests are made in a second. */
 export const CONNECTIONS = 40
-const LOOPBACK = ['localhost', '127.0.0.1', '::1']
+/** Origins whose connections are kept for the next request. */
+const MOST_ORIGINS = 100
 
-/** The proxy settings of an environment, as the runner sets them: `http_proxy`, `https_proxy`, `no_proxy` in either case. */
-export type ProxyEnvironment = Readonly<Record<string, string | undefined>>
+/** One request, as undici takes it. */
+export interface RequestOptions {
+  /** Scheme, host and port, such as `https://api.example.com`. */
+  origin: string
+  path: string
+  method: Dispatcher.HttpMethod
+  headers: Readonly<Record<string, string>>
+  body?: string
+  /** Ends the request at once, wherever it is: in a queue, in a handshake, in its body. */
+  signal?: AbortSignal
+  /** Aborted by a caller that has waited for too long: the connection in use gets no new requests. */
+  silence?: AbortSignal
+  /** Milliseconds until the headers of the answer must have come, from now on; 0 or undefined for no limit. */
+  headersTimeout?: number
+  /** Milliseconds without a byte of the body. */
+  bodyTimeout?: number
+}
 
-/** The environment names a proxy that cannot be used. The setting may hold a password, so the message does not. */
-export class ProxyError extends Error {
-  override readonly name = 'ProxyError'
+/** Makes requests over connections that it keeps. */
+export interface Connections {
+  /** @throws the reason of the signal, or what the network says */
+  request(options: RequestOptions): Promise<Dispatcher.ResponseData>
+  /** Closes every connection at once, whatever is under way. */
+  destroy(): Promise<void>
+}
 
-  constructor(variable: string) {
-    super(
-      `The environment variable ${variable} does not hold the address of a proxy, such as http://proxy.example.com:3128; only http and https proxies can be used.`,
+export interface DispatcherSettings {
+  /** Connections to one origin at once; more requests wait for one of them. */
+  connections?: number
+  /** How sockets are made that lead to a server directly. */
+  connect?: ConnectSettings
+}
+
+/**
+ * Pools of connections, one for each origin, through the proxy of the environment if it names one.
+ * @throws ProxyError
+ */
+export function createDispatcher(env: ProxyEnvironment, settings: DispatcherSettings = {}): Connections {
+  return new OriginPools(proxiesOf(env), settings)
+}
+
+class OriginPools implements Connections {
+  readonly #proxyOf: (url: URL) => ProxyServer | undefined
+  readonly #settings: DispatcherSettings
+  /** The pools that take new requests, by origin. */
+  readonly #current = new Map<string, OriginPool>()
+  readonly #all = new Set<OriginPool>()
+  #destroyed = false
+
+  constructor(proxyOf: (url: URL) => ProxyServer | undefined, settings: DispatcherSettings) {
+    this.#proxyOf = proxyOf
+    this.#settings = settings
+  }
+
+  async request(options: RequestOptions): Promise<Dispatcher.ResponseData> {
+    options.signal?.throwIfAborted()
+    if (this.#destroyed) throw new Error('the connections are closed')
+    const pool = this.#poolOf(options.origin)
+    const retire = () => this.#retire(pool)
+    options.silence?.addEventListener('abort', retire, { once: true })
+    const done = () => {
+      options.silence?.removeEventListener('abort', retire)
+      if (this.#current.size > MOST_ORIGINS) retire()
+      if (pool.release()) this.#all.delete(pool)
+    }
+    pool.hold()
+    try {
+      const answer = await pool.request(options)
+      answer.body.once('error', (error) => isTimeout(error) && retire()).once('close', done)
+      return answer
+    } catch (error) {
+      if (isTimeout(error)) retire()
+      done()
+      throw error
+    }
+  }
+
+  async destroy(): Promise<void> {
+    this.#destroyed = true
+    for (const pool of this.#all) pool.destroy()
+    this.#all.clear()
+    this.#current.clear()
+  }
+
+  #poolOf(origin: string): OriginPool {
+    const known = this.#current.get(origin)
+    if (known) return known
+    const pool = new OriginPool(new URL(origin), this.#proxyOf(new URL(origin)), this.#settings)
+    this.#current.set(origin, pool)
+    this.#all.add(pool)
+    return pool
+  }
+
+  /** New requests go over new connections; the pool is closed when its last request is over. */
+  #retire(pool: OriginPool): void {
+    if (this.#current.get(pool.origin) === pool) this.#current.delete(pool.origin)
+    pool.retired = true
+  }
+}
+
+const isTimeout = (error: unknown) => /^UND_ERR_(?:HEADERS|BODY)_TIMEOUT$/.test(errorCode(error) ?? '')
+
+/** The connections to one origin, made over one period: until one of its requests hangs. */
+class OriginPool {
+  readonly origin: string
+  readonly #pool: Pool
+  readonly #connector: Connector
+  /** The proxy that forwards plain http; https goes through a tunnel, which is the connector's. */
+  readonly #forwarder: ProxyServer | undefined
+  retired = false
+  #requests = 0
+
+  constructor(url: URL, proxy: ProxyServer | undefined, { connections = CONNECTIONS, connect }: DispatcherSettings) {
+    this.origin = url.origin
+    this.#forwarder = url.protocol === 'http:' ? proxy : undefined
+    // A way through a proxy begins at the proxy, whose address is none of the servers that `connect` is about.
+    this.#connector = this.#forwarder
+      ? new Connector(undefined, { ALPNProtocols: HTTP1 })
+      : new Connector(proxy, connect ?? {})
+    this.#pool = new Pool(this.#forwarder?.url.origin ?? url.origin, {
+      connections,
+      connect: this.#connector.connect,
+      maxHeaderSize: MAX_HEADER_SIZE,
+      ...(this.#forwarder ? { allowH2: false } : {}),
+    })
+  }
+
+  hold(): void {
+    this.#requests++
+  }
+
+  /** @returns whether the pool was closed, because this was the last request of a retired one */
+  release(): boolean {
+    if (--this.#requests > 0 || !this.retired) return false
+    this.destroy()
+    return true
+  }
+
+  destroy(): void {
+    this.#pool.destroy().catch(() => {})
+    this.#connector.destroy()
+  }
+
+  async request({ silence: _, headersTimeout = 0, ...options }: RequestOptions): Promise<Dispatcher.ResponseData> {
+    const { signal } = options
+    using limit = new Limit(headersTimeout)
+    const stop = AbortSignal.any([limit.signal, ...(signal ? [signal] : [])])
+    // undici tells a request of its signal only when it has left the queue and the handshake is done.
+    const answer = await unlessAborted(
+      this.#pool.request({ ...this.#forwarded(options), signal: stop, headersTimeout: 0 }),
+      stop,
+      ({ body }) => discard(body),
     )
+    if (this.#forwarder && answer.statusCode === 407) {
+      discard(answer.body)
+      const schemes = offeredSchemes(headerOf(answer.headers, 'proxy-authenticate'))
+      throw new ProxyRefusal(this.#forwarder, answer.statusCode, schemes)
+    }
+    return answer
+  }
+
+  /** A proxy forwards plain http by its whole URL. */
+  #forwarded(options: Omit<RequestOptions, 'silence' | 'headersTimeout'>) {
+    if (!this.#forwarder) return options
+    const { authorization } = this.#forwarder
+    const headers = {
+      ...options.headers,
+      host: new URL(options.origin).host,
+      ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }),
+    }
+    return { ...options, origin: this.#forwarder.url.origin, path: options.origin + options.path, headers }
   }
 }
 
-/**
- * One pool of connections, through the proxy of the environment where it names one. Loopback is never asked through a
- * proxy, which would be another machine's loopback.
- * @param settings `connections`: to one origin at once; `connect`: how sockets are made without a proxy
- * @throws ProxyError
- */
-export function createDispatcher(
-  env: ProxyEnvironment,
-  settings: Pick<Agent.Options, 'connect' | 'connections'> = {},
-): Dispatcher {
-  const { httpProxy, httpsProxy, noProxy } = proxiesOf(env)
-  const options = { connections: CONNECTIONS, ...settings }
-  if (httpProxy === undefined && httpsProxy === undefined) return new Agent(options)
-  return new EnvHttpProxyAgent({
-    ...options,
-    httpProxy: httpProxy ?? '',
-    httpsProxy: httpsProxy ?? '',
-    noProxy,
+/** A time limit on the machine's clock, of which undici's own tests its requests only once they are sent. */
+class Limit implements Disposable {
+  readonly #controller = new AbortController()
+  readonly #timer: NodeJS.Timeout | undefined
+
+  /** @param ms 0 for no limit */
+  constructor(ms: number) {
+    const late = () => Object.assign(new Error(`no answer within ${ms} ms`), { code: 'UND_ERR_HEADERS_TIMEOUT' })
+    if (ms > 0) this.#timer = setTimeout(() => this.#controller.abort(late()), ms)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer)
+  }
+}
+
+/** What a promise brings, or the reason of the signal as soon as it is aborted; what comes after that is given up. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (late: T) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    promise
+      .then((value) => (signal.aborted ? giveUp(value) : resolve(value)), reject)
+      .finally(() => signal.removeEventListener('abort', abort))
   })
-}
-
-/**
- * What the environment says about proxies; empty settings count as none, and one without a scheme is http, as with curl.
- * @throws ProxyError
- */
-export function proxiesOf(env: ProxyEnvironment): {
-  httpProxy: string | undefined
-  httpsProxy: string | undefined
-  noProxy: string
-} {
-  const read = (name: string) => {
-    const setting = env[name] || env[name.toUpperCase()] || ''
-    if (setting === '') return undefined
-    const url = URL.parse(/^[a-z][a-z\d+.-]*:\/\//i.test(setting) ? setting : `http://${setting}`)
-    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.href
-    throw new ProxyError(name)
-  }
-  return {
-    httpProxy: read('http_proxy'),
-    httpsProxy: read('https_proxy'),
-    noProxy: [env.no_proxy || env.NO_PROXY || '', ...LOOPBACK].filter(Boolean).join(','),
-  }
 }
 
 /** The ways to hosts that somebody else chose: those of files and of streams. No key belongs there. */
 export interface UntrustedNetwork {
-  /** The way to a URL. @throws HostRefusal where the policy forbids it */
-  to(url: URL): Promise<Dispatcher>
+  /** The way to a URL. @throws HostRefusal if the policy forbids it */
+  to(url: URL): Promise<Connections>
   close(): Promise<void>
 }
 
@@ -78,15 +232,14 @@ export function openUntrustedNetwork(
   env: ProxyEnvironment,
   connections = CONNECTIONS,
 ): UntrustedNetwork {
-  const { httpProxy, httpsProxy } = proxiesOf(env)
-  const proxied = httpProxy !== undefined || httpsProxy !== undefined
+  const proxyOf = proxiesOf(env)
   const open = createDispatcher(env, { connections })
-  // A proxy stands on a private address itself and resolves names on its own.
-  const guarded = proxied ? open : createDispatcher({}, { connect: { lookup: publicLookup }, connections })
+  // What is connected to directly is checked at its socket, also if there is a proxy for other hosts.
+  const guarded = createDispatcher(env, { connect: { lookup: publicLookup }, connections })
   return {
     async to(url) {
       if (checkUrl(url, policy).trusted) return open
-      if (proxied && isIP(url.hostname) === 0) await checkName(url.hostname)
+      if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) await checkName(url.hostname)
       return guarded
     },
     async close() {

@@ -1,20 +1,113 @@
-/** The first code in a chain of causes, such as `ECONNRESET`. */
-export function errorCode(error: unknown): string | undefined {
-  let current = error
-  for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
-    const { code } = current as NodeJS.ErrnoException
-    if (typeof code === 'string') return code
-    // Node's attempts on several addresses of one host come as one error that holds all of theirs.
-    current = current instanceof AggregateError ? current.errors[0] : current.cause
-  }
-  return undefined
+/**
+ * A fault that another try does not mend, because a setting is wrong: on this side, on the server, or at the proxy.
+ * `not-tls`: the port does not speak TLS; `handshake`: the two sides find no way to speak TLS with each other.
+ */
+export type SettingFault =
+  | 'not-tls'
+  | 'old-tls'
+  | 'handshake'
+  | 'client-certificate'
+  | 'expired'
+  | 'not-yet-valid'
+  | 'wrong-host'
+  | 'unknown-issuer'
+  | 'bad-certificate'
+  | 'proxy-password'
+
+/** What a setting fault is called, and what to do about it. */
+const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: string }>> = {
+  'not-tls': {
+    words: 'the server does not speak TLS on this port',
+    advice: 'Check scheme and port of the address: a server that speaks plain HTTP there is reached with http://.',
+  },
+  'old-tls': {
+    words: 'the server does not speak TLS 1.2 or a later version',
+    advice: 'Older versions are not safe, so the server must be updated.',
+  },
+  handshake: {
+    words: 'the server refuses the TLS handshake',
+    advice:
+      'It does not know the host of the address, wants a client certificate, which this action cannot give, or allows no cipher of TLS 1.2 or later.',
+  },
+  'client-certificate': {
+    words: 'the server wants a client certificate',
+    advice: 'This action cannot give one: use an address that works with the key only.',
+  },
+  expired: {
+    words: 'the certificate has expired',
+    advice: 'It must be renewed on the server; if it is still valid, correct the clock of the runner.',
+  },
+  'not-yet-valid': {
+    words: 'the certificate is not yet valid',
+    advice: 'Correct the clock of the runner, or wait until the certificate is valid.',
+  },
+  'wrong-host': {
+    words: 'the certificate is for another host',
+    advice: 'Use a host name that the certificate has.',
+  },
+  'unknown-issuer': {
+    words: 'the certificate is not trusted',
+    advice:
+      'If a proxy or a private gateway signs its own certificates, put the path of its CA certificate (PEM) into NODE_EXTRA_CA_CERTS in the environment of the runner.',
+  },
+  'bad-certificate': {
+    words: 'the certificate is not accepted',
+    advice: 'It must be replaced on the server.',
+  },
+  'proxy-password': {
+    words: 'the proxy wants a user name and a password',
+    advice: '',
+  },
 }
 
-/** A certificate is not trusted, has expired or is for another host: no other try will mend that. */
-export function isCertificateFault(error: unknown): boolean {
-  const code = errorCode(error) ?? ''
-  return /CERT|ISSUER|LEAF_SIGNATURE|ALTNAME|SELF_SIGNED|CRL/.test(code) && !code.startsWith('UND_')
+/** Codes of OpenSSL (X509_V_ERR_… without the prefix, TLS alerts, ERR_SSL_…) and of Node. */
+const SETTING_CODES: Readonly<Record<string, SettingFault>> = {
+  ERR_SSL_WRONG_VERSION_NUMBER: 'not-tls',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'not-tls',
+  ERR_SSL_HTTP_REQUEST: 'not-tls',
+  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'old-tls',
+  ERR_SSL_UNSUPPORTED_PROTOCOL: 'old-tls',
+  ERR_SSL_VERSION_TOO_LOW: 'old-tls',
+  ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY: 'handshake',
+  'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE': 'handshake',
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: 'handshake',
+  ERR_SSL_TLSV1_UNRECOGNIZED_NAME: 'handshake',
+  ERR_SSL_NO_PROTOCOLS_AVAILABLE: 'handshake',
+  ERR_SSL_DH_KEY_TOO_SMALL: 'handshake',
+  ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED: 'handshake',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'client-certificate',
+  'ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE': 'client-certificate',
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'client-certificate',
+  CERT_HAS_EXPIRED: 'expired',
+  CERT_NOT_YET_VALID: 'not-yet-valid',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'wrong-host',
+  HOSTNAME_MISMATCH: 'wrong-host',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'unknown-issuer',
+  SELF_SIGNED_CERT_IN_CHAIN: 'unknown-issuer',
+  UNABLE_TO_GET_ISSUER_CERT: 'unknown-issuer',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'unknown-issuer',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'unknown-issuer',
+  CERT_UNTRUSTED: 'unknown-issuer',
+  CERT_CHAIN_TOO_LONG: 'bad-certificate',
+  CERT_REJECTED: 'bad-certificate',
+  CERT_REVOKED: 'bad-certificate',
+  CERT_SIGNATURE_FAILURE: 'bad-certificate',
+  INVALID_CA: 'bad-certificate',
+  INVALID_PURPOSE: 'bad-certificate',
+  PATH_LENGTH_EXCEEDED: 'bad-certificate',
+  ERR_SSL_EE_KEY_TOO_SMALL: 'bad-certificate',
+  ERR_SSL_CA_KEY_TOO_SMALL: 'bad-certificate',
+  ERR_SSL_CA_MD_TOO_WEAK: 'bad-certificate',
 }
+
+/** Faults that a look at the certificate explains. */
+const OF_CERTIFICATES: ReadonlySet<SettingFault | undefined> = new Set<SettingFault>([
+  'expired',
+  'not-yet-valid',
+  'wrong-host',
+  'unknown-issuer',
+  'bad-certificate',
+])
 
 const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the server refuses connections',
@@ -24,29 +117,149 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name of the host could not be looked up',
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the network cannot be reached',
+  ENETDOWN: 'the network is down',
   ETIMEDOUT: 'the connection timed out',
   UND_ERR_CONNECT_TIMEOUT: 'the connection could not be made in time',
   UND_ERR_HEADERS_TIMEOUT: 'the server did not answer in time',
   UND_ERR_BODY_TIMEOUT: 'the answer stopped half-way',
+  UND_ERR_HEADERS_OVERFLOW: 'the headers of the answer are too long',
   UND_ERR_SOCKET: 'the connection was closed',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut off',
 }
 
-/** A fault of the network or of the file system in words, with its code. */
-export const describeFault = (error: unknown): string => describe(error, errorCode(error))
+/** Codes with which a request cannot have reached the server, whoever throws them. */
+const NEVER_SENT: ReadonlySet<string> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'UND_ERR_CONNECT_TIMEOUT',
+])
 
-function describe(cause: unknown, code: string | undefined): string {
-  const words = code === undefined ? undefined : CODES_IN_WORDS[code]
-  if (words !== undefined) return `${words} (${code})`
-  const message = cause instanceof Error ? cause.message || cause.name : String(cause)
+/** No connection was made, to the server or through the proxy: nothing was sent. The cause says why. */
+export class ConnectFailure extends Error {
+  override readonly name = 'ConnectFailure'
+  /** What is known about a certificate that was not accepted, as a sentence. */
+  readonly certificate: string | undefined
+  /** The environment variable of the proxy that could not be reached; undefined if it was the server. */
+  readonly proxy: string | undefined
+
+  constructor(cause: unknown, certificate?: string, proxy?: string) {
+    super('no connection was made', { cause })
+    this.certificate = certificate
+    this.proxy = proxy
+  }
+}
+
+/** The proxy of an environment variable answered, but did not pass the request on. The message never holds its address. */
+export class ProxyRefusal extends Error {
+  override readonly name = 'ProxyRefusal'
+  readonly status: number
+
+  /**
+   * @param proxy `variable`: the environment variable that names it; `hasPassword`: whether it holds a user name
+   * @param schemes the kinds of authentication that a 407 offers, such as `Basic`; empty if it names none
+   */
+  constructor(proxy: { variable: string; hasPassword: boolean }, status: number, schemes: readonly string[] = []) {
+    super(status === 407 ? passwordWanted(proxy, schemes) : `the proxy of ${proxy.variable} answered ${status}`)
+    this.status = status
+  }
+}
+
+function passwordWanted(
+  { variable, hasPassword }: { variable: string; hasPassword: boolean },
+  schemes: readonly string[],
+) {
+  if (schemes.length > 0 && !schemes.some((scheme) => scheme.toLowerCase() === 'basic')) {
+    return `the proxy of ${variable} wants ${schemes.join(' or ')} authentication (407), and this action knows only a user name and a password (Basic)`
+  }
+  return hasPassword
+    ? `the proxy of ${variable} does not accept the user name and password in it (407): correct them in the environment variable ${variable}, special characters percent-encoded`
+    : `the proxy wants a user name and a password (407), and the environment variable ${variable} has none: write them into it, as in http://USER:PASSWORD@proxy.example.com:3128`
+}
+
+/** The first code in a chain of causes, such as `ECONNRESET`. */
+export function errorCode(error: unknown): string | undefined {
+  for (const each of chainOf(error)) {
+    const { code } = each as NodeJS.ErrnoException
+    if (typeof code === 'string') return code
+  }
+  return undefined
+}
+
+/** An error and its causes, the outermost first. */
+function* chainOf(error: unknown): Generator<Error> {
+  let current = error
+  for (let depth = 0; depth < 8 && current instanceof Error; depth++) {
+    yield current
+    // Node's attempts on several addresses of one host come as one error that holds all of theirs.
+    current = current instanceof AggregateError ? current.errors[0] : current.cause
+  }
+}
+
+/** The first error of a class in a chain of causes. */
+export function causeOf<T extends Error>(error: unknown, type: abstract new (...args: never) => T): T | undefined {
+  for (const each of chainOf(error)) if (each instanceof type) return each
+  return undefined
+}
+
+/** The setting that is wrong; undefined if the fault can heal by itself. */
+export function settingFaultOf(error: unknown): SettingFault | undefined {
+  if (causeOf(error, ProxyRefusal)?.status === 407) return 'proxy-password'
+  return SETTING_CODES[errorCode(error) ?? '']
+}
+
+/** A certificate is not trusted, has expired or is for another host. */
+export const isCertificateFault = (error: unknown): boolean => OF_CERTIFICATES.has(settingFaultOf(error))
+
+/** A fault of the network or of the file system in words, with its code: one line, without a full stop. */
+export function describeFault(error: unknown): string {
+  const refusal = causeOf(error, ProxyRefusal)
+  if (refusal) return refusal.message
+  const code = errorCode(error)
+  const setting = settingFaultOf(error)
+  const words = setting === undefined ? CODES_IN_WORDS[code ?? ''] : SETTING_FAULTS[setting].words
+  const proxy = causeOf(error, ConnectFailure)?.proxy
+  const where = proxy === undefined ? '' : `the proxy of ${proxy} cannot be used: `
+  return where + withCode(words, messageOf(error), setting === 'unknown-issuer', code)
+}
+
+function withCode(words: string | undefined, message: string, precise: boolean, code: string | undefined): string {
+  if (words !== undefined) return `${words} (${precise ? `${message}, ` : ''}${code})`
   return code === undefined || message.includes(code) ? message : `${message} (${code})`
 }
 
-/** Errors with which a request cannot have reached the server, so that repeating even a POST is safe. */
-const NEVER_SENT: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'])
+/** What to do about a setting that is wrong: the certificate at hand, then the advice. */
+export function adviceForFault(error: unknown): string {
+  const fault = settingFaultOf(error)
+  if (fault === undefined) return ''
+  return [causeOf(error, ConnectFailure)?.certificate, SETTING_FAULTS[fault].advice].filter(Boolean).join(' ')
+}
 
-/** True if the request cannot have reached the server. */
+/** The innermost message; of OpenSSL only the reason, without its file names and line ends. */
+function messageOf(error: unknown): string {
+  let inner = error
+  while (inner instanceof ConnectFailure) inner = inner.cause
+  if (!(inner instanceof Error)) return String(inner)
+  const { reason } = inner as { reason?: unknown }
+  if (inner.message.includes(':error:') && typeof reason === 'string') return reason
+  // Node's advice after the semicolon is about its own command line.
+  return (inner.message.split('\n')[0] || inner.name).replace(/; if the root CA is installed locally,.*$/, '')
+}
+
+/** True if the request cannot have reached the server, so that repeating even a POST is safe. */
 export function wasNeverSent(error: unknown): boolean {
+  if (causeOf(error, ConnectFailure) || causeOf(error, ProxyRefusal)) return true
   const code = errorCode(error)
   return code !== undefined && NEVER_SENT.has(code)
+}
+
+const BUGS = [TypeError, ReferenceError, RangeError, SyntaxError, URIError, EvalError]
+
+/** True for a thrown value that the network does not explain: a fault of a program, ours or a library's. */
+export function isBug(error: unknown): boolean {
+  if (!(error instanceof Error)) return true
+  return BUGS.some((type) => error instanceof type) || errorCode(error) === 'UND_ERR_INVALID_ARG'
 }

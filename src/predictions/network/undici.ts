@@ -3,17 +3,17 @@
  * that are called, by us and by the toolkit. Its index loads everything it has (fetch, web sockets, caches, mocks),
  * three times as much code, at the start of every step (`npm run bench -- start`).
  */
-import request from 'undici/lib/api/api-request.js'
+import api from 'undici/lib/api/index.js'
 import Agent from 'undici/lib/dispatcher/agent.js'
 import Dispatcher from 'undici/lib/dispatcher/dispatcher.js'
-import EnvHttpProxyAgent from 'undici/lib/dispatcher/env-http-proxy-agent.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
 import ProxyAgent from 'undici/lib/dispatcher/proxy-agent.js'
 import type { fetch as Fetch } from 'undici/types/index.js'
 
-// As undici's index does it, for all methods of its API.
-Dispatcher.prototype.request = request
+// As undici's index does it. All methods, because undici calls them on its own dispatchers: ProxyAgent needs `connect`.
+Object.assign(Dispatcher.prototype, api)
 
-export { Agent, Dispatcher, EnvHttpProxyAgent, ProxyAgent }
+export { Agent, Dispatcher, Pool, ProxyAgent }
 
 /** Octokit asks through it, so it comes with the release's code. */
 export const fetch: typeof Fetch = async (...args) => (await import('undici/lib/web/fetch/index.js')).fetch(...args)

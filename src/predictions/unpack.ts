@@ -1,0 +1,98 @@
+import { pipeline, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
+import { type Headers, headerOf } from './http.ts'
+
+/** The bytes of a body do not fit the packing that its headers name. */
+export class UnpackError extends Error {
+  override readonly name = 'UnpackError'
+}
+
+/** More packings on top of each other than this are an attack. */
+const MOST_PACKINGS = 3
+
+const UNPACKERS: Readonly<Record<string, (first: Buffer) => Transform>> = {
+  gzip: () => createGunzip(),
+  'x-gzip': () => createGunzip(),
+  // RFC 9110 means the zlib format; some servers send the bare one.
+  deflate: (first) => (hasZlibHeader(first) ? createInflate() : createInflateRaw()),
+  br: () => createBrotliDecompress(),
+  zstd: () => createZstdDecompress(),
+}
+
+/** The packings of a body that its headers name, the outermost last: `["gzip"]`. Empty for a body as it is. */
+export function packingsOf(headers: Headers): string[] {
+  return (headerOf(headers, 'content-encoding') ?? '')
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter((name) => name !== '' && name !== 'identity')
+}
+
+/**
+ * A body without its packing (gzip, deflate, br, zstd). Servers and proxies pack although they were asked for identity.
+ * Comes piece by piece, so that limits count the unpacked bytes. Leaving the loop gives up the body.
+ * @throws UnpackError, or what reading the body throws
+ */
+export async function* unpacked(
+  body: AsyncIterable<Buffer> | Iterable<Buffer>,
+  headers: Headers,
+): AsyncGenerator<Buffer> {
+  const packings = packingsOf(headers)
+  if (packings.length > MOST_PACKINGS) throw new UnpackError(`it is packed ${packings.length} times`)
+  let bytes: AsyncIterable<Buffer> | Iterable<Buffer> = body
+  for (const name of packings.reverse()) bytes = unpackOne(bytes, name)
+  yield* bytes
+}
+
+async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name: string): AsyncGenerator<Buffer> {
+  const create = UNPACKERS[name]
+  if (!create) throw new UnpackError(`it is packed in a way that is not known (${name.slice(0, 40)})`)
+  const source = new Source(packed)
+  const first = await source.next()
+  // A body without bytes has nothing to unpack, whatever its headers say.
+  if (first === undefined) return
+  const unpacker = create(first)
+  pipeline(source.from(first), unpacker, () => {})
+  try {
+    yield* unpacker
+  } catch (error) {
+    if (source.fault !== undefined) throw source.fault
+    const { code = String(error) } = error as NodeJS.ErrnoException
+    throw new UnpackError(`its ${name} packing is damaged (${code})`, { cause: error })
+  }
+}
+
+/** The pieces of a body; keeps what went wrong with it, apart from what goes wrong with the packing. */
+class Source {
+  readonly #pieces: AsyncIterator<Buffer> | Iterator<Buffer>
+  fault: unknown
+
+  constructor(body: AsyncIterable<Buffer> | Iterable<Buffer>) {
+    this.#pieces = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]()
+  }
+
+  /** The next piece that has bytes; undefined at the end. */
+  async next(): Promise<Buffer | undefined> {
+    for (;;) {
+      const { done, value } = await this.#pieces.next()
+      if (done) return undefined
+      if (value.length > 0) return value
+    }
+  }
+
+  async *from(first: Buffer): AsyncGenerator<Buffer> {
+    try {
+      for (let piece: Buffer | undefined = first; piece; piece = await this.next()) yield piece
+    } catch (error) {
+      this.fault = error
+      throw error
+    } finally {
+      await this.#pieces.return?.()
+    }
+  }
+}
+
+/** RFC 1950: method 8, and a check that makes the first two bytes a multiple of 31. */
+function hasZlibHeader(first: Buffer): boolean {
+  const [method = 0, flags = 0] = first
+  return (method & 0x0f) === 8 && ((method << 8) | flags) % 31 === 0
+}
