@@ -1,0 +1,121 @@
+import type { Answer } from './answer.ts'
+import { ApiError, NotAPredictionError, TooLargeError } from './errors.ts'
+import { isTerminal, statusOf } from './prediction.ts'
+
+/** From this many open predictions on, one page of the list costs less than polling each. */
+export const LIST_FROM = 8
+/** Predictions on one page (Replicate's specification of `GET /predictions`). */
+export const PAGE_SIZE = 100
+/** Pages beyond those that our predictions would fill, because others run on the same account. */
+const EXTRA_PAGES = 3
+/** The largest page that is read, in bytes: a hundred predictions are some hundred kilobytes. */
+export const PAGE_LIMIT = 2 * 2 ** 20
+/** Lists in a row that have none of ours, after which the list is left alone. */
+const LISTS_WITHOUT_OURS = 3
+/** Answers that are no list, and lists that are behind a poll of a single prediction, after which the list is left alone. */
+const NOT_A_LIST = 2
+const BEHIND = 2
+/** Failures in a row that may be transient, after which the list is left alone. */
+const FAILURES = 3
+
+/** One page, as far as it is read: the answers about wanted predictions, and where the next page is. */
+export interface ListPage {
+  answers: readonly Answer[]
+  /** Of the next page; undefined on the last one. */
+  cursor: string | undefined
+}
+
+/** Fetches one page, the first if there is no cursor. @throws ApiError, or the reason of the signal */
+export type FetchPage = (cursor: string | undefined, wanted: ReadonlySet<string>) => Promise<ListPage>
+
+/** How far a prediction is, to tell a list that lags behind from one that is current. */
+const rank = ({ prediction }: Answer): number => {
+  const status = statusOf(prediction)
+  if (isTerminal(status)) return 2
+  return status === 'processing' ? 1 : 0
+}
+
+/**
+ * Reads the list of predictions in place of polling each, while it can be trusted: it has ours, it is as recent as
+ * polls of single predictions, and it answers. Once left alone it is not tried again.
+ */
+export class PredictionList {
+  readonly #fetchPage: FetchPage
+  #usable = true
+  #withoutOurs = 0
+  #notAList = 0
+  #behind = 0
+  #failures = 0
+  /** What polls of single predictions said since the last list began. */
+  #polled = new Map<string, number>()
+  /** Predictions that are not on any page within reach. */
+  readonly #unlisted = new Map<string, number>()
+
+  constructor(fetchPage: FetchPage) {
+    this.#fetchPage = fetchPage
+  }
+
+  /** False once the list was left alone. */
+  get usable(): boolean {
+    return this.#usable
+  }
+
+  /** Notes what a poll of a single prediction said; the next list must not be behind it. */
+  polled(id: string, answer: Answer): void {
+    this.#polled.set(id, rank(answer))
+  }
+
+  /**
+   * Fetches as many pages as the open predictions need.
+   * @returns the answers about them; empty if the list failed or was left alone
+   * @throws the reason of the signal
+   */
+  async fetch(open: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlyMap<string, Answer>> {
+    const polledBefore = this.#polled
+    this.#polled = new Map()
+    const answers = new Map<string, Answer>()
+    try {
+      await this.#fetchPages(open, answers)
+      this.#failures = 0
+    } catch (error) {
+      signal.throwIfAborted()
+      if (!(error instanceof ApiError)) throw error
+      this.#judgeFailure(error)
+      return this.#usable ? answers : new Map()
+    }
+    this.#judge(open, answers, polledBefore)
+    return this.#usable ? answers : new Map()
+  }
+
+  async #fetchPages(open: ReadonlySet<string>, answers: Map<string, Answer>): Promise<void> {
+    const missing = new Set([...open].filter((id) => (this.#unlisted.get(id) ?? 0) < LISTS_WITHOUT_OURS))
+    const pages = Math.ceil(missing.size / PAGE_SIZE) + EXTRA_PAGES
+    let cursor: string | undefined
+    for (let page = 0; page < pages && missing.size > 0; page++) {
+      const { answers: found, cursor: next } = await this.#fetchPage(cursor, open)
+      for (const answer of found) {
+        answers.set(answer.prediction.id, answer)
+        missing.delete(answer.prediction.id)
+      }
+      if (next === undefined || next === cursor) break
+      cursor = next
+    }
+    for (const id of missing) this.#unlisted.set(id, (this.#unlisted.get(id) ?? 0) + 1)
+  }
+
+  #judge(open: ReadonlySet<string>, answers: ReadonlyMap<string, Answer>, polled: ReadonlyMap<string, number>): void {
+    this.#withoutOurs = answers.size === 0 && open.size > 0 ? this.#withoutOurs + 1 : 0
+    for (const [id, known] of polled) {
+      const answer = answers.get(id)
+      if (answer && rank(answer) < known) this.#behind++
+    }
+    if (this.#withoutOurs >= LISTS_WITHOUT_OURS || this.#behind >= BEHIND) this.#usable = false
+  }
+
+  #judgeFailure(error: ApiError): void {
+    if (error instanceof TooLargeError) this.#usable = false
+    const isNoList = error instanceof NotAPredictionError || error.retryability !== 'transient'
+    if (isNoList && ++this.#notAList >= NOT_A_LIST) this.#usable = false
+    if (++this.#failures >= FAILURES) this.#usable = false
+  }
+}

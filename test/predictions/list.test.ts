@@ -1,0 +1,122 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
+import { ConnectionError, NotAPredictionError, RefusalError, TooLargeError } from '../../src/predictions/errors.ts'
+import { type ListPage, PredictionList } from '../../src/predictions/list.ts'
+
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions' } as const
+const { signal } = new AbortController()
+const says = (id: string, status = 'processing'): Answer => readAnswer(REQUEST, JSON.stringify({ id, status }))
+const ids = (count: number, prefix = 'p') => Array.from({ length: count }, (_, i) => `${prefix}${i}`)
+
+/** A list of pages, each of these answers, that counts the pages that were fetched. */
+function listOf(pages: () => readonly (readonly Answer[])[]) {
+  const fetched: (string | undefined)[] = []
+  const list = new PredictionList(async (cursor, wanted): Promise<ListPage> => {
+    fetched.push(cursor)
+    const at = Number(cursor ?? 0)
+    const answers = (pages()[at] ?? []).filter(({ prediction }) => wanted.has(prediction.id))
+    return { answers, cursor: at + 1 < pages().length ? String(at + 1) : undefined }
+  })
+  return { list, fetched }
+}
+
+describe('the list of predictions', () => {
+  test('one page answers for all that are on it', async () => {
+    const { list, fetched } = listOf(() => [ids(12).map((id) => says(id)), []])
+    const answers = await list.fetch(new Set(ids(12)), signal)
+    assert.equal(answers.size, 12)
+    assert.deepEqual(fetched, [undefined])
+  })
+
+  test('pages are fetched only as deep as the open predictions are', async () => {
+    const strangers = ids(100, 'x').map((id) => says(id))
+    const { list, fetched } = listOf(() => [strangers, strangers, ids(9).map((id) => says(id)), strangers, strangers])
+    assert.equal((await list.fetch(new Set(ids(9)), signal)).size, 9)
+    assert.deepEqual(fetched, [undefined, '1', '2'])
+  })
+
+  test('a list that has none of ours costs twelve requests and is left alone', async () => {
+    const strangers = ids(100, 'x').map((id) => says(id))
+    const { list, fetched } = listOf(() => Array.from({ length: 50 }, () => strangers))
+    for (let i = 0; i < 20 && list.usable; i++) await list.fetch(new Set(ids(9)), signal)
+    assert.equal(fetched.length, 12)
+    assert.equal(list.usable, false)
+  })
+
+  test('a prediction that three lists did not show no longer makes them deeper', async () => {
+    const strangers = ids(100, 'x').map((id) => says(id))
+    const { list, fetched } = listOf(() => [ids(9).map((id) => says(id)), strangers, strangers, strangers, strangers])
+    for (let i = 0; i < 3; i++) await list.fetch(new Set([...ids(9), 'old']), signal)
+    fetched.length = 0
+    assert.equal((await list.fetch(new Set([...ids(9), 'old']), signal)).size, 9)
+    assert.equal(fetched.length, 1)
+  })
+
+  test('a list that is behind polls of single predictions twice is left alone', async () => {
+    const { list } = listOf(() => [ids(9).map((id) => says(id, 'starting'))])
+    const open = new Set(ids(9))
+    await list.fetch(open, signal)
+    list.polled('p0', says('p0', 'processing'))
+    assert.equal((await list.fetch(open, signal)).size, 9)
+    assert.equal((await list.fetch(open, signal)).size, 9)
+    list.polled('p1', says('p1', 'succeeded'))
+    assert.equal((await list.fetch(open, signal)).size, 0)
+    assert.equal(list.usable, false)
+  })
+
+  test('a list that is ahead of polls of single predictions is not behind', async () => {
+    const { list } = listOf(() => [ids(9).map((id) => says(id, 'succeeded'))])
+    for (let i = 0; i < 5; i++) {
+      list.polled('p0', says('p0', 'starting'))
+      await list.fetch(new Set(ids(9)), signal)
+    }
+    assert.equal(list.usable, true)
+  })
+
+  for (const [name, error, requests] of [
+    ['404', () => new RefusalError(REQUEST, { status: 404, headers: {}, text: '' }), 2],
+    ['405', () => new RefusalError(REQUEST, { status: 405, headers: {}, text: '' }), 2],
+    ['something else', () => new NotAPredictionError(REQUEST, 'a web page'), 2],
+    ['a page that is too large', () => new TooLargeError(REQUEST, 2), 1],
+    ['500', () => new RefusalError(REQUEST, { status: 500, headers: {}, text: '' }), 3],
+    ['nothing', () => new ConnectionError(REQUEST, new Error('reset')), 3],
+  ] as const) {
+    test(`an API that answers its list with ${name} is not sent more than ${requests} requests for it`, async () => {
+      let made = 0
+      const list = new PredictionList(async () => {
+        made++
+        throw error()
+      })
+      for (let i = 0; i < 20 && list.usable; i++) await list.fetch(new Set(ids(9)), signal)
+      assert.equal(made, requests)
+    })
+  }
+
+  test('a list that fails now and then is used again', async () => {
+    let made = 0
+    const list = new PredictionList(async () => {
+      if (++made % 3 === 0) throw new RefusalError(REQUEST, { status: 503, headers: {}, text: '' })
+      return { answers: ids(9).map((id) => says(id)), cursor: undefined }
+    })
+    for (let i = 0; i < 30; i++) await list.fetch(new Set(ids(9)), signal)
+    assert.equal(list.usable, true)
+  })
+
+  test('a bug is not taken for a failure of the API', async () => {
+    const list = new PredictionList(async () => {
+      throw new TypeError('a bug')
+    })
+    await assert.rejects(list.fetch(new Set(ids(9)), signal), TypeError)
+  })
+
+  test('a cursor that comes again ends the list', async () => {
+    let made = 0
+    const list = new PredictionList(async () => {
+      made++
+      return { answers: [], cursor: 'same' }
+    })
+    await list.fetch(new Set(ids(900)), signal)
+    assert.equal(made, 2)
+  })
+})
