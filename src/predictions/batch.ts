@@ -1,0 +1,177 @@
+import type { Answer } from './answer.ts'
+import type { Clock } from './clock.ts'
+import { ApiError, RefusalError } from './errors.ts'
+import { isPlatformFault } from './prediction-error.ts'
+import { jittered } from './retry.ts'
+import type { Outcome } from './wait.ts'
+
+/** One thing to run. */
+export interface Entry<Request> {
+  name: string
+  request: Request
+}
+
+/** What became of one entry. */
+export interface EntryResult {
+  name: string
+  /** Of the last prediction that was started for it; undefined if none is known. */
+  outcome: Outcome | undefined
+  /** IDs of the predictions that were started for it before the last one. */
+  earlier: readonly Outcome[]
+  /** Why none was started, or why nobody knows whether one was. The message is whole sentences. */
+  refusal: Error | undefined
+  /** True if a creation may have been carried out whose ID is not known. */
+  mayRun: boolean
+}
+
+export interface BatchOptions<Request> {
+  /**
+   * Starts one prediction; it is never called again for the same attempt.
+   * @throws CreationFailed, or the reason of the signal
+   */
+  create(request: Request, name: string): Promise<Answer>
+  /** Waits until a prediction has ended, or the deadline came. Never rejects because of the API. */
+  wait(id: string, answer: Answer, name: string): Promise<Outcome>
+  /** Predictions that run at the same time. */
+  maxParallel: number
+  /** How often an entry is tried, from 1. */
+  attempts: number
+  clock: Clock
+  /** Aborted when nothing new may be started: the step was canceled, or its deadline came. */
+  signal: AbortSignal
+  random?: () => number
+  observer: {
+    started(name: string, answer: Answer): void
+    /** A failed attempt will be followed by another after `pause` seconds. */
+    again(name: string, outcome: Outcome, pause: number): void
+    settled(result: EntryResult): void
+  }
+}
+
+/** A creation did not bring a prediction. */
+export class CreationFailed extends Error {
+  override readonly name = 'CreationFailed'
+  /** True if a prediction may have been started all the same. */
+  readonly mayRun: boolean
+
+  constructor(message: string, { mayRun, cause }: { mayRun: boolean; cause: unknown }) {
+    super(message, { cause })
+    this.mayRun = mayRun
+  }
+}
+
+/** Seconds before the second, third and each later attempt of one entry, more or less a quarter. */
+const ATTEMPT_PAUSES = [5, 15, 45] as const
+/** When so many have been tried, and all have failed, nothing new is started; or as many as run at once, if those are more. */
+const FEWEST_FAILURES = 3
+/** Statuses that concern one input. */
+const ONE_INPUT: ReadonlySet<number> = new Set([400, 413, 422])
+/** Statuses that concern the account, or the target of all. */
+const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405])
+
+/**
+ * Starts a prediction for each entry and waits for all of them, some at the same time. Nothing is started twice that may
+ * have been started, and nothing after the signal, after a refusal that concerns the account, or after the first have
+ * all failed. What was started is waited for in every case.
+ * @returns results in the order of the entries
+ */
+export async function runBatch<Request>(
+  entries: readonly Entry<Request>[],
+  options: BatchOptions<Request>,
+): Promise<EntryResult[]> {
+  const results: EntryResult[] = []
+  const state = new BatchState(options.maxParallel)
+  const queue = entries.entries()
+  const worker = async () => {
+    for (const [i, entry] of queue) {
+      const result = await runEntry(entry, state, options)
+      results[i] = result
+      options.observer.settled(result)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(options.maxParallel, entries.length) }, worker))
+  return results
+}
+
+/** What all entries of a batch share: one creation at a time, and whether new ones may be started. */
+class BatchState {
+  readonly #fewest: number
+  #ended = 0
+  #allFailed = true
+  #stopped: string | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(maxParallel: number) {
+    this.#fewest = Math.max(FEWEST_FAILURES, maxParallel)
+  }
+
+  /** Why nothing new is started, as the end of a sentence; undefined while it is. */
+  get stopped(): string | undefined {
+    return this.#stopped
+  }
+
+  /** Creations come one after the other, so that a refusal of one slows down all, and stops the others before they are sent. */
+  inTurn<T>(create: () => Promise<T>): Promise<T> {
+    const created = this.#last.then(create)
+    this.#last = created.catch(() => {})
+    return created
+  }
+
+  creationFailed(error: CreationFailed): void {
+    const { cause } = error
+    if (cause instanceof RefusalError && WHOLE_ACCOUNT.has(cause.status)) {
+      this.#stopped ??= `the API refused an earlier one (${cause.status})`
+    }
+  }
+
+  ended(outcome: Outcome): void {
+    this.#ended++
+    if (outcome.end !== 'ended' || outcome.status !== 'failed') this.#allFailed = false
+    if (this.#allFailed && this.#ended >= this.#fewest) this.#stopped ??= `the first ${this.#ended} have all failed`
+  }
+}
+
+async function runEntry<Request>(
+  { name, request }: Entry<Request>,
+  state: BatchState,
+  options: BatchOptions<Request>,
+): Promise<EntryResult> {
+  const { signal, attempts, clock, observer, random = Math.random } = options
+  const earlier: Outcome[] = []
+  const notStarted = (message: string, mayRun = false, cause?: unknown): EntryResult => {
+    const outcome = earlier.pop()
+    const refusal = outcome ? undefined : new Error(message, { cause })
+    return { name, outcome, earlier, refusal, mayRun }
+  }
+  for (let attempt = 1; ; attempt++) {
+    let answer: Answer
+    try {
+      answer = await state.inTurn(async () => {
+        const reason = signal.aborted ? (signal.reason as Error).message : state.stopped
+        if (reason !== undefined) throw new NotStarted(reason)
+        return await options.create(request, name)
+      })
+    } catch (error) {
+      if (error instanceof NotStarted) return notStarted(`No prediction was started for ${name}: ${error.message}.`)
+      if (!(error instanceof CreationFailed)) throw error
+      state.creationFailed(error)
+      return notStarted(error.message, error.mayRun, error.cause)
+    }
+    observer.started(name, answer)
+    const outcome = await options.wait(answer.prediction.id, answer, name)
+    state.ended(outcome)
+    const isLast = attempt >= attempts || !isPlatformFault(outcome) || signal.aborted || state.stopped !== undefined
+    if (isLast) return { name, outcome, earlier, refusal: undefined, mayRun: false }
+    const pause = jittered(ATTEMPT_PAUSES[Math.min(attempt, ATTEMPT_PAUSES.length) - 1] ?? 0, random)
+    observer.again(name, outcome, pause)
+    earlier.push(outcome)
+    await clock.sleep(pause, signal).catch(() => {})
+  }
+}
+
+/** Nothing new is started any more; the message is the reason. */
+class NotStarted extends Error {}
+
+/** Whether a failed creation concerns only its own input. */
+export const concernsOneInput = (error: unknown): boolean =>
+  error instanceof ApiError && error instanceof RefusalError && ONE_INPUT.has(error.status)
