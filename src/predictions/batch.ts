@@ -1,7 +1,7 @@
 import type { Answer } from './answer.ts'
 import type { Clock } from './clock.ts'
-import { ApiError, RefusalError } from './errors.ts'
-import { isPlatformFault } from './prediction-error.ts'
+import { RefusalError } from './errors.ts'
+import { errorText, isPlatformFault } from './prediction-error.ts'
 import { jittered } from './retry.ts'
 import type { Outcome } from './wait.ts'
 
@@ -64,9 +64,7 @@ export class CreationFailed extends Error {
 const ATTEMPT_PAUSES = [5, 15, 45] as const
 /** When so many have been tried, and all have failed, nothing new is started; or as many as run at once, if those are more. */
 const FEWEST_FAILURES = 3
-/** Statuses that concern one input. */
-const ONE_INPUT: ReadonlySet<number> = new Set([400, 413, 422])
-/** Statuses that concern the account, or the target of all. */
+/** Refusals that concern the account, or the target of all; 400, 413 and 422 concern one input. */
 const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405])
 
 /**
@@ -84,8 +82,10 @@ export async function runBatch<Request>(
   const queue = entries.entries()
   const worker = async () => {
     for (const [i, entry] of queue) {
+      await state.begin(options.signal)
       const result = await runEntry(entry, state, options)
       results[i] = result
+      state.settled(result)
       options.observer.settled(result)
     }
   }
@@ -96,10 +96,12 @@ export async function runBatch<Request>(
 /** What all entries of a batch share: one creation at a time, and whether new ones may be started. */
 class BatchState {
   readonly #fewest: number
-  #ended = 0
+  #begun = 0
+  #settled = 0
   #allFailed = true
   #stopped: string | undefined
   #last: Promise<unknown> = Promise.resolve()
+  #waiting: (() => void)[] = []
 
   constructor(maxParallel: number) {
     this.#fewest = Math.max(FEWEST_FAILURES, maxParallel)
@@ -108,6 +110,14 @@ class BatchState {
   /** Why nothing new is started, as the end of a sentence; undefined while it is. */
   get stopped(): string | undefined {
     return this.#stopped
+  }
+
+  /** Waits while the first have failed so far: only when one of them has come to something is more money spent. */
+  async begin(signal: AbortSignal): Promise<void> {
+    const mustWait = () =>
+      this.#begun >= this.#fewest && this.#settled > 0 && this.#allFailed && this.#stopped === undefined
+    while (mustWait() && !signal.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#begun++
   }
 
   /** Creations come one after the other, so that a refusal of one slows down all, and stops the others before they are sent. */
@@ -124,10 +134,11 @@ class BatchState {
     }
   }
 
-  ended(outcome: Outcome): void {
-    this.#ended++
-    if (outcome.end !== 'ended' || outcome.status !== 'failed') this.#allFailed = false
-    if (this.#allFailed && this.#ended >= this.#fewest) this.#stopped ??= `the first ${this.#ended} have all failed`
+  settled({ outcome }: EntryResult): void {
+    this.#settled++
+    if (outcome && (outcome.end !== 'ended' || outcome.status !== 'failed')) this.#allFailed = false
+    if (this.#allFailed && this.#settled >= this.#fewest) this.#stopped ??= `the first ${this.#settled} have all failed`
+    for (const resume of this.#waiting.splice(0)) resume()
   }
 }
 
@@ -159,8 +170,7 @@ async function runEntry<Request>(
     }
     observer.started(name, answer)
     const outcome = await options.wait(answer.prediction.id, answer, name)
-    state.ended(outcome)
-    const isLast = attempt >= attempts || !isPlatformFault(outcome) || signal.aborted || state.stopped !== undefined
+    const isLast = attempt >= attempts || !mayBeTriedAgain(outcome) || signal.aborted || state.stopped !== undefined
     if (isLast) return { name, outcome, earlier, refusal: undefined, mayRun: false }
     const pause = jittered(ATTEMPT_PAUSES[Math.min(attempt, ATTEMPT_PAUSES.length) - 1] ?? 0, random)
     observer.again(name, outcome, pause)
@@ -169,9 +179,11 @@ async function runEntry<Request>(
   }
 }
 
+/** After a fault of the platform, or an end before the start; never after one of the input or the model. */
+function mayBeTriedAgain({ end, status, answer }: Outcome): boolean {
+  if (end !== 'ended') return false
+  return status === 'aborted' || (status === 'failed' && isPlatformFault(errorText(answer?.prediction.error)))
+}
+
 /** Nothing new is started any more; the message is the reason. */
 class NotStarted extends Error {}
-
-/** Whether a failed creation concerns only its own input. */
-export const concernsOneInput = (error: unknown): boolean =>
-  error instanceof ApiError && error instanceof RefusalError && ONE_INPUT.has(error.status)

@@ -27,9 +27,33 @@ const CODES: Readonly<Record<string, string>> = {
   E9828: 'the API had an internal error',
 }
 
+/** Codes of faults of the platform, after which the same input may succeed. */
+const PLATFORM_CODES: ReadonlySet<string> = new Set([
+  'PA',
+  'E1000',
+  'E003',
+  'E004',
+  'E6716',
+  'E8765',
+  'E9243',
+  'E9825',
+  'E9828',
+])
+
+/** True for the text of an error whose code says that the platform was at fault, not the input or the model. */
+export function isPlatformFault(text: string): boolean {
+  const code = errorCodeIn(text)
+  return code !== undefined && PLATFORM_CODES.has(code)
+}
+
 /** What an error code in a failed prediction's text means, in words; undefined where it has none that is documented. */
 export function errorMeaning(text: string): string | undefined {
-  const code = /\(code: (\w+)\)|\((E\d{3,5})\)\s*\.?$|\b(E\d{3,5})\s*\.?$|^\s*(E\d{3,5})\b/.exec(text)
-  const name = code?.slice(1).find((group) => group !== undefined)
+  const name = errorCodeIn(text)
   return name !== undefined && Object.hasOwn(CODES, name) ? CODES[name] : undefined
+}
+
+/** The code at the end or the start of a prediction's error text; undefined if it has none. */
+function errorCodeIn(text: string): string | undefined {
+  const code = /\(code: (\w+)\)|\((E\d{3,5})\)\s*\.?$|\b(E\d{3,5})\s*\.?$|^\s*(E\d{3,5})\b/.exec(text)
+  return code?.slice(1).find((group) => group !== undefined)
 }

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { readAnswer } from '../../src/predictions/answer.ts'
+import { type BatchOptions, CreationFailed, runBatch } from '../../src/predictions/batch.ts'
+import { RefusalError } from '../../src/predictions/errors.ts'
+import type { Outcome } from '../../src/predictions/wait.ts'
+import { VirtualClock } from '../support/virtual-time.ts'
+
+const REQUEST = { method: 'POST', url: 'https://api.test/v1/predictions' } as const
+const answerOf = (id: string, status: string, error: unknown = null) =>
+  readAnswer(REQUEST, JSON.stringify({ id, status, error }))
+const ended = (id: string, status: string, error?: unknown): Outcome => ({
+  id,
+  end: 'ended',
+  status,
+  answer: answerOf(id, status, error),
+  error: undefined,
+  waited: 1,
+})
+const refused = (status: number) =>
+  new CreationFailed(`refused ${status}`, {
+    mayRun: false,
+    cause: new RefusalError(REQUEST, { status, headers: {}, text: '' }),
+  })
+
+interface World {
+  /** What the n-th creation, from 0, is answered with; an ID by default. */
+  create?(name: string, n: number): Error | undefined
+  /** How the prediction of an entry ends; `attempt` counts from 1. */
+  end?(name: string, attempt: number, id: string): Outcome
+  /** Seconds that each runs. */
+  seconds?: number
+  maxParallel?: number
+  attempts?: number
+  signal?: AbortSignal
+}
+
+/** Plays a batch in virtual time and notes when what happened. */
+async function play(names: readonly string[], world: World = {}) {
+  const clock = new VirtualClock()
+  const start = clock.now()
+  const created: { name: string; at: number }[] = []
+  const pauses: number[] = []
+  let running = 0
+  let most = 0
+  const options: BatchOptions<string> = {
+    async create(request, name) {
+      assert.equal(request, `request of ${name}`)
+      const n = created.length
+      created.push({ name, at: clock.now() - start })
+      await clock.sleep(0.1)
+      const error = world.create?.(name, n)
+      if (error) throw error
+      return answerOf(`id${n}`, 'starting')
+    },
+    async wait(id, answer, name) {
+      assert.equal(answer.prediction.id, id)
+      most = Math.max(most, ++running)
+      await clock.sleep(world.seconds ?? 10)
+      running--
+      const attempt = created.filter((each) => each.name === name).length
+      return world.end?.(name, attempt, id) ?? ended(id, 'succeeded')
+    },
+    maxParallel: world.maxParallel ?? 10,
+    attempts: world.attempts ?? 1,
+    clock,
+    signal: world.signal ?? new AbortController().signal,
+    random: () => 0.5,
+    observer: { started() {}, again: (_name, _outcome, pause) => pauses.push(pause), settled() {} },
+  }
+  const entries = names.map((name) => ({ name, request: `request of ${name}` }))
+  const results = await clock.run(runBatch(entries, options))
+  return { results, created, pauses, most, took: clock.now() - start, clock }
+}
+const names = (count: number) => Array.from({ length: count }, (_, i) => `n${i}`)
+
+describe('a batch', () => {
+  test('every entry is started once, and results come in the order of the entries', async () => {
+    const { results, created } = await play(names(20))
+    assert.deepEqual(
+      results.map(({ name, outcome }) => [name, outcome?.status]),
+      names(20).map((name) => [name, 'succeeded']),
+    )
+    assert.equal(created.length, 20)
+  })
+
+  test('no more run at the same time than max-parallel', async () => {
+    assert.equal((await play(names(20), { maxParallel: 3 })).most, 3)
+  })
+
+  test('creations come one after the other', async () => {
+    const { created } = await play(names(3))
+    assert.deepEqual(
+      created.map(({ at }) => at.toFixed(1)),
+      ['0.0', '0.1', '0.2'],
+    )
+  })
+
+  for (const status of [400, 413, 422]) {
+    test(`a refusal with ${status} ends its own entry only`, async () => {
+      const { results } = await play(names(5), { create: (name) => (name === 'n1' ? refused(status) : undefined) })
+      assert.deepEqual(
+        results.map(({ refusal }) => refusal?.message),
+        [undefined, `refused ${status}`, undefined, undefined, undefined],
+      )
+    })
+  }
+
+  for (const status of [401, 402, 403, 404, 405]) {
+    test(`a refusal with ${status} ends the starting, and what was started is waited for`, async () => {
+      const { results, created } = await play(names(5), {
+        create: (name) => (name === 'n1' ? refused(status) : undefined),
+      })
+      assert.equal(created.length, 2)
+      assert.equal(results[0]?.outcome?.status, 'succeeded')
+      assert.equal(
+        results[4]?.refusal?.message,
+        `No prediction was started for n4: the API refused an earlier one (${status}).`,
+      )
+    })
+  }
+
+  test('a creation that may have been carried out is not repeated, and the others go on', async () => {
+    const lost = new CreationFailed('lost', { mayRun: true, cause: undefined })
+    const { results, created } = await play(names(4), { attempts: 5, create: (_, n) => (n === 1 ? lost : undefined) })
+    assert.equal(created.length, 4)
+    assert.deepEqual(
+      results.map(({ mayRun }) => mayRun),
+      [false, true, false, false],
+    )
+  })
+
+  test('nothing new is started when the first ten have all failed', async () => {
+    const { created, results } = await play(names(30), { end: (_name, _attempt, id) => ended(id, 'failed', 'NSFW') })
+    assert.equal(created.length, 10)
+    assert.match(results[29]?.refusal?.message ?? '', /: the first 10 have all failed\.$/)
+  })
+
+  test('one success among the first lets the others start', async () => {
+    const { created } = await play(names(30), {
+      end: (name, _attempt, id) => ended(id, name === 'n9' ? 'succeeded' : 'failed', 'NSFW'),
+    })
+    assert.equal(created.length, 30)
+  })
+
+  test('with one at a time three must have failed before nothing new is started', async () => {
+    const { created } = await play(names(30), {
+      maxParallel: 1,
+      end: (_name, _attempt, id) => ended(id, 'failed', 'NSFW'),
+    })
+    assert.equal(created.length, 3)
+  })
+
+  test('nothing is started after the signal', async () => {
+    const stop = new AbortController()
+    const { created, results } = await play(names(5), {
+      maxParallel: 1,
+      signal: stop.signal,
+      end(name, _attempt, id) {
+        if (name === 'n1') stop.abort(new Error('the step was canceled'))
+        return ended(id, 'succeeded')
+      },
+    })
+    assert.equal(created.length, 2)
+    assert.equal(results[3]?.refusal?.message, 'No prediction was started for n3: the step was canceled.')
+  })
+
+  test('a bug in a creation is thrown', async () => {
+    await assert.rejects(play(names(1), { create: () => new TypeError('a bug') }), TypeError)
+  })
+})
+
+describe('attempts', () => {
+  const failing = (error: string) => ({
+    attempts: 5,
+    end: (_name: string, attempt: number, id: string) => ended(id, attempt < 5 ? 'failed' : 'succeeded', error),
+  })
+
+  for (const code of ['PA', 'E1000', 'E003', 'E004', 'E6716', 'E8765', 'E9243', 'E9825', 'E9828']) {
+    test(`are made after ${code}, with pauses of 5, 15 and 45 seconds`, async () => {
+      const { created, results, pauses } = await play(['hero'], failing(`Something failed (code: ${code})`))
+      assert.equal(created.length, 5)
+      assert.deepEqual(pauses, [5, 15, 45, 45])
+      assert.equal(results[0]?.outcome?.id, 'id4')
+      assert.deepEqual(
+        results[0]?.earlier.map(({ id }) => id),
+        ['id0', 'id1', 'id2', 'id3'],
+      )
+    })
+  }
+
+  for (const error of ['(E001)', '(E1001)', 'flagged as sensitive (E005)', '(code: E8367)', 'NSFW content', '']) {
+    test(`are not made after "${error}"`, async () => {
+      assert.equal((await play(['hero'], failing(error))).created.length, 1)
+    })
+  }
+
+  test('are made after aborted, not after canceled or a timeout', async () => {
+    const count = async (outcome: Partial<Outcome>) =>
+      (await play(['hero'], { attempts: 2, end: (_n, _a, id) => ({ ...ended(id, 'aborted'), ...outcome }) })).created
+        .length
+    assert.equal(await count({}), 2)
+    assert.equal(await count({ status: 'canceled' }), 1)
+    assert.equal(await count({ end: 'timeout' }), 1)
+  })
+
+  test('count as one entry when the first are judged', async () => {
+    const { created } = await play(['hero'], { ...failing('(E003)'), maxParallel: 1 })
+    assert.equal(created.length, 5)
+  })
+
+  test('are as many as were asked for', async () => {
+    const world = { attempts: 2, end: (_n: string, _a: number, id: string) => ended(id, 'failed', '(E003)') }
+    const { created, results } = await play(['hero'], world)
+    assert.equal(created.length, 2)
+    assert.equal(results[0]?.outcome?.status, 'failed')
+  })
+
+  test('are not made when the step was canceled in the pause before one', async () => {
+    const stop = new AbortController()
+    const { created, results } = await play(['hero'], {
+      attempts: 3,
+      signal: stop.signal,
+      end(_name, _attempt, id) {
+        queueMicrotask(() => queueMicrotask(() => stop.abort(new Error('the step was canceled'))))
+        return ended(id, 'failed', '(E003)')
+      },
+    })
+    assert.equal(created.length, 1)
+    assert.equal(results[0]?.outcome?.status, 'failed')
+    assert.deepEqual(results[0]?.earlier, [])
+  })
+})
