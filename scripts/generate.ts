@@ -1,6 +1,6 @@
 /**
- * Writes what README.md takes from other files, each between a pair of markers: the inputs and outputs from the
- * action.yml files, and the tables of bench/results.json. `npm run readme`
+ * Writes what follows from other files: the tables of README.md (inputs and outputs from the action.yml files, measurements
+ * from bench/results.json), wait/action.yml from action.yml, and the outputs of the reusable workflow. `npm run generate`
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -79,7 +79,43 @@ export async function refreshed(readme: string): Promise<string> {
   }, readme)
 }
 
+/** wait/action.yml: the root action under a path. */
+export const waitAction = (action: string): string =>
+  `# The root action under a path, so that a workflow of this repository can use it as $/wait. Written by npm run generate.\n${action
+    .replace(/^branding:\n(?: {2}.*\n)+\n?/m, '\n')
+    .replace(/^( {2}(?:main|post): )dist\//gm, '$1../dist/')}`
+
+/** Outputs that are paths on the runner of the job, which no other job can read. */
+const PATHS: ReadonlySet<string> = new Set(['files', 'result_file'])
+
+/** The reusable workflow with the outputs of the root action, as outputs of its job and of the workflow. */
+export function withOutputs(workflow: string, action: string): string {
+  const { outputs }: Manifest = parse(action)
+  const shared = Object.entries(outputs).filter(([name]) => !PATHS.has(name))
+  const ofJob = shared.map(([name]) => `      ${name}: \${{ steps.wait.outputs.${name} }}\n`)
+  const ofWorkflow = [['prediction_id', { description: 'The IDs of the predictions.' }] as const, ...shared].map(
+    ([name, { description }]) =>
+      `      ${name}:\n        description: ${firstSentence(description)}\n        value: \${{ jobs.prediction.outputs.${name} }}\n`,
+  )
+  return workflow
+    .replace(/^( {4}outputs:\n)(?: {6}.*\n)+(?=\n)/m, (_, head: string) => head + ofWorkflow.join(''))
+    .replace(/^( {6}prediction_id: .*\n)(?: {6}\w+: .*\n)+/m, (_, head: string) => head + ofJob.join(''))
+}
+
+/** As a plain scalar of YAML. */
+const firstSentence = (text: string) => (/^[^.:]+[.:]/.exec(text)?.[0] ?? text).replace(/:$/, '.')
+
+/** The generated files, each with what it should be. */
+export async function generated(): Promise<Map<string, string>> {
+  const action = await read('action.yml')
+  const workflow = '.github/workflows/prediction.yml'
+  return new Map([
+    ['README.md', await refreshed(await read('README.md'))],
+    ['wait/action.yml', waitAction(action)],
+    [workflow, withOutputs(await read(workflow), action)],
+  ])
+}
+
 if (import.meta.main) {
-  const file = path.join(ROOT, 'README.md')
-  await writeFile(file, await refreshed(await readFile(file, 'utf8')))
+  for (const [name, content] of await generated()) await writeFile(path.join(ROOT, name), content)
 }
