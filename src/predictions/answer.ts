@@ -1,19 +1,71 @@
-import { type ApiRequest, BrokenAnswerError, NotAPredictionError } from './errors.ts'
-import { Prediction } from './prediction.ts'
+import type { Api, Lookup, Task } from './apis/api.ts'
+import { predictions } from './apis/predictions.ts'
+import {
+  type ApiRequest,
+  BrokenAnswerError,
+  NotAPredictionError,
+  RefusedInBodyError,
+  UnknownIdError,
+} from './errors.ts'
+import type { Prediction } from './prediction.ts'
 import { isRecord } from './text.ts'
 
 /** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
 export interface Answer {
   prediction: Prediction
   body: Readonly<Record<string, unknown>>
+  /** From 0 to 1, if the API tells it as a number. */
+  progress?: number | undefined
+  /** Seconds in which the API has nothing new to say. */
+  refresh?: number | undefined
 }
 
+/** An answer, and what must still be looked up to make it whole. */
+export interface ReadAnswer extends Answer {
+  lookup: Lookup | undefined
+}
+
+/** The text in which progress is looked for: the log, or the number of the API as a log would show it. */
+export const progressLog = ({ prediction, progress }: Answer): string =>
+  progress === undefined ? (prediction.logs ?? '') : `${Number((progress * 100).toFixed(2))} %`
+
 /**
- * Tells a prediction from everything else that comes with status 200.
- * @throws BrokenAnswerError where JSON began and did not end, NotAPredictionError where it is something else
+ * Tells a prediction, or a task that reads as one, from everything else that comes with status 200.
+ * @throws BrokenAnswerError if JSON began and did not end, UnknownIdError, RefusedInBodyError, and NotAPredictionError
+ * if it is something else
  */
-export function readAnswer(request: ApiRequest, text: string): Answer {
+export function readAnswer(
+  request: ApiRequest,
+  text: string,
+  api: Api = predictions,
+  task: Task = { id: '', apiUrl: '' },
+): ReadAnswer {
+  const body = readBody(request, text, api)
+  const reading = api.read(body, task)
+  switch (reading.kind) {
+    case 'prediction': {
+      const { prediction, progress, refresh, lookup } = reading
+      return { prediction, body, progress, refresh, lookup }
+    }
+    case 'unknown-id':
+      throw new UnknownIdError(request)
+    case 'refusal':
+      throw new RefusedInBodyError(request, reading)
+  }
+  if ('results' in body)
+    throw new NotAPredictionError(
+      request,
+      'the list of all predictions',
+      'Check prediction-id: it seems to be lost on the way to the API.',
+    )
+  const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
+  throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`)
+}
+
+/** @throws as {@link readAnswer} */
+export function readBody(request: ApiRequest, text: string, api: Api): Record<string, unknown> {
   const trimmed = text.trim()
+  if (trimmed === '' && api.isUnknownId({ json: undefined, empty: true })) throw new UnknownIdError(request)
   if (isTooDeep(trimmed)) throw new NotAPredictionError(request, `JSON that is nested deeper than ${DEEPEST} levels`)
   let body: unknown
   try {
@@ -33,16 +85,7 @@ export function readAnswer(request: ApiRequest, text: string): Answer {
   }
   if (Array.isArray(body)) throw new NotAPredictionError(request, 'a list')
   if (!isRecord(body)) throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
-  const parsed = Prediction.safeParse(body)
-  if (parsed.success) return { prediction: parsed.data, body }
-  if ('results' in body)
-    throw new NotAPredictionError(
-      request,
-      'the list of all predictions',
-      'Check prediction-id: it seems to be lost on the way to the API.',
-    )
-  const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
-  throw new NotAPredictionError(request, `JSON without a text id and a text status (its keys: ${keys || 'none'})`)
+  return body
 }
 
 /** The deepest nesting that is read. The deepest seen is 3; a serialiser, ours or that of a later step, ends its stack at some thousands. */

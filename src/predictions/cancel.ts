@@ -36,15 +36,21 @@ export function cancelPredictions(ids: readonly string[], options: CancelOptions
 
 async function cancelOne(id: string, options: CancelOptions): Promise<Cancellation> {
   const { client, signal } = options
+  let sent = false
   try {
-    const { prediction } = await persist(() => client.get(id, signal), options)
-    const status = statusOf(prediction)
-    if (isTerminal(status)) return { id, end: 'over', status }
-    const canceled = await persist(() => client.cancel(id, signal), options)
-    const became = statusOf(canceled.prediction)
-    return isTerminal(became) && became !== 'canceled' ? { id, end: 'over', status: became } : { id, end: 'canceled' }
+    return await persist(async () => {
+      // Before each attempt: there are APIs whose call deletes what has ended.
+      const status = statusOf((await client.get(id, signal)).prediction)
+      if (isTerminal(status)) return { id, end: 'over', status }
+      sent = true
+      const became = statusOf((await client.cancel(id, signal)).prediction)
+      return isTerminal(became) && became !== 'canceled' ? { id, end: 'over', status: became } : { id, end: 'canceled' }
+    }, options)
   } catch (error) {
-    if (error instanceof RefusalError && error.request.method === 'POST' && UNKNOWN_CALL.has(error.status)) {
+    // The answer to the first attempt was lost, and the prediction has gone with it.
+    if (sent && error instanceof ApiError && error.request.method === 'GET' && error.retryability === 'not-found')
+      return { id, end: 'canceled' }
+    if (error instanceof RefusalError && error.request.method !== 'GET' && UNKNOWN_CALL.has(error.status)) {
       return { id, end: 'impossible' }
     }
     if (error instanceof ApiError) return { id, end: 'failed', error }

@@ -1,7 +1,17 @@
 import { Buffer } from 'node:buffer'
-import { type Answer, readAnswer } from './answer.ts'
+import { type Answer, readAnswer, readBody } from './answer.ts'
+import type { Api, Lookup, Task } from './apis/api.ts'
+import { predictions } from './apis/predictions.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
-import { type ApiRequest, BrokenAnswerError, ConnectionError, RefusalError, TooLargeError } from './errors.ts'
+import { parseErrorBody } from './error-body.ts'
+import {
+  type ApiRequest,
+  BrokenAnswerError,
+  ConnectionError,
+  NotAPredictionError,
+  RefusalError,
+  TooLargeError,
+} from './errors.ts'
 import { type Attempt, createHedge } from './hedge.ts'
 import { type Headers, USER_AGENT } from './http.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
@@ -10,9 +20,12 @@ import { createRedactor } from './redact.ts'
 import { UnpackError, unpacked } from './unpack.ts'
 
 export interface Client {
-  /** Asks for a prediction once. @throws ApiError, or the signal's reason when it was aborted */
+  /** Asks for a prediction once, and for its file if that takes a request of its own. @throws ApiError, or the signal's reason when it was aborted */
   get(id: string, signal: AbortSignal): Promise<Answer>
-  /** Asks to cancel a prediction; the answer is what has become of it. Can be repeated. @throws as `get` */
+  /**
+   * Asks to cancel a prediction; the answer is what has become of it. There are APIs whose call deletes what has ended,
+   * so look first, also before a repetition. @throws as `get`
+   */
   cancel(id: string, signal: AbortSignal): Promise<Answer>
   /** Starts a prediction, once: a lost answer may be that of one that was created. @throws as `get` */
   create(request: CreateRequest, signal: AbortSignal): Promise<Answer>
@@ -28,7 +41,9 @@ export interface CreateRequest {
 }
 
 export interface ClientOptions {
-  /** Base of the API, without a slash at its end and without `/predictions`. */
+  /** What is waited for; predictions unless given. */
+  api?: Api
+  /** Base of the API, without a slash at its end and without the path of a prediction. */
   apiUrl: string
   /** Goes to the origin of `apiUrl` and nowhere else. */
   apiKey: string
@@ -56,7 +71,7 @@ const REQUEST_TIMEOUT = 90
 
 /** What a request is made of, beside the key. */
 interface Call {
-  method: 'GET' | 'POST'
+  method: ApiRequest['method']
   path: string
   body?: string
   headers?: Record<string, string>
@@ -64,7 +79,7 @@ interface Call {
 
 /** The calls of a predictions API. The key is scrubbed from every body before anything else sees it. */
 export function createClient(options: ClientOptions): Client {
-  const { apiUrl, clock, requestTimeout = REQUEST_TIMEOUT } = options
+  const { api = predictions, apiUrl, clock, requestTimeout = REQUEST_TIMEOUT } = options
   const scrub = createRedactor(options.apiKey)
   const exchange = createExchange(options)
   const hedge = createHedge(clock)
@@ -81,7 +96,10 @@ export function createClient(options: ClientOptions): Client {
         ? hedge.run(attempt, stop)
         : hedge.single(attempt, stop))
       const scrubbed = scrub(text)
-      if (status < 200 || status > 299) throw new RefusalError(request, { status, headers, text: scrubbed })
+      if (status < 200 || status > 299) {
+        const unknownId = api.isUnknownId({ json: parseErrorBody(scrubbed), empty: false })
+        throw new RefusalError(request, { status, headers, text: scrubbed, unknownId })
+      }
       return { request, text: scrubbed }
     } catch (error) {
       if (signal.aborted) throw signal.reason
@@ -90,18 +108,28 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
+  /** Completes a task with the link to its file, which the API gives only at another path. */
+  async function withFile(answer: Answer, { path, file }: Lookup, signal: AbortSignal): Promise<Answer> {
+    const { request, text } = await send({ method: 'GET', path }, signal)
+    const files = file(readBody(request, text, api))
+    if (files.length === 0) throw new NotAPredictionError(request, 'JSON that has no link to the file', '')
+    return { ...answer, prediction: { ...answer.prediction, output: files } }
+  }
+
+  const taskOf = (id: string): Task => ({ id, apiUrl })
+
   return {
     async get(id, signal) {
-      const { request, text } = await send({ method: 'GET', path: `/predictions/${encodeURIComponent(id)}` }, signal)
-      return readAnswer(request, text)
+      const { request, text } = await send({ method: 'GET', path: api.path(id) }, signal)
+      const { lookup, ...answer } = readAnswer(request, text, api, taskOf(id))
+      return lookup ? await withFile(answer, lookup, signal) : answer
     },
-    // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.
     async cancel(id, signal) {
-      const { request, text } = await send(
-        { method: 'POST', path: `/predictions/${encodeURIComponent(id)}/cancel` },
-        signal,
-      )
-      return readAnswer(request, text)
+      if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel`)
+      const { method, path } = api.cancel
+      const { request, text } = await send({ method, path: path(id) }, signal)
+      if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
+      return readAnswer(request, text, api, taskOf(id))
     },
     async create({ target, input, cancelAfter }, signal) {
       const [path, body] =

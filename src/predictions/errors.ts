@@ -18,7 +18,7 @@ export type Retryability = 'transient' | 'not-found' | 'permanent'
 
 /** The request that an error is about. */
 export interface ApiRequest {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'DELETE'
   readonly url: string
 }
 
@@ -67,8 +67,9 @@ export class RefusalError extends ApiError {
   /** The faults of single input fields that a 422 lists. */
   readonly fields: readonly { field: string; description: string }[]
 
-  constructor(request: ApiRequest, answer: { status: number; headers: Headers; text: string }) {
-    const { status } = answer
+  /** @param answer `unknownId`: it says that the ID is not known, in a form of its own */
+  constructor(request: ApiRequest, answer: { status: number; headers: Headers; text: string; unknownId?: boolean }) {
+    const { status, unknownId = false } = answer
     const body = parseErrorBody(answer.text)
     const said = errorBodyMessage(body, answer.text)
     const code = errorBodyCode(body)
@@ -76,13 +77,40 @@ export class RefusalError extends ApiError {
     const words = sentences(said, code !== undefined && !said.includes(code) && `(code: ${code})`)
     super(
       request,
-      sentences(words ? `${answered}: ${sentence(words)}` : `${answered} with no message.`, adviceFor(status)),
+      sentences(
+        words ? `${answered}: ${sentence(words)}` : `${answered} with no message.`,
+        unknownId ? adviceFor(404) : adviceFor(status),
+      ),
     )
     this.status = status
     this.said = words
     this.fields = invalidFields(body)
-    this.retryability = retryabilityOf(status, code)
+    this.retryability = unknownId ? 'not-found' : retryabilityOf(status, code)
     this.retryAfter = status === 429 || status === 503 ? retryAfter(answer.headers, body, answer.text) : undefined
+  }
+}
+
+/** The answer is a success, and its body says that the ID is not known, or nothing at all. */
+export class UnknownIdError extends ApiError {
+  override readonly name = 'UnknownIdError'
+  readonly retryability: Retryability = 'not-found'
+
+  constructor(request: ApiRequest) {
+    super(request, sentences(`${nameOf(request)} answered that it knows no such task.`, adviceFor(404)))
+  }
+}
+
+/** The answer is a success, and its body refuses the request. */
+export class RefusedInBodyError extends ApiError {
+  override readonly name = 'RefusedInBodyError'
+  readonly retryability: Retryability
+
+  constructor(
+    request: ApiRequest,
+    { message, code, transient }: { message: string; code: string; transient: boolean },
+  ) {
+    super(request, sentence(`${nameOf(request)} was refused: ${message || 'no message'} (code: ${code})`))
+    this.retryability = transient ? 'transient' : 'permanent'
   }
 }
 

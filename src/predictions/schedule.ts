@@ -15,6 +15,8 @@ export interface Look {
   woken: boolean
   /** What the step knows of the other predictions of the same model; undefined if there are none. */
   siblings?: Siblings | undefined
+  /** Seconds in which the API has nothing new to say. */
+  refresh?: number | undefined
 }
 
 /** The other predictions of one model in one step. */
@@ -206,6 +208,11 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
     },
     left: (now) => (memory.end !== undefined && memory.end > now ? memory.end - now : undefined),
   }
+}
+
+/** Another schedule, but no faster than every so many seconds, nor than the API has something new to say. */
+export function pacedSchedule(schedule: Schedule, shortest: number): Schedule {
+  return { ...schedule, next: (look) => Math.max(schedule.next(look), shortest, look.refresh ?? 0) }
 }
 
 /** Polls every so many seconds, as the user wants it. */

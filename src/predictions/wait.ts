@@ -1,4 +1,4 @@
-import type { Answer } from './answer.ts'
+import { type Answer, progressLog } from './answer.ts'
 import type { Client } from './client.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
 import type { EndSignal, EndSignals } from './end-signal.ts'
@@ -132,10 +132,11 @@ async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
         planned = pause = schedule.next({
           now: now(),
           started: status !== 'starting',
-          logs: prediction.logs ?? '',
+          logs: progressLog(answer),
           sharers: sharers(),
           streaming: endSignal?.connected ?? false,
           woken,
+          refresh: answer.refresh,
         })
         observer.answered({ id, now: now(), answer, left: isTerminal(status) ? undefined : schedule.left(now()) })
         if (isTerminal(status)) return outcome('ended')

@@ -1,3 +1,4 @@
+import { progressLog } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
 import { ConnectionError } from '../predictions/errors.ts'
 import { outputUrls } from '../predictions/output.ts'
@@ -100,7 +101,8 @@ export function createReporter(
   }
 
   return {
-    answered({ id, now, answer: { prediction }, left }) {
+    answered({ id, now, answer, left }) {
+      const { prediction } = answer
       const view = open.get(id)
       if (!view) return
       warnOfOddities(id, prediction)
@@ -108,7 +110,7 @@ export function createReporter(
       printNewLogLines(id, prediction, view, now)
       view.left = left
       view.at = now
-      view.progress = progressOf(prediction.logs ?? '')?.text
+      view.progress = progressOf(progressLog(answer))?.text
       view.trouble = undefined
     },
 

@@ -1,9 +1,11 @@
 import { setTimeout as realSleep, setImmediate as turn } from 'node:timers/promises'
 import type { Dispatcher } from 'undici'
+import type { Api } from '../../src/predictions/apis/api.ts'
+import { predictions } from '../../src/predictions/apis/index.ts'
 import { createClient } from '../../src/predictions/client.ts'
 import type { Clock } from '../../src/predictions/clock.ts'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
-import { adaptiveSchedule, type Schedule } from '../../src/predictions/schedule.ts'
+import { adaptiveSchedule, pacedSchedule, type Schedule } from '../../src/predictions/schedule.ts'
 import { type Outcome, waitForPredictions } from '../../src/predictions/wait.ts'
 
 /** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
@@ -103,6 +105,8 @@ export function scriptedDispatcher(
 }
 
 export interface PlayOptions {
+  /** What is waited for; predictions unless given. */
+  api?: Api
   ids?: readonly string[]
   /** Seconds. */
   timeout?: number
@@ -119,12 +123,19 @@ export const KEY = 'sk-test-0123456789abcdef'
 
 /** Starts a wait, as main does it, against a server of {@link scriptedDispatcher}. */
 export function startWait(clock: Clock, dispatcher: Dispatcher, options: PlayOptions = {}): Promise<Outcome[]> {
-  const { ids = ['abc'], timeout = 1800, random = Math.random, parallelJobs = 1, requestTimeout = 90 } = options
+  const {
+    ids = ['abc'],
+    timeout = 1800,
+    random = Math.random,
+    parallelJobs = 1,
+    requestTimeout = 90,
+    api = predictions,
+  } = options
   return waitForPredictions(ids, {
-    client: createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock, requestTimeout }),
+    client: createClient({ api, apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock, requestTimeout }),
     clock,
     timeout,
-    schedule: options.schedule ?? (() => adaptiveSchedule(random)),
+    schedule: options.schedule ?? (() => pacedSchedule(adaptiveSchedule(random), api.shortestInterval)),
     limiter: createRateLimiter({ clock }),
     parallelJobs,
     observer: { answered() {}, failed() {}, settled() {} },

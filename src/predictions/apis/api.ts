@@ -14,12 +14,17 @@ export interface Api {
   path(id: string): string
   /** Reads parsed JSON that came with a 2xx status. */
   read(json: unknown, task: Task): Reading
-  /** Whether an answer says, in this API's own form, that the ID is not known. 404 says so everywhere. */
-  isUnknownId(answer: { status: number; json: unknown; empty: boolean }): boolean
+  /** Whether an answer says, in this API's own form, that the ID is not known. `empty`: a 2xx without a body. */
+  isUnknownId(answer: { json: unknown; empty: boolean }): boolean
   /** Undefined if the API cannot cancel. */
   readonly cancel: CancelCall | undefined
-  /** Seconds between two polls; the server asks for them, or shows nothing new sooner. */
+  /** Seconds between two polls of one task at least: the server asks for them, or shows nothing new sooner. */
   readonly shortestInterval: number
+  /**
+   * Where the file of a link is fetched with the key, at the address of the API.
+   * @returns undefined if it is fetched without it
+   */
+  keyedUrl(link: string, task: Task): string | undefined
 }
 
 /** The call that cancels. Its path is below the base address. */

@@ -18,4 +18,5 @@ export const predictions: Api = {
   // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.
   cancel: { method: 'POST', path: (id) => `/predictions/${encodeURIComponent(id)}/cancel` },
   shortestInterval: 0,
+  keyedUrl: () => undefined,
 }

@@ -3,6 +3,7 @@ import { isTerminal, type Prediction, readStatus, type Status } from '../predict
 import type { Api, CancelCall, Lookup, Reading, Refusal, Task } from './api.ts'
 import {
   contentPath,
+  contentUrl,
   type Envelope,
   encodeId,
   envelopeError,
@@ -79,6 +80,7 @@ export function taskApi(table: TaskTable): Api {
     isUnknownId: ({ json, empty }) => (empty ? table.emptyIsUnknown === true : isUnknownToGateway(json)),
     cancel: table.cancel,
     shortestInterval: POLL_SECONDS,
+    keyedUrl: contentUrl,
   }
 }
 

@@ -94,8 +94,7 @@ describe('an answer about a task', () => {
 })
 
 describe('an ID that is not known', () => {
-  const says = (name: string, json: unknown, { status = 400, empty = false } = {}) =>
-    apiOf(name).isUnknownId({ status, json, empty })
+  const says = (name: string, json: unknown, empty = false) => apiOf(name).isUnknownId({ json, empty })
   test('is recognized in the words of the gateway', () => {
     for (const name of ['videos', 'suno', 'kling', 'luma']) {
       assert.equal(says(name, { code: 'task_not_exist', message: 'task_not_exist', data: null }), true)
@@ -107,8 +106,8 @@ describe('an ID that is not known', () => {
     assert.deepEqual(read('suno', { code: 'task_not_exist', data: null }), { kind: 'unknown-id' })
   })
   test('is an empty body only from the Midjourney proxy', () => {
-    assert.equal(says('midjourney', undefined, { status: 200, empty: true }), true)
-    assert.equal(says('videos', undefined, { status: 200, empty: true }), false)
+    assert.equal(says('midjourney', undefined, true), true)
+    assert.equal(says('videos', undefined, true), false)
   })
   test('is a 404 only, if the API is that of predictions', () => {
     assert.equal(says('replicate', { code: 'task_not_exist' }), false)

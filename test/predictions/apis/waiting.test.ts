@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { APIS } from '../../../src/predictions/apis/index.ts'
+import { cancelPredictions, describeCancellations } from '../../../src/predictions/cancel.ts'
+import { createClient } from '../../../src/predictions/client.ts'
+import { createRateLimiter } from '../../../src/predictions/rate-limiter.ts'
+import { KEY, type PlayOptions, playWait, scriptedDispatcher, VirtualClock } from '../../support/virtual-time.ts'
+
+const apiOf = (name: string) => {
+  const api = APIS.find((each) => each.name === name)
+  assert.ok(api)
+  return api
+}
+const ok = (body: unknown) => ({ status: 200, body: JSON.stringify(body) })
+const UNKNOWN = { status: 400, body: '{"code":"task_not_exist","message":"task_not_exist","data":null}' }
+const play = (name: string, react: Parameters<typeof playWait>[0], options: PlayOptions = {}) =>
+  playWait(react, { api: apiOf(name), random: () => 0.5, ...options })
+
+describe('a task', () => {
+  test('is polled every five seconds', async () => {
+    const { requests } = await play('videos', ({ at }) =>
+      ok(at < 29 ? { status: 'in_progress', progress: 10 } : { status: 'completed', video_url: 'https://x.example/a' }),
+    )
+    const gaps = requests.slice(1).map(({ at }, i) => Math.round(at - (requests[i]?.at ?? 0)))
+    assert.deepEqual(gaps, [5, 5, 5, 5, 5, 5])
+  })
+  test('is polled every fifteen seconds once the envelope of a gateway was seen', async () => {
+    const { requests, outcome } = await play('suno', ({ at }) =>
+      ok({ code: 'success', data: { status: at < 40 ? 'IN_PROGRESS' : 'SUCCESS', progress: '10%', data: [] } }),
+    )
+    const gaps = requests.slice(1).map(({ at }, i) => Math.round(at - (requests[i]?.at ?? 0)))
+    assert.deepEqual(gaps, [15, 15, 15])
+    assert.equal(outcome.status, 'succeeded')
+  })
+  test('is polled as often as the user wants it', async () => {
+    const { requests } = await play('videos', (_, i) => ok({ status: i < 3 ? 'queued' : 'failed' }), {
+      schedule: () => ({ first: () => 0, next: () => 1, left: () => undefined }),
+    })
+    assert.equal(Math.round(requests.at(-1)?.at ?? 0), 3)
+  })
+  test('that the gateway does not know yet has some seconds to appear', async () => {
+    const { outcome } = await play('suno', (_, i) =>
+      i < 3 ? UNKNOWN : ok({ code: 'success', data: { status: 'SUCCESS', data: [] } }),
+    )
+    assert.equal(outcome.status, 'succeeded')
+  })
+  for (const [name, answer] of [
+    ['videos', UNKNOWN],
+    ['midjourney', { status: 400, body: '{"description":"task_no_found ","type":"upstream_error","code":4}' }],
+    ['midjourney', { status: 200, body: '' }],
+    ['suno', ok({ code: 'success', message: '', data: null })],
+  ] as const) {
+    test(`that ${name} does not know is given up within half a minute: ${answer.status} ${answer.body}`, async () => {
+      const { outcome, took } = await play(name, () => answer)
+      assert.equal(outcome.end, 'refused')
+      assert.equal(outcome.error?.retryability, 'not-found')
+      assert.match(outcome.error?.message ?? '', /check api-key and api-url/)
+      assert.ok(took >= 10 && took < 30, `${took} s`)
+    })
+  }
+  test('of a proxy in trouble is waited for, although its answers are empty', async () => {
+    const { outcome } = await play('midjourney', (_, i) =>
+      i < 6 ? { status: 502, body: '' } : ok({ status: 'SUCCESS', imageUrl: 'https://x.example/a.png' }),
+    )
+    assert.equal(outcome.status, 'succeeded')
+  })
+  test('whose request is refused in a body with status 200 ends the wait with the words of the API', async () => {
+    const { outcome, requests } = await play('minimax', () =>
+      ok({ base_resp: { status_code: 1008, status_msg: 'insufficient balance' } }),
+    )
+    assert.equal(outcome.end, 'refused')
+    assert.equal(requests.length, 1)
+    assert.equal(
+      outcome.error?.message,
+      'GET https://127.0.0.1:1/v1/v1/query/video_generation?task_id=abc was refused: insufficient balance (code: 1008).',
+    )
+  })
+  test('whose request is put off in a body with status 200 is polled again', async () => {
+    const { outcome } = await play('minimax', (_, i) =>
+      ok(
+        i < 2
+          ? { base_resp: { status_code: 1002, status_msg: 'rate limit' } }
+          : { status: 'Success', video_url: 'https://x.example/a.mp4', base_resp: { status_code: 0 } },
+      ),
+    )
+    assert.equal(outcome.status, 'succeeded')
+  })
+})
+
+describe('a file that has only an ID', () => {
+  const task = ok({ status: 'Success', file_id: '17/68', base_resp: { status_code: 0, status_msg: 'success' } })
+  test('is looked up with a second request', async () => {
+    const { outcome, requests } = await play('minimax', ({ path }) =>
+      path.includes('/files/') ? ok({ file: { file_id: 1768, download_url: 'https://x.example/a.mp4' } }) : task,
+    )
+    assert.deepEqual(outcome.answer?.prediction.output, ['https://x.example/a.mp4'])
+    assert.deepEqual(
+      requests.map(({ path }) => path),
+      ['/v1/v1/query/video_generation?task_id=abc', '/v1/v1/files/retrieve?file_id=17%2F68'],
+    )
+  })
+  test('is looked up again after a failure that may pass', async () => {
+    const { outcome } = await play('minimax', ({ path }, i) => {
+      if (!path.includes('/files/')) return task
+      return i < 4 ? { status: 503, body: '' } : ok({ file: { download_url: 'https://x.example/a.mp4' } })
+    })
+    assert.equal(outcome.status, 'succeeded')
+  })
+})
+
+describe('canceling a task', () => {
+  const cancel = async (react: Parameters<typeof scriptedDispatcher>[1]) => {
+    const clock = new VirtualClock()
+    const { dispatcher, requests } = scriptedDispatcher(clock, react)
+    const client = createClient({ api: apiOf('runway'), apiUrl: 'https://x.example', apiKey: KEY, dispatcher, clock })
+    const limiter = createRateLimiter({ clock })
+    const signal = new AbortController().signal
+    const results = await clock.run(cancelPredictions(['abc'], { client, clock, limiter, signal }))
+    return { line: describeCancellations(results), methods: requests.map(({ method }) => method) }
+  }
+  test('of Runway deletes one that runs', async () => {
+    const { line, methods } = await cancel(({ method }) =>
+      method === 'GET' ? ok({ status: 'RUNNING' }) : { status: 204, body: '' },
+    )
+    assert.equal(line, '1 canceled')
+    assert.deepEqual(methods, ['GET', 'DELETE'])
+  })
+  test('of Runway never deletes one that has ended', async () => {
+    const { line, methods } = await cancel(() => ok({ status: 'SUCCEEDED', output: [] }))
+    assert.equal(line, '1 had ended by then (succeeded)')
+    assert.deepEqual(methods, ['GET'])
+  })
+  test('of Runway looks again before it repeats a deletion, because the task may have ended', async () => {
+    const { line, methods } = await cancel(({ method }, i) => {
+      if (method === 'DELETE') return { status: 503, body: '' }
+      return ok(i === 0 ? { status: 'RUNNING' } : { status: 'SUCCEEDED', output: [] })
+    })
+    assert.equal(line, '1 had ended by then (succeeded)')
+    assert.deepEqual(methods, ['GET', 'DELETE', 'GET'])
+  })
+  test('of Runway has worked if the task is gone after a deletion without an answer', async () => {
+    const { line } = await cancel(({ method }, i) => {
+      if (method === 'DELETE') return { code: 'ECONNRESET' }
+      return i === 0 ? ok({ status: 'RUNNING' }) : { status: 404, body: '{}' }
+    })
+    assert.equal(line, '1 canceled')
+  })
+  test('of Runway is not possible behind a gateway without that call', async () => {
+    const { line } = await cancel(({ method }) =>
+      method === 'GET' ? ok({ status: 'RUNNING' }) : { status: 404, body: '{"error":{"message":"Invalid URL"}}' },
+    )
+    assert.equal(line, '1 cannot be cancelled: this API has no such call')
+  })
+})
