@@ -69,6 +69,8 @@ const BODY_LIMIT = 64 * 2 ** 20
 /** A gateway documents queries that take 45 s. */
 const REQUEST_TIMEOUT = 90
 
+const NO_LINK = 'The task has succeeded, but the API does not tell where its file is.'
+
 /** What a request is made of, beside the key. */
 interface Call {
   method: ApiRequest['method']
@@ -112,7 +114,7 @@ export function createClient(options: ClientOptions): Client {
   async function withFile(answer: Answer, { path, file }: Lookup, signal: AbortSignal): Promise<Answer> {
     const { request, text } = await send({ method: 'GET', path }, signal)
     const files = file(readBody(request, text, api))
-    if (files.length === 0) throw new NotAPredictionError(request, 'JSON that has no link to the file', '')
+    if (files.length === 0) throw new NotAPredictionError(request, 'JSON that has no link to the file', NO_LINK)
     return { ...answer, prediction: { ...answer.prediction, output: files } }
   }
 
