@@ -45,6 +45,8 @@ export interface SimulatorOptions {
   /** Serves https with this certificate, and HTTP/2 beside HTTP/1.1 with `http2`. */
   tls?: Certificate
   http2?: boolean
+  /** Where clients find it, in the addresses of files and streams: its own origin unless a proxy leads there. */
+  publicOrigin?: string
   /** Requests a minute, all together; more are answered with 429. */
   requestsPerMinute?: number
   /** What a created prediction does. */
@@ -132,7 +134,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   )
   listening.server.keepAliveTimeout = 60_000
   const { origin, close } = listening
-  const api = new PredictionsApi(origin, basePath, key, options)
+  const publicOrigin = options.publicOrigin ?? origin
+  const api = new PredictionsApi(publicOrigin, basePath, key, options)
   return {
     key,
     origin,
@@ -151,7 +154,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     file(name, file) {
       const path = new URL(`/files/${name}`, origin).pathname
       api.files.set(path, file)
-      return origin + path
+      return publicOrigin + path
     },
     statusOf: (id) => api.statusOf(id),
     close,

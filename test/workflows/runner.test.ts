@@ -1,0 +1,186 @@
+/** What users build around the action, under a real runner. `npm run test:workflows` finds act and says where it is. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { runWorkflow, startWorkflow, type WorkflowRun } from './act.ts'
+import { type Stage, startStage } from './stage.ts'
+
+let stage: Stage
+before(async () => {
+  stage = await startStage(process.env.ACT ?? 'act')
+})
+after(() => stage[Symbol.asyncDispose]())
+
+interface Scene {
+  model?: string
+  /** Lines below `with:` of the wait. */
+  with?: string[]
+  /** Lines of the step of the wait beside `with:`. */
+  step?: string[]
+  /** More steps. */
+  steps?: string
+  /** More jobs. */
+  jobs?: string
+}
+
+const indent = (lines: readonly string[], depth: number) =>
+  lines.map((line) => `${' '.repeat(depth)}${line}\n`).join('')
+
+/** A workflow with one job, `one`, that starts a prediction and waits for it in the step `wait`. */
+const workflow = (scene: Scene) => `on: workflow_dispatch
+permissions: {}
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    outputs:
+      status: \${{ steps.wait.outputs.status }}
+      error: \${{ steps.wait.outputs.error }}
+    steps:
+      - uses: OWNER/await-prediction/create@v1
+        id: start
+        with:
+          api-key: \${{ secrets.FUHUAPI_KEY }}
+          model: ${scene.model ?? 'sim/cake'}
+          input: 'prompt: a cake'
+      - uses: OWNER/await-prediction@v1
+        id: wait
+${indent(scene.step ?? [], 8)}        with:
+          prediction-id: \${{ steps.start.outputs.prediction_id }}
+          api-key: \${{ secrets.FUHUAPI_KEY }}
+${indent(scene.with ?? [], 10)}${scene.steps ?? ''}${scene.jobs ?? ''}`
+
+const run = (scene: Scene): Promise<WorkflowRun> => runWorkflow(stage, workflow(scene))
+
+const startedIn = (raw: string) => /started prediction (\w+)/i.exec(raw)?.[1] ?? ''
+
+describe('under a real runner', { concurrency: 2 }, () => {
+  test('a failed prediction makes its job red, and its outputs reach failure() steps and a job that always runs', async () => {
+    const { jobs, text, raw } = await run({
+      model: 'sim/fail',
+      steps: `      - run: echo "after a red step"
+      - if: failure()
+        run: echo "failure step heard $STATUS"
+        env:
+          STATUS: \${{ steps.wait.outputs.status }}
+`,
+      jobs: `  two:
+    needs: one
+    if: always()
+    runs-on: ubuntu-latest
+    steps:
+      - run: 'echo "two heard \${{ needs.one.result }} \${{ needs.one.outputs.status }}"'
+`,
+    })
+    assert.deepEqual(jobs, { one: 'failure', two: 'success' }, raw)
+    assert.match(text, /failure step heard failed\n/)
+    assert.match(text, /two heard failure failed\n/)
+    assert.doesNotMatch(text, /after a red step/)
+  })
+
+  test('a red step with continue-on-error lets the job go on, green', async () => {
+    const { jobs, text, raw } = await run({
+      model: 'sim/fail',
+      step: ['continue-on-error: true'],
+      steps: `      - run: 'echo "went on after \${{ steps.wait.outcome }} \${{ steps.wait.conclusion }}"'\n`,
+    })
+    assert.deepEqual(jobs, { one: 'success' }, raw)
+    assert.match(text, /went on after failure success/)
+  })
+
+  test('outputs are chained: an address by fromJSON, statuses of several, files into a path input', async () => {
+    const { jobs, text, raw } = await run({
+      with: ['output-dir: out dir/ü'],
+      steps: `      - run: 'echo "$URL of $STATUSES"'
+        env:
+          URL: \${{ fromJSON(steps.wait.outputs.output_urls)[0] }}
+          STATUSES: \${{ join(fromJSON(steps.wait.outputs.predictions).*.status) }}
+      - uses: actions/upload-artifact@v7
+        with:
+          name: chained
+          path: \${{ steps.wait.outputs.files }}
+      - uses: actions/download-artifact@v8
+        with:
+          pattern: chained*
+          merge-multiple: true
+      - run: ls *.webp | wc -l | sed 's/^/downloaded /'
+`,
+    })
+    assert.deepEqual(jobs, { one: 'success' }, raw)
+    assert.match(text, /https:\/\/api\.fuhuapi\.com\/files\/\d+\/out-0\.webp of succeeded\n/)
+    assert.match(text, /downloaded +1\n/)
+  })
+
+  test('two steps that save into one folder keep one copy of the same file', async () => {
+    const { jobs, text, raw } = await run({
+      with: ['output-dir: pictures'],
+      steps: `      - uses: OWNER/await-prediction@v1
+        with:
+          prediction-id: "\${{ steps.start.outputs.prediction_id }}\\n"
+          api-key: \${{ secrets.FUHUAPI_KEY }}
+          output-dir: pictures
+      - run: ls pictures | wc -l | sed 's/^/files in the folder /'
+`,
+    })
+    assert.deepEqual(jobs, { one: 'success' }, raw)
+    assert.match(text, /files in the folder +1\n/)
+  })
+
+  test('nothing in the log of a model or in its error acts, and the key is masked for later steps', async () => {
+    const { jobs, text, raw } = await run({
+      model: 'sim/fail',
+      step: ['continue-on-error: true'],
+      steps: `      - run: 'echo "status is \${{ steps.wait.outputs.status }}, the key is $KEY, the error is $ERROR"'
+        env:
+          KEY: \${{ secrets.FUHUAPI_KEY }}
+          ERROR: \${{ steps.wait.outputs.error }}
+`,
+    })
+    assert.deepEqual(jobs, { one: 'success' }, raw)
+    assert.match(text, /status is failed, the key is \*\*\*, /)
+    assert.ok(!text.includes(stage.gateway.key))
+    const acted = raw.split('\n').filter((line) => /"command":"(error|set-output|add-mask)"/.test(line))
+    assert.deepEqual(
+      acted.filter((line) => /"(content|arg|value)":"forged"/.test(line)),
+      [],
+    )
+  })
+
+  test('the reusable workflow runs in a matrix, and its failure is told to the job that needs it', async () => {
+    const yaml = (model: string) => `on: workflow_dispatch
+permissions: {}
+jobs:
+  draw:
+    strategy:
+      matrix:
+        prompt: [a cake, a pie]
+    uses: OWNER/await-prediction/.github/workflows/prediction.yml@v1
+    with:
+      model: ${model}
+      input: '{"prompt": \${{ toJSON(matrix.prompt) }}}'
+    secrets:
+      api-key: \${{ secrets.FUHUAPI_KEY }}
+`
+    const good = await runWorkflow(stage, yaml('sim/cake'))
+    assert.equal(good.exitCode, 0, good.raw)
+    const prompts = stage.gateway.requests
+      .filter(({ method, body }) => method === 'POST' && body.includes('prompt'))
+      .map(({ body }) => JSON.parse(body).input.prompt)
+    assert.ok(prompts.includes('a pie'))
+    const bad = await runWorkflow(stage, yaml('sim/fail'))
+    assert.notEqual(bad.exitCode, 0)
+    assert.match(bad.raw, /out of memory/)
+  })
+
+  for (const [cancelOn, status] of [
+    ['cancelled', 'canceled'],
+    ['never', 'processing'],
+  ] as const) {
+    test(`a run that is cancelled leaves its prediction ${status} with cancel-on: ${cancelOn}`, async () => {
+      const started = await startWorkflow(stage, workflow({ model: 'sim/slow', with: [`cancel-on: ${cancelOn}`] }))
+      await started.until('Using seed')
+      started.child.kill('SIGINT')
+      const { raw } = await started.result
+      assert.match(raw, /Run Post octo\/await-prediction@v1/)
+      assert.equal(stage.gateway.statusOf(startedIn(raw)), status, raw)
+    })
+  }
+})
