@@ -1,10 +1,12 @@
 import type { Api, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
+import { describePage, isChallenge, isPage } from './error-body.ts'
 import {
   type ApiRequest,
   BrokenAnswerError,
   NotAPredictionError,
   RefusedInBodyError,
+  TooDeepError,
   UnknownIdError,
 } from './errors.ts'
 import type { Prediction } from './prediction.ts'
@@ -52,40 +54,40 @@ export function readAnswer(
     case 'refusal':
       throw new RefusedInBodyError(request, reading)
   }
-  if ('results' in body)
-    throw new NotAPredictionError(
-      request,
-      'the list of all predictions',
-      'Check prediction-id: it seems to be lost on the way to the API.',
-    )
+  if ('results' in body) {
+    const advice = 'Check prediction-id: it seems to be lost on the way to the API.'
+    throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
+  }
   const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
-  throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`)
+  throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, { body })
 }
 
 /** @throws as {@link readAnswer} */
 export function readBody(request: ApiRequest, text: string, api: Api): Record<string, unknown> {
   const trimmed = text.trim()
   if (trimmed === '' && api.isUnknownId({ json: undefined, empty: true })) throw new UnknownIdError(request)
-  if (isTooDeep(trimmed)) throw new NotAPredictionError(request, `JSON that is nested deeper than ${DEEPEST} levels`)
+  if (isTooDeep(trimmed)) throw new TooDeepError(request, DEEPEST)
   let body: unknown
   try {
     body = JSON.parse(trimmed)
   } catch {
     if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
-    if (/^[{[]/.test(trimmed))
+    if (/^[{[]/.test(trimmed)) {
       throw new BrokenAnswerError(request, `its JSON breaks off or is damaged (${trimmed.length} characters)`)
-    if (trimmed.startsWith('<')) {
-      throw new NotAPredictionError(
-        request,
-        'a web page',
-        'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.',
-      )
     }
+    if (isPage(trimmed)) throw pageError(request, trimmed)
     throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, 80))})`)
   }
   if (Array.isArray(body)) throw new NotAPredictionError(request, 'a list')
   if (!isRecord(body)) throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
   return body
+}
+
+function pageError(request: ApiRequest, page: string): NotAPredictionError {
+  const advice = isChallenge({}, page)
+    ? 'An edge in front of the API, such as Cloudflare, takes the runner for a robot.'
+    : 'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.'
+  return new NotAPredictionError(request, describePage(page), { advice, scope: 'account' })
 }
 
 /** The deepest nesting that is read. The deepest seen is 3; a serialiser, ours or that of a later step, ends its stack at some thousands. */

@@ -13,7 +13,7 @@ import {
   TooLargeError,
 } from './errors.ts'
 import { type Attempt, createHedge } from './hedge.ts'
-import { type Headers, USER_AGENT } from './http.ts'
+import { type Headers, headerOf, USER_AGENT } from './http.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
 import { createRedactor } from './redact.ts'
@@ -87,7 +87,7 @@ export function createClient(options: ClientOptions): Client {
   const hedge = createHedge(clock)
 
   async function send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; text: string }> {
-    const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}` }
+    const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
     using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
     try {
@@ -99,8 +99,14 @@ export function createClient(options: ClientOptions): Client {
         : hedge.single(attempt, stop))
       const scrubbed = scrub(text)
       if (status < 200 || status > 299) {
+        const location = headerOf(headers, 'location')
         const unknownId = api.isUnknownId({ json: parseErrorBody(scrubbed), empty: false })
-        throw new RefusalError(request, { status, headers, text: scrubbed, unknownId })
+        throw new RefusalError(request, {
+          status,
+          headers: { ...headers, location: location && scrub(location) },
+          text: scrubbed,
+          unknownId,
+        })
       }
       return { request, text: scrubbed }
     } catch (error) {
@@ -114,7 +120,8 @@ export function createClient(options: ClientOptions): Client {
   async function withFile(answer: Answer, { path, file }: Lookup, signal: AbortSignal): Promise<Answer> {
     const { request, text } = await send({ method: 'GET', path }, signal)
     const files = file(readBody(request, text, api))
-    if (files.length === 0) throw new NotAPredictionError(request, 'JSON that has no link to the file', NO_LINK)
+    if (files.length === 0)
+      throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
     return { ...answer, prediction: { ...answer.prediction, output: files } }
   }
 
@@ -148,6 +155,11 @@ export function createClient(options: ClientOptions): Client {
       return readAnswer(request, text)
     },
   }
+}
+
+const callOf = ({ method, body }: Call): ApiRequest['call'] => {
+  if (method === 'GET') return 'get'
+  return body === undefined ? 'cancel' : 'create'
 }
 
 /** A whole answer, whatever its status. */

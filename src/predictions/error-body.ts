@@ -1,7 +1,12 @@
+import type { Headers } from './http.ts'
 import { clip, isRecord } from './text.ts'
 
 /** Characters of a message that are kept: it goes into an annotation. */
 const LONGEST_MESSAGE = 1000
+/** Entries of a list of faults that are kept. */
+const MOST_FAULTS = 20
+const MOST_FIELDS = 50
+const LONGEST_CODE = 100
 const shorten = (text: string) => clip(text, LONGEST_MESSAGE)
 
 /**
@@ -12,10 +17,7 @@ export function errorBodyMessage(body: unknown, text: string): string {
   const found = firstText(body)
   if (found !== undefined) return shorten(found)
   const plain = text.trim()
-  if (/^<(?:!doctype|html|\?xml|head|body)/i.test(plain)) {
-    const title = /<title[^>]{0,200}>([^<]{1,200})/i.exec(plain.slice(0, 20_000))?.[1]?.trim()
-    return title ? `a web page titled "${title}"` : 'a web page'
-  }
+  if (isPage(plain)) return describePage(plain)
   return body === undefined || typeof body === 'string' ? shorten(plain) : shorten(JSON.stringify(body))
 }
 
@@ -36,7 +38,9 @@ function firstText(body: unknown): string | undefined {
   ]
   for (const candidate of candidates) {
     if (typeof candidate === 'string' && candidate.trim() !== '') return candidate.trim()
-    if (Array.isArray(candidate) && candidate.length > 0) return candidate.slice(0, 20).map(listedFault).join('; ')
+    if (Array.isArray(candidate) && candidate.length > 0) {
+      return candidate.slice(0, MOST_FAULTS).map(listedFault).join('; ')
+    }
   }
   return undefined
 }
@@ -47,9 +51,10 @@ function listedFault(entry: unknown): string {
   return Array.isArray(entry.loc) ? `${entry.loc.slice(0, 10).join('.')}: ${entry.msg}` : entry.msg
 }
 
+/** The faults of single input fields in the body of a 422. */
 export function invalidFields(body: unknown): { field: string; description: string }[] {
   if (!isRecord(body) || !Array.isArray(body.invalid_fields)) return []
-  return body.invalid_fields.slice(0, 50).flatMap((entry: unknown) => {
+  return body.invalid_fields.slice(0, MOST_FIELDS).flatMap((entry: unknown) => {
     if (!isRecord(entry) || typeof entry.field !== 'string') return []
     return [
       { field: entry.field, description: typeof entry.description === 'string' ? entry.description : 'is not valid' },
@@ -57,11 +62,18 @@ export function invalidFields(body: unknown): { field: string; description: stri
   })
 }
 
+/** The code of an error, as text; undefined if there is none. */
 export function errorBodyCode(body: unknown): string | undefined {
   if (!isRecord(body)) return undefined
   const code = (isRecord(body.error) ? body.error.code : undefined) ?? body.code ?? body.status_code
-  return (typeof code === 'string' && code !== '') || typeof code === 'number' ? String(code).slice(0, 100) : undefined
+  return (typeof code === 'string' && code !== '') || typeof code === 'number'
+    ? String(code).slice(0, LONGEST_CODE)
+    : undefined
 }
+
+/** True if the body itself says that the request may be repeated, as the edge in front of many APIs does. */
+export const saysRetryable = (body: unknown): boolean =>
+  isRecord(body) && (body.retryable === true || (isRecord(body.error) && body.error.retryable === true))
 
 /** A body as JSON; undefined if it is none. */
 export function parseErrorBody(text: string): unknown {
@@ -71,3 +83,28 @@ export function parseErrorBody(text: string): unknown {
     return undefined
   }
 }
+
+/** True for HTML and XML: what intermediaries say, and gateways on paths that they do not know. */
+export const isPage = (text: string): boolean => text.trimStart().startsWith('<')
+
+/** Characters of a page in which its title is looked for. */
+const PAGE_HEAD = 20_000
+
+/** `a web page titled "…"`, or `a web page`. */
+export function describePage(text: string): string {
+  const title = titleOf(text)
+  return title === undefined ? 'a web page' : `a web page titled "${title}"`
+}
+
+const titleOf = (text: string): string | undefined =>
+  /<title[^>]{0,200}>([^<]{1,200})/i.exec(text.slice(0, PAGE_HEAD))?.[1]?.trim() || undefined
+
+/** Titles of the pages with which an edge makes sure that a person reads them. */
+const CHALLENGE_TITLES = /^(?:just a moment|attention required|checking your browser|please wait|verifying|ddos-guard)/i
+
+/**
+ * True for the page of an edge, such as Cloudflare's, that takes the client for a robot: the API never saw the request.
+ * Its header: https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
+ */
+export const isChallenge = (headers: Headers, text: string): boolean =>
+  headers['cf-mitigated'] === 'challenge' || (isPage(text) && CHALLENGE_TITLES.test(titleOf(text) ?? ''))

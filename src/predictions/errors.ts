@@ -1,6 +1,14 @@
 import { STATUS_CODES } from 'node:http'
-import { errorBodyCode, errorBodyMessage, invalidFields, parseErrorBody } from './error-body.ts'
-import { type Headers, retryAfter, TRANSIENT_STATUSES } from './http.ts'
+import {
+  errorBodyCode,
+  errorBodyMessage,
+  invalidFields,
+  isChallenge,
+  isPage,
+  parseErrorBody,
+  saysRetryable,
+} from './error-body.ts'
+import { type Headers, headerOf, REDIRECT_STATUSES, retryAfter, TRANSIENT_STATUSES } from './http.ts'
 import {
   adviceForFault,
   describeFault,
@@ -16,10 +24,18 @@ import { sentence, sentences } from './text.ts'
  */
 export type Retryability = 'transient' | 'not-found' | 'permanent'
 
+/**
+ * Whom a failure concerns: `prediction`, the one that was requested; `account`, every request alike, because the key,
+ * the address or an intermediary is at fault.
+ */
+export type Scope = 'prediction' | 'account'
+
 /** The request that an error is about. */
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
   readonly url: string
+  /** What it was for. */
+  readonly call?: 'get' | 'create' | 'cancel'
 }
 
 const nameOf = ({ method, url }: ApiRequest) => `${method} ${url}`
@@ -27,6 +43,7 @@ const nameOf = ({ method, url }: ApiRequest) => `${method} ${url}`
 /** A request to the predictions API that did not bring what it asked for. The message is whole sentences, free of the key. */
 export abstract class ApiError extends Error {
   abstract readonly retryability: Retryability
+  readonly scope: Scope = 'prediction'
   readonly request: ApiRequest
   /** Seconds that the server asked to wait before the next request; undefined if it asked for nothing. */
   readonly retryAfter: number | undefined = undefined
@@ -60,18 +77,19 @@ export class ConnectionError extends ApiError {
 export class RefusalError extends ApiError {
   override readonly name = 'RefusalError'
   readonly retryability: Retryability
+  override readonly scope: Scope
   override readonly retryAfter: number | undefined
   readonly status: number
-  /** What the body said, in the API's own words; `""` where it said nothing. */
+  /** What the body said, in the API's own words; `""` if it said nothing. */
   readonly said: string
   /** The faults of single input fields that a 422 lists. */
   readonly fields: readonly { field: string; description: string }[]
 
   /** @param answer `unknownId`: it says that the ID is not known, in a form of its own */
   constructor(request: ApiRequest, answer: { status: number; headers: Headers; text: string; unknownId?: boolean }) {
-    const { status, unknownId = false } = answer
-    const body = parseErrorBody(answer.text)
-    const said = errorBodyMessage(body, answer.text)
+    const { status, headers, text, unknownId = false } = answer
+    const body = parseErrorBody(text)
+    const said = errorBodyMessage(body, text)
     const code = errorBodyCode(body)
     const answered = [nameOf(request), 'answered', status, STATUS_CODES[status]].filter(Boolean).join(' ')
     const words = sentences(said, code !== undefined && !said.includes(code) && `(code: ${code})`)
@@ -79,14 +97,18 @@ export class RefusalError extends ApiError {
       request,
       sentences(
         words ? `${answered}: ${sentence(words)}` : `${answered} with no message.`,
-        unknownId ? adviceFor(404) : adviceFor(status),
+        isChallenge(headers, text)
+          ? CHALLENGE
+          : adviceFor(request, unknownId ? 404 : status, { said, location: headerOf(headers, 'location') }),
       ),
     )
     this.status = status
     this.said = words
     this.fields = invalidFields(body)
-    this.retryability = unknownId ? 'not-found' : retryabilityOf(status, code)
-    this.retryAfter = status === 429 || status === 503 ? retryAfter(answer.headers, body, answer.text) : undefined
+    this.retryability = unknownId ? 'not-found' : retryabilityOf(status, code, body)
+    this.scope = ACCOUNT_STATUSES.has(status) || isRedirect(status) || isPage(text) ? 'account' : 'prediction'
+    this.retryAfter =
+      this.retryability === 'transient' ? retryAfter(headers, body, isPage(text) ? '' : text) : undefined
   }
 }
 
@@ -96,7 +118,7 @@ export class UnknownIdError extends ApiError {
   readonly retryability: Retryability = 'not-found'
 
   constructor(request: ApiRequest) {
-    super(request, sentences(`${nameOf(request)} answered that it knows no such task.`, adviceFor(404)))
+    super(request, sentences(`${nameOf(request)} answered that it knows no such task.`, ADVICE[404]))
   }
 }
 
@@ -118,12 +140,22 @@ export class RefusedInBodyError extends ApiError {
 export class NotAPredictionError extends ApiError {
   override readonly name = 'NotAPredictionError'
   readonly retryability: Retryability = 'permanent'
+  override readonly scope: Scope
+  /** The answer, if it is a JSON object. */
+  readonly body: Readonly<Record<string, unknown>> | undefined
 
-  constructor(request: ApiRequest, what: string, cause?: string) {
+  /** @param what came instead, such as `a web page` */
+  constructor(
+    request: ApiRequest,
+    what: string,
+    { advice, scope, body }: { advice?: string; scope?: Scope; body?: Readonly<Record<string, unknown>> } = {},
+  ) {
     super(
       request,
-      `${nameOf(request)} answered with ${what}, not with a prediction. ${cause ?? 'Check that api-url is the base of a predictions API, up to but without /predictions.'}`,
+      `${nameOf(request)} answered with ${what}, not with a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
     )
+    this.scope = scope ?? 'prediction'
+    this.body = body
   }
 }
 
@@ -137,11 +169,17 @@ export class BrokenAnswerError extends ApiError {
   }
 }
 
-/** The body is larger than what we are ready to hold in memory. */
-export class TooLargeError extends ApiError {
-  override readonly name = 'TooLargeError'
+/** The body is beyond what we are ready to read. */
+export class LimitError extends ApiError {
+  override readonly name: string = 'LimitError'
   readonly retryability: Retryability = 'permanent'
+}
 
+/** The body is larger than what we are ready to hold in memory. */
+export class TooLargeError extends LimitError {
+  override readonly name = 'TooLargeError'
+
+  /** @param limit in bytes */
   constructor(request: ApiRequest, limit: number) {
     super(
       request,
@@ -150,21 +188,71 @@ export class TooLargeError extends ApiError {
   }
 }
 
-function retryabilityOf(status: number, code: string | undefined): Retryability {
-  if (status === 404) return 'not-found'
-  return TRANSIENT_STATUSES.has(status) && code !== 'invalid_request' ? 'transient' : 'permanent'
+/** The body is nested more deeply than what can be passed on safely. */
+export class TooDeepError extends LimitError {
+  override readonly name = 'TooDeepError'
+
+  /** @param limit in levels */
+  constructor(request: ApiRequest, limit: number) {
+    super(
+      request,
+      `${nameOf(request)} answered with JSON that is nested deeper than ${limit} levels, deeper than any prediction needs.`,
+    )
+  }
 }
 
-function adviceFor(status: number): string | undefined {
-  if (status === 401)
-    return 'The key is wrong, has expired or, with some gateways, has used up its quota: check the secret given as api-key.'
-  if (status === 402) return 'The account needs money: top it up, then run the step again.'
-  if (status === 403)
-    return 'The account or this key may not do that (no balance, another group, a blocked address): see what the API says.'
-  if (status === 404)
-    return 'Either the id is wrong, or the prediction belongs to another account or another gateway than the one asked (check api-key and api-url), or the API has dropped it from its queue.'
-  if (status >= 300 && status < 400)
-    return 'No redirect is followed with the key: give the address it leads to as api-url, if you trust it.'
-  if (status === 405 || status === 501) return 'This API does not know the call: check api-url.'
-  return undefined
+/** Statuses that are about the key or the account, whatever was requested. */
+const ACCOUNT_STATUSES: ReadonlySet<number> = new Set([
+  401, // Unauthorized
+  402, // Payment Required
+  403, // Forbidden
+  407, // Proxy Authentication Required
+])
+
+const isRedirect = (status: number) => status >= 300 && status < 400
+
+function retryabilityOf(status: number, code: string | undefined, body: unknown): Retryability {
+  if (saysRetryable(body)) return 'transient'
+  if (status === 404) return 'not-found'
+  if (status === 500 && code === 'invalid_request') return 'permanent'
+  return TRANSIENT_STATUSES.has(status) ? 'transient' : 'permanent'
+}
+
+const CHALLENGE =
+  'This is a challenge page of an edge in front of the API, such as Cloudflare: it takes the runner for a robot, and the API itself did not see the request. If it stays, ask the operator to let API clients pass, or use a self-hosted runner.'
+
+const ADVICE: Readonly<Record<number, string>> = {
+  401: 'The key is wrong, has expired or, with some gateways, has used up its quota: check the secret given as api-key.',
+  402: 'The account has no credit: top it up, then run the step again.',
+  403: 'The account or this key may not do that (no credit, another group, a blocked address): see what the API says.',
+  404: 'Either the ID is wrong, or the prediction belongs to another account or another gateway (check api-key and api-url), or the API has dropped it from its queue.',
+  405: 'This API does not know the call: check api-url.',
+  501: 'This API does not know the call: check api-url.',
+}
+
+const CREATE_ADVICE: Readonly<Record<number, string>> = {
+  404: 'No such model, version or deployment exists, or this key cannot see it. A model that is not an official one runs only with its version: give owner/name:version as model. If all of that is right, check api-url.',
+  405: 'This API does not start predictions in this way: check api-url, and whether it wants the model or its version.',
+  413: 'The request is too large for this API: give files as URLs instead of embedding them.',
+}
+
+/** A gateway's word for a path that it does not have: no ID can be the reason. */
+const UNKNOWN_PATH = /^(?:invalid url|404 page not found|cannot (?:get|post))\b/i
+const WRONG_PATH = 'The path of api-url is probably wrong: the server does not have this address.'
+
+function adviceFor(
+  request: ApiRequest,
+  status: number,
+  { said, location }: { said: string; location: string | undefined },
+): string | undefined {
+  if (isRedirect(status)) return redirectAdvice(request, status, location)
+  if (status === 404 && UNKNOWN_PATH.test(said)) return WRONG_PATH
+  return (request.call === 'create' ? CREATE_ADVICE[status] : undefined) ?? ADVICE[status]
+}
+
+/** Names the target without its query, which may hold secrets of whoever wrote it. */
+function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string {
+  const target = REDIRECT_STATUSES.has(status) && location !== undefined ? URL.parse(location, request.url) : null
+  const where = target ? `It leads to ${target.origin}${target.pathname}.` : 'It names no target.'
+  return `${where} No redirect is followed with the key: if you trust the target, give its address as api-url.`
 }

@@ -7,21 +7,20 @@ export const USER_AGENT = 'await-prediction/1'
 /** The longest headers of an answer that are read, in bytes. */
 export const MAX_HEADER_SIZE = 256 * 2 ** 10
 
-/** Statuses that pass by themselves, of the API and of hosts of files. Other 4xx and 5xx stay. */
+/** 501 says that the server does not know the call; every other 5xx can be of an intermediary or of a moment. */
+const NOT_IMPLEMENTED = 501
+const SERVER_ERRORS = Array.from({ length: 100 }, (_, i) => 500 + i).filter((status) => status !== NOT_IMPLEMENTED)
+
+/** Statuses that pass by themselves, of the API and of hosts of files. Other 4xx stay, and 501. */
 export const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([
   408, // Request Timeout
+  409, // Conflict: a model server that is busy
+  423, // Locked
   425, // Too Early
   429, // Too Many Requests
-  500, // Internal Server Error
-  502, // Bad Gateway
-  503, // Service Unavailable
-  504, // Gateway Timeout
-  520, // Cloudflare: the origin returned an unknown error
-  521, // Cloudflare: the origin is down
-  522, // Cloudflare: connection to the origin timed out
-  523, // Cloudflare: the origin is unreachable
-  524, // Cloudflare: the origin did not answer in time
-  529, // Site is overloaded
+  460, // AWS load balancers: the client is said to have closed the connection
+  499, // nginx: the same
+  ...SERVER_ERRORS,
 ])
 
 /** Statuses of a redirect that names its target. */

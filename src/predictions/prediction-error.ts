@@ -1,3 +1,6 @@
+import { isProgressLine } from './progress.ts'
+import { clip } from './text.ts'
+
 /** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` where there is none. */
 export function errorText(error: unknown): string {
   if (typeof error === 'string') return error.trim()
@@ -8,7 +11,23 @@ export function errorText(error: unknown): string {
       if (typeof text === 'string' && text.trim() !== '') return text.trim()
     }
   }
-  return JSON.stringify(error)
+  return isEmpty(error) ? '' : JSON.stringify(error)
+}
+
+/** `{}` and `[]` stand for no error with some gateways. */
+const isEmpty = (error: unknown) => typeof error === 'object' && error !== null && Object.keys(error).length === 0
+
+/** Characters of a log that are read for its last line, and characters of that line that are quoted. */
+const LOG_TAIL = 20_000
+const LONGEST_LINE = 300
+
+/**
+ * The last line of a log that says something; `""` if there is none. Lines of progress bars say nothing of an end.
+ */
+export function lastLogLine(logs: string | undefined): string {
+  const lines = (logs ?? '').slice(-LOG_TAIL).split(/[\r\n]+/)
+  const last = lines.findLast((line) => /[\p{L}\p{N}]/u.test(line) && !isProgressLine(line))
+  return clip(last?.trim() ?? '', LONGEST_LINE)
 }
 
 /** What the codes at the end of a prediction's error text mean. Source: Replicate's documentation of error codes. */

@@ -44,9 +44,19 @@ const SYNONYMS: Readonly<Record<string, Status>> = {
   succeed: 'succeeded',
   failure: 'failed',
   fail: 'failed',
-  expired: 'failed',
   error: 'failed',
   errored: 'failed',
+  expired: 'failed',
+  timeout: 'failed',
+  timed_out: 'failed',
+  rejected: 'failed',
+  moderated: 'failed',
+  nsfw: 'failed',
+  blocked: 'failed',
+  terminated: 'failed',
+  stopped: 'failed',
+  killed: 'failed',
+  not_found: 'failed',
   cancelled: 'canceled',
   cancel: 'canceled',
   queued: 'starting',
@@ -68,20 +78,34 @@ const SYNONYMS: Readonly<Record<string, Status>> = {
   dreaming: 'processing',
 }
 
+/** Ends of longer words: `Request Moderated`, `Task not found`. */
+const FAILED_ENDINGS = ['_moderated', '_not_found']
+
 /**
- * Reads the word in a prediction's `status`; case and surrounding white space do not count.
+ * Reads the word in a prediction's `status`; case and surrounding white space do not count, nor whether blanks, hyphens
+ * or underscores are between its parts.
  * @returns the status, and whether the word was the API's own, another's for it, or nobody's
  */
 export function readStatus(word: string): { status: Status; spelling: 'own' | 'synonym' | 'unknown' } {
-  const plain = word.trim().toLowerCase()
+  const plain = word
+    .trim()
+    .toLowerCase()
+    .replaceAll(/[\s_-]+/g, '_')
   if (plain === 'starting' || plain === 'processing' || isTerminal(plain)) return { status: plain, spelling: 'own' }
-  const status = Object.hasOwn(SYNONYMS, plain) ? SYNONYMS[plain] : undefined
+  const isFailure = FAILED_ENDINGS.some((ending) => plain.endsWith(ending))
+  const status = Object.hasOwn(SYNONYMS, plain) ? SYNONYMS[plain] : isFailure && 'failed'
   return status ? { status, spelling: 'synonym' } : { status: 'unknown', spelling: 'unknown' }
 }
 
 export const statusOf = (prediction: Pick<Prediction, 'status'>): Status => readStatus(prediction.status).status
 
 export const isTerminal = (status: string): status is TerminalStatus => (TERMINAL as readonly string[]).includes(status)
+
+/** Milliseconds since the epoch at which it ended, by the API's own time stamp; undefined if it has none. */
+export const completedAt = (prediction: Prediction): number | undefined => timestamp(prediction.completed_at)
+
+/** True if there is no output at all: not an empty list, not an empty text. */
+export const hasNoOutput = ({ output }: Prediction): boolean => output === undefined || output === null
 
 /** Seconds that the model ran, as the API gave them; the API charges by them. Undefined where it gave none. */
 export function predictTime(prediction: Prediction): number | undefined {
@@ -111,6 +135,4 @@ export function totalTime(predictions: readonly Prediction[]): number | undefine
 
 /** True where a prediction succeeded but its output has been deleted since, an hour after the end. */
 export const isExpired = (prediction: Prediction): boolean =>
-  statusOf(prediction) === 'succeeded' &&
-  prediction.data_removed === true &&
-  (prediction.output === undefined || prediction.output === null)
+  statusOf(prediction) === 'succeeded' && prediction.data_removed === true && hasNoOutput(prediction)

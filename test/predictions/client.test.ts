@@ -210,13 +210,80 @@ describe('a refusal', () => {
 
   test('is passing, missing or final by its status and code', async () => {
     const retryability = async (status: number, body = '') => (await failure(send(status, body))).retryability
-    for (const status of [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529])
+    for (const status of [
+      408, 409, 423, 425, 429, 460, 499, 500, 502, 503, 504, 505, 507, 508, 511, 520, 525, 530, 598, 599,
+    ])
       assert.equal(await retryability(status), 'transient', String(status))
-    for (const status of [400, 401, 402, 403, 405, 409, 410, 422, 451, 501, 505])
+    for (const status of [400, 401, 402, 403, 405, 410, 413, 418, 422, 451, 501])
       assert.equal(await retryability(status), 'permanent', String(status))
     assert.equal(await retryability(404), 'not-found')
     assert.equal(await retryability(500, '{"error":{"code":"invalid_request","message":"x"}}'), 'permanent')
+    assert.equal(await retryability(503, '{"error":{"code":"invalid_request","message":"x"}}'), 'transient')
   })
+
+  test('whose body says that it is retryable is transient, whatever its status', async () => {
+    for (const [status, body] of [
+      [400, '{"retryable":true}'],
+      [404, '{"retryable":true}'],
+      [501, '{"error":{"retryable":true}}'],
+    ] as const) {
+      assert.equal((await failure(send(status, body))).retryability, 'transient', String(status))
+    }
+    assert.equal((await failure(send(400, '{"retryable":"true"}'))).retryability, 'permanent')
+  })
+
+  test('concerns the account if its status or its form does, else the one prediction', async () => {
+    const scope = async (status: number, body: string) => (await failure(send(status, body))).scope
+    for (const status of [301, 302, 308, 401, 402, 403, 407])
+      assert.equal(await scope(status, '{}'), 'account', String(status))
+    for (const status of [400, 404, 405, 410, 413, 418, 422, 500])
+      assert.equal(await scope(status, '{}'), 'prediction', String(status))
+    assert.equal(await scope(404, '<html>'), 'account')
+    assert.equal(await scope(200, '<html>'), 'account')
+    assert.equal(await scope(200, '{"other":1}'), 'prediction')
+  })
+
+  test('that is a challenge page of an edge is named as such', async () => {
+    const byHeader = await failure(send(403, '<html>', { 'cf-mitigated': 'challenge' }))
+    const byTitle = await failure(send(503, '<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>'))
+    for (const error of [byHeader, byTitle]) {
+      assert.match(error.message, /a challenge page of an edge in front of the API/)
+      assert.doesNotMatch(error.message, /credit/)
+    }
+    assert.match((await failure(send(200, '<title>Just a moment...</title>'))).message, /edge in front of the API/)
+    assert.match((await failure(send(403, '{"detail":"no"}'))).message, /no credit/)
+  })
+
+  test('that redirects names its target without the query', async () => {
+    const redirect = async (location?: string) =>
+      (await failure(send(301, '', location === undefined ? {} : { location }))).message
+    assert.match(
+      await redirect('https://new.example.com/v1/x?token=secret'),
+      /It leads to https:\/\/new\.example\.com\/v1\/x\. No redirect/,
+    )
+    assert.match(await redirect('/moved/abc'), /It leads to http:\/\/127\.0\.0\.1:\d+\/moved\/abc\./)
+    assert.match(await redirect(), /It names no target\./)
+  })
+
+  test('with a 404 for an unknown path speaks of api-url, not of the ID', async () => {
+    for (const body of ['{"error":{"message":"Invalid URL (GET /x)"}}', '404 page not found', 'Cannot GET /x']) {
+      const { message } = await failure(send(404, body))
+      assert.match(message, /The path of api-url is probably wrong/)
+      assert.doesNotMatch(message, /the ID is wrong/)
+    }
+  })
+})
+
+test('every transient status gives its hint, and no other', async () => {
+  for (const status of [408, 409, 425, 460, 499, 500, 502, 503, 504, 522, 529, 530]) {
+    assert.equal((await failure(send(status, '', { 'retry-after': '4' }))).retryAfter, 4, String(status))
+  }
+  assert.equal((await failure(send(530, '{"retryable":true,"retry_after":120}'))).retryAfter, 120)
+  assert.equal((await failure(send(403, '', { 'retry-after': '4' }))).retryAfter, undefined)
+})
+
+test('the times in a web page are no hint', async () => {
+  assert.equal((await failure(send(502, '<style>.wait 3s</style>'))).retryAfter, undefined)
 })
 
 describe('how long a 429 asks to wait', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { outputFiles, outputText, outputUrls } from '../../src/predictions/output.ts'
 import { isExpired, Prediction, predictTime, readStatus, totalTime } from '../../src/predictions/prediction.ts'
-import { errorMeaning, errorText } from '../../src/predictions/prediction-error.ts'
+import { errorMeaning, errorText, lastLogLine } from '../../src/predictions/prediction-error.ts'
 
 const file = (name: string) => `https://files.example.com/x/${name}`
 
@@ -53,6 +53,33 @@ describe('a status', () => {
     }
     for (const [word, status] of Object.entries(synonyms))
       assert.deepEqual(readStatus(word), { status, spelling: 'synonym' })
+  })
+  test('of a bad end in any of its spellings is a failure', () => {
+    const words = [
+      'EXPIRED',
+      'timeout',
+      'timed_out',
+      'Timed Out',
+      'timed-out',
+      'rejected',
+      'moderated',
+      'Request Moderated',
+      'content_moderated',
+      'NSFW',
+      'blocked',
+      'terminated',
+      'stopped',
+      'killed',
+      'Task not found',
+      'not found',
+      'MODEL_NOT_FOUND',
+    ]
+    for (const word of words) assert.deepEqual(readStatus(word), { status: 'failed', spelling: 'synonym' }, word)
+  })
+  test('that only holds such a word is not one', () => {
+    for (const word of ['unmoderated', 'not found yet', 'moderated_ok', 'stopping']) {
+      assert.equal(readStatus(word).status, 'unknown', word)
+    }
   })
   test('that nobody documents is not the end', () => {
     for (const word of ['', '<string>', 'constructor', '__proto__', 'paused', 'succeeded!']) {
@@ -173,4 +200,17 @@ test('an output is expired where the data is removed and no output is left', () 
   assert.equal(isExpired(Prediction.parse({ ...body, output: ['x'] })), false)
   assert.equal(isExpired(Prediction.parse({ ...body, data_removed: false })), false)
   assert.equal(isExpired(Prediction.parse({ ...body, status: 'failed' })), false)
+})
+
+test('an error that is empty is none', () => {
+  for (const error of [null, undefined, '', ' ', false, {}, []]) assert.equal(errorText(error), '')
+})
+
+test('the last line of a log is the last that says something', () => {
+  assert.equal(lastLogLine('start\nMemoryError: 8 GB\n\n'), 'MemoryError: 8 GB')
+  assert.equal(lastLogLine('OOM\r\n 45%|████▌ | 18/40 [00:03<00:04,  5.08it/s]\r 50%|█████ | 20/40'), 'OOM')
+  assert.equal(lastLogLine('done\n----\n'), 'done')
+  assert.equal(lastLogLine(`${'x'.repeat(400)}`), `${'x'.repeat(300)}…`)
+  assert.equal(lastLogLine(''), '')
+  assert.equal(lastLogLine(undefined), '')
 })

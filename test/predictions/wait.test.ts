@@ -125,7 +125,7 @@ describe('faults', () => {
       const gone = await playWait((_, i) => (i < known ? says('starting') : refuses(404, {}, '{"detail":"not found"}')))
       assert.equal(gone.outcome.end, 'refused')
       assert.ok(gone.took > 9 && gone.took < 40, `${gone.took} s`)
-      assert.match(gone.outcome.error?.message ?? '', /id is wrong.*another account.*dropped it/)
+      assert.match(gone.outcome.error?.message ?? '', /ID is wrong.*another account.*dropped it/)
     }
   })
 

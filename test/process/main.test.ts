@@ -260,7 +260,7 @@ describe('a refusal', { concurrency: 4 }, () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, newId())
     assert.equal(run.exitCode, 1)
-    assert.match(errors(run)[0] ?? '', /id is wrong.*another account.*dropped/)
+    assert.match(errors(run)[0] ?? '', /ID is wrong.*another account.*dropped/)
     assert.ok(simulator.requests.length > 2)
   })
 })

@@ -15,7 +15,7 @@ import { carryOut } from '../support/run-action.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
 const scrub = createRedactor(KEY)
-const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc' } as const
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
 
 /** Everything that the action makes of one body, as far as it is pure. Undefined where it is refused with a sentence. */
 function digest(text: string): { outputs: Record<string, string>; summary: string; printed: string } | undefined {
@@ -177,7 +177,7 @@ test('whatever an error body and its headers hold, the refusal is one bounded me
       (status, text, sent) => {
         const { message, retryAfter } = new RefusalError(REQUEST, {
           status,
-          headers: sent,
+          headers: { ...sent, location: sent.location && scrub(sent.location) },
           text: scrub(text),
         })
         assert.ok(message.length < 2500)
