@@ -157,7 +157,7 @@ export function createClient(options: ClientOptions): Client {
   }
 }
 
-const callOf = ({ method, body }: Call): ApiRequest['call'] => {
+const callOf = ({ method, body }: Call): NonNullable<ApiRequest['call']> => {
   if (method === 'GET') return 'get'
   return body === undefined ? 'cancel' : 'create'
 }
