@@ -13,6 +13,7 @@ import { type ListManner, listPage } from './prediction-list.ts'
 import { serveStream } from './prediction-stream.ts'
 import { type ServedFile, serveFile } from './served-file.ts'
 import { answerOf, cancelAfterOf, isOver, type Living, type Moment, type Play, stamp } from './simulated-prediction.ts'
+import { TaskGateway } from './tasks.ts'
 import { gatewayPage, json, play, problem, type Trick } from './tricks.ts'
 
 export type { ListManner } from './prediction-list.ts'
@@ -80,6 +81,8 @@ export interface Simulator extends AsyncDisposable {
   readonly apiUrl: string
   readonly requests: Recorded[]
   readonly list: ListManner
+  /** The other APIs of the gateway, below its origin. */
+  readonly tasks: TaskGateway
   /** What was uploaded and not deleted, in order. */
   readonly uploaded: UploadedFile[]
   /** Requests to the API itself: those for files and streams left out. */
@@ -142,6 +145,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     apiUrl: `${origin}${basePath}`,
     requests,
     list: api.list,
+    tasks: api.tasks,
     uploaded: api.uploaded,
     apiRequests: () => requests.filter(({ url }) => url.startsWith(basePath)),
     add: (play) => api.add(play),
@@ -183,6 +187,7 @@ class PredictionsApi {
   readonly files = new Map<string, ServedFile>()
   readonly tricks = new Map<string, Trick[]>()
   readonly uploaded: UploadedFile[] = []
+  readonly tasks: TaskGateway
   readonly list: ListManner
   readonly #origin: string
   readonly #basePath: string
@@ -197,6 +202,7 @@ class PredictionsApi {
     this.#basePath = basePath
     this.#key = key
     this.#options = options
+    this.tasks = new TaskGateway(key)
     this.list = { ...options.list }
   }
 
@@ -219,7 +225,10 @@ class PredictionsApi {
       const prediction = this.predictions.get(pathname.slice('/stream/'.length))
       return serveStream(prediction, (each) => this.#now(each), request, response)
     }
-    if (!pathname.startsWith(`${this.#basePath}/`)) return gatewayPage(response)
+    if (!pathname.startsWith(`${this.#basePath}/`)) {
+      if (!(await this.tasks.answer(recorded.url, request, response))) gatewayPage(response)
+      return
+    }
     if (this.#overLimit()) {
       const detail = 'Request was throttled. Your rate limit resets soon.'
       return problem(response, 429, { detail }, { 'retry-after': '1' })
