@@ -36,7 +36,8 @@ export async function createPrediction(
         Math.min(LONGEST_PAUSE, 2 ** tries) * (0.75 + 0.5 * Math.random()),
         Math.min(120, error.retryAfter ?? 0),
       )
-      if (!untouched || clock.now() + pause - start > PATIENCE)
+      const final = !untouched || error.retryability === 'permanent'
+      if (final || clock.now() + pause - start > PATIENCE)
         throw new CreateError(explain(error, untouched), { cause: error })
       options.onRetry(error, pause)
       await clock.sleep(pause, signal)

@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
-import { discard, headerOf, MAX_HEADER_SIZE } from '../http.ts'
+import { discard, MAX_HEADER_SIZE } from '../http.ts'
 import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
 import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
 import { errorCode, ProxyRefusal } from './network-errors.ts'
@@ -169,7 +169,7 @@ class OriginPool {
     )
     if (this.#forwarder && answer.statusCode === 407) {
       discard(answer.body)
-      const schemes = offeredSchemes(headerOf(answer.headers, 'proxy-authenticate'))
+      const schemes = offeredSchemes(answer.headers['proxy-authenticate'])
       throw new ProxyRefusal(this.#forwarder, answer.statusCode, schemes)
     }
     return answer
