@@ -14,6 +14,7 @@ import {
 } from './errors.ts'
 import { type Attempt, createHedge } from './hedge.ts'
 import { type Headers, headerOf, USER_AGENT } from './http.ts'
+import { type ListPage, PAGE_LIMIT, readListPage } from './list-page.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
 import { createRedactor } from './redact.ts'
@@ -27,6 +28,11 @@ export interface Client {
    * so look first, also before a repetition. @throws as `get`
    */
   cancel(id: string, signal: AbortSignal): Promise<Answer>
+  /**
+   * Reads one page of the list of predictions, newest first; of those that are not wanted only the ID is looked at.
+   * Undefined if the API has no list. @throws as `get`
+   */
+  list?(query: ListQuery, wanted: ReadonlySet<string>, signal: AbortSignal): Promise<ListPage>
   /** Starts a prediction, once: a lost answer may be that of one that was created. @throws as `get` */
   create(request: CreateRequest, signal: AbortSignal): Promise<Answer>
 }
@@ -38,6 +44,11 @@ export interface CreateRequest {
   input: Readonly<Record<string, unknown>>
   /** Sent as `Cancel-After`, such as `5m`: the API cancels the prediction by itself after that time. */
   cancelAfter: string | undefined
+}
+
+/** Which page of the list: that after a cursor, or the first one. */
+export interface ListQuery {
+  cursor?: string | undefined
 }
 
 export interface ClientOptions {
@@ -77,6 +88,8 @@ interface Call {
   path: string
   body?: string
   headers?: Record<string, string>
+  /** The largest body that is read, in bytes. */
+  limit?: number
 }
 
 /** The calls of a predictions API. The key is scrubbed from every body before anything else sees it. */
@@ -127,6 +140,12 @@ export function createClient(options: ClientOptions): Client {
 
   const taskOf = (id: string): Task => ({ id, apiUrl })
 
+  const listOf = (path: string) => async (query: ListQuery, wanted: ReadonlySet<string>, signal: AbortSignal) => {
+    const search = query.cursor === undefined ? '' : `?${new URLSearchParams({ cursor: query.cursor })}`
+    const { request, text } = await send({ method: 'GET', path: path + search, limit: PAGE_LIMIT }, signal)
+    return readListPage(request, text, wanted, api)
+  }
+
   return {
     async get(id, signal) {
       const { request, text } = await send({ method: 'GET', path: api.path(id) }, signal)
@@ -140,6 +159,7 @@ export function createClient(options: ClientOptions): Client {
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
       return readAnswer(request, text, api, taskOf(id))
     },
+    ...(api.list === undefined ? {} : { list: listOf(api.list) }),
     async create({ target, input, cancelAfter }, signal) {
       const [path, body] =
         'model' in target
@@ -197,7 +217,7 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest }: ClientOptions
       }
       const { statusCode, headers, body } = await dispatcher.request(options)
       status = statusCode
-      return { status, headers, text: await read(unpacked(body, headers), request) }
+      return { status, headers, text: await read(unpacked(body, headers), request, call.limit ?? BODY_LIMIT) }
     } catch (error) {
       throw explain(error, request, signal)
     } finally {
@@ -214,12 +234,12 @@ function explain(error: unknown, request: ApiRequest, signal: AbortSignal): unkn
   return isBug(error) ? error : new ConnectionError(request, error)
 }
 
-async function read(body: AsyncIterable<Buffer>, request: ApiRequest): Promise<string> {
+async function read(body: AsyncIterable<Buffer>, request: ApiRequest, limit: number): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of body) {
     size += chunk.length
-    if (size > BODY_LIMIT) throw new TooLargeError(request, BODY_LIMIT)
+    if (size > limit) throw new TooLargeError(request, limit)
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, size).toString('utf8')

@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts'
 import { ApiError, NotAPredictionError, TooLargeError } from './errors.ts'
+import type { ListPage } from './list-page.ts'
 import { isTerminal, statusOf } from './prediction.ts'
 
 /** From this many open predictions on, one page of the list costs less than polling each. */
@@ -8,8 +9,6 @@ export const LIST_FROM = 8
 export const PAGE_SIZE = 100
 /** Pages beyond those that our predictions would fill, because others run on the same account. */
 const EXTRA_PAGES = 3
-/** The largest page that is read, in bytes: a hundred predictions are some hundred kilobytes. */
-export const PAGE_LIMIT = 2 * 2 ** 20
 /** Lists in a row that have none of ours, after which the list is left alone. */
 const LISTS_WITHOUT_OURS = 3
 /** Answers that are no list, and lists that are behind a poll of a single prediction, after which the list is left alone. */
@@ -17,13 +16,6 @@ const NOT_A_LIST = 2
 const BEHIND = 2
 /** Failures in a row that may be transient, after which the list is left alone. */
 const FAILURES = 3
-
-/** One page, as far as it is read: the answers about wanted predictions, and where the next page is. */
-export interface ListPage {
-  answers: readonly Answer[]
-  /** Of the next page; undefined on the last one. */
-  cursor: string | undefined
-}
 
 /** Fetches one page, the first if there is no cursor. @throws ApiError, or the reason of the signal */
 export type FetchPage = (cursor: string | undefined, wanted: ReadonlySet<string>) => Promise<ListPage>

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
 import { ConnectionError, NotAPredictionError, RefusalError, TooLargeError } from '../../src/predictions/errors.ts'
-import { type ListPage, PredictionList } from '../../src/predictions/list.ts'
+import { PredictionList } from '../../src/predictions/list.ts'
+import type { ListPage } from '../../src/predictions/list-page.ts'
 
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions' } as const
 const { signal } = new AbortController()

@@ -12,6 +12,8 @@ export interface Api {
   readonly idRule: string
   /** Where a prediction is read, below the base address. */
   path(id: string): string
+  /** Where the list of all predictions is read, below the base address; undefined if there is none. */
+  readonly list?: string
   /** Reads parsed JSON that came with a 2xx status. */
   read(json: unknown, task: Task): Reading
   /** Whether an answer says, in this API's own form, that the ID is not known. `empty`: a 2xx without a body. */

@@ -8,6 +8,7 @@ export const predictions: Api = {
   isId: (id) => /^[A-Za-z0-9][\w-]{0,127}$/.test(id),
   idRule: 'an ID has letters, digits, "-" and "_" only, at most 128 of them',
   path: (id) => `/predictions/${encodeURIComponent(id)}`,
+  list: '/predictions',
   read(json) {
     const parsed = Prediction.safeParse(json)
     return parsed.success

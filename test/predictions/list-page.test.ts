@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { predictions } from '../../src/predictions/apis/predictions.ts'
+import { NotAPredictionError } from '../../src/predictions/errors.ts'
+import { readListPage } from '../../src/predictions/list-page.ts'
+
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions' } as const
+const read = (body: unknown, ...wanted: string[]) =>
+  readListPage(REQUEST, JSON.stringify(body), new Set(wanted), predictions)
+
+describe('a page of the list', () => {
+  test('gives answers about wanted predictions and nothing of the others', () => {
+    const page = read(
+      {
+        results: [
+          { id: 'a', status: 'processing' },
+          { id: 'secret', status: 'succeeded', output: 'x' },
+        ],
+      },
+      'a',
+    )
+    assert.deepEqual(
+      page.answers.map(({ prediction, body }) => [prediction.id, prediction.status, body]),
+      [['a', 'processing', { id: 'a', status: 'processing' }]],
+    )
+    assert.ok(!JSON.stringify(page).includes('secret'))
+  })
+
+  for (const [next, cursor] of [
+    ['https://api.replicate.com/v1/predictions?cursor=cD0y', 'cD0y'],
+    ['http://elsewhere.test/x?cursor=a%2Bb', 'a+b'],
+    ['/predictions?cursor=abc', 'abc'],
+    ['https://api.replicate.com/v1/predictions', undefined],
+    ['https://api.replicate.com/v1/predictions?cursor=', undefined],
+    [null, undefined],
+    [7, undefined],
+  ] as const) {
+    test(`reads the cursor of ${JSON.stringify(next)} only`, () => {
+      assert.equal(read({ results: [], next }).cursor, cursor)
+    })
+  }
+
+  test('without results is no list', () => {
+    for (const body of [{}, { results: {} }, { id: 'a', status: 'succeeded' }])
+      assert.throws(() => read(body, 'a'), NotAPredictionError)
+  })
+
+  test('leaves out what has no ID or is no prediction', () => {
+    const results = [null, 7, 'a', {}, { id: 7 }, { id: 'a' }, { id: 'b', status: 'starting' }]
+    assert.deepEqual(
+      read({ results }, 'a', 'b').answers.map(({ prediction }) => prediction.id),
+      ['b'],
+    )
+  })
+})
