@@ -1,7 +1,6 @@
-import { createClient } from './predictions/client.ts'
 import { systemClock as clock } from './predictions/clock.ts'
 import { createPrediction } from './predictions/create.ts'
-import { createDispatcher } from './predictions/network/dispatcher.ts'
+import { openApi } from './runner/api.ts'
 import { readContext } from './runner/context.ts'
 import { failOnThrow } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
@@ -12,25 +11,21 @@ import { info, warnAll } from './runner/print.ts'
 
 await failOnThrow(async () => {
   const runner = readContext()
-  const inputs = readCreateInputs()
+  const { target, cancelAfter, ...inputs } = readCreateInputs()
   warnAll(inputs.warnings)
-  const input = await readModelInput(inputs.input, inputs['input-file'], runner.workspace)
+  const input = await readModelInput(inputs.input, inputs.inputFile, runner.workspace)
   using interrupt = listenForInterrupts()
-  const dispatcher = createDispatcher(runner.env)
-  try {
-    const { prediction } = await createPrediction(
-      { target: inputs.target, input, cancelAfter: inputs['cancel-after'] },
-      {
-        client: createClient({ apiUrl: inputs['api-url'], apiKey: inputs['api-key'], dispatcher, clock }),
-        clock,
-        signal: interrupt.signal,
-        onRetry: (error, pause) => info(`trying again in ${pause.toFixed(1)} s: ${error.message}`),
-      },
-    )
-    const { id, status, model = '' } = prediction
-    setOutputs({ prediction_id: id, status, model }, undefined, runner)
-    info(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
-  } finally {
-    await dispatcher.destroy()
-  }
+  await using api = openApi(inputs, { runner, clock })
+  const { prediction } = await createPrediction(
+    { target, input, cancelAfter },
+    {
+      client: api.client,
+      clock,
+      signal: interrupt.signal,
+      onRetry: (error, pause) => info(`retrying in ${pause.toFixed(1)} s: ${error.message}`),
+    },
+  )
+  const { id, status, model = '' } = prediction
+  setOutputs({ prediction_id: id, status, model }, undefined, runner)
+  info(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
 })

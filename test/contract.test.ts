@@ -5,6 +5,8 @@ import { describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { generated } from '../scripts/generate.ts'
 import { actionlint } from '../scripts/lint-workflows.ts'
+import { readContext } from '../src/runner/context.ts'
+import { type InputSource, readCreateInputs, readInputs } from '../src/runner/inputs.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -59,16 +61,18 @@ describe('the root action', () => {
   })
 
   test('has in the code the defaults of action.yml', async () => {
-    const code = await read('src/runner/inputs.ts')
-    for (const folder of ['.', 'create']) {
-      for (const [name, { default: declared }] of Object.entries((await manifest(folder)).inputs)) {
-        if (declared === undefined || declared.startsWith('${{')) continue
-        const fallback =
-          name === 'api-url'
-            ? /const ApiUrl = optional\(\s*'([^']*)'/.exec(code)
-            : new RegExp(`^  (?:'${name}'|${name}): optional\\('([^']*)'`, 'm').exec(code)
-        assert.equal(fallback?.[1], declared, `${folder} ${name}`)
-      }
+    const needed: Record<string, string> = { 'prediction-id': 'abc', 'api-key': 'sk-test-0123456789', version: 'v1' }
+    for (const [folder, readAll] of [
+      ['.', (source: InputSource) => readInputs(readContext({}), source)],
+      ['create', readCreateInputs],
+    ] as const) {
+      const { inputs } = await manifest(folder)
+      const declared = (name: string) => inputs[name]?.default ?? ''
+      assert.deepEqual(
+        readAll((name) => needed[name] ?? ''),
+        readAll((name) => needed[name] ?? declared(name).replace(/^\$\{\{.*/, '')),
+        folder,
+      )
     }
   })
 })

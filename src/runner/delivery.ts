@@ -1,3 +1,4 @@
+import { addAbortListener } from 'node:events'
 import { copyFile, link, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Clock } from '../predictions/clock.ts'
@@ -8,7 +9,7 @@ import { ArtifactsUnavailable, type UploadedArtifact, uploadArtifacts } from './
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { duration, fileSize } from './format.ts'
-import type { Inputs } from './inputs.ts'
+import type { ArtifactInputs, Inputs } from './inputs.ts'
 import { group, info, warn } from './print.ts'
 import { attachToRelease } from './release-assets.ts'
 import { makeTemporaryFolder, publicResult, writePredictions } from './result-file.ts'
@@ -27,7 +28,7 @@ export const nothingDelivered: Delivery = { files: [], artifacts: [], releaseUrl
 
 /** Whether the files are wanted at all. */
 export const wantsFiles = (inputs: Inputs): boolean =>
-  inputs['output-dir'] !== undefined || inputs['upload-artifact'] || inputs['release-tag'] !== undefined
+  (inputs.artifact ?? inputs.release ?? inputs.download.directory) !== undefined
 
 /**
  * Saves the files of every prediction that has ended, also of one that failed and left some, and uploads them where
@@ -53,34 +54,33 @@ export async function deliver(
     delivery.failures.push(...failures)
   })
   if (delivery.files.length === 0) return delivery
-  if (inputs['upload-artifact']) {
+  const { artifact, release } = inputs
+  if (artifact) {
     await attempt('Artifact not uploaded', async () => {
-      await unlessAborted(() => upload(judged, delivery, inputs, around), signal)
+      await unlessAborted(() => upload(judged, delivery, artifact, around), signal)
     })
   }
-  const tag = inputs['release-tag']
-  if (tag !== undefined) {
+  if (release) {
     await attempt('Files not attached to the release', async () => {
-      const request = { tag, token: inputs['github-token'], files: delivery.files, overwrite: inputs.overwrite }
+      const request = { ...release, files: delivery.files }
       await unlessAborted(() => attachToRelease(request, around, delivery.releaseUrls), signal)
-      info(`attached to the release ${tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
+      info(`attached to the release ${release.tag}: ${delivery.files.map(({ name }) => name).join(', ')}`)
     })
   }
   return delivery
 }
 
-/** The clients of GitHub cannot be stopped, so they are left behind when the step is cancelled, and not begun after that. */
-function unlessAborted<T>(act: () => Promise<T>, signal: AbortSignal): Promise<T> {
+/** The clients of GitHub cannot be stopped, so they are left behind when the step is canceled, and not begun after that. */
+async function unlessAborted(act: () => Promise<unknown>, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
-  return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    act().then(resolve, reject)
-  })
+  const aborted = Promise.withResolvers<never>()
+  using _listener = addAbortListener(signal, () => aborted.reject(signal.reason))
+  await Promise.race([act(), aborted.promise])
 }
 
 async function save(
   judged: readonly Judged[],
-  inputs: Inputs,
+  { download, policy }: Pick<Inputs, 'download' | 'policy'>,
   { clock, signal, runner }: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
 ): Promise<{ files: SavedFile[]; failures: Failure[] }> {
   const ended = judged.flatMap(({ outcome: { id, end, answer } }) =>
@@ -90,10 +90,10 @@ async function save(
   const { files, failures } = await saveOutputs(
     ended.map(({ id, prediction: { output } }) => ({ id, output })),
     {
-      directory: inputs['output-dir'] ?? (await makeTemporaryFolder('files', runner.temp)),
-      policy: { apiUrl: inputs['api-url'], allowedHosts: inputs['allowed-hosts'] },
-      maxFileSize: inputs['max-file-size'],
-      overwrite: inputs.overwrite,
+      directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
+      policy,
+      maxFileSize: download.maxFileSize,
+      overwrite: download.overwrite,
       clock,
       signal,
       env: runner.env,
@@ -110,8 +110,8 @@ async function save(
   const succeeded = ended.some(({ prediction }) => statusOf(prediction) === 'succeeded')
   if (files.length === 0 && faults.length === 0 && succeeded) {
     const message = 'No files were found to save: the output has no file and no text.'
-    if (inputs['if-no-files-found'] === 'warn') warn(message)
-    if (inputs['if-no-files-found'] === 'error') faults.push({ title: 'No files found', message })
+    if (download.ifNoFilesFound === 'warn') warn(message)
+    if (download.ifNoFilesFound === 'error') faults.push({ title: 'No files found', message })
   }
   return { files, failures: faults }
 }
@@ -136,23 +136,17 @@ function createSaveObserver(): SaveObserver {
 async function upload(
   judged: readonly Judged[],
   { files, artifacts }: Delivery,
-  inputs: Inputs,
+  artifact: ArtifactInputs,
   around: { clock: Clock; runner: RunnerContext },
 ): Promise<void> {
   const paths = files.map((file) => file.path)
-  const request = {
-    name: inputs['artifact-name'] ?? defaultName(judged, around.runner.runId),
-    archive: inputs.archive,
-    retentionDays: inputs['retention-days'],
-    compressionLevel: inputs['compression-level'],
-    overwrite: inputs.overwrite,
-  }
+  const name = artifact.name ?? defaultName(judged, around.runner.runId)
   const staging = await makeTemporaryFolder('artifact', around.runner.temp)
   try {
-    const staged = inputs.archive ? await stage(staging, judged, files) : paths
+    const staged = artifact.archive ? await stage(staging, judged, files) : paths
     // The client prints about ten lines for each artifact.
     await group(`Uploading ${files.length === 1 ? '1 file' : `${files.length} files`}`, () =>
-      uploadArtifacts({ ...request, files: staged }, around, artifacts),
+      uploadArtifacts({ ...artifact, name, files: staged }, around, artifacts),
     )
   } catch (error) {
     if (!(error instanceof ArtifactsUnavailable)) throw error

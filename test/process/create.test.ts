@@ -124,7 +124,7 @@ describe('creating', { concurrency: 4 }, () => {
     assert.equal(lines.length, 5)
     assert.match(
       lines.join('\n'),
-      /api-key: it is empty[\s\S]*model: "painter" is not of the form owner\/name[\s\S]*cancel-after: "1s"[\s\S]*model and version are given\. Give exactly one/,
+      /api-key: must not be empty[\s\S]*model: "painter" is not of the form owner\/name[\s\S]*model and version are given\. Give exactly one[\s\S]*cancel-after: "1s"/,
     )
     const none = await create(simulator, {})
     assert.match(errors(none)[0] ?? '', /none of them is given/)

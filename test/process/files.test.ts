@@ -355,7 +355,7 @@ test('inputs about files that are wrong are told', async () => {
   const lines = (errors(run)[0] ?? '').split('\n')
   for (const [i, words] of [
     /^6 inputs/,
-    /^artifact-name: "a:b" holds ":"/,
+    /^artifact-name: "a:b" contains ":"/,
     /^retention-days/,
     /^compression-level/,
     /^if-no-files-found/,

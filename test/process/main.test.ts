@@ -287,7 +287,7 @@ describe('inputs', { concurrency: 4 }, () => {
     for (const [i, words] of [
       /^8 inputs/,
       /^prediction-id: "https:.*only the part after/,
-      /^api-key: it begins with "Bearer "/,
+      /^api-key: begins with "Bearer "/,
       /^api-url: .*Give "http:\/\/127\.0\.0\.1:\d+\/replicate\/v1"/,
       /^timeout: "soon"/,
       /^poll-interval: "0"/,
@@ -304,8 +304,8 @@ describe('inputs', { concurrency: 4 }, () => {
   const urls: [string, RegExp][] = [
     ['https://example.com/v1?token=hush', /query/],
     ['https://user:hush@example.com/v1', /user name or a password/],
-    ['ftp://example.com/v1', /scheme "ftp"/],
-    ['example.com/v1', /no address|scheme/],
+    ['ftp://example.com/v1', /does not begin with https/],
+    ['example.com/v1', /is not a URL/],
     ['https://example.com/v1/predictions', /Give "https:\/\/example\.com\/v1" instead/],
   ]
   for (const [url, words] of urls) {
@@ -321,7 +321,7 @@ describe('inputs', { concurrency: 4 }, () => {
 
   test('that are missing are told', async () => {
     await using run = await runAction({ inputs: { 'prediction-id': '', 'api-key': '' } })
-    assert.match(errors(run)[0] ?? '', /prediction-id: it is empty[\s\S]*api-key: it is empty/)
+    assert.match(errors(run)[0] ?? '', /prediction-id: must not be empty[\s\S]*api-key: must not be empty/)
   })
 
   test('an exposed http address is asked, with a warning', async () => {

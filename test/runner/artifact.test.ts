@@ -13,7 +13,7 @@ import {
   uploadArtifacts,
 } from '../../src/runner/artifact.ts'
 import { readContext } from '../../src/runner/context.ts'
-import { artifactNameFault } from '../../src/runner/inputs.ts'
+import { artifactNameFault } from '../../src/runner/input-values.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { type ResultsService, startResultsService } from '../servers/results-service.ts'
 

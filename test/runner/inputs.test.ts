@@ -1,37 +1,151 @@
 import assert from 'node:assert/strict'
+import { homedir } from 'node:os'
+import path from 'node:path'
 import { describe, test } from 'node:test'
-import { parseDuration, warningsOf } from '../../src/runner/inputs.ts'
+import { readContext } from '../../src/runner/context.ts'
+import { InputError, readCreateInputs, readInputs } from '../../src/runner/inputs.ts'
+import { printed } from '../support/printed.ts'
+import { carryOut } from '../support/run-action.ts'
 
-describe('a duration', () => {
-  test('is read in seconds', () => {
-    const durations = {
-      '90s': 90,
-      '10m': 600,
-      '1h30m': 5400,
-      '45': 45,
-      '1.5': 1.5,
-      '500ms': 0.5,
-      '1h 30m': 5400,
-      '1D': 86_400,
-      '0': 0,
-      '2m0.5s': 120.5,
-    }
-    for (const [text, seconds] of Object.entries(durations)) assert.equal(parseDuration(text), seconds, text)
+const KEY = 'sk-test-0123456789'
+const runner = readContext({ GITHUB_WORKSPACE: '/work' })
+const source = (given: Record<string, string>) => (name: string) =>
+  ({ 'prediction-id': 'abc', 'api-key': KEY, ...given })[name] ?? ''
+const read = (given: Record<string, string> = {}) => readInputs(runner, source(given))
+const create = (given: Record<string, string>) => readCreateInputs(source(given))
+
+/** The faults of inputs, a line each. */
+function faults(act: () => unknown): string[] {
+  try {
+    act()
+  } catch (error) {
+    assert.ok(error instanceof InputError)
+    return error.message.split('\n')
+  }
+  return []
+}
+
+describe('the inputs of the root action', () => {
+  test('are grouped by what uses them', () => {
+    const { policy, download, artifact, release } = read({
+      'output-dir': 'pictures',
+      overwrite: 'true',
+      'allowed-hosts': 'cdn.example.com',
+      'upload-artifact': 'true',
+      'artifact-name': 'mine',
+      'retention-days': '3',
+      'release-tag': 'v1',
+      'github-token': 'ghs_0123456789',
+    })
+    assert.deepEqual(policy, {
+      apiUrl: 'https://api.fuhuapi.com/replicate/v1',
+      allowedHosts: ['cdn.example.com'],
+    })
+    assert.deepEqual(download, {
+      directory: path.resolve('/work/pictures'),
+      maxFileSize: 2e9,
+      overwrite: true,
+      ifNoFilesFound: 'warn',
+    })
+    assert.deepEqual(artifact, {
+      name: 'mine',
+      archive: true,
+      retentionDays: 3,
+      compressionLevel: 0,
+      overwrite: true,
+    })
+    assert.deepEqual(release, { tag: 'v1', token: 'ghs_0123456789', overwrite: true })
   })
-  test('is nothing else', () => {
-    for (const text of ['', 'soon', '-5', '5x', 's', 'NaN', 'Infinity', '1e3', '30m1h', '0x10', '٣s', '1,5s'])
-      assert.equal(parseDuration(text), undefined, text)
+
+  test('have no artifact and no release unless they are wanted', () => {
+    const { artifact, release, download } = read({ 'artifact-name': 'mine', 'github-token': 'ghs_0123456789' })
+    assert.deepEqual([artifact, release, download.directory], [undefined, undefined, undefined])
+  })
+
+  test('are all reported at once, without the key', () => {
+    const [first, ...rest] = faults(() =>
+      read({ 'prediction-id': KEY.replace('-', '/'), timeout: `${KEY}!`, 'release-tag': 'v1', archive: 'maybe' }),
+    )
+    assert.equal(first, '4 inputs are invalid; no request was made.')
+    assert.deepEqual(rest.map((line) => line.split(':')[0]).sort(), [
+      'archive',
+      'github-token',
+      'prediction-id',
+      'timeout',
+    ])
+    assert.ok(!rest.join().includes(KEY))
+    assert.equal(faults(() => read({ 'poll-interval': '0' }))[0], '1 input is invalid; no request was made.')
+  })
+
+  test('mask both secrets, also if another input is invalid, but nothing too short to be one', async () => {
+    const masks = async (given: Record<string, string>) =>
+      carryOut(await printed(() => faults(() => read(given)))).masks
+    assert.deepEqual(await masks({ 'github-token': 'ghs_0123456789', timeout: 'x' }), [KEY, 'ghs_0123456789'])
+    assert.deepEqual(await masks({ 'api-key': 'short' }), [])
+  })
+
+  test('take IDs as people give them', () => {
+    for (const [given, ids] of [
+      ['"abc"', ['abc']],
+      ["'abc'", ['abc']],
+      ['a，b、c, d\ne a', ['a', 'b', 'c', 'd', 'e']],
+      ['["a","b"]', ['a', 'b']],
+    ] as const) {
+      assert.deepEqual(read({ 'prediction-id': given }).ids, ids, given)
+    }
+    for (const given of ['null', 'undefined', '[null]', '"null"']) {
+      assert.match(
+        faults(() => read({ 'prediction-id': given }))[1] ?? '',
+        /^prediction-id: .*(Check that step|array of strings)\.$/,
+      )
+    }
+  })
+
+  test('take a tag with refs/tags/ before it, and a folder in the home of the user', () => {
+    const inputs = read({ 'release-tag': 'refs/tags/v1', 'github-token': 'ghs_0123456789', 'output-dir': '~/pictures' })
+    assert.equal(inputs.release?.tag, 'v1')
+    assert.equal(inputs.download.directory, path.join(homedir(), 'pictures'))
+  })
+
+  test('refuse a key in quotes and a key of Replicate that would go to another gateway', () => {
+    assert.match(faults(() => read({ 'api-key': `"${KEY}"` }))[1] ?? '', /^api-key: stands in quotes\./)
+    const key = `r8_${'a'.repeat(37)}`
+    assert.match(
+      faults(() => read({ 'api-key': key }))[1] ?? '',
+      /^api-key: .*Add the line api-url: https:\/\/api\.replicate\.com\/v1$/,
+    )
+    assert.equal(read({ 'api-key': key, 'api-url': 'https://api.replicate.com/v1' }).apiKey, key)
+  })
+
+  test('never print a password in a URL, however it is mistyped', () => {
+    for (const url of [
+      'https:user:PW@h',
+      'https:\\\\user:PW@h',
+      'https://user:P/W@h',
+      'https://us@er:PW@h',
+      'user:PW@h',
+      'https://u:P?W@h',
+    ]) {
+      const lines = faults(() => read({ 'api-url': url })).join()
+      assert.match(lines, /api-url: /, url)
+      assert.doesNotMatch(lines, /P.?W/, url)
+    }
   })
 })
 
-test('plain http leaves the machine unless it goes to a loopback host', () => {
-  for (const url of ['http://gateway.example.com/v1', 'http://10.0.0.5/v1', 'http://127.0.0.1.example.com/v1'])
-    assert.equal(warningsOf(url).length, 1, url)
-  for (const url of [
-    'https://gateway.example.com/v1',
-    'http://localhost:8080/v1',
-    'http://127.0.0.1/v1',
-    'http://[::1]/v1',
-  ])
-    assert.deepEqual(warningsOf(url), [], url)
+describe('the inputs of the action that starts predictions', () => {
+  test('name exactly one target', () => {
+    assert.deepEqual(create({ model: 'owner/name' }).target, { model: 'owner/name' })
+    assert.deepEqual(create({ model: 'owner/name:v1' }).target, { version: 'v1' })
+    assert.deepEqual(create({ version: 'v1' }).target, { version: 'v1' })
+    assert.deepEqual(create({ deployment: 'owner/name' }).target, { deployment: 'owner/name' })
+    const none = 'model, version, deployment: none of them is given. Give exactly one.'
+    assert.deepEqual(faults(() => create({})).slice(1), [none])
+    const two = 'model, version, deployment: model and version are given. Give exactly one.'
+    assert.deepEqual(faults(() => create({ model: 'owner/name', version: 'v1' })).slice(1), [two])
+  })
+
+  test('report an invalid target as invalid, not as missing', () => {
+    assert.deepEqual(faults(() => create({ model: 'x' })).slice(1), ['model: "x" is not of the form owner/name.'])
+  })
 })

@@ -1,0 +1,43 @@
+import { type Client, createClient } from '../predictions/client.ts'
+import type { Clock } from '../predictions/clock.ts'
+import { createEndSignals, type EndSignals } from '../predictions/end-signal.ts'
+import type { HostPolicy } from '../predictions/network/addresses.ts'
+import { createDispatcher, openUntrustedNetwork } from '../predictions/network/dispatcher.ts'
+import { createRateLimiter, type RateLimiter } from '../predictions/rate-limiter.ts'
+import type { RunnerContext } from './context.ts'
+import type { ApiInputs } from './inputs.ts'
+import { debug } from './print.ts'
+
+export interface ApiOptions {
+  runner: RunnerContext
+  clock: Clock
+  /** Seconds until a request that is still under way is given up. */
+  requestTimeout?: number
+}
+
+/** A client of the API with connections and a rate limit of its own. Dispose of it to close them. */
+export interface OpenApi extends AsyncDisposable {
+  client: Client
+  limiter: RateLimiter
+}
+
+/** Opens the API. Every request is a line of the debug log. @throws ProxyError */
+export function openApi({ apiUrl, apiKey }: ApiInputs, { runner, clock, requestTimeout }: ApiOptions): OpenApi {
+  const dispatcher = createDispatcher(runner.env)
+  const client = createClient({
+    apiUrl,
+    apiKey,
+    dispatcher,
+    clock,
+    ...(requestTimeout === undefined ? {} : { requestTimeout }),
+    onRequest: ({ method, path, status, ms }) =>
+      debug(`${method} ${path}: ${status ?? 'no answer'}, ${Math.round(ms)} ms`),
+  })
+  return { client, limiter: createRateLimiter({ clock }), [Symbol.asyncDispose]: () => dispatcher.destroy() }
+}
+
+/** Opens the way to the streams of predictions. Dispose of it to close their connections. @throws ProxyError */
+export function openEndSignals(policy: HostPolicy, { runner, clock }: ApiOptions): EndSignals & AsyncDisposable {
+  const signals = createEndSignals(openUntrustedNetwork(policy, runner.env), clock)
+  return { ...signals, [Symbol.asyncDispose]: () => signals.close() }
+}

@@ -1,0 +1,29 @@
+import type { Clock } from '../predictions/clock.ts'
+import { adaptiveSchedule, fixedSchedule } from '../predictions/schedule.ts'
+import { type Outcome, waitForPredictions } from '../predictions/wait.ts'
+import { openApi, openEndSignals } from './api.ts'
+import type { RunnerContext } from './context.ts'
+import type { Inputs } from './inputs.ts'
+import { createReporter } from './reporter.ts'
+
+/** Waits for the predictions of the step and reports on them. Every connection is closed when it returns or throws. */
+export async function awaitAll(
+  inputs: Inputs,
+  { clock, runner, signal }: { clock: Clock; runner: RunnerContext; signal: AbortSignal },
+): Promise<Outcome[]> {
+  const { ids, pollInterval, parallelJobs, policy, streamLogs, timeout } = inputs
+  using reporter = createReporter(ids, { clock, streamLogs })
+  await using api = openApi(inputs, { runner, clock })
+  await using endSignals = pollInterval === undefined ? openEndSignals(policy, { runner, clock }) : undefined
+  return await waitForPredictions(ids, {
+    client: api.client,
+    limiter: api.limiter,
+    clock,
+    timeout: timeout.seconds,
+    schedule: () => (pollInterval === undefined ? adaptiveSchedule() : fixedSchedule(pollInterval)),
+    endSignals,
+    parallelJobs,
+    observer: reporter,
+    signal,
+  })
+}

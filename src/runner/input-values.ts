@@ -1,0 +1,320 @@
+import { homedir } from 'node:os'
+import path from 'node:path'
+import type { CreateRequest } from '../predictions/client.ts'
+import { clip } from './format.ts'
+
+/*
+ * How the text of one input becomes a value. Every function here throws a Fault if the text is not allowed: a clause that
+ * is read after the name of the input and says what was given and what to give.
+ */
+
+/** One input is not allowed. */
+export class Fault extends Error {}
+
+/** No key is shorter. */
+export const SHORTEST_KEY = 6
+
+const quote = (text: string) => JSON.stringify(clip(text, 100))
+
+/** What people and models put between IDs: commas, also those of Chinese and Japanese, and white space. */
+const BETWEEN_IDS = /[\s,，、]+/
+const ID = /^[A-Za-z0-9][\w-]{0,127}$/
+/** What an expression gives for a step that has no such output, once somebody has made JSON or text of it. */
+const NO_ID: ReadonlySet<string> = new Set(['null', 'undefined', 'None', 'false'])
+/** IDs that a fault names. */
+const NAMED = 5
+
+/** Prediction IDs, each once: separated as people separate them, or a JSON array of strings. */
+export function readIds(text: string): string[] {
+  if (text === '') {
+    throw new Fault(
+      'must not be empty. Give the ID of a prediction, or several. If it comes from another step, check that step and its output.',
+    )
+  }
+  const list = text.startsWith('[') ? readIdArray(text) : text.split(BETWEEN_IDS)
+  const ids = [...new Set(list.map(withoutQuotes).filter(Boolean))]
+  if (ids.length === 0) throw new Fault(`${quote(text)} names no prediction. Give at least one ID.`)
+  const missing = ids.find((id) => NO_ID.has(id))
+  if (missing !== undefined) {
+    throw new Fault(
+      `${quote(missing)} is not an ID: the step that should have created the prediction has no ID as its output. Check that step.`,
+    )
+  }
+  const wrong = ids.filter((id) => !ID.test(id))
+  if (wrong.length === 0) return ids
+  const named = wrong.slice(0, NAMED).map(quote).join(', ')
+  const more = wrong.length > NAMED ? ` and ${wrong.length - NAMED} more` : ''
+  const hint = wrong.some((id) => id.includes('/')) ? ' From a URL, give only the part after /predictions/.' : ''
+  throw new Fault(
+    `${named}${more} cannot be the ID of a prediction: an ID has only letters, digits, "-" and "_", at most 128 of them.${hint}`,
+  )
+}
+
+function readIdArray(text: string): string[] {
+  let list: unknown
+  try {
+    list = JSON.parse(text)
+  } catch {
+    throw new Fault(
+      `${quote(text)} looks like a JSON array but is not valid JSON. Give IDs separated by commas or lines, or a JSON array of strings.`,
+    )
+  }
+  if (!Array.isArray(list) || !list.every((id) => typeof id === 'string')) {
+    throw new Fault(`${quote(text)} is not a JSON array of strings.`)
+  }
+  return list.map((id) => id.trim())
+}
+
+/** `jq` without `-r` leaves the quotes of JSON around a text, and so does YAML in the wrong place. */
+const withoutQuotes = (text: string) => /^(["'])(.*)\1$/s.exec(text)?.[2] ?? text
+
+/** The messages never hold the key. */
+export function readApiKey(text: string): string {
+  if (text === '') {
+    throw new Fault(
+      'must not be empty. Pass a secret. Workflows from forks have no secrets, and a misspelled secret name yields an empty string.',
+    )
+  }
+  if (withoutQuotes(text) !== text)
+    throw new Fault('stands in quotes. Give only the key: store the secret without them.')
+  if (/^bearer\s/i.test(text)) {
+    throw new Fault('begins with "Bearer ", which the action adds by itself. Give only the key.')
+  }
+  if (/[^\x21-\x7e]/.test(text)) {
+    throw new Fault('contains whitespace or a character that no key can have. Give only the key, on one line.')
+  }
+  if (text.length < SHORTEST_KEY) {
+    throw new Fault(`has ${text.length} characters; no key is shorter than ${SHORTEST_KEY}.`)
+  }
+  return text
+}
+
+/** The base of an API, without a slash at the end. */
+export function readApiUrl(text: string): string {
+  const shown = quote(withoutSecrets(text))
+  const url = URL.parse(text)
+  if (!url) throw new Fault(`${shown} is not a URL. Give one such as https://api.replicate.com/v1.`)
+  if (url.username || url.password) {
+    throw new Fault(
+      `${shown} contains a user name or a password. Give the URL without them; the key goes into api-key.`,
+    )
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new Fault(`${shown} does not begin with https://, or with http:// for a gateway of your own.`)
+  }
+  if (url.search || url.hash || /[?#]/.test(text)) {
+    throw new Fault(
+      `${shown} has a query or a fragment. Give only the base of the API; /predictions/{id} is put at its end.`,
+    )
+  }
+  const path = url.pathname.replace(/\/+$/, '')
+  const base = /^(.*)\/predictions(?:\/[^/]*)*$/.exec(path)
+  if (base) {
+    throw new Fault(
+      `${shown} already ends in /predictions. Give ${quote(url.origin + base[1])} instead: the rest is put at its end.`,
+    )
+  }
+  return url.origin + path
+}
+
+/** What may be printed of a URL, however it is mistyped: a password stands before an `@`, a token may be in the query. */
+const withoutSecrets = (url: string) => url.replace(/^.*@/s, '***@').replace(/[?#].*$/s, '?…')
+
+/** What is allowed of an API's URL but should not be: plain http to another machine lets anyone on the way read the key. */
+export function warningsOf(apiUrl: string): string[] {
+  const { protocol, hostname } = new URL(apiUrl)
+  if (protocol === 'https:' || /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return []
+  return [`api-url is plain http: anyone between the runner and ${hostname} can read the key. Use https.`]
+}
+
+const DURATION = 'a duration such as 90s, 10m or 1h30m, or plain seconds'
+
+export function readTimeout(text: string): number {
+  const seconds = parseDuration(text)
+  if (seconds === undefined) throw new Fault(`${quote(text)} is not ${DURATION}; 0 means as long as the job may run.`)
+  return seconds === 0 ? Number.POSITIVE_INFINITY : seconds
+}
+
+/** @returns seconds; undefined for the adaptive schedule */
+export function readPollInterval(text: string): number | undefined {
+  if (text.toLowerCase() === 'auto') return undefined
+  const seconds = parseDuration(text)
+  if (seconds === undefined) throw new Fault(`${quote(text)} is neither "auto" nor ${DURATION}.`)
+  if (seconds < SHORTEST_INTERVAL || seconds > 3600) {
+    throw new Fault(`${quote(text)} is out of range: from ${SHORTEST_INTERVAL}s to 1h are allowed.`)
+  }
+  return seconds
+}
+
+const SHORTEST_INTERVAL = 0.1
+
+const DURATION_PARTS = new RegExp(
+  [
+    String.raw`^(?:(?<days>\d{1,4})d)?`,
+    String.raw`(?:(?<hours>\d{1,6})h)?`,
+    String.raw`(?:(?<minutes>\d{1,7})m)?`,
+    String.raw`(?:(?<seconds>\d{1,9}(?:\.\d{1,6})?)s)?`,
+    String.raw`(?:(?<ms>\d{1,9})ms)?$`,
+  ].join(''),
+)
+
+/**
+ * Reads `90s`, `10m`, `1h30m`, `500ms`, `1d` or plain seconds.
+ * @returns seconds; undefined if the text is none of these
+ */
+export function parseDuration(text: string): number | undefined {
+  if (/^\d{1,9}(\.\d{1,6})?$/.test(text)) return Number(text)
+  const parts = DURATION_PARTS.exec(text.toLowerCase().replaceAll(' ', ''))?.groups
+  if (!parts || text === '') return undefined
+  const of = (part: string) => Number(parts[part] ?? 0)
+  return ((of('days') * 24 + of('hours')) * 60 + of('minutes')) * 60 + of('seconds') + of('ms') / 1000
+}
+
+/** When predictions that still run are cancelled. */
+export type CancelOn = 'cancelled' | 'timeout'
+
+export function readCancelOn(text: string): ReadonlySet<CancelOn> {
+  const words = text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter(Boolean)
+  if (words.length === 1 && words[0] === 'never') return new Set()
+  // The API spells it with one l, GitHub with two.
+  const known = words.map((word) => (word === 'canceled' ? 'cancelled' : word))
+  const isKnown = (word: string): word is CancelOn => word === 'cancelled' || word === 'timeout'
+  if (!known.every(isKnown)) {
+    throw new Fault(`${quote(text)} is not "cancelled", "timeout", both of them, or only "never".`)
+  }
+  return new Set(known)
+}
+
+/** @returns undefined for the name that is made of the id */
+export function readArtifactName(text: string): string | undefined {
+  const fault = artifactNameFault(text)
+  if (fault !== undefined) throw new Fault(`${quote(text)} ${fault}.`)
+  return text === '' ? undefined : text
+}
+
+/** @returns undefined if the files go to no release */
+export function readTag(given: string): string | undefined {
+  // What `github.ref` has, in place of `github.ref_name`.
+  const text = given.replace(/^refs\/tags\//, '')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: no name of a tag may hold them
+  if (/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|^[-/]|\/$|\.lock$/.test(text)) {
+    throw new Fault(`${quote(text)} cannot be the name of a tag.`)
+  }
+  return text === '' ? undefined : text
+}
+
+/** `owner/name`, or `owner/name:version`, of which the version is what runs. */
+export function readModel(text: string): CreateRequest['target'] | undefined {
+  if (text === '') return undefined
+  const [name = '', version, ...rest] = text.split(':')
+  const model = readOwnerName(name)
+  if (version === undefined) return { model }
+  if (version === '' || rest.length > 0) throw new Fault(`${quote(text)} is neither owner/name nor owner/name:version.`)
+  return readVersion(version)
+}
+
+export function readVersion(text: string): { version: string } | undefined {
+  if (text === '') return undefined
+  if (!/^[\w.-]{1,128}$/.test(text)) {
+    throw new Fault(`${quote(text)} cannot be a version: it has only letters, digits, "-", "_" and ".".`)
+  }
+  return { version: text }
+}
+
+export function readDeployment(text: string): { deployment: string } | undefined {
+  return text === '' ? undefined : { deployment: readOwnerName(text) }
+}
+
+function readOwnerName(text: string): string {
+  if (!/^[\w-][\w.-]{0,99}\/[\w-][\w.-]{0,99}$/.test(text)) {
+    throw new Fault(`${quote(text)} is not of the form owner/name.`)
+  }
+  return text
+}
+
+/** @returns the text as the API wants it: `30s`, `5m`, `1h30m` */
+export function readCancelAfter(text: string): string | undefined {
+  if (text === '') return undefined
+  const seconds = parseDuration(text)
+  if (seconds === undefined || seconds < 5) throw new Fault(`${quote(text)} is not ${DURATION}, of at least 5 seconds.`)
+  const whole = Math.round(seconds)
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60]
+  return [hours && `${hours}h`, minutes && `${minutes}m`, rest && `${rest}s`].filter(Boolean).join('')
+}
+
+export function readIfNoFilesFound(text: string): 'warn' | 'error' | 'ignore' {
+  const word = text.toLowerCase()
+  if (word !== 'warn' && word !== 'error' && word !== 'ignore') {
+    throw new Fault(`${quote(text)} is not warn, error or ignore.`)
+  }
+  return word
+}
+
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+  kib: 2 ** 10,
+  mib: 2 ** 20,
+  gib: 2 ** 30,
+}
+
+/** @returns bytes */
+export function readSize(text: string): number {
+  const [, number, unit = ''] = /^(\d{1,15}(?:\.\d{1,6})?) ?([a-z]{0,3})$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(number) * (SIZE_UNITS[unit.toLowerCase()] ?? Number.NaN))
+  if (!(bytes > 0)) throw new Fault(`${quote(text)} is not a size such as 500 MB, 2 GB or plain bytes.`)
+  return bytes
+}
+
+export function readHosts(text: string): string[] {
+  const hosts = text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter(Boolean)
+  const wrong = hosts.filter((host) => !/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$|^\[[0-9a-f:.]+\]$/.test(host))
+  if (wrong.length > 0) {
+    throw new Fault(
+      `${wrong.map(quote).join(', ')} is not a host name. Give names such as cdn.example.com or *.example.com, without scheme, port or path.`,
+    )
+  }
+  return hosts
+}
+
+export function readBoolean(text: string): boolean {
+  const word = text.toLowerCase()
+  if (word !== 'true' && word !== 'false') throw new Fault(`${quote(text)} is neither true nor false.`)
+  return word === 'true'
+}
+
+export function readInteger(text: string, least: number, most: number): number {
+  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= least && value <= most)) {
+    throw new Fault(`${quote(text)} is not a whole number from ${least} to ${most}.`)
+  }
+  return value
+}
+
+/** What is wrong with the name of an artifact, as a clause; undefined if nothing is. */
+export function artifactNameFault(name: string): string | undefined {
+  const character = /["<>|*?:\\/\r\n]/.exec(name)?.[0]
+  if (character !== undefined)
+    return `contains ${JSON.stringify(character)}; none of " < > | * ? : \\ / and line ends is allowed`
+  if (name.length > 255) return 'is longer than 255 characters'
+  return undefined
+}
+
+/** The absolute path of a folder: relative paths start at the workspace, `~/` is the home of the user. */
+export function readFolder(text: string, workspace: string): string | undefined {
+  if (text === '') return undefined
+  return path.resolve(
+    workspace,
+    text.replace(/^~(?=$|[\\/])/, () => homedir()),
+  )
+}

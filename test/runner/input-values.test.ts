@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { parseDuration, warningsOf } from '../../src/runner/input-values.ts'
+
+describe('a duration', () => {
+  test('is read in seconds', () => {
+    const durations = {
+      '90s': 90,
+      '10m': 600,
+      '1h30m': 5400,
+      '45': 45,
+      '1.5': 1.5,
+      '500ms': 0.5,
+      '1h 30m': 5400,
+      '1D': 86_400,
+      '0': 0,
+      '2m0.5s': 120.5,
+    }
+    for (const [text, seconds] of Object.entries(durations)) assert.equal(parseDuration(text), seconds, text)
+  })
+  test('is nothing else', () => {
+    for (const text of ['', 'soon', '-5', '5x', 's', 'NaN', 'Infinity', '1e3', '30m1h', '0x10', '٣s', '1,5s'])
+      assert.equal(parseDuration(text), undefined, text)
+  })
+})
+
+test('plain http leaves the machine unless it goes to a loopback host', () => {
+  for (const url of ['http://gateway.example.com/v1', 'http://10.0.0.5/v1', 'http://127.0.0.1.example.com/v1'])
+    assert.equal(warningsOf(url).length, 1, url)
+  for (const url of [
+    'https://gateway.example.com/v1',
+    'http://localhost:8080/v1',
+    'http://127.0.0.1/v1',
+    'http://[::1]/v1',
+  ])
+    assert.deepEqual(warningsOf(url), [], url)
+})
