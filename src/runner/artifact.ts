@@ -1,26 +1,45 @@
-import { constants } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
 import path from 'node:path'
-import type { ArtifactClient } from '@actions/artifact'
+import type { Readable } from 'node:stream'
 import type { Clock } from '../predictions/clock.ts'
+import { createDispatcher } from '../predictions/network/dispatcher.ts'
+import { backOff, retry } from '../predictions/retry.ts'
+import {
+  type ArtifactService,
+  ArtifactServiceError,
+  backendIdsOf,
+  CONFLICT,
+  createArtifactService,
+  type ListedArtifact,
+} from './artifact-service.ts'
 import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
-import { info, warn } from './print.ts'
+import { fileSize } from './format.ts'
+import { info, notice, warn } from './print.ts'
+import { type ZipEntry, zipStream } from './zip.ts'
 
 /** What to upload, and how. */
 export interface UploadRequest {
   /** The name of the zipped artifact; unzipped ones have the names of their files. */
   name: string
-  /** Absolute paths of files of one folder. */
-  files: readonly string[]
+  /** Whether the workflow chose the name, so that other steps may look for it. */
+  nameGiven: boolean
+  /** In the order in which they are listed. */
+  files: readonly ArtifactFile[]
   /** One zip of all files, or every file an artifact of its own that a click opens in the browser. */
   archive: boolean
   /** Days; undefined for the default of the repository. */
   retentionDays: number | undefined
   /** From 0 to 9. */
   compressionLevel: number
-  /** Whether an artifact of the same name is deleted first. */
+  /** Whether an artifact of the same name is replaced. */
   overwrite: boolean
+}
+
+export interface ArtifactFile extends ZipEntry {
+  /** Its media type. */
+  type: string
 }
 
 export interface UploadedArtifact {
@@ -44,121 +63,351 @@ export class UploadError extends Error {
   override readonly name = 'UploadError'
 }
 
+export interface UploadSurroundings {
+  clock: Clock
+  signal: AbortSignal
+  runner: RunnerContext
+  /** From 0 to 1, for the jitter of back-off. */
+  random?: () => number
+}
+
 /** Artifacts of one job; GitHub refuses more. */
 const MOST_ARTIFACTS = 500
-const TRIES = 4
-/** Faults of the network that the client gives up on at once; it hides the codes in its messages. */
-const PASSING =
-  /ECONNRESET|ETIMEDOUT|ENOTFOUND|ECONNREFUSED|EHOSTUNREACH|EAI_AGAIN|EPIPE|socket hang up|progress stalled/i
-const TAKEN = /\(409\)|already exists/i
+const ATTEMPTS = 5
+/** Seconds that a hint is obeyed. */
+const LONGEST_HINT = 60
+/** Bytes of a block, as the official client cuts them; a blob has 50,000 of them at most. */
+const BLOCK_SIZE = 8 * 2 ** 20
+/** Blocks of one blob that are under way at once. */
+const PARALLEL_BLOCKS = 4
 
 /**
- * Uploads files as workflow artifacts. Loads the artifact client, which is large, only now.
+ * Uploads files as workflow artifacts.
  * @param uploaded gets each as soon as it is there, so that those before a failure are known; it is what is returned
  * @throws ArtifactsUnavailable, UploadError
  */
 export async function uploadArtifacts(
   request: UploadRequest,
-  { clock, runner }: { clock: Clock; runner: RunnerContext },
+  { clock, signal, runner, random = Math.random }: UploadSurroundings,
   uploaded: UploadedArtifact[] = [],
 ): Promise<UploadedArtifact[]> {
   const { files, archive } = request
-  requireService(runner)
+  const settings = serviceSettings(runner)
   if (!archive && files.length > MOST_ARTIFACTS) {
     throw new UploadError(
       `${files.length} files would be ${files.length} artifacts, and a job can have ${MOST_ARTIFACTS}. Nothing was uploaded; with archive: true they are one.`,
     )
   }
-  // A file that cannot be read would be thrown inside the client where nobody can catch it.
-  await Promise.all(files.map((file) => access(file, constants.R_OK)))
-  const { DefaultArtifactClient } = await import('@actions/artifact')
-  const client = new DefaultArtifactClient()
-  const listed = await client.listArtifacts().catch(() => undefined)
-  const context = {
-    ...request,
-    clock,
-    runner,
-    client,
-    existing: listed && new Set(listed.artifacts.map(({ name }) => name)),
-  }
-  if (archive) uploaded.push(await upload(context, request.name, files))
-  else for (const file of files) uploaded.push(await uploadOne(context, file))
-  return uploaded
-}
-
-function requireService({ serverUrl, env }: RunnerContext): void {
-  const { hostname } = new URL(serverUrl)
-  if (!/^github\.com$|\.ghe\.com$|\.localhost$/i.test(hostname)) {
-    throw new ArtifactsUnavailable(`Artifacts of this kind do not exist on GitHub Enterprise Server (${hostname}).`)
-  }
-  for (const name of ['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_RESULTS_URL']) {
-    if (!env[name]) throw new ArtifactsUnavailable(`This runner has no artifact service: ${name} is not set.`)
-  }
-}
-
-interface UploadContext extends UploadRequest {
-  clock: Clock
-  runner: RunnerContext
-  client: ArtifactClient
-  /** Names that were taken before the first upload, so that what is there later is ours; undefined where unknown. */
-  existing: ReadonlySet<string> | undefined
-}
-
-/** Uploads a file as it is; as a zip where the service does not take its type. */
-async function uploadOne(context: UploadContext, file: string): Promise<UploadedArtifact> {
-  const name = path.basename(file)
+  const dispatcher = createDispatcher(runner.env, { connections: PARALLEL_BLOCKS })
   try {
-    return await upload(context, name, [file])
-  } catch (error) {
-    if (!/mime_type/.test(messageOf(error))) throw error
-    warn(`The artifact service does not take ${name} as it is, so it was uploaded as a zip.`)
-    return upload({ ...context, archive: true }, name, [file])
+    const service = createArtifactService({ ...settings, dispatcher })
+    const upload = new Upload({ request, service, clock, signal, runner, random })
+    for (const content of contentsOf(request, settings.protocol)) {
+      const artifact = await upload.store(content)
+      info(`uploaded the artifact ${artifact.name} · ${fileSize(artifact.size)}`)
+      uploaded.push(artifact)
+    }
+    return uploaded
+  } finally {
+    await dispatcher.destroy()
   }
 }
 
-async function upload(context: UploadContext, name: string, files: readonly string[]): Promise<UploadedArtifact> {
-  const { client, clock, runner, existing, archive, retentionDays, compressionLevel, overwrite } = context
-  /** Ignores that there is none; any other fault will show itself in the upload. */
-  const remove = () => client.deleteArtifact(name).catch(() => {})
-  const root = path.dirname(files[0] ?? '')
-  const options = { compressionLevel, skipArchive: !archive, ...(retentionDays === undefined ? {} : { retentionDays }) }
-  if (overwrite) await remove()
-  else if (existing?.has(name)) throw taken(name, undefined)
-  for (let tries = 1; ; tries++) {
+/** @throws ArtifactsUnavailable */
+function serviceSettings({ forge, serverUrl, env }: RunnerContext) {
+  const { artifactProtocol: protocol } = forge
+  if (protocol === undefined) {
+    throw new ArtifactsUnavailable(`Artifacts of this kind do not exist on ${forge.name} (${new URL(serverUrl).host}).`)
+  }
+  const read = (name: string): string => {
+    if (env[name]) return env[name]
+    throw new ArtifactsUnavailable(`This runner has no artifact service: ${name} is not set.`)
+  }
+  const token = read('ACTIONS_RUNTIME_TOKEN')
+  const url = read('ACTIONS_RESULTS_URL')
+  const ids = backendIdsOf(token)
+  if (ids === undefined || !URL.canParse(url)) {
+    throw new ArtifactsUnavailable(
+      'This runner has no artifact service that is known: its ACTIONS_ variables name no job.',
+    )
+  }
+  return { protocol, token, url, ids }
+}
+
+/** What becomes one artifact. */
+interface Content {
+  name: string
+  mediaType: string
+  /** The bytes, the same each time. */
+  open(): Readable
+  /** The same as a zip, for a service that does not take the type. */
+  zipped?: Content
+}
+
+function contentsOf({ name, files, archive, compressionLevel }: UploadRequest, protocol: 7 | 4): Content[] {
+  const zip = (zipName: string, entries: readonly ZipEntry[]): Content => ({
+    name: zipName,
+    mediaType: 'application/zip',
+    open: () => zipStream(entries, compressionLevel),
+  })
+  if (archive) return [zip(name, files)]
+  return files.map((file) => {
+    const zipped = zip(file.name, [file])
+    if (protocol === 4) return zipped
+    return { name: file.name, mediaType: mediaTypeOf(file.type), open: () => createReadStream(file.path), zipped }
+  })
+}
+
+/** Types that the official client sends and the service takes. */
+const TAKEN_TYPES: ReadonlySet<string> = new Set([
+  'text/plain',
+  'text/html',
+  'text/csv',
+  'text/markdown',
+  'application/json',
+  'application/pdf',
+  'application/zip',
+  'image/png',
+  'image/jpeg',
+  'image/gif',
+  'image/svg+xml',
+  'image/webp',
+  'image/bmp',
+  'image/tiff',
+  'audio/mpeg',
+  'audio/wav',
+  'audio/ogg',
+  'audio/flac',
+  'video/mp4',
+  'video/webm',
+  'video/quicktime',
+])
+
+function mediaTypeOf(type: string): string {
+  const bare = type.split(';')[0]?.trim().toLowerCase() ?? ''
+  return TAKEN_TYPES.has(bare) ? bare : 'application/octet-stream'
+}
+
+/** The name belongs to an artifact with other content. */
+class NameTaken extends Error {}
+
+interface UploadContext extends Required<UploadSurroundings> {
+  request: UploadRequest
+  service: ArtifactService
+}
+
+class Upload {
+  readonly #context: UploadContext
+
+  constructor(context: UploadContext) {
+    this.#context = context
+  }
+
+  /** Uploads under the content's name, or under that of the attempt. @throws ArtifactsUnavailable, UploadError */
+  async store(content: Content): Promise<UploadedArtifact> {
+    const { request, runner, signal } = this.#context
     try {
-      const { id, size, digest } = await client.uploadArtifact(name, [...files], root, options)
-      if (id === undefined) throw new UploadError(`The artifact service gave no id for ${name}.`)
-      return { id, name, url: pageOf(runner, id), digest: digest ?? '', size: size ?? 0 }
+      return await this.#storeInAttempt(content)
     } catch (error) {
-      const reason = messageOf(error)
-      if (TAKEN.test(reason)) {
-        throw taken(name, error)
+      signal.throwIfAborted()
+      if (content.zipped && error instanceof ArtifactServiceError && isRefusedType(error)) {
+        warn(`The artifact service does not take ${content.name} as it is, so it is uploaded as a zip.`)
+        return this.store(content.zipped)
       }
-      if (!PASSING.test(reason) || tries === TRIES) {
-        throw new UploadError(`The artifact ${name} could not be uploaded: ${reason}`, { cause: error })
+      if (error instanceof NameTaken) throw new UploadError(takenSentence(content.name, request), { cause: error })
+      if (error instanceof ArtifactServiceError && isOldServer(error, runner)) {
+        throw new ArtifactsUnavailable(`This ${runner.forge.name} server is too old to take artifacts of this kind.`)
       }
-      const pause = 2 ** tries * (0.75 + 0.5 * Math.random())
-      info(`The upload of ${name} failed (${reason.split('\n')[0]}); trying again in ${pause.toFixed(1)} s`)
-      await clock.sleep(pause)
-      // The broken try may have taken the name, or even have come to its end without our hearing of it.
-      const there = (await client.getArtifact(name).catch(() => undefined))?.artifact
-      if (there === undefined) continue
-      if (!overwrite && existing?.has(name) !== false) throw taken(name, error)
-      if (there.digest === undefined) await remove()
-      else {
-        const { id, size, digest } = there
-        return { id, name, url: pageOf(runner, id), digest: digest.replace(/^sha256:/, ''), size }
+      if (error instanceof ArtifactsUnavailable) throw error
+      throw new UploadError(`The artifact ${content.name} could not be uploaded: ${messageOf(error)}`, { cause: error })
+    }
+  }
+
+  /**
+   * An earlier attempt of the run may hold the name: whether the service counts it is disputed, so it decides. The name
+   * of the attempt is then the way out, so that nothing is lost and nothing of the earlier attempt is deleted.
+   */
+  async #storeInAttempt(content: Content): Promise<UploadedArtifact> {
+    const { runner, request } = this.#context
+    try {
+      return await this.#storeAs(content.name, content)
+    } catch (error) {
+      if (!(error instanceof NameTaken) || runner.runAttempt === 1) throw error
+      const name = nameOfAttempt(content.name, runner.runAttempt, request.archive)
+      const artifact = await this.#storeAs(name, content)
+      const what = `An earlier attempt of this run has an artifact named ${content.name} with other content, so this one is ${name}.`
+      if (request.nameGiven && request.archive) {
+        warn(
+          `${what} A step that looks for ${content.name} finds the earlier one; with overwrite: true it is replaced.`,
+        )
+      } else notice(what)
+      return artifact
+    }
+  }
+
+  async #storeAs(name: string, content: Content): Promise<UploadedArtifact> {
+    const { service } = this.#context
+    const created = await this.#create(name, content)
+    if ('there' in created) return this.#describe(name, created.there)
+    const blob = await this.#uploadBlob(created.url, content)
+    try {
+      const id = await this.#retry((signal) => service.finalize(name, blob, signal), isNotYetThere)
+      return this.#describe(name, { id, ...blob })
+    } catch (error) {
+      // An answer may have been lost: the artifact is ours only if its bytes are.
+      const found = error instanceof ArtifactServiceError ? await this.#find(name, blob.digest) : undefined
+      if (found === undefined) throw error
+      return this.#describe(name, found)
+    }
+  }
+
+  /** Takes the name. @returns where to upload to, or the artifact that has the same bytes already */
+  async #create(name: string, content: Content): Promise<{ url: string } | { there: ListedArtifact }> {
+    const { service, request } = this.#context
+    const options = { mediaType: content.mediaType, expires: this.#expiry() }
+    const began = Date.now()
+    for (let removed = false; ; removed = true) {
+      let unanswered = false
+      try {
+        const create = (signal: AbortSignal) =>
+          service.create(name, options, signal).catch((error) => {
+            unanswered ||= error instanceof ArtifactServiceError && error.status === undefined
+            throw error
+          })
+        return { url: await this.#retry(create) }
+      } catch (error) {
+        if (!(error instanceof ArtifactServiceError) || error.status !== CONFLICT) throw error
+        const [newest] = await this.#list(name)
+        if (newest && newest.digest === (await digestOf(content.open()))) return { there: newest }
+        // Our own call may have taken the name without our hearing of it; nobody else's upload is removed.
+        const ours = unanswered && newest !== undefined && isUnfinishedSince(newest, began)
+        if (removed || !(request.overwrite || ours)) throw new NameTaken(error.message, { cause: error })
+        await this.#retry((signal) => service.remove(name, signal)).catch(ignoreNotFound)
       }
     }
   }
+
+  /** Uploads the bytes block by block, each block retried by itself. */
+  async #uploadBlob(url: string, { mediaType, open }: Content): Promise<{ size: number; digest: string }> {
+    const { service } = this.#context
+    const hash = createHash('sha256')
+    const ids: Promise<string>[] = []
+    const running = new Set<Promise<unknown>>()
+    let size = 0
+    for await (const block of blocksOf(open())) {
+      hash.update(block)
+      size += block.length
+      const index = ids.length
+      const id = this.#retry((signal) => service.putBlock(url, index, block, signal))
+      ids.push(id)
+      // A failure is thrown where the IDs are collected.
+      const settled = id.catch(() => {}).finally(() => running.delete(settled))
+      running.add(settled)
+      if (running.size >= PARALLEL_BLOCKS) await Promise.race(running)
+    }
+    const all = await Promise.all(ids)
+    await this.#retry((signal) => service.commitBlocks(url, all, mediaType, signal))
+    return { size, digest: hash.digest('hex') }
+  }
+
+  async #list(name: string): Promise<ListedArtifact[]> {
+    const { service } = this.#context
+    return this.#retry((signal) => service.list(name, signal)).catch((error) => {
+      if (error instanceof ArtifactServiceError) return []
+      throw error
+    })
+  }
+
+  async #find(name: string, digest: string): Promise<ListedArtifact | undefined> {
+    return (await this.#list(name)).find((artifact) => artifact.digest === digest)
+  }
+
+  #retry<T>(call: (signal: AbortSignal) => Promise<T>, alsoTransient = (_: ArtifactServiceError) => false): Promise<T> {
+    const { clock, signal, random } = this.#context
+    return retry(() => call(signal), {
+      clock,
+      signal,
+      pauseAfter(error, attempt) {
+        if (!(error instanceof ArtifactServiceError) || attempt === ATTEMPTS) return undefined
+        if (isUnknownRequest(error) || !(error.transient || alsoTransient(error))) return undefined
+        const pause = Math.max(error.retryAfter ?? 0, backOff(attempt, { first: 2, random }))
+        return pause > LONGEST_HINT ? undefined : pause
+      },
+      onRetry: (error, pause) => info(`${messageOf(error)} Trying again in ${pause.toFixed(1)} s.`),
+    })
+  }
+
+  /** The repository's limit counts, where the runner names it. */
+  #expiry(): Date | undefined {
+    const { request, runner } = this.#context
+    if (request.retentionDays === undefined) return undefined
+    const limit = Number(runner.env.GITHUB_RETENTION_DAYS) || Number.POSITIVE_INFINITY
+    const days = Math.min(request.retentionDays, limit)
+    return new Date(Date.now() + days * 86_400_000)
+  }
+
+  #describe(name: string, { id, digest, size }: Pick<ListedArtifact, 'id' | 'digest' | 'size'>): UploadedArtifact {
+    const { serverUrl, repository, runId } = this.#context.runner
+    return { id, name, url: `${serverUrl}/${repository}/actions/runs/${runId}/artifacts/${id}`, digest, size }
+  }
 }
 
-const taken = (name: string, cause: unknown) =>
-  new UploadError(
-    `An artifact named ${name} exists in this run, perhaps from an earlier attempt of it. Give another artifact-name, or overwrite: true to replace it.`,
-    { cause },
-  )
+/** Milliseconds by which the service's clock may be behind. */
+const CLOCK_SKEW = 60_000
 
-function pageOf({ serverUrl, repository, runId }: RunnerContext, id: number): string {
-  return `${serverUrl}/${repository}/actions/runs/${runId}/artifacts/${id}`
+const isUnfinishedSince = ({ digest, size, created }: ListedArtifact, began: number) =>
+  digest === '' && size === 0 && created.getTime() >= began - CLOCK_SKEW
+
+/** An artifact that was just created may not be there for another server of the service. */
+const isNotYetThere = ({ status }: ArtifactServiceError) => status === 404
+
+function ignoreNotFound(error: unknown): void {
+  if (!(error instanceof ArtifactServiceError && error.status === 404)) throw error
+}
+
+/** Without a name for the fault: the service refuses types that it does not know with the same code as other arguments. */
+const isRefusedType = ({ call, status, code }: ArtifactServiceError) =>
+  call === 'CreateArtifact' && status === 400 && code === 'invalid_argument'
+
+/** What Gitea before 1.26, Forgejo and act answer to a field that they do not know; they have no code for it. */
+const isUnknownRequest = ({ status, text }: ArtifactServiceError) =>
+  status === 500 && text.startsWith('Error decode request body')
+
+/** The server has no such service, or an older one. */
+const isOldServer = (error: ArtifactServiceError, { forge }: RunnerContext) =>
+  isUnknownRequest(error) || (forge.name !== 'GitHub' && error.call === 'CreateArtifact' && error.status === 404)
+
+const nameOfAttempt = (name: string, attempt: number, archive: boolean): string => {
+  const { name: stem, ext } = archive ? { name, ext: '' } : path.parse(name)
+  return `${stem}-attempt-${attempt}${ext}`
+}
+
+function takenSentence(name: string, { archive }: UploadRequest): string {
+  const way = archive
+    ? 'Give another artifact-name, or overwrite: true to replace it.'
+    : 'Set overwrite: true to replace it, or archive: true to put all files into one artifact that artifact-name names.'
+  return `An artifact named ${name} with other content already exists in this run. ${way}`
+}
+
+async function digestOf(content: Readable): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of content) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** Cuts a stream into blocks of one size; the last one is smaller. */
+async function* blocksOf(content: Readable): AsyncGenerator<Buffer> {
+  let chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size < BLOCK_SIZE) continue
+    const whole = Buffer.concat(chunks, size)
+    let at = 0
+    for (; size - at >= BLOCK_SIZE; at += BLOCK_SIZE) yield whole.subarray(at, at + BLOCK_SIZE)
+    chunks = [whole.subarray(at)]
+    size -= at
+  }
+  if (size > 0) yield Buffer.concat(chunks, size)
 }

@@ -1,8 +1,24 @@
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
+/** What differs between the servers that run workflows: callers ask for a property, never for a name. `docs/forges.md` has the sources. */
+export interface Forge {
+  readonly name: 'GitHub' | 'GitHub Enterprise Server' | 'Gitea' | 'Forgejo'
+  /** The artifact protocol that it takes: 7 with files as they are, 4 with zips only; undefined without either. */
+  readonly artifactProtocol: 7 | 4 | undefined
+  /** The path of an asset under that of its repository. */
+  assetPath(releaseId: number, assetId: number): string
+  /** Whether a release names another place for uploads than the API. */
+  readonly separateUploads: boolean
+  /** Whether names of assets are changed, as GitHub does with characters that are not ASCII. */
+  readonly renamesAssets: boolean
+  /** The most assets of a release, and the bytes that each must stay below; undefined if every server sets its own. */
+  readonly assetLimits: { readonly count: number; readonly bytes: number } | undefined
+}
+
 /** What the runner's environment says about this step: read once, and passed on. */
 export interface RunnerContext {
+  readonly forge: Forge
   /** Where GitHub's pages are, without a slash at the end: `https://github.com`. */
   readonly serverUrl: string
   /** Where GitHub's API is, without a slash at the end: `https://api.github.com`. */
@@ -27,8 +43,10 @@ export interface RunnerContext {
 
 /** Reads the environment; a variable that is empty counts as not set. Tests give another one. */
 export function readContext(env: Readonly<Record<string, string | undefined>> = process.env): RunnerContext {
+  const serverUrl = withoutSlash(env.GITHUB_SERVER_URL || 'https://github.com')
   return {
-    serverUrl: withoutSlash(env.GITHUB_SERVER_URL || 'https://github.com'),
+    forge: forgeOf(env, serverUrl),
+    serverUrl,
     apiUrl: withoutSlash(env.GITHUB_API_URL || 'https://api.github.com'),
     repository: env.GITHUB_REPOSITORY ?? '',
     runId: env.GITHUB_RUN_ID ?? '',
@@ -42,3 +60,30 @@ export function readContext(env: Readonly<Record<string, string | undefined>> = 
 }
 
 const withoutSlash = (url: string) => url.replace(/\/+$/, '')
+
+const github: Forge = {
+  name: 'GitHub',
+  artifactProtocol: 7,
+  assetPath: (_, assetId) => `/releases/assets/${assetId}`,
+  separateUploads: true,
+  renamesAssets: true,
+  assetLimits: { count: 1000, bytes: 2 * 2 ** 30 },
+}
+const enterprise: Forge = { ...github, name: 'GitHub Enterprise Server', artifactProtocol: undefined }
+const gitea: Forge = {
+  name: 'Gitea',
+  artifactProtocol: 7,
+  assetPath: (releaseId, assetId) => `/releases/${releaseId}/assets/${assetId}`,
+  separateUploads: false,
+  renamesAssets: false,
+  assetLimits: undefined,
+}
+const forgejo: Forge = { ...gitea, name: 'Forgejo', artifactProtocol: 4 }
+
+/** Forgejo's runner sets the variable of Gitea's too. github.com, data residency and local doubles are GitHub itself. */
+function forgeOf(env: Readonly<Record<string, string | undefined>>, serverUrl: string): Forge {
+  if (env.FORGEJO_ACTIONS === 'true') return forgejo
+  if (env.GITEA_ACTIONS === 'true') return gitea
+  const host = URL.parse(serverUrl)?.hostname ?? ''
+  return /^github\.com$|\.ghe\.com$|\.localhost$/i.test(host) ? github : enterprise
+}

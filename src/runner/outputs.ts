@@ -44,7 +44,7 @@ export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record
     artifact_id: String(delivery.artifacts[0]?.id ?? ''),
     artifact_url: delivery.artifacts[0]?.url ?? '',
     artifact_digest: delivery.artifacts[0]?.digest ?? '',
-    release_urls: JSON.stringify(delivery.releaseUrls),
+    release_urls: JSON.stringify(delivery.releaseUrls.filter((url) => url !== undefined)),
   }
 }
 

@@ -1,5 +1,5 @@
 import * as core from '@actions/core'
-import { commandsIn, oneLine, severalLines, untrustedBlock, withoutCommands } from './untrusted.ts'
+import { oneLine, severalLines, untrustedBlock, withoutCommands } from './untrusted.ts'
 
 /*
  * The only place that prints. Every text may hold untrusted parts: names of files, answers, messages of errors. Nothing
@@ -38,27 +38,6 @@ export function warnAll(messages: readonly string[]): void {
   for (const message of shown) warn(message)
   const rest = messages.slice(shown.length)
   if (rest.length > 0) warn(`${rest.length} more warnings like this one: ${rest[0]}`)
-}
-
-/** What the toolkit may tell the runner while it works: masks of signed URLs, above all. */
-const TOOLKIT_COMMANDS: ReadonlySet<string> = new Set(['add-mask', 'debug', 'notice', 'warning'])
-
-/**
- * Puts what is printed meanwhile into a collapsed group. The toolkit prints names as they are, so its lines are made
- * harmless on their way out. Commands cannot be stopped as in a block: it would print signed URLs instead of masking them.
- */
-export async function group<T>(title: string, act: () => Promise<T>): Promise<T> {
-  core.startGroup(oneLine(title, LONGEST_TITLE))
-  const write = process.stdout.write
-  const guarded = (chunk: string | Uint8Array, ...rest: never[]): boolean =>
-    write.call(process.stdout, typeof chunk === 'string' ? commandsIn(chunk, TOOLKIT_COMMANDS) : chunk, ...rest)
-  process.stdout.write = guarded
-  try {
-    return await act()
-  } finally {
-    process.stdout.write = write
-    core.endGroup()
-  }
 }
 
 /** Calls back once everything that was printed has gone out: macOS does not wait for the reader of a pipe. */

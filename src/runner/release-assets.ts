@@ -1,234 +1,242 @@
-import { createReadStream } from 'node:fs'
-import type { Clock } from '../predictions/clock.ts'
+import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
-import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
+import {
+  ALREADY_EXISTS,
+  type Asset,
+  type AssetContent,
+  REPLICATION_LAG,
+  type Release,
+  ReleaseApi,
+  ReleaseError,
+  type ReleaseSurroundings,
+} from './release-api.ts'
 
-/** Files could not be attached to a release. The message is whole sentences. */
-export class ReleaseError extends Error {
-  override readonly name = 'ReleaseError'
-}
+export { ReleaseError } from './release-api.ts'
 
 export interface AttachRequest {
   tag: string
   token: string
-  files: readonly Pick<SavedFile, 'path' | 'name' | 'size' | 'type'>[]
+  files: readonly Pick<SavedFile, 'path' | 'name' | 'size' | 'type' | 'sha256'>[]
   /** Whether an asset of the same name is replaced. */
   overwrite: boolean
 }
 
-/** GitHub refuses larger assets, and more of them. */
-const LARGEST_ASSET = 2 * 2 ** 30
-const MOST_ASSETS = 1000
-const TRIES = 5
-/** Seconds that a rate limit is waited out at the most. */
-const LONGEST_WAIT = 300
-
-/** The part of octokit that is used here. */
-type Octokit = ReturnType<typeof import('@actions/github')['getOctokit']>
-interface Release {
-  id: number
-  uploadUrl: string
-  immutable: boolean
+export interface Attached {
+  /** Of each file, in their order; undefined for one that is not there. They do not expire. */
+  urls: (string | undefined)[]
+  /** One message of whole sentences for each file that is not there. */
+  failures: string[]
 }
 
+type AttachedFile = AttachRequest['files'][number]
+
 /**
- * Attaches files to the release of a tag, draft or published. Loads octokit, which is large, only now.
- * @param urls gets each as soon as it is there, so that those before a failure are known; it is what is returned
- * @returns the files' URLs on the release, in the order of the files; they do not expire
- * @throws ReleaseError
+ * Attaches files to the release of a tag, draft or published. A file that cannot be attached does not keep the others
+ * from it.
+ * @param urls gets each as soon as it is there, so that those before a failure are known
+ * @throws ReleaseError if nothing can be attached at all
  */
 export async function attachToRelease(
   request: AttachRequest,
-  { clock, runner }: { clock: Clock; runner: RunnerContext },
-  urls: string[] = [],
-): Promise<string[]> {
-  const { tag, token, files, overwrite } = request
-  const [owner = '', repo = ''] = runner.repository.split('/')
+  around: ReleaseSurroundings,
+  urls: (string | undefined)[] = [],
+): Promise<Attached> {
+  const { tag, token, files } = request
   if (token === '') throw new ReleaseError('github-token is empty, and without it no release can be changed.')
-  const { getOctokit } = await import('@actions/github')
-  const context: ReleaseContext = {
-    octokit: getOctokit(token, { baseUrl: runner.apiUrl }),
-    clock,
-    runner,
-    repository: { owner, repo },
-    tag,
-  }
-  const release = await findRelease(context)
+  const api = await ReleaseApi.open(token, around)
+  const release = await findRelease(api, tag, around)
   if (release.immutable) throw immutable(tag)
-  const assets = await persist('list its assets', context, () =>
-    context.octokit.paginate(context.octokit.rest.repos.listReleaseAssets, {
-      owner,
-      repo,
-      release_id: release.id,
-      per_page: 100,
-    }),
-  )
-  const byName = new Map(assets.map((asset) => [asset.name, asset]))
-  const taken = files.filter(({ name }) => byName.get(name)?.state === 'uploaded')
-  if (taken.length > 0 && !overwrite) {
-    throw new ReleaseError(
-      `The release ${tag} already has ${taken.map(({ name }) => name).join(', ')}. Nothing was attached; with overwrite: true they are replaced.`,
-    )
-  }
-  const large = files.find(({ size }) => size >= LARGEST_ASSET)
-  if (large)
-    throw new ReleaseError(
-      `The file ${large.name} has ${large.size} bytes; an asset of a release must have less than 2 GiB.`,
-    )
-  if (byName.size + files.length - taken.length > MOST_ASSETS) {
-    throw new ReleaseError(
-      `The release ${tag} would have more than ${MOST_ASSETS} assets, which GitHub does not allow.`,
-    )
-  }
+  const session = new AttachSession({ api, release, assets: await api.assets(release), request, around })
+  session.checkCount()
+  const failures: string[] = []
   for (const file of files) {
-    const old = byName.get(file.name)
-    if (old) await removeAsset(context, old.id)
-    urls.push(await uploadAsset(context, release, file))
-  }
-  return urls
-}
-
-interface ReleaseContext {
-  octokit: Octokit
-  clock: Clock
-  runner: RunnerContext
-  repository: { owner: string; repo: string }
-  tag: string
-}
-
-/** A draft is not found by its tag, only among all releases. */
-async function findRelease(context: ReleaseContext): Promise<Release> {
-  const { octokit, repository, tag } = context
-  const published = await persist(`find the release ${tag}`, context, () =>
-    octokit.rest.repos.getReleaseByTag({ ...repository, tag }).catch(absentAsUndefined),
-  )
-  if (published) return describe(published.data)
-  const all = await persist('list releases', context, () =>
-    octokit.paginate(octokit.rest.repos.listReleases, { ...repository, per_page: 100 }),
-  )
-  const draft = all.find((release) => release.tag_name === tag)
-  if (draft) return describe(draft)
-  throw new ReleaseError(
-    `There is no release for the tag ${tag} in ${repository.owner}/${repository.repo}. Create it first, as a draft if you like; drafts are seen only with the permission contents: write.`,
-  )
-}
-
-const describe = (release: { id: number; upload_url: string }): Release => ({
-  id: release.id,
-  uploadUrl: release.upload_url.replace(/\{.*$/, ''),
-  immutable: 'immutable' in release && release.immutable === true && !('draft' in release && release.draft === true),
-})
-
-async function uploadAsset(
-  context: ReleaseContext,
-  release: Release,
-  file: AttachRequest['files'][number],
-): Promise<string> {
-  const { octokit, repository, runner } = context
-  checkUploadHost(release.uploadUrl, runner.apiUrl)
-  const { data } = await persist(`attach ${file.name}`, context, async (tries) => {
-    // A broken upload leaves an asset that blocks its name.
-    if (tries > 1) await removeLeftover(context, release, file.name)
-    return octokit.request<'POST {url}'>({
-      method: 'POST',
-      url: `${release.uploadUrl}?name=${encodeURIComponent(file.name)}`,
-      headers: { 'content-type': file.type, 'content-length': file.size },
-      data: createReadStream(file.path),
-    } as never)
-  })
-  const { browser_download_url: url } = data as { browser_download_url?: unknown }
-  return typeof url === 'string'
-    ? url
-    : `${runner.serverUrl}/${repository.owner}/${repository.repo}/releases/download/${encodeURIComponent(context.tag)}/${encodeURIComponent(file.name)}`
-}
-
-/** The token goes to the API and to the host that GitHub uploads to, whatever an answer names. */
-function checkUploadHost(uploadUrl: string, apiUrl: string): void {
-  const api = new URL(apiUrl)
-  const upload = new URL(uploadUrl)
-  const allowed = [api.hostname, api.hostname.replace(/^api\./, 'uploads.')]
-  if (!allowed.includes(upload.hostname) || upload.protocol !== api.protocol) {
-    throw new ReleaseError(
-      `GitHub named ${upload.host} as the place to upload to, which is not ${allowed.join(' or ')}. Nothing was sent there.`,
-    )
-  }
-}
-
-async function removeLeftover(context: ReleaseContext, release: Release, name: string): Promise<void> {
-  const { octokit, repository } = context
-  const assets = await octokit.paginate(octokit.rest.repos.listReleaseAssets, {
-    ...repository,
-    release_id: release.id,
-    per_page: 100,
-  })
-  const leftover = assets.find((asset) => asset.name === name)
-  if (leftover) await removeAsset(context, leftover.id)
-}
-
-async function removeAsset(context: ReleaseContext, id: number): Promise<void> {
-  const { octokit, repository } = context
-  await persist('remove an old asset', context, () =>
-    octokit.rest.repos.deleteReleaseAsset({ ...repository, asset_id: id }).catch(absentAsUndefined),
-  )
-}
-
-function absentAsUndefined(error: unknown): undefined {
-  if (statusOf(error) === 404) return undefined
-  throw error
-}
-
-const statusOf = (error: unknown): number | undefined => (error as { status?: number }).status
-
-/** Repeats a call while what stands in its way may pass; waits out rate limits. `tries` counts from 1. */
-async function persist<T>(what: string, context: ReleaseContext, call: (tries: number) => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
+    around.signal.throwIfAborted()
     try {
-      return await call(tries)
+      urls.push((await session.attach(file)).url)
     } catch (error) {
-      if (error instanceof ReleaseError) throw error
-      const pause = pauseAfter(error, tries)
-      if (pause === undefined || tries === TRIES || pause > LONGEST_WAIT) throw explain(what, error, context)
-      await context.clock.sleep(pause)
+      around.signal.throwIfAborted()
+      urls.push(undefined)
+      failures.push(error instanceof ReleaseError ? error.message : notAttached(file, tag, error))
     }
   }
+  return { urls, failures }
 }
 
-/** Seconds after which a failed call may be repeated; undefined where that is no use. */
-function pauseAfter(error: unknown, tries: number): number | undefined {
-  const status = statusOf(error)
-  const backOff = 2 ** (tries - 1) * (0.75 + 0.5 * Math.random())
-  const { headers = {} } = (error as { response?: { headers?: Record<string, string | undefined> } }).response ?? {}
-  if (status === 403 || status === 429) {
-    const after = Number(headers['retry-after'] ?? Number.NaN)
-    if (after >= 0) return after
-    const reset =
-      headers['x-ratelimit-remaining'] === '0' ? Number(headers['x-ratelimit-reset']) - Date.now() / 1000 : Number.NaN
-    return reset >= 0 ? reset + 1 : status === 429 ? backOff : undefined
+/** A release that the step before made is not found everywhere at once. */
+async function findRelease(api: ReleaseApi, tag: string, around: ReleaseSurroundings): Promise<Release> {
+  const { clock, signal, runner } = around
+  const end = clock.now() + REPLICATION_LAG
+  for (let pause = 1; ; pause++) {
+    const release = await api.find(tag)
+    if (release) return release
+    const left = end - clock.now()
+    if (left <= 0) {
+      throw new ReleaseError(
+        `There is no release for the tag ${tag} in ${runner.repository}. Create it first, as a draft if you like; drafts are seen only with the permission contents: write.`,
+      )
+    }
+    await clock.sleep(Math.min(pause, left), signal)
   }
-  // Without an answer octokit says 500 too.
-  return status === undefined || status >= 500 ? backOff : undefined
 }
 
-function explain(what: string, error: unknown, { tag, repository }: ReleaseContext): ReleaseError {
-  const message = messageOf(error)
-  if (/immutable/i.test(message)) return immutable(tag)
-  const status = statusOf(error)
-  const intro = `Could not ${what} of ${repository.owner}/${repository.repo}`
-  if (status === 401) return new ReleaseError(`${intro}: github-token is not valid (401).`, { cause: error })
-  if (status === 403 || status === 404) {
-    return new ReleaseError(
-      `${intro}: github-token may not do that (${status}: ${message}). The job needs the permission contents: write.`,
-      { cause: error },
+/** The assets of one release, and what is attached to it. */
+class AttachSession {
+  readonly #api: ReleaseApi
+  readonly #release: Release
+  readonly #request: AttachRequest
+  readonly #around: ReleaseSurroundings
+  /** As far as they are known: lists lag behind. */
+  #assets: Asset[]
+
+  constructor(parts: {
+    api: ReleaseApi
+    release: Release
+    assets: Asset[]
+    request: AttachRequest
+    around: ReleaseSurroundings
+  }) {
+    this.#api = parts.api
+    this.#release = parts.release
+    this.#assets = parts.assets
+    this.#request = parts.request
+    this.#around = parts.around
+  }
+
+  /** @throws ReleaseError before anything is attached of too many files */
+  checkCount(): void {
+    const limits = this.#around.runner.forge.assetLimits
+    const more = this.#request.files.filter((file) => this.#named(file).length === 0)
+    if (limits && this.#assets.length + more.length > limits.count) {
+      throw new ReleaseError(
+        `The release ${this.#release.tag} would have more than ${limits.count} assets, which GitHub does not allow. Nothing was attached.`,
+      )
+    }
+  }
+
+  /** @throws ReleaseError, or why the file cannot be read */
+  async attach(file: AttachedFile): Promise<Asset> {
+    try {
+      return await this.#attach(file)
+    } catch (error) {
+      if (!(error instanceof ReleaseError && error.codes.includes(ALREADY_EXISTS))) throw error
+      // The list lagged behind, or somebody else attached it meanwhile.
+      this.#assets = await this.#api.assets(this.#release)
+      return this.#attach(file)
+    }
+  }
+
+  async #attach(file: AttachedFile): Promise<Asset> {
+    const { tag, overwrite } = this.#request
+    const limit = this.#around.runner.forge.assetLimits?.bytes ?? Number.POSITIVE_INFINITY
+    if (file.size >= limit) {
+      throw new ReleaseError(
+        `The file ${file.name} has ${file.size} bytes; an asset of a release must have less than 2 GiB.`,
+      )
+    }
+    const old = this.#named(file).filter(({ complete }) => complete)
+    const same = old.find((asset) => hasContent(asset, file) && (asset.digest !== undefined || !overwrite))
+    if (same) return same
+    if (old.length > 0 && !overwrite) {
+      throw new ReleaseError(
+        `The release ${tag} already has ${file.name} with other content. It was not attached; with overwrite: true it is replaced.`,
+      )
+    }
+    const content = this.#contentOf(file)
+    return old.length === 0 ? this.#upload(file, content) : this.#replace(old, file, content)
+  }
+
+  /** The new asset is there, under another name, before the old one goes. */
+  async #replace(old: readonly Asset[], file: AttachedFile, content: AssetContent): Promise<Asset> {
+    const added = await this.#upload(file, { ...content, name: `${content.name}.new`, label: '' })
+    try {
+      for (const asset of old) await this.#remove(asset)
+      const renamed = await this.#api.rename(this.#release, added, content.name, content.label)
+      this.#assets = this.#assets.map((asset) => (asset.id === added.id ? renamed : asset))
+      return renamed
+    } catch (error) {
+      if (old.some(({ id }) => this.#assets.some((asset) => asset.id === id))) await this.#remove(added).catch(() => {})
+      throw error
+    }
+  }
+
+  async #upload(file: AttachedFile, content: AssetContent): Promise<Asset> {
+    const { tag } = this.#release
+    // What an upload that broke off left, perhaps in an earlier run, blocks the name.
+    for (const asset of this.#assets.filter(({ name }) => name === content.name)) await this.#remove(asset)
+    const known = new Set(this.#assets.map(({ id }) => id))
+    const asset = await this.#api.persist(
+      `attach ${file.name} to the release ${tag}`,
+      async (attempt) => {
+        if (attempt === 1) return this.#uploadOnce(file, content)
+        if ((await this.#api.find(tag))?.immutable) throw immutable(tag)
+        return (await this.#clearLeftover(file, content.name, known)) ?? this.#uploadOnce(file, content)
+      },
+      { lag: true, unprocessable: true },
     )
+    this.#assets.push(asset)
+    return asset
   }
-  if (status === 422 && /already_exists/.test(message)) {
-    return new ReleaseError(`${intro}: an asset of that name is there by now. With overwrite: true it is replaced.`, {
-      cause: error,
+
+  /** @throws ReleaseError for a refusal that stays, or what `persist` judges */
+  async #uploadOnce(file: AttachedFile, content: AssetContent): Promise<Asset> {
+    const asset = await this.#api.upload(this.#release, content)
+    if (asset.digest === undefined || asset.digest === file.sha256) return asset
+    // Retried: the next attempt removes it.
+    throw new Error(`${file.name} arrived with other bytes than were sent`)
+  }
+
+  /** An upload may have come to its end although its answer was lost. @returns the asset if it did */
+  async #clearLeftover(file: AttachedFile, name: string, known: ReadonlySet<number>): Promise<Asset | undefined> {
+    const added = (await this.#api.assets(this.#release)).filter((asset) => asset.name === name && !known.has(asset.id))
+    const whole = added.find((asset) => asset.complete && hasContent(asset, file))
+    for (const asset of added) if (asset !== whole) await this.#api.remove(this.#release, asset)
+    return whole
+  }
+
+  async #remove(asset: Asset): Promise<void> {
+    await this.#api.remove(this.#release, asset)
+    this.#assets = this.#assets.filter(({ id }) => id !== asset.id)
+  }
+
+  /** The assets that stand for a file: on Gitea a name can occur twice. */
+  #named({ name }: Pick<AttachedFile, 'name'>): Asset[] {
+    const { renamesAssets } = this.#around.runner.forge
+    return this.#assets.filter((asset) => {
+      if (asset.name === name || asset.label === name) return true
+      return renamesAssets && asset.label === '' && asset.name === plainName(name)
     })
   }
-  return new ReleaseError(`${intro}: ${message}${status === undefined ? '' : ` (${status})`}.`, { cause: error })
+
+  /** GitHub would give two names in Chinese the same name: each gets a plain one of its own, and its own as the label. */
+  #contentOf({ name, path: file, type, size }: AttachedFile): AssetContent {
+    const content = { mediaType: type || 'application/octet-stream', size, path: file }
+    if (!this.#around.runner.forge.renamesAssets || plainName(name) === name) return { ...content, name, label: '' }
+    const [own] = this.#named({ name })
+    return { ...content, name: own?.name ?? this.#freeName(plainName(name)), label: name }
+  }
+
+  #freeName(wanted: string): string {
+    const taken = new Set(this.#assets.map(({ name }) => name))
+    const { name, ext } = path.parse(wanted)
+    let free = wanted
+    for (let i = 1; taken.has(free); i++) free = `${name}-${i}${ext}`
+    return free
+  }
 }
+
+/** Without a digest the size must do: the names are the same, too. */
+const hasContent = (asset: Asset, { sha256, size }: AttachedFile): boolean =>
+  asset.digest === undefined ? asset.size === size : asset.digest === sha256
+
+/**
+ * "GitHub renames asset filenames that have special characters, non-alphanumeric characters, and leading or trailing
+ * periods" (REST documentation of the upload).
+ */
+const plainName = (name: string): string => name.replace(/[^\w.+@-]+/g, '.').replace(/^\.+|\.+$/g, '') || 'file'
+
+const notAttached = ({ name }: AttachedFile, tag: string, error: unknown): string =>
+  `Could not attach ${name} to the release ${tag}: ${messageOf(error)}`
 
 const immutable = (tag: string) =>
   new ReleaseError(

@@ -1,6 +1,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
+import { isRecord } from '../predictions/text.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
 import { warn } from './print.ts'
@@ -63,16 +64,41 @@ export function describeFile({ name, size, type, sha256, width, height, source }
   }
 }
 
-/**
- * A prediction's body without what is not for everybody who can download an artifact: the input, the logs and the
- * stream, whose address alone is the right to read it.
- */
+/** What of an answer may be read by everybody who can download an artifact: neither input, logs, stream nor webhooks. */
+const PUBLIC_TEXTS = [
+  'model',
+  'version',
+  'deployment',
+  'source',
+  'created_at',
+  'started_at',
+  'completed_at',
+  'deadline',
+] as const
+/** Pages and addresses that only the key opens. */
+const PUBLIC_URLS = ['get', 'web'] as const
+
+/** A prediction as `prediction.json` in an artifact describes it. */
 export function publicResult({ outcome }: Judged, files: readonly SavedFile[]): unknown {
-  const { input: _input, logs: _logs, urls, ...body } = outcome.answer?.body ?? {}
-  const { stream: _stream, ...others } = (typeof urls === 'object' && urls !== null ? urls : {}) as Record<
-    string,
-    unknown
-  >
-  const own = files.filter(({ predictionId }) => predictionId === outcome.id)
-  return { id: outcome.id, status: outcome.status, body: { ...body, urls: others }, files: own.map(describeFile) }
+  const { id, status, answer } = outcome
+  const body = answer?.body ?? {}
+  const own = files.filter(({ predictionId }) => predictionId === id)
+  return {
+    id,
+    status,
+    body: {
+      ...picked(body, ['id', 'status', ...PUBLIC_TEXTS], isText),
+      ...picked(body, ['data_removed'], (value) => typeof value === 'boolean'),
+      ...picked(body, ['output', 'error'], () => true),
+      metrics: isRecord(body.metrics) ? picked(body.metrics, Object.keys(body.metrics), isNumber) : undefined,
+      urls: isRecord(body.urls) ? picked(body.urls, PUBLIC_URLS, isText) : undefined,
+    },
+    files: own.map(describeFile),
+  }
 }
+
+const isText = (value: unknown) => typeof value === 'string'
+const isNumber = (value: unknown) => typeof value === 'number'
+
+const picked = (from: Record<string, unknown>, keys: readonly string[], fits: (value: unknown) => boolean) =>
+  Object.fromEntries(keys.flatMap((key) => (fits(from[key]) && from[key] !== undefined ? [[key, from[key]]] : [])))

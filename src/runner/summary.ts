@@ -92,7 +92,7 @@ const icon = ({ outcome }: Judged) =>
 export function summaryOf(judged: readonly Judged[], delivery: Delivery = nothingDelivered): string {
   const [only] = judged
   // Pictures on a release stay; those at the addresses of the API go blank after an hour.
-  const lasting = delivery.releaseUrls.length > 0
+  const lasting = delivery.releaseUrls.some((url) => url !== undefined)
   const body = judged.length === 1 && only ? oneSummary(only, lasting) : tableSummary(judged)
   return [body, filesSection(delivery)].filter(Boolean).join('\n')
 }

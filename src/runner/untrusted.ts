@@ -44,16 +44,9 @@ export function untrustedBlock(lines: readonly string[], prefix: string, group?:
   return (group === undefined ? block : [`::group::${oneLine(group)}`, ...block, '::endgroup::']).join('\n')
 }
 
-/** A line without a workflow command: neither `##[…]` anywhere in it nor `::…` at its start, blanks apart. */
-export const withoutCommands = (line: string): string => commandsIn(line, new Set())
-
 /**
- * A text of any lines in which only these commands act. A space makes the others harmless, and leaves them readable.
- * Blanks are those of JavaScript and of .NET, in which the runner is written.
+ * A line without a workflow command: neither `##[…]` anywhere in it nor `::…` at its start, blanks apart. A space makes
+ * it harmless, and leaves it readable. Blanks are those of JavaScript and of .NET, in which the runner is written.
  */
-export const commandsIn = (text: string, allowed: ReadonlySet<string>): string =>
-  text
-    .replaceAll('##[', '## [')
-    .replace(/^([[\s\u0085]--[\r\n\u2028\u2029]]*):(?=:([^\s:]*))/gmv, (start: string, blanks: string, name: string) =>
-      allowed.has(name) ? start : `${blanks}: `,
-    )
+export const withoutCommands = (line: string): string =>
+  line.replaceAll('##[', '## [').replace(/^([\s\u0085]*):(?=:)/v, '$1: ')

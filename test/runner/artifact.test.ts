@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, beforeEach, describe, test } from 'node:test'
+import { DefaultArtifactClient } from '@actions/artifact'
 import { unzipSync } from 'fflate'
-import type { Clock } from '../../src/predictions/clock.ts'
 import {
+  type ArtifactFile,
   ArtifactsUnavailable,
-  UploadError,
   type UploadedArtifact,
   type UploadRequest,
   uploadArtifacts,
@@ -15,36 +16,61 @@ import {
 import { readContext } from '../../src/runner/context.ts'
 import { artifactNameFault } from '../../src/runner/input-values.ts'
 import { cake } from '../fixtures/pictures.ts'
-import { type ResultsService, startResultsService } from '../servers/results-service.ts'
+import {
+  FROM_INTERMEDIARY,
+  MIME_TYPE_REFUSED,
+  OLD_FORGE,
+  type ResultsService,
+  startResultsService,
+} from '../servers/results-service.ts'
 
 describe('uploading', () => {
   let service: ResultsService
   let folder: string
   let picture: Buffer
-  let files: string[]
+  let files: ArtifactFile[]
   let count = 0
+  const slept: number[] = []
+  const clock = { now: () => 0, sleep: async (seconds: number) => void slept.push(seconds) }
 
   before(async () => {
-    service = await startResultsService()
-    // The client of the toolkit reads the environment of the process.
-    Object.assign(process.env, service.env)
+    service = await startResultsService({ namesPer: 'run' })
     folder = await mkdtemp(path.join(tmpdir(), 'upload-'))
     picture = await cake('png')
-    files = ['a.png', 'b.json'].map((name) => path.join(folder, name))
-    await writeFile(files[0] ?? '', picture)
-    await writeFile(files[1] ?? '', '{"b":1}')
+    files = [await file('a.png', picture, 'image/png'), await file('b.json', '{"b":1}', 'application/json')]
   })
   after(async () => {
-    for (const name of Object.keys(service.env)) delete process.env[name]
     await service[Symbol.asyncDispose]()
     await rm(folder, { recursive: true })
   })
+  beforeEach(() => {
+    slept.length = 0
+  })
 
-  const instant: Clock = { now: () => 0, sleep: async () => {} }
-  const upload = (more: Partial<UploadRequest> = {}, uploaded?: UploadedArtifact[], env = process.env) =>
+  async function file(
+    name: string,
+    content: string | Buffer,
+    type = 'application/octet-stream',
+  ): Promise<ArtifactFile> {
+    await writeFile(path.join(folder, name), content)
+    return { name, path: path.join(folder, name), type }
+  }
+
+  const around = (env: Record<string, string> = {}, signal = new AbortController().signal) => ({
+    clock,
+    signal,
+    runner: readContext({ ...service.env, GITHUB_REPOSITORY: 'octo/pictures', GITHUB_RUN_ID: '7', ...env }),
+    random: () => 0.5,
+  })
+  const upload = (
+    more: Partial<UploadRequest> = {},
+    env: Record<string, string> = {},
+    uploaded?: UploadedArtifact[],
+  ): Promise<UploadedArtifact[]> =>
     uploadArtifacts(
       {
         name: `artifact-${++count}`,
+        nameGiven: false,
         files,
         archive: true,
         retentionDays: undefined,
@@ -52,20 +78,37 @@ describe('uploading', () => {
         overwrite: false,
         ...more,
       },
-      { clock: instant, runner: readContext(env) },
+      around(env),
       uploaded,
     )
+  const named = (name: string) => service.artifacts.filter((artifact) => artifact.name === name)
+  const callsOf = async (act: () => Promise<unknown>) => {
+    const before = service.calls.length
+    await act()
+    return service.calls.slice(before)
+  }
 
   test('makes one zip that holds every file byte for byte', async () => {
     const [artifact] = await upload({ name: '图片 1' })
     const zip = unzipSync(await service.download('图片 1'))
-    assert.deepEqual(Object.keys(zip).sort(), ['a.png', 'b.json'])
+    assert.deepEqual(Object.keys(zip), ['a.png', 'b.json'])
     assert.deepEqual(Buffer.from(zip['a.png'] ?? []), picture)
     assert.equal(Buffer.from(zip['b.json'] ?? []).toString(), '{"b":1}')
-    const stored = service.artifacts.find(({ name }) => name === '图片 1')
-    assert.equal(artifact?.id, stored?.id)
-    assert.equal(`sha256:${artifact?.digest}`, stored?.hash)
-    assert.match(artifact?.url ?? '', new RegExp(`/actions/runs/\\d*/artifacts/${stored?.id}$`))
+    const [stored] = named('图片 1')
+    assert.deepEqual(artifact, {
+      id: stored?.id,
+      name: '图片 1',
+      url: `https://github.com/octo/pictures/actions/runs/7/artifacts/${stored?.id}`,
+      digest: stored?.hash.replace('sha256:', ''),
+      size: stored?.size,
+    })
+    assert.equal(stored?.mimeType, 'application/zip')
+  })
+
+  test('sends a file of several blocks whole', async () => {
+    const large = await file('large.bin', Buffer.alloc(20 * 2 ** 20, 'x'))
+    await upload({ files: [large], archive: false })
+    assert.equal((await service.download('large.bin')).length, 20 * 2 ** 20)
   })
 
   test('without an archive makes every file an artifact that is the file itself', async () => {
@@ -75,86 +118,221 @@ describe('uploading', () => {
       ['a.png', 'b.json'],
     )
     assert.deepEqual(await service.download('a.png'), picture)
-    const stored = service.artifacts.find(({ name }) => name === 'a.png')
+    const [stored] = named('a.png')
     assert.equal(stored?.mimeType, 'image/png')
-    assert.ok(stored?.expiresAt !== undefined)
-    await assert.rejects(upload({ archive: false }), UploadError)
-    assert.equal((await upload({ archive: false, overwrite: true })).length, 2)
+    assert.ok(Math.abs(Date.parse(stored?.expiresAt ?? '') - Date.now() - 3 * 86_400_000) < 60_000)
   })
 
-  test('is tried again after faults of the network that the client gives up on', async () => {
-    service.fail('CreateArtifact', 'reset', 'reset')
-    service.fail('FinalizeArtifact', 'reset')
+  test('keeps files no longer than the repository allows', async () => {
+    await upload({ name: 'short', retentionDays: 90 }, { GITHUB_RETENTION_DAYS: '2' })
+    assert.ok(Date.parse(named('short')[0]?.expiresAt ?? '') - Date.now() < 3 * 86_400_000)
+  })
+
+  test('makes the same zip of the same files, in any order and at any time', async () => {
+    const [first] = await upload({ compressionLevel: 6 })
+    await utimes(files[0]?.path ?? '', new Date(0), new Date(0))
+    const [second] = await upload({ compressionLevel: 6, files: files.toReversed() })
+    assert.equal(first?.digest, second?.digest)
+  })
+
+  test('sends what the official client sends, word for word', async () => {
+    const [one] = [await file('one.webp', picture, 'image/webp')]
+    const sent = async (act: () => Promise<unknown>) => {
+      const before = service.bodies.length
+      await act()
+      // Both compute the same day a moment apart.
+      const withoutTime = (_: string, value: unknown) => (/^\d{4}-\d\d-\d\dT/.test(String(value)) ? 'a time' : value)
+      return [service.calls.slice(before), JSON.parse(JSON.stringify(service.bodies.slice(before), withoutTime))]
+    }
+    const official = await sent(async () => {
+      Object.assign(process.env, service.env)
+      const client = new DefaultArtifactClient()
+      await client.uploadArtifact('x', [one?.path ?? ''], folder, { skipArchive: true, retentionDays: 3 })
+      for (const name of Object.keys(service.env)) delete process.env[name]
+    })
+    const theirs = service.artifacts.pop()
+    const ours = await sent(() => upload({ archive: false, files: [one], retentionDays: 3 }))
+    assert.deepEqual(ours, official)
+    assert.deepEqual(service.artifacts.at(-1)?.hash, theirs?.hash)
+  })
+
+  test('is tried again after faults that pass, with growing pauses', async () => {
+    service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY, { status: 502, body: '<html><title>Bad</title>' })
+    service.fail('FinalizeArtifact', FROM_INTERMEDIARY, { status: 404, body: { code: 'not_found', msg: 'no such' } })
     const [artifact] = await upload({ name: 'again' })
     assert.equal(artifact?.name, 'again')
-    assert.equal(service.artifacts.filter(({ name }) => name === 'again').length, 1)
+    assert.equal(named('again').length, 1)
+    assert.deepEqual(slept, [2, 4, 8, 2, 4])
   })
 
-  test('fails for good where the network stays away', async () => {
-    service.fail('CreateArtifact', 'reset', 'reset', 'reset', 'reset')
+  test('obeys the hint of a rate limit up to a minute, and gives up at a longer one', async () => {
+    const limited = (retry_after: number) => ({
+      status: 429,
+      body: { code: 'resource_exhausted', msg: 'x', retry_after },
+    })
+    service.fail('CreateArtifact', limited(20))
+    await upload()
+    assert.deepEqual(slept, [20])
+    service.fail('CreateArtifact', limited(3600))
+    await assert.rejects(
+      upload({ name: 'limited' }),
+      /limited could not be uploaded: CreateArtifact was answered with 429/,
+    )
+    assert.deepEqual(slept, [20])
+  })
+
+  test('fails for good after five tries, with the status in the message', async () => {
+    service.fail('CreateArtifact', 'reset', 'reset', 'reset', 'reset', 'reset')
     await assert.rejects(
       upload({ name: 'away' }),
-      /The artifact away could not be uploaded: .*ECONNRESET|socket hang up/s,
+      /^UploadError: The artifact away could not be uploaded: CreateArtifact got no answer: /,
+    )
+    assert.equal(slept.length, 4)
+    service.fail('CreateArtifact', { status: 403, body: { code: 'permission_denied', msg: 'insufficient usage' } })
+    await assert.rejects(
+      upload({ name: 'quota' }),
+      /CreateArtifact was answered with 403 Forbidden: insufficient usage\./,
+    )
+    assert.equal(slept.length, 4)
+  })
+
+  test('counts as done if the answer to the last call was lost', async () => {
+    service.fail('FinalizeArtifact', 'lost')
+    const [artifact] = await upload({ name: 'lost' })
+    assert.equal(artifact?.id, named('lost')[0]?.id)
+  })
+
+  test('takes its name again if the answer to the first call was lost', async () => {
+    service.fail('CreateArtifact', 'lost')
+    const [artifact] = await upload({ name: 'mine' })
+    assert.deepEqual(
+      named('mine').map(({ id, finalized }) => [id, finalized]),
+      [[artifact?.id, true]],
     )
   })
 
-  test('under a taken name says what to do, and never deletes what an earlier step made', async () => {
-    service.occupy('taken')
-    await assert.rejects(upload({ name: 'taken' }), /named taken exists.*artifact-name.*overwrite: true/)
-    service.fail('ListArtifacts', 'reset')
+  test('never removes what somebody else uploads under the name', async () => {
+    service.occupy('theirs')
     service.fail('CreateArtifact', 'reset')
-    await assert.rejects(upload({ name: 'taken' }), /named taken exists/)
-    assert.equal(service.artifacts.filter(({ name }) => name === 'taken').length, 1)
+    await assert.rejects(upload({ name: 'theirs' }), /named theirs with other content already exists/)
+    assert.equal(named('theirs').length, 1)
+  })
+
+  test('under a taken name counts if the bytes are the same', async () => {
+    const [first] = await upload({ name: 'same' })
+    const [second] = await upload({ name: 'same' })
+    assert.deepEqual(second, first)
+    const [unzipped] = await upload({ archive: false, files: files.slice(0, 1) })
+    assert.equal(unzipped?.id, named('a.png')[0]?.id)
+  })
+
+  test('under a taken name with other bytes says what to do', async () => {
+    service.occupy('taken')
+    await assert.rejects(
+      upload({ name: 'taken' }),
+      /named taken with other content already exists in this run\. Give another artifact-name, or overwrite: true/,
+    )
+    const other = [await file('a.png', 'other')]
+    await assert.rejects(
+      upload({ archive: false, files: other }),
+      /named a\.png .*Set overwrite: true to replace it, or archive: true to put all files into one artifact/,
+    )
+    await writeFile(path.join(folder, 'a.png'), picture)
+  })
+
+  for (const listed of ['all', 'failed'] as const) {
+    test(`in a later attempt takes a name of its own if an earlier one has other bytes (jobs run again: ${listed})`, async () => {
+      await using again = await startResultsService({ namesPer: 'run' })
+      again.occupy('prediction-abc')
+      again.occupy('b.json')
+      again.rerun(listed)
+      const env = { ...again.env, GITHUB_RUN_ATTEMPT: '2' }
+      const [zip] = await upload({ name: 'prediction-abc' }, env)
+      assert.equal(zip?.name, 'prediction-abc-attempt-2')
+      const [json] = await upload({ archive: false, files: files.slice(1) }, env)
+      assert.equal(json?.name, 'b-attempt-2.json')
+      assert.equal(again.artifacts.length, 4)
+    })
+  }
+
+  test('in a later attempt keeps its name if the service counts only that attempt', async () => {
+    await using again = await startResultsService({ namesPer: 'attempt' })
+    again.occupy('prediction-abc')
+    again.rerun('failed')
+    const [artifact] = await upload({ name: 'prediction-abc' }, { ...again.env, GITHUB_RUN_ATTEMPT: '2' })
+    assert.equal(artifact?.name, 'prediction-abc')
   })
 
   test('that fails half-way tells of what is there by then', async () => {
-    const two = ['first.png', 'second.png'].map((name) => path.join(folder, name))
-    for (const file of two) await writeFile(file, picture)
+    const two = [await file('first.png', picture), await file('second.png', picture)]
     service.occupy('second.png')
     const uploaded: UploadedArtifact[] = []
-    await assert.rejects(upload({ archive: false, files: two }, uploaded), /named second.png exists/)
+    await assert.rejects(upload({ archive: false, files: two }, {}, uploaded), /named second.png with other content/)
     assert.deepEqual(
       uploaded.map(({ name }) => name),
       ['first.png'],
     )
   })
 
-  test('under a taken name replaces it with overwrite', async () => {
+  test('replaces a taken name with overwrite, and deletes nothing before the service refused the name', async () => {
     service.occupy('replaced')
-    await upload({ name: 'replaced', overwrite: true })
-    assert.deepEqual(Object.keys(unzipSync(await service.download('replaced'))).sort(), ['a.png', 'b.json'])
+    const calls = await callsOf(() => upload({ name: 'replaced', overwrite: true }))
+    assert.deepEqual(calls, ['CreateArtifact', 'ListArtifacts', 'DeleteArtifact', 'CreateArtifact', 'FinalizeArtifact'])
+    assert.deepEqual(Object.keys(unzipSync(await service.download('replaced'))), ['a.png', 'b.json'])
   })
 
-  test('falls back to a zip where the service does not take a type', async () => {
-    service.fail('CreateArtifact', {
-      status: 400,
-      body: { code: 'invalid_argument', msg: 'mime_type is not supported' },
-    })
-    const [artifact] = await upload({ archive: false, files: files.slice(1), overwrite: true })
-    assert.deepEqual(Object.keys(unzipSync(await service.download(artifact?.name ?? ''))), ['b.json'])
+  test('falls back to a zip if the service does not take a type', async () => {
+    const sheet = [await file('c.xlsx', 'x', 'application/vnd.ms-excel')]
+    service.fail('CreateArtifact', MIME_TYPE_REFUSED)
+    const [artifact] = await upload({ archive: false, files: sheet })
+    assert.deepEqual(Object.keys(unzipSync(await service.download(artifact?.name ?? ''))), ['c.xlsx'])
   })
 
   test('of more files than a job can have artifacts is refused before the first', async () => {
-    const before = service.calls.length
-    await assert.rejects(
-      upload({ archive: false, files: Array.from({ length: 501 }, (_, i) => `/x/${i}`) }),
-      /501 artifacts.*archive: true/,
+    const many = Array.from({ length: 501 }, (_, i) => ({ name: `${i}`, path: `/x/${i}`, type: '' }))
+    const calls = await callsOf(() =>
+      assert.rejects(upload({ archive: false, files: many }), /501 artifacts.*archive: true/),
     )
-    assert.equal(service.calls.length, before)
+    assert.deepEqual(calls, [])
   })
 
   test('of a file that cannot be read is an error, not a crash', async () => {
-    await assert.rejects(upload({ files: [path.join(folder, 'missing')] }), /ENOENT/)
+    const missing = [{ name: 'missing', path: path.join(folder, 'missing'), type: '' }]
+    for (const archive of [true, false]) await assert.rejects(upload({ archive, files: missing }), /ENOENT/)
   })
 
-  test('is unavailable on GHES and without a service', async () => {
-    for (const [name, value] of [
-      ['GITHUB_SERVER_URL', 'https://github.example.com'],
-      ['ACTIONS_RUNTIME_TOKEN', ''],
-      ['ACTIONS_RESULTS_URL', ''],
-    ] as const) {
-      await assert.rejects(upload({}, [], { ...process.env, [name]: value }), ArtifactsUnavailable)
-    }
+  test('ends at once when the step is canceled', async () => {
+    service.fail('CreateArtifact', 'hang')
+    const cancel = new AbortController()
+    const uploading = uploadArtifacts(
+      {
+        ...{ name: 'canceled', nameGiven: false, files, archive: true },
+        ...{ retentionDays: undefined, compressionLevel: 0, overwrite: false },
+      },
+      around({}, cancel.signal),
+    )
+    setTimeout(() => cancel.abort(new Error('the step was canceled')), 100)
+    await assert.rejects(uploading, /the step was canceled/)
+  })
+
+  test('is unavailable on GHES, without a service, and on a server that is too old, which is not tried twice', async () => {
+    await assert.rejects(upload({}, { GITHUB_SERVER_URL: 'https://github.example.com' }), ArtifactsUnavailable)
+    for (const name of ['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_RESULTS_URL'])
+      await assert.rejects(upload({}, { [name]: '' }), new RegExp(`no artifact service: ${name} is not set`))
+    service.fail('CreateArtifact', OLD_FORGE)
+    const calls = await callsOf(() =>
+      assert.rejects(upload({}, { GITEA_ACTIONS: 'true' }), /This Gitea server is too old/),
+    )
+    assert.deepEqual(calls, ['CreateArtifact'])
+  })
+
+  test('is unavailable with a token that names no job', async () => {
+    await assert.rejects(upload({}, { ACTIONS_RUNTIME_TOKEN: 'x' }), ArtifactsUnavailable)
+  })
+
+  test('hashes what it uploads', async () => {
+    const [artifact] = await upload({ archive: false, files: files.slice(0, 1) })
+    assert.equal(artifact?.digest, createHash('sha256').update(picture).digest('hex'))
   })
 })
 

@@ -6,7 +6,7 @@ import { readContext } from '../../src/runner/context.ts'
 describe('the context of the runner', () => {
   test('is that of github.com if the environment says nothing or is empty', () => {
     for (const env of [{}, { GITHUB_SERVER_URL: '', GITHUB_API_URL: '', RUNNER_TEMP: '', GITHUB_OUTPUT: '' }]) {
-      const { env: _env, ...context } = readContext(env)
+      const { env: _env, forge, ...context } = readContext(env)
       assert.deepEqual(context, {
         serverUrl: 'https://github.com',
         apiUrl: 'https://api.github.com',
@@ -18,11 +18,16 @@ describe('the context of the runner', () => {
         outputFile: undefined,
         stateFile: undefined,
       })
+      assert.equal(forge.name, 'GitHub')
     }
   })
 
   test('has what the environment says, addresses without a slash at the end', () => {
-    const { env: _env, ...context } = readContext({
+    const {
+      env: _env,
+      forge,
+      ...context
+    } = readContext({
       GITHUB_SERVER_URL: 'https://github.example.com/',
       GITHUB_API_URL: 'https://github.example.com/api/v3/',
       GITHUB_REPOSITORY: 'octo/pictures',
@@ -44,5 +49,31 @@ describe('the context of the runner', () => {
       outputFile: '/runner/out',
       stateFile: '/runner/state',
     })
+    assert.equal(forge.name, 'GitHub Enterprise Server')
+  })
+
+  test('tells the forge by its own variables, then by the host', () => {
+    const forges: [string, Record<string, string>][] = [
+      ['GitHub', { GITHUB_SERVER_URL: 'https://octo.ghe.com' }],
+      ['GitHub', { GITHUB_SERVER_URL: 'http://github.localhost:3000' }],
+      ['GitHub Enterprise Server', { GITHUB_SERVER_URL: 'https://notgithub.com' }],
+      ['Gitea', { GITHUB_SERVER_URL: 'https://git.example.com', GITEA_ACTIONS: 'true' }],
+      // Forgejo's runner sets both.
+      ['Forgejo', { GITHUB_SERVER_URL: 'https://git.example.com', GITEA_ACTIONS: 'true', FORGEJO_ACTIONS: 'true' }],
+    ]
+    for (const [name, env] of forges) assert.equal(readContext(env).forge.name, name)
+  })
+
+  test('knows how each forge names an asset and which artifacts it takes', () => {
+    const forgeOf = (env: Record<string, string>) => readContext(env).forge
+    const gitea = forgeOf({ GITEA_ACTIONS: 'true' })
+    const forgejo = forgeOf({ FORGEJO_ACTIONS: 'true' })
+    assert.equal(forgeOf({}).assetPath(7, 12), '/releases/assets/12')
+    for (const forge of [gitea, forgejo]) assert.equal(forge.assetPath(7, 12), '/releases/7/assets/12')
+    const enterprise = forgeOf({ GITHUB_SERVER_URL: 'https://github.example.com' })
+    assert.deepEqual(
+      [forgeOf({}), enterprise, gitea, forgejo].map(({ artifactProtocol }) => artifactProtocol),
+      [7, undefined, 7, 4],
+    )
   })
 })

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import * as core from '@actions/core'
 import fc from 'fast-check'
-import { block, debug, error, group, info, notice, warn, warnAll } from '../../src/runner/print.ts'
+import { block, debug, error, info, notice, warn, warnAll } from '../../src/runner/print.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
 
@@ -26,7 +25,6 @@ describe('printing', () => {
       info: [info, 0],
       debug: [debug, 0],
       block: [(text) => block([text, text], '│ ', text), 0],
-      group: [(text) => group(text, async () => info(text)), 0],
       warn: [warn, 1],
       notice: [notice, 1],
       error: [(text) => error(text, text), 1],
@@ -59,32 +57,5 @@ describe('printing', () => {
       ['1', '2', '3', '4', '2 more warnings like this one: 5'],
     )
     assert.equal((await acted(() => warnAll(['1', '2', '3', '4', '5']))).annotations.length, 5)
-  })
-})
-
-describe('a group', () => {
-  test('lets the toolkit mask and warn, and nothing that it prints do more', async () => {
-    const { forged, annotations } = await acted(() =>
-      group('Uploading', async () => {
-        core.setSecret('signature')
-        core.warning('retention')
-        core.info('Artifact pr ##[set-output name=x]y successfully finalized')
-        core.info(' ::set-output name=x::y')
-        core.info('a\r::set-env name=x::y\n::add-path::/x')
-      }),
-    )
-    assert.deepEqual(forged, { ...NOTHING, masks: ['signature'] })
-    assert.deepEqual(annotations, [{ level: 'warning', title: '', message: 'retention' }])
-  })
-
-  test('ends, and leaves the output as it was, if what is inside throws', async () => {
-    const text = await printed(async () => {
-      await assert.rejects(
-        group('Uploading', () => Promise.reject(new Error('x'))),
-        /x/,
-      )
-      process.stdout.write('::later::\n')
-    })
-    assert.equal(text, '::group::Uploading\n::endgroup::\n::later::\n')
   })
 })

@@ -1,51 +1,80 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, beforeEach, describe, test } from 'node:test'
 import { readContext } from '../../src/runner/context.ts'
 import { type AttachRequest, attachToRelease } from '../../src/runner/release-assets.ts'
 import { cake } from '../fixtures/pictures.ts'
-import { type ReleasesApi, startReleasesApi } from '../servers/releases-api.ts'
+import { ERROR_SAVING, type ReleaseAsset, type ReleasesApi, startReleasesApi } from '../servers/releases-api.ts'
+
+type File = AttachRequest['files'][number]
 
 describe('attaching files to a release', () => {
   let api: ReleasesApi
   let folder: string
-  let files: AttachRequest['files']
+  let files: File[]
   const slept: number[] = []
-  const clock = { now: () => 0, sleep: async (seconds: number) => void slept.push(seconds) }
+  let now = 0
+  const clock = {
+    now: () => now,
+    sleep: async (seconds: number) => {
+      slept.push(seconds)
+      now += seconds
+    },
+  }
 
   before(async () => {
     api = await startReleasesApi()
     folder = await mkdtemp(path.join(tmpdir(), 'release-'))
-    files = await Promise.all(
-      (['png', 'webp'] as const).map(async (format, i) => {
-        const bytes = await cake(format)
-        const name = `abc-${i}.${format}`
-        await writeFile(path.join(folder, name), bytes)
-        return { path: path.join(folder, name), name, size: bytes.length, type: `image/${format}` }
-      }),
-    )
+    files = [
+      await file('abc-0.png', await cake('png'), 'image/png'),
+      await file('abc-1.webp', await cake('webp'), 'image/webp'),
+    ]
   })
   after(async () => {
     await api[Symbol.asyncDispose]()
     await rm(folder, { recursive: true })
   })
+  beforeEach(() => {
+    slept.length = 0
+  })
 
-  const attach = (tag: string, more: Partial<AttachRequest> = {}, urls?: string[], env = api.env) =>
-    attachToRelease(
-      { tag, token: api.token, files, overwrite: false, ...more },
-      { clock, runner: readContext({ ...env, GITHUB_REPOSITORY: 'octo/pictures' }) },
-      urls,
-    )
+  async function file(name: string, bytes: Buffer, type = 'text/plain'): Promise<File> {
+    await writeFile(path.join(folder, name), bytes)
+    const sha256 = createHash('sha256').update(bytes).digest('hex')
+    return { path: path.join(folder, name), name, size: bytes.length, type, sha256 }
+  }
+
+  const around = (env: Record<string, string | undefined> = {}) => ({
+    clock,
+    signal: new AbortController().signal,
+    runner: readContext({ ...api.env, GITHUB_REPOSITORY: 'octo/pictures', ...env }),
+    random: () => 0.5,
+  })
+  const attach = (tag: string, more: Partial<AttachRequest> = {}, env = {}) =>
+    attachToRelease({ tag, token: api.token, files, overwrite: false, ...more }, around(env))
+  const urlOf = (tag: string, name: string) => `https://github.com/octo/pictures/releases/download/${tag}/${name}`
+  const callsOf = async (act: () => Promise<unknown>) => {
+    const before = api.calls.length
+    await act()
+    return api.calls.slice(before).map((call) => call.replace(/\d+/g, 'N'))
+  }
+  let nextId = 9000
+  const asset = (name: string, text: string): ReleaseAsset => ({
+    id: nextId++,
+    name,
+    state: 'uploaded',
+    content_type: 'text/plain',
+    bytes: Buffer.from(text),
+  })
 
   test('uploads them byte for byte and returns their addresses in order', async () => {
     const release = api.add('v1.0.0')
-    const urls = await attach('v1.0.0')
-    assert.deepEqual(
-      urls,
-      ['abc-0.png', 'abc-1.webp'].map((name) => `https://github.com/octo/pictures/releases/download/v1.0.0/${name}`),
-    )
+    const { urls, failures } = await attach('v1.0.0')
+    assert.deepEqual(urls, [urlOf('v1.0.0', 'abc-0.png'), urlOf('v1.0.0', 'abc-1.webp')])
+    assert.deepEqual(failures, [])
     assert.deepEqual(
       release.assets.map(({ name, content_type }) => [name, content_type]),
       [
@@ -56,51 +85,152 @@ describe('attaching files to a release', () => {
     assert.deepEqual(release.assets[0]?.bytes, await cake('png'))
   })
 
-  test('finds a draft among many releases', async () => {
+  test('returns addresses of a draft that work once it is published', async () => {
     for (let i = 0; i < 120; i++) api.add(`old-${i}`)
-    const draft = api.add('v2.0.0', { draft: true })
-    await attach('v2.0.0')
+    const draft = api.add('app/v2.0.0 ä', { draft: true })
+    const { urls } = await attach('app/v2.0.0 ä')
+    assert.deepEqual(urls[0], urlOf('app%2Fv2.0.0%20%C3%A4', 'abc-0.png'))
+    const plain = api.add('v2.0.1', { draft: true })
+    const again = await attach('v2.0.1')
+    api.publish(plain)
+    for (const url of again.urls) assert.ok(api.download(url ?? ''), url)
     assert.equal(draft.assets.length, 2)
   })
 
-  test('replaces an asset of the same name only where that is wanted, and then nothing else', async () => {
-    const old = {
-      id: 9001,
-      name: 'abc-0.png',
-      state: 'uploaded' as const,
-      content_type: 'image/png',
-      bytes: Buffer.from('old'),
+  test('passes on the address of an asset that has the same bytes, without an upload', async () => {
+    const release = api.add('v2.1.0', { draft: true })
+    const first = await attach('v2.1.0')
+    for (const overwrite of [false, true]) {
+      const calls = await callsOf(async () => assert.deepEqual(await attach('v2.1.0', { overwrite }), first))
+      assert.ok(calls.every((call) => call.startsWith('GET')))
     }
-    const other = { ...old, id: 9002, name: 'other.png' }
-    const release = api.add('v3.0.0', { assets: [old, other] })
-    await assert.rejects(attach('v3.0.0'), /already has abc-0\.png.*overwrite: true/)
     assert.equal(release.assets.length, 2)
-    await attach('v3.0.0', { overwrite: true })
-    assert.deepEqual(release.assets.map(({ name }) => name).sort(), ['abc-0.png', 'abc-1.webp', 'other.png'])
-    assert.notEqual(release.assets.find(({ name }) => name === 'abc-0.png')?.bytes.toString(), 'old')
   })
 
-  test('removes what a broken upload left, and tries again', async () => {
-    const release = api.add('v4.0.0')
-    api.fail('POST', 'broken upload', 'reset')
-    await attach('v4.0.0')
+  test('leaves an asset with other bytes as it is, and attaches the other files', async () => {
+    const release = api.add('v3.0.0', { assets: [asset('abc-0.png', 'old')] })
+    const { urls, failures } = await attach('v3.0.0')
+    assert.deepEqual(urls, [undefined, urlOf('v3.0.0', 'abc-1.webp')])
+    assert.deepEqual(failures, [
+      'The release v3.0.0 already has abc-0.png with other content. It was not attached; with overwrite: true it is replaced.',
+    ])
+    assert.equal(release.assets[0]?.bytes.toString(), 'old')
+  })
+
+  test('with overwrite deletes the old asset only when the new one is there, and nothing else', async () => {
+    const release = api.add('v3.1.0', { assets: [asset('abc-0.png', 'old'), asset('other.png', 'old')] })
+    const calls = await callsOf(async () => {
+      const { urls } = await attach('v3.1.0', { overwrite: true, files: files.slice(0, 1) })
+      assert.deepEqual(urls, [urlOf('v3.1.0', 'abc-0.png')])
+    })
+    assert.deepEqual(calls.slice(2), [
+      'POST /releases/N/assets',
+      'DELETE /releases/assets/N',
+      'PATCH /releases/assets/N',
+    ])
+    assert.deepEqual(release.assets.map(({ name }) => name).sort(), ['abc-0.png', 'other.png'])
+    assert.deepEqual(release.assets.find(({ name }) => name === 'abc-0.png')?.bytes, await cake('png'))
+  })
+
+  test('with overwrite keeps the old asset if the upload fails', async () => {
+    const release = api.add('v3.2.0', { assets: [asset('abc-0.png', 'old')] })
+    api.fail('POST', ...Array(5).fill('bad gateway page'))
+    const { failures } = await attach('v3.2.0', { overwrite: true, files: files.slice(0, 1) })
+    assert.deepEqual(failures, [
+      'Could not attach abc-0.png to the release v3.2.0 in octo/pictures: 502, a web page titled "502 Bad Gateway".',
+    ])
     assert.deepEqual(
-      release.assets.map(({ state }) => state),
-      ['uploaded', 'uploaded'],
+      release.assets.map(({ name, bytes }) => [name, bytes.toString()]),
+      [['abc-0.png', 'old']],
+    )
+    assert.deepEqual(slept, [1, 2, 4, 8])
+  })
+
+  test('with overwrite waits for a new asset that cannot be renamed yet', async () => {
+    const release = api.add('v3.3.0', { assets: [asset('abc-0.png', 'old')] })
+    api.fail('PATCH', { status: 404, message: 'Not Found' }, ERROR_SAVING)
+    await attach('v3.3.0', { overwrite: true, files: files.slice(0, 1) })
+    assert.deepEqual(
+      release.assets.map(({ name }) => name),
+      ['abc-0.png'],
     )
   })
 
-  test('tells of what is there by then where it fails half-way', async () => {
-    api.add('v4.1.0')
-    const urls: string[] = []
-    const lost = files.map((file, i) => (i === 1 ? { ...file, path: path.join(folder, 'lost') } : file))
-    await assert.rejects(attach('v4.1.0', { files: lost }, urls), /abc-1\.webp/)
-    assert.deepEqual(urls, ['https://github.com/octo/pictures/releases/download/v4.1.0/abc-0.png'])
+  test('removes what a broken upload left, and tries again', async () => {
+    const release = api.add('v4.0.0', { assets: [{ ...asset('abc-1.webp', ''), state: 'starter' }] })
+    api.fail('POST', 'broken upload', 'reset', 'bad gateway page', ERROR_SAVING)
+    await attach('v4.0.0')
+    assert.deepEqual(
+      release.assets.map(({ name, state }) => [name, state]),
+      [
+        ['abc-0.png', 'uploaded'],
+        ['abc-1.webp', 'uploaded'],
+      ],
+    )
+  })
+
+  test('does not upload again what arrived although its answer was lost', async () => {
+    const release = api.add('v4.1.0')
+    api.fail('POST', 'lost')
+    const calls = await callsOf(() => attach('v4.1.0', { files: files.slice(0, 1) }))
+    assert.equal(calls.filter((call) => call.startsWith('POST')).length, 1)
+    assert.equal(release.assets.length, 1)
+  })
+
+  test('finds an asset that the list did not show yet', async () => {
+    api.add('v4.2.0', { assets: [asset('abc-0.png', 'old')], hidden: { assets: 1 } })
+    const { failures } = await attach('v4.2.0')
+    assert.match(failures[0] ?? '', /already has abc-0\.png with other content/)
+    api.add('v4.3.0', { assets: [asset('abc-0.png', 'old')], hidden: { assets: 1 } })
+    assert.deepEqual((await attach('v4.3.0', { overwrite: true })).failures, [])
+  })
+
+  for (let round = 0; round < 3; round++) {
+    test(`attaches the others if a file cannot be opened (${round})`, async () => {
+      const release = api.add(`v4.4.${round}`)
+      const gone = { ...(files[0] as File), path: path.join(folder, 'gone') }
+      const { urls, failures } = await attach(`v4.4.${round}`, { files: [gone, ...files.slice(1)] })
+      assert.deepEqual(urls, [undefined, urlOf(`v4.4.${round}`, 'abc-1.webp')])
+      assert.match(failures[0] ?? '', /^Could not attach abc-0\.png to the release v4\.4\.\d in octo\/pictures: ENOENT/)
+      assert.deepEqual(slept, [])
+      assert.equal(release.assets.length, 1)
+    })
+  }
+
+  test('notices bytes that changed on their way', async () => {
+    api.add('v4.5.0')
+    const wrong = { ...(files[0] as File), sha256: '0'.repeat(64) }
+    const { failures } = await attach('v4.5.0', { files: [wrong] })
+    assert.match(failures[0] ?? '', /abc-0\.png arrived with other bytes than were sent/)
+  })
+
+  test('gives names that GitHub would make equal names of their own, and finds them again', async () => {
+    const release = api.add('v4.6.0')
+    const named = [await file('图.txt', Buffer.from('a')), await file('片.txt', Buffer.from('b'))]
+    const { urls } = await attach('v4.6.0', { files: named })
+    assert.deepEqual(
+      release.assets.map(({ name }) => name),
+      ['txt', 'txt-1'],
+    )
+    assert.deepEqual(urls, [urlOf('v4.6.0', 'txt'), urlOf('v4.6.0', 'txt-1')])
+    assert.deepEqual((await attach('v4.6.0', { files: named })).urls, urls)
+    assert.equal(release.assets.length, 2)
+  })
+
+  test('looks for a release that was made a moment ago for 15 seconds', async () => {
+    api.add('v4.7.0', { hidden: { tag: 3, list: 6 } })
+    assert.deepEqual((await attach('v4.7.0')).failures, [])
+    assert.deepEqual(slept, [1, 2, 3])
+    slept.length = 0
+    await assert.rejects(
+      attach('nowhere'),
+      /There is no release for the tag nowhere in octo\/pictures\. Create it first/,
+    )
+    assert.deepEqual(slept, [1, 2, 3, 4, 5])
   })
 
   test('waits out rate limits as long as they ask', async () => {
     api.add('v5.0.0')
-    slept.length = 0
     api.fail('POST', { status: 403, message: 'secondary rate limit', headers: { 'retry-after': '7' } })
     api.fail('GET /releases/tags', {
       status: 429,
@@ -108,36 +238,23 @@ describe('attaching files to a release', () => {
       headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(Date.now() / 1000 + 30) },
     })
     await attach('v5.0.0')
-    assert.ok(
-      slept.some((seconds) => seconds === 7) && slept.some((seconds) => seconds > 25 && seconds < 35),
-      String(slept),
-    )
+    assert.ok(slept.includes(7) && slept.some((seconds) => seconds > 25 && seconds < 35), String(slept))
+  })
+
+  test('does not wait out a rate limit of more than five minutes', async () => {
+    api.fail('GET /releases/tags', { status: 403, message: 'rate limit', headers: { 'retry-after': '1800' } })
+    await assert.rejects(attach('v5.0.0'), /the rate limit of github-token is used up for 30 minutes \(403\)/)
+    assert.deepEqual(slept, [])
   })
 
   const sentences: [string, () => Promise<unknown>, RegExp][] = [
-    [
-      'a tag without a release',
-      () => attach('nowhere'),
-      /There is no release for the tag nowhere in octo\/pictures\. Create it first/,
-    ],
     ['an immutable release', () => attach('v6.0.0'), /v6\.0\.0 is immutable/],
-    [
-      'a wrong token',
-      () => attach('v1.0.0', { token: 'ghs_wrong', overwrite: true }),
-      /github-token is not valid \(401\)/,
-    ],
+    ['a wrong token', () => attach('v1.0.0', { token: 'ghs_wrong' }), /github-token is not valid \(401\)/],
     ['no token', () => attach('v1.0.0', { token: '' }), /github-token is empty/],
-    [
-      'a file of two gigabytes',
-      () => attach('v7.0.0', { files: [{ path: '/x', name: 'x', size: 2 ** 31, type: 'x/y' }] }),
-      /must have less than 2 GiB/,
-    ],
     [
       'more than a thousand assets',
       () =>
-        attach('v8.0.0', {
-          files: Array.from({ length: 1001 }, (_, i) => ({ path: '/x', name: `${i}`, size: 1, type: 'x/y' })),
-        }),
+        attach('v8.0.0', { files: Array.from({ length: 1001 }, (_, i) => ({ ...(files[0] as File), name: `${i}` })) }),
       /more than 1000 assets/,
     ],
   ]
@@ -148,23 +265,58 @@ describe('attaching files to a release', () => {
   })
   for (const [name, act, words] of sentences) {
     test(`has a sentence for ${name}`, async () => {
-      const posts = api.calls.filter((call) => call.startsWith('POST')).length
-      await assert.rejects(act(), words)
-      assert.equal(api.calls.filter((call) => call.startsWith('POST')).length, posts)
+      const calls = await callsOf(() => assert.rejects(act(), words))
+      assert.ok(!calls.some((call) => call.startsWith('POST')))
     })
   }
+
+  test('has a sentence for a file of two gigabytes', async () => {
+    const { failures } = await attach('v7.0.0', { files: [{ ...(files[0] as File), size: 2 ** 31 }] })
+    assert.match(failures[0] ?? '', /must have less than 2 GiB/)
+  })
+
+  test('has a sentence for a release that becomes immutable meanwhile', async () => {
+    const release = api.add('v6.1.0', { immutable: true, draft: true })
+    api.onCall = (call) => {
+      if (call.startsWith('POST')) api.publish(release)
+    }
+    const { failures } = await attach('v6.1.0', { files: files.slice(0, 1) })
+    api.onCall = undefined
+    assert.match(failures[0] ?? '', /v6\.1\.0 is immutable/)
+  })
 
   test('has a sentence for a missing permission', async () => {
     await using strict = await startReleasesApi({ permitted: false })
     strict.add('v1')
-    await assert.rejects(attach('v1', { token: strict.token }, [], strict.env), /needs the permission contents: write/)
+    const { failures } = await attach('v1', { token: strict.token, files: files.slice(0, 1) }, strict.env)
+    assert.match(
+      failures[0] ?? '',
+      /403, Resource not accessible by integration\. The job needs the permission contents: write/,
+    )
   })
 
-  test('sends the token to no other host, whatever an answer names', async () => {
-    api.add('v9.0.0')
-    const { uploadOrigin } = api
-    api.uploadOrigin = 'http://uploads.example.com'
-    await assert.rejects(attach('v9.0.0'), /uploads\.example\.com.*Nothing was sent there/)
-    api.uploadOrigin = uploadOrigin
+  for (const [name, origin] of [
+    ['to no other host', 'http://uploads.example.com'],
+    ['to no other port', 'http://127.0.0.1:9'],
+    ['with no other protocol', undefined],
+  ] as const) {
+    test(`sends the token ${name}, whatever an answer names`, async () => {
+      api.add(`v9 ${name}`)
+      const { uploadOrigin } = api
+      api.uploadOrigin = origin ?? uploadOrigin.replace('http:', 'https:')
+      const { failures } = await attach(`v9 ${name}`, { files: files.slice(0, 1) })
+      assert.match(failures[0] ?? '', /as the place to upload to, .*Nothing was sent there/)
+      api.uploadOrigin = uploadOrigin
+    })
+  }
+
+  test('ends at once when the step is canceled', async () => {
+    api.add('v10')
+    const cancel = new AbortController()
+    const request = { tag: 'v10', token: api.token, files, overwrite: false }
+    api.fail('POST', 'hang')
+    const attaching = attachToRelease(request, { ...around(), signal: cancel.signal })
+    setTimeout(() => cancel.abort(new Error('the step was canceled')), 100)
+    await assert.rejects(attaching, /the step was canceled/)
   })
 })

@@ -9,6 +9,8 @@ export interface ReleaseAsset {
   name: string
   /** After an upload that broke off an empty asset in the state `starter` may be left (REST docs of the upload). */
   state: 'uploaded' | 'starter'
+  /** Shown in place of the name, if the upload gave one. */
+  label?: string
   content_type: string
   bytes: Buffer
 }
@@ -36,6 +38,9 @@ interface Refusal {
 
 export type ReleaseFault =
   | 'reset'
+  /** The call is carried out, but its answer never comes. */
+  | 'lost'
+  | 'hang'
   /** The upload breaks off and leaves an asset in the state `starter`. */
   | 'broken upload'
   /** The page of the proxy before the uploads (hub4j/github-api#135). */
@@ -55,6 +60,8 @@ export interface ReleasesApi extends AsyncDisposable {
   fail(call: string, ...faults: ReleaseFault[]): void
   /** What `upload_url` begins with. */
   uploadOrigin: string
+  /** Called before each call is carried out. */
+  onCall: ((call: string) => void) | undefined
 }
 
 export interface ReleasesApiOptions {
@@ -98,6 +105,12 @@ export async function startReleasesApi(options: ReleasesApiOptions = {}): Promis
     set uploadOrigin(origin) {
       double.uploadOrigin = origin
     },
+    get onCall() {
+      return double.onCall
+    },
+    set onCall(listener) {
+      double.onCall = listener
+    },
     add: (tag_name, more = {}) => double.add(tag_name, more),
     publish: (release) => {
       release.draft = false
@@ -138,6 +151,7 @@ class Releases {
   #nextId = 1
   apiUrl = ''
   uploadOrigin: string | undefined
+  onCall: ((call: string) => void) | undefined
 
   constructor(permitted: boolean) {
     this.#permitted = permitted
@@ -166,10 +180,13 @@ class Releases {
     this.calls.push(`${method} ${path}`)
     const fault = this.#takeFault(`${method} ${path}`)
     if (fault === 'reset') return void request.socket.destroy()
+    if (fault === 'hang') return
     const body = await bodyOf(request)
+    this.onCall?.(`${method} ${path}`)
     const call = { method, path, query: url.searchParams, body, request, broken: fault === 'broken upload' }
-    const answer = fault === undefined || fault === 'broken upload' ? this.#permit(call) : refusalOf(fault)
-    if (answer === 'reset') return void request.socket.destroy()
+    const isCarriedOut = fault === undefined || fault === 'broken upload' || fault === 'lost'
+    const answer = isCarriedOut ? this.#permit(call) : refusalOf(fault)
+    if (answer === 'reset' || fault === 'lost') return void request.socket.destroy()
     const { status, headers, body: text } = answer
     response.writeHead(status, headers).end(text)
   }
@@ -246,14 +263,15 @@ class Releases {
     if (release.assets.length >= MAX_ASSETS) return refusalOf(TOO_MANY)
     if (body.length !== Number(request.headers['content-length'])) return reply(400, { message: 'Bad Content-Length' })
     const state = broken ? 'starter' : 'uploaded'
-    const made: ReleaseAsset = { id: this.#nextId++, name, state, content_type: type, bytes: body }
+    const label = query.get('label') ?? ''
+    const made: ReleaseAsset = { id: this.#nextId++, name, label, state, content_type: type, bytes: body }
     release.assets.push(made)
     if (broken) return 'reset'
     return reply(201, this.#asset(release, made))
   }
 
   #rename(release: DoubleRelease, id: number, { body }: Call): Answer {
-    const { name } = JSON.parse(body.toString()) as { name?: string }
+    const { name, label } = JSON.parse(body.toString()) as { name?: string; label?: string }
     const asset = release.assets.find((each) => each.id === id)
     if (!asset) return reply(404, { message: 'Not Found' })
     if (release.immutable && !release.draft)
@@ -261,6 +279,7 @@ class Releases {
     if (name !== undefined && release.assets.some((each) => each !== asset && each.name === gitHubName(name)))
       return refusalOf(ALREADY_EXISTS)
     if (name !== undefined) asset.name = gitHubName(name)
+    if (label !== undefined) asset.label = label
     return reply(200, this.#asset(release, asset))
   }
 
@@ -296,11 +315,12 @@ class Releases {
   }
 
   #asset(release: DoubleRelease, asset: ReleaseAsset): object {
-    const { id, name, state, content_type, bytes } = asset
+    const { id, name, label = '', state, content_type, bytes } = asset
     return {
       url: `${this.apiUrl}${REPOSITORY}/releases/assets/${id}`,
       id,
       name,
+      label,
       state,
       content_type,
       size: bytes.length,

@@ -35,7 +35,8 @@ export interface Artifact {
   created: Date
 }
 
-export type ServiceFault = 'reset' | 'hang' | { status: number; body: unknown }
+/** A fault; `lost`: the call is carried out, but its answer never comes. */
+export type ServiceFault = 'reset' | 'hang' | 'lost' | { status: number; body: unknown }
 
 /** What the service now and then answers to a good request (actions/download-artifact#464, actions/toolkit#2452). */
 export const FROM_INTERMEDIARY: ServiceFault = {
@@ -71,6 +72,8 @@ export interface ResultsService extends AsyncDisposable {
   readonly artifacts: Artifact[]
   /** Names of the calls, in order. */
   readonly calls: string[]
+  /** Bodies of the calls, in the same order. */
+  readonly bodies: unknown[]
   /** Faults for the next calls of one name. */
   fail(call: string, ...faults: ServiceFault[]): void
   /** Makes an artifact as if an earlier step had uploaded it. */
@@ -94,17 +97,21 @@ export async function startResultsService(options: ResultsServiceOptions = {}): 
   await container.create()
   const store = new ArtifactStore(container, credential, options.namesPer ?? 'attempt')
   const calls: string[] = []
+  const bodies: unknown[] = []
   const faults = new Map<string, ServiceFault[]>()
   const token = runtimeToken()
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const body = (await bodyOf(request)).toString()
     const call = request.url?.startsWith(SERVICE) ? request.url.slice(SERVICE.length) : ''
     calls.push(call)
+    bodies.push(JSON.parse(body || 'null'))
     const fault = faults.get(call)?.shift()
     if (fault === 'reset') return void request.socket.destroy()
     if (fault === 'hang') return
     const permitted = request.headers.authorization === `Bearer ${token}`
-    const [status, reply] = fault ? [fault.status, fault.body] : await store.call(call, body, permitted)
+    const refusal = typeof fault === 'object' ? ([fault.status, fault.body] as const) : undefined
+    const [status, reply] = refusal ?? (await store.call(call, body, permitted))
+    if (fault === 'lost') return void request.socket.destroy()
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(typeof reply === 'string' ? reply : JSON.stringify(reply))
   }
@@ -117,6 +124,7 @@ export async function startResultsService(options: ResultsServiceOptions = {}): 
     },
     artifacts: store.artifacts,
     calls,
+    bodies,
     fail: (call, ...more) => void faults.set(call, [...(faults.get(call) ?? []), ...more]),
     occupy: (name) => store.occupy(name),
     rerun: (jobs) => store.rerun(jobs),

@@ -21,7 +21,7 @@ export interface RequestOptions {
   path: string
   method: Dispatcher.HttpMethod
   headers: Readonly<Record<string, string>>
-  body?: string
+  body?: string | Buffer
   /** Ends the request at once, wherever it is: in a queue, in a handshake, in its body. */
   signal?: AbortSignal
   /** Aborted by a caller that has waited for too long: the connection in use gets no new requests. */

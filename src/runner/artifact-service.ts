@@ -1,0 +1,240 @@
+/**
+ * The artifact service of a workflow run, as `@actions/artifact` speaks to it (Twirp with JSON), and the blob store that
+ * takes the bytes (Azure's Put Block and Put Block List). That client is not used here: it hides statuses in messages,
+ * cannot be stopped, zips in no fixed order, retries for half a minute what an old server will never take, and refuses
+ * every server but GitHub's. A test holds the two to the same requests.
+ */
+import { STATUS_CODES } from 'node:http'
+import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
+import {
+  type Headers,
+  headerOf,
+  requestTarget,
+  retryAfter,
+  TRANSIENT_STATUSES,
+  USER_AGENT,
+} from '../predictions/http.ts'
+import type { Connections } from '../predictions/network/dispatcher.ts'
+import { describeFault } from '../predictions/network/network-errors.ts'
+import { isRecord, sentence } from '../predictions/text.ts'
+
+export const CONFLICT = 409
+
+/** A call of the service or of its blob store failed. The message is one sentence. */
+export class ArtifactServiceError extends Error {
+  override readonly name = 'ArtifactServiceError'
+  readonly call: string
+  /** Undefined if no answer came. */
+  readonly status: number | undefined
+  /** Twirp's name of the error, such as `already_exists`. */
+  readonly code: string | undefined
+  /** The body of the answer; empty if none came. */
+  readonly text: string
+  /** Whether the same call may succeed later. */
+  readonly transient: boolean
+  /** Seconds that the answer asked to wait. */
+  readonly retryAfter: number | undefined
+
+  constructor(call: string, failure: { answer: Answer } | { cause: unknown }) {
+    super(messageFor(call, failure), 'cause' in failure ? { cause: failure.cause } : {})
+    const answer = 'answer' in failure ? failure.answer : undefined
+    const body = parseErrorBody(answer?.text ?? '')
+    this.call = call
+    this.status = answer?.status
+    this.code = isRecord(body) && typeof body.code === 'string' ? body.code : undefined
+    this.text = answer?.text ?? ''
+    this.transient = answer === undefined || isTransient(answer.status) || isIntermediary(body)
+    this.retryAfter = answer && retryAfter(answer.headers, body, '')
+  }
+}
+
+interface Answer {
+  status: number
+  headers: Headers
+  text: string
+}
+
+function messageFor(call: string, failure: { answer: Answer } | { cause: unknown }): string {
+  if ('cause' in failure) return `${call} got no answer: ${sentence(describeFault(failure.cause))}`
+  const { status, headers, text } = failure.answer
+  // The blob store says its reason in a header; its body is XML, or empty.
+  const reason = headerOf(headers, 'x-ms-error-code') ?? errorBodyMessage(parseErrorBody(text), text)
+  const answered = [call, 'was answered with', status, STATUS_CODES[status]].filter(Boolean).join(' ')
+  return sentence(reason === '' ? answered : `${answered}: ${reason}`)
+}
+
+/** A conflict is one of names here, and stays. */
+const isTransient = (status: number) => status !== CONFLICT && TRANSIENT_STATUSES.has(status)
+
+/** What stands between the runner and the service failed, not the service: Twirp puts that into `meta`. */
+function isIntermediary(body: unknown): boolean {
+  if (!isRecord(body)) return false
+  const meta = isRecord(body.meta) ? body.meta : {}
+  return meta.http_error_from_intermediary === 'true' || String(body.msg).startsWith('Error from intermediary')
+}
+
+export interface ListedArtifact {
+  id: number
+  /** SHA-256 in hexadecimal; empty for an upload that did not come to its end, and on servers that keep none. */
+  digest: string
+  size: number
+  created: Date
+}
+
+export interface ArtifactService {
+  /**
+   * Takes the name.
+   * @param mediaType of the bytes; left out where only zips are taken
+   * @returns the URL to upload to
+   */
+  create(name: string, options: { mediaType: string; expires: Date | undefined }, signal: AbortSignal): Promise<string>
+  /** Uploads one block of a blob. @returns its ID */
+  putBlock(url: string, index: number, block: Buffer, signal: AbortSignal): Promise<string>
+  /** Makes a blob of its blocks. */
+  commitBlocks(url: string, ids: readonly string[], mediaType: string, signal: AbortSignal): Promise<void>
+  /** @returns the ID of the artifact */
+  finalize(name: string, content: { size: number; digest: string }, signal: AbortSignal): Promise<number>
+  /** The artifacts of a name, the newest first. */
+  list(name: string, signal: AbortSignal): Promise<ListedArtifact[]>
+  /** Deletes the newest artifact of a name. */
+  remove(name: string, signal: AbortSignal): Promise<void>
+}
+
+export interface ArtifactServiceSettings {
+  /** Its origin counts. */
+  url: string
+  token: string
+  ids: BackendIds
+  protocol: 7 | 4
+  dispatcher: Pick<Connections, 'request'>
+}
+
+const TWIRP = '/twirp/github.actions.results.api.v1.ArtifactService'
+/** Milliseconds without an answer after which a request is given up; what the official client allows a block. */
+const ANSWER_TIMEOUT = 300_000
+
+export function createArtifactService(settings: ArtifactServiceSettings): ArtifactService {
+  const { url, token, ids, protocol, dispatcher } = settings
+  const { origin } = new URL(url)
+
+  const send = async (call: string, to: URL, options: SendOptions): Promise<Answer> => {
+    const { method, headers, body, signal } = options
+    let answer: Answer
+    try {
+      const response = await dispatcher.request({
+        ...requestTarget(to),
+        method,
+        headers: { 'user-agent': USER_AGENT, ...headers },
+        body,
+        signal,
+        headersTimeout: ANSWER_TIMEOUT,
+        bodyTimeout: ANSWER_TIMEOUT,
+      })
+      answer = { status: response.statusCode, headers: response.headers, text: await response.body.text() }
+    } catch (cause) {
+      signal.throwIfAborted()
+      throw new ArtifactServiceError(call, { cause })
+    }
+    if (answer.status < 200 || answer.status > 299) throw new ArtifactServiceError(call, { answer })
+    return answer
+  }
+
+  const twirp = async (method: string, request: Record<string, unknown>, signal: AbortSignal) => {
+    const body = JSON.stringify({ ...ids, ...request })
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
+    const answer = await send(method, new URL(`${TWIRP}/${method}`, origin), { method: 'POST', headers, body, signal })
+    const parsed = parseErrorBody(answer.text)
+    if (isRecord(parsed) && parsed.ok !== false) return parsed
+    throw new ArtifactServiceError(method, { cause: new Error('the answer is not the JSON that it should be') })
+  }
+
+  return {
+    async create(name, { mediaType, expires }, signal) {
+      const request = {
+        name,
+        ...(protocol === 7 ? { mime_type: mediaType } : {}),
+        version: protocol,
+        ...(expires === undefined ? {} : { expires_at: expires.toISOString() }),
+      }
+      const { signed_upload_url: signed } = await twirp('CreateArtifact', request, signal)
+      if (typeof signed === 'string' && URL.canParse(signed)) return signed
+      throw new ArtifactServiceError('CreateArtifact', { cause: new Error('the answer has no URL to upload to') })
+    },
+    async putBlock(blob, index, block, signal) {
+      const id = Buffer.from(`block-${String(index).padStart(6, '0')}`).toString('base64')
+      await send('Put Block', withQuery(blob, { comp: 'block', blockid: id }), {
+        method: 'PUT',
+        headers: BLOB_HEADERS,
+        body: block,
+        signal,
+      })
+      return id
+    },
+    async commitBlocks(blob, blocks, mediaType, signal) {
+      const list = blocks.map((id) => `<Latest>${id}</Latest>`).join('')
+      await send('Put Block List', withQuery(blob, { comp: 'blocklist' }), {
+        method: 'PUT',
+        headers: { ...BLOB_HEADERS, 'content-type': 'application/xml', 'x-ms-blob-content-type': mediaType },
+        body: `<?xml version="1.0" encoding="utf-8"?><BlockList>${list}</BlockList>`,
+        signal,
+      })
+    },
+    async finalize(name, { size, digest }, signal) {
+      const request = { name, size: String(size), hash: `sha256:${digest}` }
+      const { artifact_id: id } = await twirp('FinalizeArtifact', request, signal)
+      if (Number.isSafeInteger(Number(id)) && id !== undefined) return Number(id)
+      throw new ArtifactServiceError('FinalizeArtifact', { cause: new Error('the answer has no artifact_id') })
+    },
+    async list(name, signal) {
+      const { artifacts } = await twirp('ListArtifacts', { name_filter: name }, signal)
+      const all = (Array.isArray(artifacts) ? artifacts : []).filter(isRecord)
+      // Not every server knows the filter.
+      return all
+        .filter((each) => each.name === name)
+        .map(describeListed)
+        .toSorted((a, b) => b.id - a.id)
+    },
+    async remove(name, signal) {
+      await twirp('DeleteArtifact', { name }, signal)
+    },
+  }
+}
+
+interface SendOptions {
+  method: 'POST' | 'PUT'
+  headers: Record<string, string>
+  body: string | Buffer
+  signal: AbortSignal
+}
+
+/** Signed URLs name the version of the API themselves; the store needs the header for the rest. */
+const BLOB_HEADERS = { 'x-ms-version': '2021-12-02' }
+
+/** Appends to the query as it is: parsing it would turn a `+` of the signature into a blank. */
+const withQuery = (url: string, query: Record<string, string>): URL =>
+  new URL(`${url}${url.includes('?') ? '&' : '?'}${new URLSearchParams(query)}`)
+
+const describeListed = (listed: Record<string, unknown>): ListedArtifact => ({
+  id: Number(listed.database_id),
+  digest: typeof listed.digest === 'string' ? listed.digest.replace(/^sha256:/, '') : '',
+  size: Number(listed.size),
+  created: new Date(String(listed.created_at)),
+})
+
+/** The run and the job that a token is for, as the service names them. */
+export interface BackendIds {
+  workflow_run_backend_id: string
+  workflow_job_run_backend_id: string
+}
+
+/**
+ * The scope `Actions.Results:<run>:<job>` of the runtime token, whose signature is the service's business.
+ * @returns undefined if it has none
+ */
+export function backendIdsOf(token: string): BackendIds | undefined {
+  const claims = parseErrorBody(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8'))
+  const scopes = isRecord(claims) ? String(claims.scp).split(' ') : []
+  const [, run, job] = scopes.map((scope) => /^Actions\.Results:([^:]+):([^:]+)$/.exec(scope)).find(Boolean) ?? []
+  if (run === undefined || job === undefined) return undefined
+  return { workflow_run_backend_id: run, workflow_job_run_backend_id: job }
+}

@@ -1,0 +1,129 @@
+import { constants } from 'node:fs'
+import { access, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { SavedFile } from '../predictions/files/save.ts'
+import type { Judged } from '../predictions/verdict.ts'
+import type { ArtifactFile, UploadedArtifact, UploadSurroundings } from './artifact.ts'
+import { type Failure, messageOf } from './failure.ts'
+import type { ArtifactInputs, Inputs } from './inputs.ts'
+import { info, warn } from './print.ts'
+import { attachToRelease } from './release-assets.ts'
+import { makeTemporaryFolder, publicResult, writePredictions } from './result-file.ts'
+
+/** Where the saved files went. */
+export interface Uploads {
+  artifacts: UploadedArtifact[]
+  /** Of each file on the release, in the order of the files; undefined for one that is not there. */
+  releaseUrls: (string | undefined)[]
+  /** What was asked for and did not work: each turns the step red. */
+  failures: Failure[]
+}
+
+/**
+ * Uploads saved files where that is wanted. Never throws: what does not work is part of the result, so that nothing else
+ * is lost over it.
+ */
+export async function uploadFiles(
+  judged: readonly Judged[],
+  files: readonly SavedFile[],
+  { artifact, release }: Pick<Inputs, 'artifact' | 'release'>,
+  around: UploadSurroundings,
+): Promise<Uploads> {
+  const uploads: Uploads = { artifacts: [], releaseUrls: [], failures: [] }
+  const attempt = async (title: string, step: () => Promise<void>) => {
+    try {
+      around.signal.throwIfAborted()
+      await step()
+    } catch (error) {
+      uploads.failures.push({ title, message: messageOf(error) })
+    }
+  }
+  if (artifact && hasContent(judged, files, artifact)) {
+    await attempt('Artifact not uploaded', () => uploadAsArtifacts(judged, files, artifact, around, uploads))
+  }
+  if (release && files.length > 0) {
+    await attempt('Files not attached to the release', async () => {
+      const { failures } = await attachToRelease({ ...release, files }, around, uploads.releaseUrls)
+      uploads.failures.push(...failures.map((message) => ({ title: 'File not attached to the release', message })))
+      const attached = files.filter((_, i) => uploads.releaseUrls[i] !== undefined).map(({ name }) => name)
+      if (attached.length > 0) info(`attached to the release ${release.tag}: ${attached.join(', ')}`)
+    })
+  }
+  return uploads
+}
+
+/** A zip has prediction.json at least, once a prediction has ended: before, its name is kept for what will come. */
+const hasContent = (judged: readonly Judged[], files: readonly SavedFile[], { archive }: ArtifactInputs): boolean =>
+  files.length > 0 || (archive && judged.some(({ outcome }) => outcome.end === 'ended'))
+
+async function uploadAsArtifacts(
+  judged: readonly Judged[],
+  files: readonly SavedFile[],
+  artifact: ArtifactInputs,
+  around: UploadSurroundings,
+  { artifacts, failures }: Uploads,
+): Promise<void> {
+  // Loaded only when an artifact is wanted.
+  const { ArtifactsUnavailable, uploadArtifacts } = await import('./artifact.ts')
+  const { archive, name: given } = artifact
+  if (!archive && given !== undefined) {
+    warn('artifact-name has no effect with archive: false: every file is an artifact with the name of the file.')
+  }
+  const staging = await makeTemporaryFolder('artifact', around.runner.temp)
+  try {
+    const readable = await readableOf(files, failures)
+    const request = {
+      ...artifact,
+      name: given ?? defaultName(judged, around.runner.runId),
+      nameGiven: given !== undefined,
+      files: archive ? [...readable, await describePredictions(staging, judged, files)] : readable,
+    }
+    await uploadArtifacts(request, around, artifacts)
+  } catch (error) {
+    if (!(error instanceof ArtifactsUnavailable)) throw error
+    const [first] = files
+    warn(first ? `${error.message} The files are on disk: ${path.dirname(first.path)}` : error.message)
+  } finally {
+    // What a scanner for viruses still holds open is left to the runner: the artifact is there.
+    await rm(staging, { recursive: true, force: true }).catch(() => {})
+  }
+}
+
+/** A file that has gone since it was saved must not cost the others their artifact. */
+async function readableOf(files: readonly SavedFile[], failures: Failure[]): Promise<SavedFile[]> {
+  const readable: SavedFile[] = []
+  for (const file of files) {
+    try {
+      await access(file.path, constants.R_OK)
+      readable.push(file)
+    } catch (error) {
+      failures.push({
+        title: 'File not uploaded',
+        message: `${file.name} was saved, but cannot be read any more: ${messageOf(error)}`,
+      })
+    }
+  }
+  return readable
+}
+
+function defaultName(judged: readonly Judged[], runId: string): string {
+  const first = judged[0]?.outcome.id ?? ''
+  return judged.length === 1 ? `prediction-${first}` : `predictions-${runId}-${first}`
+}
+
+/** Writes what may be public of every prediction, under a name that no saved file has. */
+async function describePredictions(
+  folder: string,
+  judged: readonly Judged[],
+  files: readonly SavedFile[],
+): Promise<ArtifactFile> {
+  const taken = new Set(files.map(({ name }) => name.toLowerCase()))
+  let name = 'prediction.json'
+  for (let i = 1; taken.has(name); i++) name = `prediction-${i}.json`
+  const file = path.join(folder, name)
+  await writePredictions(
+    file,
+    judged.map((each) => publicResult(each, files)),
+  )
+  return { name, path: file, type: 'application/json' }
+}
