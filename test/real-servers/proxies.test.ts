@@ -1,0 +1,118 @@
+/** What failed behind a real proxy or balancer once, on dist. Skipped where squid or haproxy is not installed. */
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { startReleasesApi } from '../servers/releases-api.ts'
+import { startSimulator } from '../servers/simulator.ts'
+import { certificateAuthority } from '../support/certificate.ts'
+import { runAction } from '../support/run-action.ts'
+import { missing, startHaproxy, startSquid } from './programs.ts'
+
+describe('behind squid, which wants a user and a password', {
+  skip: missing('squid', 'openssl'),
+  concurrency: 2,
+}, () => {
+  /** An https API with a file, at a name that only squid knows. */
+  async function start(password = 'p@ss/word') {
+    const authority = await certificateAuthority('gateway.test')
+    const simulator = await startSimulator({ tls: authority.certificate, http2: true })
+    const squid = await startSquid('octo', 'p@ss/word')
+    const origin = `https://gateway.test:${new URL(simulator.origin).port}`
+    const output = [simulator.file('a.txt', { body: Buffer.from('a cake') }).replace(simulator.origin, origin)]
+    const url = `http://octo:${encodeURIComponent(password)}@${squid.host}`
+    const dispose = async () => {
+      for (const each of [squid, simulator, authority]) await each[Symbol.asyncDispose]()
+    }
+    return {
+      simulator,
+      authority,
+      inputs: {
+        'prediction-id': simulator.ended({ output }),
+        'api-key': simulator.key,
+        'api-url': `${origin}/replicate/v1`,
+        'output-dir': 'out',
+        timeout: '2m',
+      },
+      env: { https_proxy: url, ...authority.env },
+      [Symbol.asyncDispose]: dispose,
+    }
+  }
+
+  test('an API over https is asked through a tunnel, and so are its files', async () => {
+    await using stage = await start()
+    await using run = await runAction({ from: 'dist', inputs: stage.inputs, env: stage.env })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.match(run.outputs.files ?? '', /a?\.txt$/)
+    assert.ok(!run.log.includes('p@ss/word') && !run.log.includes('p%40ss'))
+  })
+
+  test('a prediction is created, and files are attached to a release, through a tunnel', async () => {
+    await using stage = await start()
+    await using releases = await startReleasesApi({ tls: stage.authority.certificate })
+    releases.add('v1')
+    const github = `https://gateway.test:${new URL(releases.env.GITHUB_API_URL ?? '').port}`
+    releases.uploadOrigin = github
+    const { 'prediction-id': _, 'output-dir': __, timeout: ___, ...create } = stage.inputs
+    await using made = await runAction({
+      from: 'dist',
+      action: 'create',
+      inputs: { ...create, model: 'owner/painter', input: 'prompt: a cake' },
+      env: stage.env,
+    })
+    assert.equal(made.exitCode, 0, made.log)
+    await using run = await runAction({
+      from: 'dist',
+      inputs: { ...stage.inputs, 'release-tag': 'v1', 'github-token': releases.token },
+      env: { ...stage.env, GITHUB_API_URL: github },
+    })
+    assert.equal(run.exitCode, 0, run.log)
+  })
+
+  test('a wrong password is final at once and names what to change', async () => {
+    await using stage = await start('wrong')
+    const began = performance.now()
+    await using run = await runAction({ from: 'dist', inputs: stage.inputs, env: stage.env })
+    assert.equal(run.exitCode, 1)
+    assert.ok(performance.now() - began < 20_000)
+    assert.match(run.errors.join('\n'), /https_proxy/i)
+    assert.match(run.errors.join('\n'), /password/)
+  })
+
+  test('https goes directly where only http_proxy is set', async () => {
+    await using stage = await start()
+    const { https_proxy, ...env } = stage.env
+    const direct = stage.simulator.apiUrl
+    await using run = await runAction({
+      from: 'dist',
+      inputs: { ...stage.inputs, 'prediction-id': stage.simulator.ended({ output: 'x' }), 'api-url': direct },
+      env: { ...env, http_proxy: https_proxy.replace('octo', 'nobody') },
+    })
+    assert.equal(run.exitCode, 0, run.log)
+  })
+})
+
+describe('behind haproxy', { skip: missing('haproxy') }, () => {
+  test('closed idle connections and a limit of requests lose nothing', async () => {
+    await using simulator = await startSimulator()
+    const rules = `  stick-table type ip size 1k expire 10s store http_req_rate(10s)
+  http-request track-sc0 src
+  http-request deny deny_status 429 if { sc_http_req_rate(0) gt 12 }`
+    await using haproxy = await startHaproxy(rules, new URL(simulator.origin).host)
+    const id = simulator.add({
+      moments: [
+        { at: 0, status: 'processing' },
+        { at: 15, status: 'succeeded', output: 'x' },
+      ],
+      startsWhenSeen: true,
+    })
+    await using run = await runAction({
+      from: 'dist',
+      inputs: {
+        'prediction-id': id,
+        'api-key': simulator.key,
+        'api-url': `${haproxy.http}/replicate/v1`,
+        timeout: '2m',
+      },
+    })
+    assert.equal(run.exitCode, 0, run.log)
+  })
+})
