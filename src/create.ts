@@ -2,15 +2,17 @@ import { systemClock as clock } from './predictions/clock.ts'
 import { createPrediction } from './predictions/create.ts'
 import { openApi } from './runner/api.ts'
 import { readContext } from './runner/context.ts'
-import { failOnThrow } from './runner/failure.ts'
+import { failOnThrow, StepFailed } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { readModelInput } from './runner/model-input.ts'
-import { setOutputs } from './runner/outputs.ts'
+import { CREATE_OUTPUTS, openOutputs } from './runner/outputs.ts'
 import { info, warnAll } from './runner/print.ts'
 
+const runner = readContext()
+const outputs = openOutputs(CREATE_OUTPUTS, runner)
+
 await failOnThrow(async () => {
-  const runner = readContext()
   const { target, cancelAfter, ...inputs } = readCreateInputs()
   warnAll(inputs.warnings)
   const input = await readModelInput(inputs.input, inputs.inputFile, runner.workspace)
@@ -26,6 +28,7 @@ await failOnThrow(async () => {
     },
   )
   const { id, status, model = '' } = prediction
-  setOutputs({ prediction_id: id, status, model }, undefined, runner)
   info(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
+  const failures = outputs.set({ prediction_id: id, status, model })
+  if (failures.length > 0) throw new StepFailed(failures)
 })

@@ -7,14 +7,16 @@ import { deliver, nothingDelivered, wantsFiles } from './runner/delivery.ts'
 import { failOnThrow, StepFailed } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
-import { outputsOf, setOutputs } from './runner/outputs.ts'
+import { OUTPUTS, openOutputs, outputsOf } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
 import { writeResultFile } from './runner/result-file.ts'
 import { saveOpenPredictions } from './runner/state.ts'
 import { summaryOf, writeSummary } from './runner/summary.ts'
 
+const runner = readContext()
+const outputs = openOutputs(OUTPUTS, runner)
+
 await failOnThrow(async () => {
-  const runner = readContext()
   const inputs = readInputs(runner)
   saveOpenPredictions(inputs.ids, runner)
   using interrupt = listenForInterrupts()
@@ -27,8 +29,8 @@ await failOnThrow(async () => {
       ? await deliver(judged, inputs, { clock, signal: interrupt.signal, runner })
       : nothingDelivered
   const resultFile = await writeResultFile(judged, delivery.files, runner.temp)
-  setOutputs({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' }, resultFile, runner)
-  if (inputs.summary) await writeSummary(summaryOf(judged, delivery))
+  const unset = outputs.set({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' })
+  if (inputs.summary) await writeSummary(() => summaryOf(judged, delivery))
 
   const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
   if (late.length > 0 && inputs.cancelOn.has('timeout'))
@@ -36,6 +38,6 @@ await failOnThrow(async () => {
   if (!interrupt.signal.aborted) saveOpenPredictions([], runner)
 
   warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))
-  const failures = [...judged.flatMap(({ verdict }) => (verdict.ok ? [] : [verdict])), ...delivery.failures]
+  const failures = [...judged.flatMap(({ verdict }) => (verdict.ok ? [] : [verdict])), ...delivery.failures, ...unset]
   if (failures.length > 0) throw new StepFailed(failures)
-})
+}, outputs.addError)

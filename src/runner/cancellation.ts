@@ -2,7 +2,7 @@ import { type Cancellation, cancelPredictions, describeCancellations } from '../
 import { type Clock, deadlineSignal, systemClock } from '../predictions/clock.ts'
 import { openApi } from './api.ts'
 import { type RunnerContext, readContext } from './context.ts'
-import { messageOf } from './failure.ts'
+import { guardProcess, messageOf } from './failure.ts'
 import { type ApiInputs, readInputs } from './inputs.ts'
 import { info, warn } from './print.ts'
 import { openPredictions } from './state.ts'
@@ -14,6 +14,7 @@ const REQUEST_LIMIT = 20
 
 /** What the post step does when main was cut off: cancels what still runs. Warns at the most, never fails. */
 export async function cancelOpenPredictions(): Promise<void> {
+  guardProcess((error) => warn(`A bug in the cleanup: ${messageOf(error)}`))
   try {
     const runner = readContext()
     const inputs = readInputs(runner)

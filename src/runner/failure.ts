@@ -1,5 +1,5 @@
 import { clip } from './format.ts'
-import { catchProcessWarnings, error, info } from './print.ts'
+import { catchProcessWarnings, debug, error, info } from './print.ts'
 
 /** One thing that turns the step red: an annotation of its own. */
 export interface Failure {
@@ -20,27 +20,50 @@ export class StepFailed extends Error {
 
 /** GitHub shows ten error annotations of a step and drops the rest. */
 const ANNOTATIONS = 10
+/** Characters of each message that shares one annotation with others. */
+const LONGEST_REST = 160
 
 /**
  * Runs a step and turns whatever it throws into a red step: the one place that does. The causes of an unexpected
- * error go to the log, not into the annotation.
+ * error go to the log, not into the annotation. What is thrown where nobody can catch it, such as the failure of a
+ * stream, makes the step red too, but does not end it: what else it does is not lost.
+ * @param onUnexpected gets the message of each error that is no {@link StepFailed}
  */
-export async function failOnThrow(step: () => Promise<void>): Promise<void> {
-  catchProcessWarnings()
+export async function failOnThrow(
+  step: () => Promise<void>,
+  onUnexpected: (message: string) => void = () => {},
+): Promise<void> {
+  const fail = (thrown: unknown) => {
+    report(thrown)
+    if (!(thrown instanceof StepFailed)) onUnexpected(messageOf(thrown))
+    process.exitCode = 1
+  }
+  guardProcess(fail)
   try {
     await step()
   } catch (thrown) {
-    const failures =
-      thrown instanceof StepFailed ? thrown.failures : [{ title: 'await-prediction', message: messageOf(thrown) }]
-    const shown = failures.length > ANNOTATIONS ? failures.slice(0, ANNOTATIONS - 1) : failures
-    for (const { title, message } of shown) error(message, title)
-    const rest = failures.slice(shown.length).map(({ message }) => clip(message, 160).replaceAll(/\s+/g, ' '))
-    if (rest.length > 0) {
-      error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'And others')
-    }
-    if (!(thrown instanceof StepFailed)) for (const cause of causesOf(thrown)) info(`caused by: ${cause}`)
-    process.exitCode = 1
+    fail(thrown)
   }
+}
+
+/** Keeps Node from printing warnings and uncaught errors as they are, and uncaught errors from ending the process. */
+export function guardProcess(onUncaught: (thrown: unknown) => void): void {
+  catchProcessWarnings()
+  process.on('uncaughtException', onUncaught)
+}
+
+function report(thrown: unknown): void {
+  const isExpected = thrown instanceof StepFailed
+  const failures = isExpected ? thrown.failures : [{ title: 'await-prediction', message: messageOf(thrown) }]
+  const shown = failures.length > ANNOTATIONS ? failures.slice(0, ANNOTATIONS - 1) : failures
+  for (const { title, message } of shown) error(message, title)
+  const rest = failures.slice(shown.length).map(({ message }) => clip(message, LONGEST_REST).replaceAll(/\s+/g, ' '))
+  if (rest.length > 0) {
+    error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'And others')
+  }
+  if (isExpected) return
+  for (const cause of causesOf(thrown)) info(`caused by: ${cause}`)
+  if (thrown instanceof Error) for (const line of (thrown.stack ?? '').split('\n')) debug(line)
 }
 
 /** What a thrown value says, whatever it is. */

@@ -4,18 +4,45 @@ import { predictTime, totalTime } from '../predictions/prediction.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
-import { messageOf } from './failure.ts'
+import { type Failure, messageOf } from './failure.ts'
 import { linesWithin } from './format.ts'
 import { warn } from './print.ts'
+import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
 
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
+
+/** The outputs of the root action, each of which is always set. */
+export const OUTPUTS = [
+  'status',
+  'output',
+  'output_urls',
+  'output_url',
+  'output_text',
+  'predict_time',
+  'total_time',
+  'error',
+  'predictions',
+  'files',
+  'artifact_id',
+  'artifact_url',
+  'artifact_digest',
+  'release_urls',
+  'result_file',
+] as const
+export type OutputName = (typeof OUTPUTS)[number]
+
+/** The outputs of the action that starts predictions. */
+export const CREATE_OUTPUTS = ['prediction_id', 'status', 'model'] as const
 
 /**
  * The outputs of the root action, apart from result_file. A value is a text; JSON values are for `fromJSON`.
  * Of several predictions every list is in the order of the ids.
  */
-export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record<string, string> {
+export function outputsOf(
+  judged: readonly Judged[],
+  delivery: Delivery,
+): Record<Exclude<OutputName, 'result_file'>, string> {
   const one = judged.length === 1 ? judged[0]?.outcome : undefined
   const predictions = judged.flatMap(({ outcome }) => outcome.answer?.prediction ?? [])
   const outputs = judged.map(({ outcome }) => outcome.answer?.prediction.output ?? null)
@@ -35,7 +62,7 @@ export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record
     // A sum of decimal fractions has a tail of digits that nobody measured.
     predict_time: times.length === 0 ? '' : String(Number(times.reduce((sum, time) => sum + time).toFixed(9))),
     total_time: String(total ?? ''),
-    error: errorOf([...reasons, ...delivery.failures.map(({ message }) => message)]),
+    error: joinReasons([...reasons, ...delivery.failures.map(({ message }) => message)]),
     predictions: `[${joined(judged, ',', (each) => JSON.stringify(describe(each, delivery)))}]`,
     files: joined(
       delivery.files.map((file) => file.path),
@@ -50,7 +77,7 @@ export function outputsOf(judged: readonly Judged[], delivery: Delivery): Record
 
 /**
  * Joins texts as far as an output can take them, because hundreds of large ones are more than a string can hold. What
- * has been cut off here is too long for {@link setOutputs} all the same.
+ * has been cut off here is too long to be set all the same.
  */
 function joined<T>(items: readonly T[], separator: string, toText: (item: T) => string = String): string {
   let all = ''
@@ -61,12 +88,17 @@ function joined<T>(items: readonly T[], separator: string, toText: (item: T) => 
   return all
 }
 
-/** What went wrong, cut to what an output can take: an error that is left out would look like none. */
-function errorOf(reasons: readonly string[]): string {
-  const texts = reasons.map((text) => (text.length > LONGEST_REASON ? `${text.slice(0, LONGEST_REASON)}…` : text))
-  const kept = linesWithin(texts, LONGEST_VALUE - 100)
-  return [...kept, ...(kept.length < texts.length ? [`… and ${texts.length - kept.length} more`] : [])].join('\n')
+/**
+ * What went wrong as one line per reason, in which no workflow command can act when a later step prints it. Cut to what
+ * an output can take: an error that is left out would look like none.
+ */
+function joinReasons(reasons: readonly string[]): string {
+  const lines = reasons.map(reasonLine)
+  const kept = linesWithin(lines, LONGEST_VALUE - 100)
+  return [...kept, ...(kept.length < lines.length ? [`… and ${lines.length - kept.length} more`] : [])].join('\n')
 }
+
+const reasonLine = (reason: string) => withoutCommands(oneLine(reason, LONGEST_REASON))
 
 function worst(statuses: readonly string[]): string {
   const rank = (status: string) =>
@@ -84,7 +116,7 @@ function describe(judged: Judged, delivery: Delivery) {
     status: outcome.status,
     model: prediction?.model ?? null,
     version: prediction?.version ?? null,
-    error: judged.verdict.ok ? null : reasonOf(judged),
+    error: judged.verdict.ok ? null : reasonLine(reasonOf(judged)),
     predict_time: prediction ? (predictTime(prediction) ?? null) : null,
     output_urls: outputUrls(prediction?.output),
     files: delivery.files.flatMap((file) => (file.predictionId === outcome.id ? [file.path] : [])),
@@ -100,26 +132,76 @@ const LONGEST_VALUE = 32_000
 /** Characters of one reason in the output error; none of them has more than three bytes. */
 const LONGEST_REASON = 8000
 
-/** Sets the outputs; a value that is too long is left out, with one warning that names the file that has it. */
-export function setOutputs(
-  values: Readonly<Record<string, string>>,
-  resultFile: string | undefined,
+/** The outputs of a step, in the file that the runner reads them from. */
+export interface StepOutputs<Name extends string> {
+  /**
+   * Sets outputs. A value that is too long is omitted, with one warning that names the file that has it.
+   * @returns why they could not be set, if they could not: later steps would read empty values
+   */
+  set(values: Readonly<Partial<Record<Name, string>>>): Failure[]
+  /** Adds an unexpected error, also after the others have been set, to the output `error` if there is one. */
+  addError(message: string): void
+}
+
+/**
+ * Sets every output to an empty value at once: later steps find each of them, however this one ends. The last value of
+ * an output counts.
+ */
+export function openOutputs<Name extends string>(
+  names: readonly Name[],
   { outputFile }: RunnerContext,
-): void {
-  const all = Object.entries(values)
-  const tooLong = all.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
-  if (tooLong.length > 0) {
-    const where =
-      resultFile === undefined ? '' : ` All of it is in the file that the output result_file names: ${resultFile}`
-    warn(`Outputs longer than 32 kB were omitted: ${tooLong.join(', ')}.${where}`)
+): StepOutputs<Name> {
+  const unexpected: string[] = []
+  let error = ''
+  // Without the file, core would print the commands that runners no longer carry out.
+  const write = (values: Readonly<Record<string, string>>) => {
+    if (outputFile === undefined) return
+    for (const [name, value] of Object.entries(values)) setOutput(name, value)
   }
+  const writeError = () => write({ error: joinReasons([...error.split('\n').filter(Boolean), ...unexpected]) })
   try {
-    // Without the file, core would print the commands that runners no longer carry out.
-    if (outputFile === undefined) throw new Error('GITHUB_OUTPUT is not set')
-    for (const [name, value] of all) if (!tooLong.includes(name)) setOutput(name, value)
-  } catch (error) {
-    warn(
-      `The outputs could not be set: ${messageOf(error)}. Only the runner of GitHub Actions, or a compatible one, supports them.`,
-    )
+    write(Object.fromEntries(names.map((name) => [name, ''])))
+  } catch {
+    // The outputs that are set at the end show whether the file can be written.
   }
+  return {
+    set(values) {
+      if (outputFile === undefined) warn(NO_OUTPUT_FILE)
+      try {
+        write(shortOf(values))
+        if ('error' in values) {
+          error = String(values.error)
+          if (unexpected.length > 0) writeError()
+        }
+        return []
+      } catch (fault) {
+        return [{ title: 'Outputs not set', message: outputFault(fault) }]
+      }
+    },
+    addError(message) {
+      unexpected.push(...message.split(LINE_END).map(reasonLine))
+      try {
+        if ((names as readonly string[]).includes('error')) writeError()
+      } catch (fault) {
+        warn(outputFault(fault))
+      }
+    },
+  }
+}
+
+const NO_OUTPUT_FILE =
+  'The outputs could not be set: GITHUB_OUTPUT is not set. Only the runner of GitHub Actions, or a compatible one, supports them.'
+
+const outputFault = (fault: unknown) =>
+  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(fault)}. Later steps would read empty values.`
+
+/** The values that an output can take; a warning for the others. */
+function shortOf(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const given = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const tooLong = given.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
+  if (tooLong.length > 0) {
+    const file = values.result_file ? ` The file that the output result_file names has them: ${values.result_file}` : ''
+    warn(`Outputs longer than 32 kB were omitted: ${tooLong.join(', ')}.${file}`)
+  }
+  return Object.fromEntries(given.filter(([name]) => !tooLong.includes(name)))
 }

@@ -259,10 +259,10 @@ function limited(lines: readonly string[], bytes: number, what: string): string 
     : `${kept.join('\n')}\n\n… and ${lines.length - kept.length} more ${what}`
 }
 
-/** Adds to the summary of the job; a summary that cannot be written is a warning, never a failure. */
-export async function writeSummary(markdown: string): Promise<void> {
+/** Adds to the summary of the job; a summary that cannot be made or written is a warning, never a failure. */
+export async function writeSummary(markdown: () => string): Promise<void> {
   try {
-    await summary.addRaw(markdown, true).write()
+    await summary.addRaw(markdown(), true).write()
   } catch (error) {
     warn(`The job summary could not be written: ${messageOf(error)}`)
   }

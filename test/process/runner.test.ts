@@ -3,10 +3,11 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { CREATE_OUTPUTS, OUTPUTS } from '../../src/runner/outputs.ts'
 import { startSimulator } from '../servers/simulator.ts'
-import { runAction } from '../support/run-action.ts'
+import { runAction, startAction } from '../support/run-action.ts'
 
-const OUTPUTS = 'The outputs could not be set'
+const NOT_SET = 'The outputs could not be set'
 
 /** Runs a prediction that ended with the status in an odd environment. */
 async function run(status: string, env: Record<string, string | undefined>, home?: string) {
@@ -27,8 +28,7 @@ const warnings = ({ annotations }: { annotations: { level: string; message: stri
 
 describe('the verdict is right', { concurrency: 4 }, () => {
   const oddities: [string, Record<string, string | undefined>, RegExp][] = [
-    ['without GITHUB_OUTPUT', { GITHUB_OUTPUT: undefined }, new RegExp(`${OUTPUTS}: GITHUB_OUTPUT is not set`)],
-    ['with a GITHUB_OUTPUT that is not there', { GITHUB_OUTPUT: '/nowhere/output' }, new RegExp(OUTPUTS)],
+    ['without GITHUB_OUTPUT', { GITHUB_OUTPUT: undefined }, new RegExp(`${NOT_SET}: GITHUB_OUTPUT is not set`)],
     ['without GITHUB_STEP_SUMMARY', { GITHUB_STEP_SUMMARY: undefined }, /summary could not be written/],
     [
       'with a RUNNER_TEMP that is not there',
@@ -54,6 +54,76 @@ describe('the verdict is right', { concurrency: 4 }, () => {
       if (!('GITHUB_OUTPUT' in env)) assert.equal(bad.outputs.status, 'failed')
     })
   }
+})
+
+describe('a GITHUB_OUTPUT that cannot be written', () => {
+  for (const [name, file, words] of [
+    ['is not there', '/nowhere/output', /Missing file at path/],
+    ['is on a full disk', '/dev/full', /ENOSPC: no space left on device/],
+  ] as const) {
+    test(`fails the step because it ${name}`, {
+      skip: process.platform !== 'linux' && 'has no /dev/full',
+    }, async () => {
+      await using result = await run('succeeded', { GITHUB_OUTPUT: file })
+      assert.equal(result.exitCode, 1)
+      const [error, ...more] = result.annotations.filter(({ level }) => level === 'error')
+      assert.equal(error?.title, 'Outputs not set')
+      assert.match(error?.message ?? '', words)
+      assert.match(error?.message ?? '', /Later steps would read empty values\.$/)
+      assert.deepEqual(more, [])
+    })
+  }
+})
+
+describe('every output is set', { concurrency: 4 }, () => {
+  const wait = (inputs: Record<string, string>, action = '.') => runAction({ action, inputs })
+
+  test('empty, with the reasons in error, if inputs are invalid', async () => {
+    await using result = await wait({ 'prediction-id': '', 'api-key': 'sk-test-0123456789', timeout: 'soon' })
+    const { error, ...others } = result.outputs
+    assert.deepEqual(others, Object.fromEntries(OUTPUTS.filter((name) => name !== 'error').map((name) => [name, ''])))
+    const lines = error?.split('\n') ?? []
+    assert.deepEqual(
+      lines.map((line) => line.split(':')[0]),
+      ['2 inputs are invalid; no request was made.', 'prediction-id', 'timeout'],
+    )
+  })
+
+  test('empty if nothing could be created', async () => {
+    await using result = await wait({ 'api-key': 'sk-test-0123456789' }, 'create')
+    assert.deepEqual(result.outputs, Object.fromEntries(CREATE_OUTPUTS.map((name) => [name, ''])))
+  })
+
+  test('also if the process is killed', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
+    const started = await startAction({
+      inputs: { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl },
+    })
+    await started.until('processing')
+    started.child.kill('SIGKILL')
+    await using result = await started.result
+    assert.deepEqual(Object.keys(result.outputs).sort(), [...OUTPUTS].sort())
+  })
+})
+
+test('the output error has one line per reason and no workflow command', async () => {
+  await using simulator = await startSimulator()
+  const hostile = '::error::forged\r\n##[set-output name=x]y\n\t::stop-commands::z'
+  const ids = [1, 2].map(() => simulator.ended({ status: 'failed', error: hostile }))
+  await using result = await runAction({
+    inputs: { 'prediction-id': ids.join(), 'api-key': simulator.key, 'api-url': simulator.apiUrl },
+  })
+  const line = ': :error::forged ⏎ ## [set-output name=x]y ⏎ ::stop-commands::z'
+  assert.equal(result.outputs.error, ids.map((id) => `${id}: ${line.replace(': :', '::')}`).join('\n'))
+  assert.deepEqual(
+    JSON.parse(result.outputs.predictions ?? '').map(({ error }: { error: string }) => error),
+    [line, line],
+  )
+  await using single = await runAction({
+    inputs: { 'prediction-id': ids[0] ?? '', 'api-key': simulator.key, 'api-url': simulator.apiUrl },
+  })
+  assert.equal(single.outputs.error, line)
 })
 
 test('paths with blanks and characters of other scripts are no matter', async () => {

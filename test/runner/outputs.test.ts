@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { describe, test } from 'node:test'
+import { parse } from 'yaml'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
 import type { Outcome } from '../../src/predictions/wait.ts'
+import { readContext } from '../../src/runner/context.ts'
 import { nothingDelivered } from '../../src/runner/delivery.ts'
-import { outputsOf } from '../../src/runner/outputs.ts'
+import { CREATE_OUTPUTS, OUTPUTS, openOutputs, outputsOf } from '../../src/runner/outputs.ts'
+import { parseFileCommands } from '../support/run-action.ts'
 
 function ended(id: string, body: Record<string, unknown>) {
   const whole = { id, status: 'succeeded', ...body }
@@ -58,5 +64,36 @@ describe('the outputs', () => {
     const at = '2026-01-01T00:00:00Z'
     assert.equal(outputsOf([ended('a', { created_at: at, completed_at: at })], nothingDelivered).total_time, '0')
     assert.equal(outputsOf([ended('a', {})], nothingDelivered).total_time, '')
+  })
+})
+
+test('the outputs are those of action.yml, and of create', async () => {
+  const declared = async (folder: string): Promise<string[]> =>
+    Object.keys(parse(await readFile(path.join(import.meta.dirname, '../..', folder, 'action.yml'), 'utf8')).outputs)
+  assert.deepEqual((await declared('.')).sort(), [...OUTPUTS].sort())
+  assert.deepEqual((await declared('create')).sort(), [...CREATE_OUTPUTS].sort())
+})
+
+describe('an unexpected error', () => {
+  test('is a line of the output error, before and after the others have been set', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'outputs-'))
+    const file = path.join(folder, 'out')
+    await writeFile(file, '')
+    const { GITHUB_OUTPUT } = process.env
+    process.env.GITHUB_OUTPUT = file
+    const set = async () => parseFileCommands(await readFile(file, 'utf8'))
+    try {
+      const outputs = openOutputs(['status', 'error'], readContext())
+      assert.deepEqual(await set(), { status: '', error: '' })
+      outputs.addError('a bug')
+      assert.deepEqual(await set(), { status: '', error: 'a bug' })
+      assert.deepEqual(outputs.set({ status: 'failed', error: 'it failed' }), [])
+      assert.deepEqual(await set(), { status: 'failed', error: 'it failed\na bug' })
+      outputs.addError('two\r\n::error::lines')
+      assert.deepEqual(await set(), { status: 'failed', error: 'it failed\na bug\ntwo\n: :error::lines' })
+    } finally {
+      process.env.GITHUB_OUTPUT = GITHUB_OUTPUT ?? ''
+      await rm(folder, { recursive: true })
+    }
   })
 })
