@@ -95,7 +95,7 @@ interface Call {
 /** The calls of a predictions API. The key is scrubbed from every body before anything else sees it. */
 export function createClient(options: ClientOptions): Client {
   const { api = predictions, apiUrl, clock, requestTimeout = REQUEST_TIMEOUT } = options
-  const scrub = createRedactor(options.apiKey)
+  const { text: scrubError, identifier: scrubAnswer } = createRedactor(options.apiKey)
   const exchange = createExchange(options)
   const hedge = createHedge(clock)
 
@@ -110,13 +110,14 @@ export function createClient(options: ClientOptions): Client {
       const { status, headers, text } = await (call.method === 'GET'
         ? hedge.run(attempt, stop)
         : hedge.single(attempt, stop))
-      const scrubbed = scrub(text)
-      if (status < 200 || status > 299) {
+      const isGood = status >= 200 && status <= 299
+      const scrubbed = isGood ? scrubAnswer(text) : scrubError(text)
+      if (!isGood) {
         const location = headerOf(headers, 'location')
         const unknownId = api.isUnknownId({ json: parseErrorBody(scrubbed), empty: false })
         throw new RefusalError(request, {
           status,
-          headers: { ...headers, location: location && scrub(location) },
+          headers: { ...headers, location: location && scrubAnswer(location) },
           text: scrubbed,
           unknownId,
         })

@@ -169,7 +169,7 @@ function collect<T extends ApiInputs>(
   }
   const inputs = build(input, (message) => faults.push(message))
   if (faults.length === 0) return { ...inputs, warnings: value.warningsOf(inputs.apiUrl) }
-  const redact = apiKey.length >= value.SHORTEST_KEY ? createRedactor(apiKey) : String
+  const redact = apiKey.length >= value.SHORTEST_KEY ? createRedactor(apiKey).text : String
   const count = faults.length === 1 ? '1 input is' : `${faults.length} inputs are`
   throw new InputError([`${count} invalid; no request was made.`, ...faults.map((fault) => redact(fault))].join('\n'))
 }

@@ -1,57 +1,265 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { Buffer } from 'node:buffer'
+import { describe, test } from 'node:test'
+import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
+import { INVISIBLE } from '../../src/predictions/invisible.ts'
+import { parseJson } from '../../src/predictions/json.ts'
 import { createRedactor } from '../../src/predictions/redact.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
-const scrub = createRedactor(KEY)
+const { text, identifier, tokens, value } = createRedactor(KEY)
 
-test('the key is removed wherever it stands', () => {
-  assert.equal(scrub(`a ${KEY} b${KEY}`), 'a *** b***')
+const escaped = (key: string) => [...key].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+const percent = (key: string) => [...key].map((c) => `%${c.charCodeAt(0).toString(16)}`).join('')
+const split = (by: string, length = 7) => (KEY.match(new RegExp(`.{1,${length}}`, 'g')) ?? []).join(by)
+
+describe('the whole key is removed from free text and from identifiers', () => {
+  const forms: Record<string, string> = {
+    'in plain': KEY,
+    'in capitals': KEY.toUpperCase(),
+    'as JSON escapes': escaped(KEY),
+    'as JSON escapes in JSON in JSON': escaped(KEY).replaceAll('\\', '\\\\\\\\'),
+    'with one letter as a JSON escape': KEY.replace('t', '\\u0074'),
+    'percent-encoded': percent(KEY),
+    'percent-encoded twice': percent(KEY).replaceAll('%', '%25'),
+    'with one letter percent-encoded': KEY.replace('t', '%74'),
+    'as HTML entities': [...KEY].map((c) => `&#${c.charCodeAt(0)};`).join(''),
+    'in hexadecimal': Buffer.from(KEY).toString('hex'),
+    'split by zero-width spaces': split('\u200b'),
+    'split by direction marks': split('\u200e', 1),
+    'split by tag characters': split('\u{e0041}', 2),
+    'split by escape sequences of a terminal': split('\u001b[0;31m'),
+    'split by NUL': split('\u0000', 1),
+  }
+  for (const [name, form] of Object.entries(forms)) {
+    test(name, () => {
+      for (const redact of [text, identifier]) assert.match(redact(`a ${form} b ${form}`), /^a \\*\*\*\* b \\*\*\*\*$/)
+    })
+  }
+  test('in base64, at each alignment, in both alphabets, with what stands around it', () => {
+    for (const before of ['', 'a', 'ab', 'Bearer ', 'x: Bearer ']) {
+      for (const encoding of ['base64', 'base64url'] as const) {
+        const encoded = Buffer.from(`${before}${KEY} and more`).toString(encoding)
+        for (const redact of [text, identifier]) {
+          const clean = redact(`got ${encoded}.`)
+          assert.match(clean, /^got \w{0,20}\*\*\*[\w+/=-]+\.$/)
+          assert.ok(!Buffer.from(clean.slice(4), 'base64').toString().includes(KEY.slice(3, -3)))
+        }
+      }
+    }
+  })
+  test('with characters that JSON escapes', () => {
+    const odd = createRedactor('sk-"quoted"\\key')
+    assert.equal(odd.text(JSON.stringify({ error: 'sk-"quoted"\\key' })), '{"error":"***"}')
+  })
+  test('behind characters that make a spelling of its own first ones', () => {
+    const hexadecimal = createRedactor('41bcdef0123456')
+    for (const form of ['%41bcdef0123456', '%41%62cdef0123456', '\\u0041bcdef0123456'])
+      assert.ok(!/bcdef0123456|%62/.test(hexadecimal.identifier(form)), form)
+  })
+  test('with letters that only the mark would complete it with', () => {
+    const odd = createRedactor('ab***cd')
+    assert.ok(!odd.identifier('abab***cdcd').includes('ab***cd'))
+  })
 })
 
-test('the key is removed where JSON escapes hide it', () => {
-  const hidden = `{"error":"\\u0073k-test-0123456789abcdef","n":1}`
-  assert.deepEqual(JSON.parse(scrub(hidden)), { error: '***', n: 1 })
+describe('a piece of the key', () => {
+  const piece = KEY.slice(3, 15)
+  test('of twelve characters is removed from free text, however it is written', () => {
+    for (const form of [
+      piece,
+      escaped(piece),
+      percent(piece),
+      piece.toUpperCase(),
+      `${piece.slice(0, 5)}\u200b${piece.slice(5)}`,
+    ])
+      assert.equal(text(`a ${form}.`), 'a ***.')
+  })
+  test('of eleven characters stays', () => assert.equal(text(`a ${piece.slice(1)}.`), `a ${piece.slice(1)}.`))
+  test('of any length stays in an identifier', () => {
+    assert.equal(identifier(`https://x.test/${KEY.slice(0, -1)}`), `https://x.test/${KEY.slice(0, -1)}`)
+  })
+  test('that two lines hold together is removed from both', () => {
+    const short = createRedactor('sk-0123456789abcdefghijklmn')
+    assert.equal(short.text('sk-0123456789\nabcdefghijklmn'), '***\n***')
+  })
 })
 
-test('a key that JSON itself escapes is removed', () => {
-  const odd = 'sk-"quoted"\\key'
-  assert.equal(createRedactor(odd)(JSON.stringify({ error: odd })), '{"error":"***"}')
+describe('the shape in which gateways echo a key', () => {
+  test('is removed from free text', () => {
+    assert.equal(text('[sk-tes***def] quota used up'), '[***] quota used up')
+    assert.equal(text('bad key: sk-abc****************xyz.'), 'bad key: ***')
+    const other = createRedactor('r8_abcdefghijklmnopq')
+    for (const shape of ['r8_ab***pq', 'r8_abc...opq', 'r8_…nopq', 'r8_abcd******', 'r8_a•••••q'.replace('q', 'pq')])
+      assert.equal(other.text(`token ${shape} is wrong`), 'token *** is wrong', shape)
+  })
+  test('is not seen in stars and dots that are no echo', () => {
+    for (const shape of ['***bold***', 'a *** b', 'task-***x', '2 ** 3 **** 4', 'wait...', 'sk-test... no'])
+      assert.equal(text(shape), shape)
+    assert.equal(createRedactor('team-succeeded-7f3a').text('***team*** won'), '***team*** won')
+  })
+  test('stays in an identifier', () => assert.equal(identifier('sk-tes***def'), 'sk-tes***def'))
 })
 
-test('the shape in which gateways echo a key is removed', () => {
-  assert.equal(scrub('[sk-tes***def] quota used up'), '[***] quota used up')
-  assert.equal(scrub('bad key: sk-abc****************xyz.'), 'bad key: ***')
+test('a key that is made of words destroys no URL, status or name', () => {
+  const proxy = createRedactor('replicate-proxy-key-7f3a')
+  const answer = {
+    id: 'replicate-proxy-key-1',
+    status: 'succeeded',
+    model: 'replicate-proxy-key/model',
+    output: ['https://replicate.delivery/replicate-proxy-key/a.png'],
+    logs: 'replicate-proxy\nreplicate.delivery',
+    urls: { get: 'https://api.replicate.com/v1/predictions/replicate-proxy-key-1' },
+  }
+  assert.deepEqual(proxy.value(answer), { ...answer, logs: '***\nreplicate.delivery' })
+  const team = { status: 'succeeded', output: 'team-succeed', error: null }
+  assert.equal(createRedactor('team-succeeded-7f3a').value({ ...team, output: 'succeeded' }).status, 'succeeded')
 })
 
-test('a megabyte that begins like an echo again and again is scrubbed within a second', () => {
-  const start = performance.now()
-  scrub(`***${'.sk-a'.repeat(200_000)}`)
-  assert.ok(performance.now() - start < 1000)
+describe('tokens', () => {
+  test('that hold the key together are redacted together', () => {
+    assert.deepEqual(tokens(['my ', ...(KEY.match(/.{1,7}/g) ?? []), ' ok']), ['my ', '***', '', '', '', ' ok'])
+    assert.deepEqual(tokens([`a${KEY.slice(0, 9)}`, `${KEY.slice(9)}b`, `${KEY}c${KEY}`]), ['a***', 'b', '***c***'])
+  })
+  test('that hold no key are returned as they are', () => {
+    const list = ['sk-', 'test', ' 0123']
+    assert.equal(tokens(list), list)
+  })
 })
 
-test('stars that are no echo of a key stay', () => {
-  for (const text of ['***bold***', 'a *** b', 'task-***x', '2 ** 3 **** 4']) assert.equal(scrub(text), text)
+describe('a value', () => {
+  test('is redacted in strings and in names of properties, at any depth', () => {
+    const deep = (inner: unknown) => Array.from({ length: 20_000 }).reduce((each) => [each], inner)
+    const clean = value(deep({ [KEY]: { [KEY]: KEY }, a: 1 }))
+    let inner: unknown = clean
+    while (Array.isArray(inner)) inner = inner[0]
+    assert.deepEqual(inner, { '***': { '***': '***' }, a: 1 })
+  })
+  test('keeps the order of its properties, and two names that become the same', () => {
+    const clean = value({ z: 1, [`${KEY}`]: 2, [escaped(KEY)]: 3, a: 4, __proto__: null })
+    assert.equal(JSON.stringify(clean), '{"z":1,"***":2,"*** (2)":3,"a":4}')
+    assert.equal(JSON.stringify(value(JSON.parse(`{"__proto__":"${KEY}"}`))), '{"__proto__":"***"}')
+  })
+  test('that holds no key is the same object', () => {
+    const answer = { a: ['x', { b: 1 }], c: null, d: 'sk-' }
+    assert.equal(value(answer), answer)
+  })
+  test('is redacted in numbers too, where the key is one', () => {
+    const digits = createRedactor('123456789012345678')
+    const { value: answer } = parseJson('{"a":123456789012345678,"b":[1,9876543210987654321]}')
+    assert.equal(JSON.stringify(digits.value(answer)), '{"a":"***","b":[1,9876543210987654321]}')
+    assert.deepEqual(createRedactor('123456').value({ a: 91234567 }), { a: '9***7' })
+  })
 })
 
-test('parts of the key are removed from short texts', () => {
-  assert.equal(scrub('your key test-012345… is wrong'), 'your key ***… is wrong')
+test('the time that a text takes grows with its length, whatever it is made of', () => {
+  const units = [
+    'the quick brown fox\n',
+    'iVBORw0KGgoAAAANSUhEUg',
+    '%41a%73k',
+    '\\',
+    'sk-test-01',
+    '.sk-a',
+    's\u001b[0m',
+    '***.sk-a',
+    `${KEY} `,
+  ]
+  for (const unit of units) {
+    const timed = (length: number) => {
+      const given = unit.repeat(length / unit.length)
+      const { user } = process.cpuUsage()
+      text(given)
+      return process.cpuUsage({ user, system: 0 }).user
+    }
+    timed(2 ** 18)
+    const [short, long] = [timed(2 ** 19), timed(2 ** 22)]
+    assert.ok(long < 8 * 8 * short + 100_000, `${unit}: ${short} and ${long} µs`)
+  }
 })
 
-test('whatever stands around it, no eight characters of the key survive in a short text', () => {
-  fc.assert(
-    fc.property(fc.string(), fc.string(), fc.nat(KEY.length), fc.nat(KEY.length), (before, after, a, b) => {
-      const clean = scrub(before + KEY.slice(Math.min(a, b), Math.max(a, b)) + after)
-      for (let i = 0; i + 8 <= KEY.length; i++) assert.ok(!clean.includes(KEY.slice(i, i + 8)))
-    }),
-  )
+/** Printable ASCII without blanks, as the input demands of a key. */
+const printable = fc.integer({ min: 0x21, max: 0x7e }).map((code) => String.fromCharCode(code))
+const key = fc.oneof(
+  fc.string({ unit: printable, minLength: 6, maxLength: 60 }),
+  fc.string({ unit: fc.constantFrom('a', 'b', '0', '4', '1', '%', '\\', '*', '-', 'u'), minLength: 6, maxLength: 30 }),
+)
+const nasty = fc.string({
+  unit: fc.constantFrom('%', '\\', '\\u00', '4', '1', 'a', '*', '&#', '\u200b', ' ', '"', 'sk-'),
+  maxLength: 12,
+})
+const around = fc.oneof(fc.string(), nasty)
+/** How one character of the key may be written. */
+const spelling = fc.constantFrom(
+  (c: string) => c,
+  (c: string) => `\\u00${c.charCodeAt(0).toString(16)}`,
+  (c: string) => `\\u00${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  (c: string) => `%${c.charCodeAt(0).toString(16)}`,
+  (c: string) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  (c: string) => `\u200b${c}`,
+  (c: string) => `\u0000${c}`,
+  (c: string) => `\u001b[1m${c}`,
+  (c: string) => JSON.stringify(c).slice(1, -1),
+)
+const spelled = key.chain((plain) =>
+  fc.record({
+    plain: fc.constant(plain),
+    form: fc
+      .array(spelling, { minLength: plain.length, maxLength: plain.length })
+      .map((spellings) => [...plain].map((c, i) => spellings[i]?.(c)).join('')),
+  }),
+)
+
+describe('for any key', () => {
+  test('and any way to write each of its characters, neither that nor the key stays', () => {
+    fc.assert(
+      fc.property(spelled, around, around, ({ plain, form }, before, after) => {
+        for (const redact of [createRedactor(plain).text, createRedactor(plain).identifier]) {
+          const clean = redact(before + form + after)
+          assert.ok(!clean.includes(form), clean)
+          assert.ok(!visible(clean).toLowerCase().includes(plain.toLowerCase()), clean)
+        }
+      }),
+      { numRuns: 3000 },
+    )
+  })
+  test('and any text, no twelve characters of it in a row stay in free text', () => {
+    fc.assert(
+      fc.property(key, around, around, fc.nat(60), fc.nat(60), (plain, before, after, a, b) => {
+        const clean = createRedactor(plain).text(before + plain.slice(Math.min(a, b), Math.max(a, b)) + after)
+        for (let i = 0; i + 12 <= plain.length; i++) assert.ok(!visible(clean).includes(plain.slice(i, i + 12)), clean)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+  test('and any JSON that does not hold it, the value is the same object', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: printable, minLength: 12, maxLength: 60 }), fc.jsonValue(), (plain, json) => {
+        assert.equal(createRedactor(plain).value(json), json)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+  test('and any JSON into which it is put, no string and no name has it', () => {
+    fc.assert(
+      fc.property(spelled, fc.jsonValue({ maxDepth: 4 }), ({ plain, form }, json) => {
+        const clean = createRedactor(plain).value({
+          [form]: json,
+          a: [json, `x${form}`, [form.slice(0, 5), form.slice(5)]],
+        })
+        const seen: string[] = []
+        JSON.stringify(clean, (name, each: unknown) => {
+          seen.push(name)
+          if (typeof each === 'string') seen.push(each)
+          if (Array.isArray(each) && each.every((item) => typeof item === 'string')) seen.push(each.join(''))
+          return each
+        })
+        for (const each of seen) assert.ok(!visible(each).includes(plain), each)
+      }),
+      { numRuns: 1000 },
+    )
+  })
 })
 
-test('JSON stays JSON, and what holds no key stays as it is', () => {
-  fc.assert(
-    fc.property(fc.json(), (text) => {
-      assert.deepEqual(JSON.parse(scrub(text)), JSON.parse(text))
-    }),
-  )
-})
+/** What is left of a text when nobody sees the rest. */
+const visible = (text: string) => stripVTControlCharacters(text).replace(INVISIBLE, '')

@@ -14,7 +14,7 @@ import { oneLine, severalLines, untrustedBlock } from '../../src/runner/untruste
 import { carryOut } from '../support/run-action.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
-const scrub = createRedactor(KEY)
+const { text: scrub } = createRedactor(KEY)
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
 
 /** Everything that the action makes of one body, as far as it is pure. Undefined where it is refused with a sentence. */

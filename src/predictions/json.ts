@@ -1,0 +1,203 @@
+/** JSON that is nested deeper than {@link DEEPEST} levels. The message is the rest of a sentence. */
+export class JsonTooDeepError extends Error {
+  override readonly name = 'JsonTooDeepError'
+
+  constructor() {
+    super(`JSON that is nested deeper than ${DEEPEST} levels`)
+  }
+}
+
+/** The deepest nesting that is read or written. The deepest seen is 3; serializers overflow their stack at some thousands. */
+export const DEEPEST = 200
+
+/** A number whose digits a `number` would change. `JSON.stringify` writes them as they were. */
+export interface RawNumber {
+  readonly rawJSON: string
+}
+
+/** ECMAScript's JSON.parse source text access, which TypeScript's library does not declare. */
+const { rawJSON, isRawJSON } = JSON as unknown as {
+  rawJSON(text: string): RawNumber
+  isRawJSON(value: unknown): value is RawNumber
+}
+
+export const isRawNumber = (value: unknown): value is RawNumber => isRawJSON(value)
+
+/** A number as JavaScript has it, also of one that was kept with its digits; undefined for everything else. */
+export function numberOf(value: unknown): number | undefined {
+  if (typeof value === 'number') return value
+  return isRawNumber(value) ? Number(value.rawJSON) : undefined
+}
+
+/** What `digits` is as a JSON value: a `number` if that loses nothing, else a {@link RawNumber}. */
+export const exactNumber = (digits: string): number | RawNumber =>
+  keepsDigits(digits) ? Number(digits) : rawJSON(digits)
+
+export interface ParsedJson {
+  value: unknown
+  /** Whether `NaN`, `Infinity` or `-Infinity`, which Python writes and JSON has not, were read as null. */
+  hadNonFinite: boolean
+}
+
+/**
+ * Parses JSON. Numbers keep their digits: integers beyond 2^53, numbers out of range, and fractions of more than 17
+ * digits become a {@link RawNumber}.
+ * @throws SyntaxError, or JsonTooDeepError
+ */
+export function parseJson(text: string): ParsedJson {
+  const { edits, hadNonFinite } = scan(text)
+  if (edits.length === 0) return { value: JSON.parse(text), hadNonFinite }
+  const numbers = edits.filter(({ digits }) => digits !== undefined).length
+  const sentinel = sentinelFor(text)
+  const holder = { value: JSON.parse(edited(text, edits, sentinel)) as unknown }
+  restoreNumbers(holder, sentinel, numbers)
+  return { value: holder.value, hadNonFinite }
+}
+
+/**
+ * Writes a value as JSON. Never throws: what is nested too deeply or is too long to be written becomes a sentence, and
+ * what JSON does not have becomes null.
+ */
+export function stringifyJson(value: unknown, indent?: number): string {
+  try {
+    return JSON.stringify(value, null, indent) ?? 'null'
+  } catch (error) {
+    // An overflow of the stack, or a string that is longer than V8 allows.
+    if (error instanceof RangeError) return '"(JSON that is nested too deeply or is too long)"'
+    throw error
+  }
+}
+
+/** A part of a text that JSON.parse must not see; `digits` of a number that is kept, else it stands for null. */
+interface Edit {
+  start: number
+  end: number
+  digits: string | undefined
+}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?<fraction>\.\d+)?(?<exponent>e[+-]?\d+)?/iy
+const NON_FINITE = /-?Infinity|NaN/y
+/** Shorter numbers lose nothing, unless an exponent puts them out of range. */
+const SAFE_LENGTH = 15
+
+/** Looks at everything outside strings, whose ends it seeks in leaps: logs are long. @throws JsonTooDeepError */
+function scan(text: string): { edits: Edit[]; hadNonFinite: boolean } {
+  const edits: Edit[] = []
+  let hadNonFinite = false
+  let depth = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) {
+      at = endOfString(text, at)
+    } else if (code === BRACE || code === BRACKET) {
+      if (++depth > DEEPEST) throw new JsonTooDeepError()
+    } else if (code === BRACE + 2 || code === BRACKET + 2) {
+      depth--
+    } else if (code === MINUS || (code >= ZERO && code <= NINE) || code === CAPITAL_I || code === CAPITAL_N) {
+      const end = endOfWord(text, at)
+      const word = end - at < SAFE_LENGTH && !mayNeedEdit(text, at, end) ? '' : text.slice(at, end)
+      if (matchesWhole(NON_FINITE, word)) {
+        hadNonFinite = true
+        edits.push({ start: at, end, digits: undefined })
+      } else if (matchesWhole(NUMBER, word) && !keepsDigits(word)) edits.push({ start: at, end, digits: word })
+      at = end - 1
+    }
+  }
+  return { edits, hadNonFinite }
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const MINUS = 0x2d
+const ZERO = 0x30
+const NINE = 0x39
+const CAPITAL_I = 0x49
+const CAPITAL_N = 0x4e
+/** `{` and `[`; what closes them stands two places after. */
+const BRACE = 0x7b
+const BRACKET = 0x5b
+
+/** The position of the quote that ends a string: one before which an even number of backslashes stands; else the end of the text. */
+function endOfString(text: string, start: number): number {
+  for (let at = text.indexOf('"', start + 1); at >= 0; at = text.indexOf('"', at + 1)) {
+    let backslashes = 0
+    while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++
+    if (backslashes % 2 === 0) return at
+  }
+  return text.length
+}
+
+/** The end of what is made of the characters of numbers and of `Infinity`. */
+function endOfWord(text: string, start: number): number {
+  let end = start + 1
+  while (isWordCode(text.charCodeAt(end))) end++
+  return end
+}
+
+const isWordCode = (code: number) =>
+  (code >= ZERO && code <= NINE) || code === MINUS || code === 0x2b || code === 0x2e || isLetter(code)
+const isLetter = (code: number) => (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
+
+/** Whether a short word has a letter: an exponent, or no number at all. */
+function mayNeedEdit(text: string, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (isLetter(text.charCodeAt(at))) return true
+  return false
+}
+
+function matchesWhole(pattern: RegExp, word: string): boolean {
+  pattern.lastIndex = 0
+  return pattern.test(word) && pattern.lastIndex === word.length
+}
+
+/** Significant digits after which a fraction says nothing to anyone who reads it as a double. */
+const DOUBLE_DIGITS = 17
+
+/** Whether a number of JSON is the same as a `number`. */
+function keepsDigits(word: string): boolean {
+  const value = Number(word)
+  if (!Number.isFinite(value)) return false
+  if (/^-?\d+$/.test(word)) return Number.isSafeInteger(value) || word === String(value)
+  const significant = word.replace(/e.*$/i, '').replace(/[-.]/g, '').replace(/^0+/, '')
+  return significant.length <= DOUBLE_DIGITS && (value !== 0 || significant === '')
+}
+
+/** Begins a string that stands for a number. Two code points that no text has; the text is searched for them all the same. */
+function sentinelFor(text: string): string {
+  for (let n = 0; ; n++) {
+    const sentinel = `\ufdd0${n}\ufdd1`
+    if (!text.includes(sentinel) && !new RegExp(`\\\\ufdd0${n}`, 'i').test(text)) return sentinel
+  }
+}
+
+function edited(text: string, edits: readonly Edit[], sentinel: string): string {
+  const parts: string[] = []
+  let kept = 0
+  for (const { start, end, digits } of edits) {
+    parts.push(text.slice(kept, start), digits === undefined ? 'null' : `"${sentinel}${digits}"`)
+    kept = end
+  }
+  return parts.join('') + text.slice(kept)
+}
+
+/** Puts numbers back in the place of their strings, until all are found. */
+function restoreNumbers(holder: { value: unknown }, sentinel: string, count: number): void {
+  let left = count
+  const restored = (value: unknown) => {
+    if (typeof value === 'object' && value !== null) stack.push(value)
+    if (typeof value !== 'string' || !value.startsWith(sentinel)) return undefined
+    left--
+    return rawJSON(value.slice(sentinel.length))
+  }
+  const stack: object[] = [holder]
+  for (let next = stack.pop(); next !== undefined && left > 0; next = stack.pop()) {
+    if (Array.isArray(next)) {
+      for (let i = 0; i < next.length; i++) next[i] = restored(next[i]) ?? next[i]
+    } else {
+      for (const [key, item] of Object.entries(next)) {
+        const value = restored(item)
+        if (value === undefined) continue
+        Object.defineProperty(next, key, { value, enumerable: true, configurable: true, writable: true })
+      }
+    }
+  }
+}
