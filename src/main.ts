@@ -1,7 +1,7 @@
 import { systemClock as clock } from './predictions/clock.ts'
 import { verdictOf } from './predictions/verdict.ts'
 import { awaitAll } from './runner/await-all.ts'
-import { cancelAll, reportCancellations } from './runner/cancellation.ts'
+import { cancelAll, reportCancellations, withCancellations } from './runner/cancellation.ts'
 import { readContext } from './runner/context.ts'
 import { deliver, nothingDelivered, wantsFiles } from './runner/delivery.ts'
 import { failOnThrow, StepFailed } from './runner/failure.ts'
@@ -23,7 +23,15 @@ await failOnThrow(async () => {
   warnAll(inputs.warnings)
   const outcomes = await awaitAll(inputs, { clock, runner, signal: interrupt.signal })
 
-  const judged = outcomes.map((outcome) => ({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }))
+  const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
+  const isToCancel = late.length > 0 && inputs.cancelOn.has('timeout')
+  const cancellations = isToCancel ? await cancelAll(late, inputs, { runner, clock, signal: interrupt.signal }) : []
+  if (isToCancel) reportCancellations(cancellations)
+
+  const judged = withCancellations(outcomes, cancellations).map((outcome) => ({
+    outcome,
+    verdict: verdictOf(outcome, inputs.timeout.text),
+  }))
   const delivery =
     wantsFiles(inputs) && !interrupt.signal.aborted
       ? await deliver(judged, inputs, { clock, signal: interrupt.signal, runner })
@@ -32,9 +40,6 @@ await failOnThrow(async () => {
   const unset = outputs.set({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' })
   if (inputs.summary) await writeSummary(() => summaryOf(judged, delivery))
 
-  const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
-  if (late.length > 0 && inputs.cancelOn.has('timeout'))
-    reportCancellations(await cancelAll(late, inputs, { runner, clock }))
   if (!interrupt.signal.aborted) saveOpenPredictions([], runner)
 
   warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))

@@ -1,14 +1,15 @@
 import type { Client } from './client.ts'
 import type { Clock } from './clock.ts'
-import { ApiError, RefusalError } from './errors.ts'
-import { isTerminal, statusOf } from './prediction.ts'
+import { ApiError, BrokenAnswerError, LimitError, NotAPredictionError, RefusalError } from './errors.ts'
+import { isTerminal, type Status, statusOf } from './prediction.ts'
 import type { RateLimiter } from './rate-limiter.ts'
+import { backOff, retry } from './retry.ts'
 
-/** What became of a prediction that was to be cancelled. */
+/** What became of a prediction that was to be canceled. */
 export type Cancellation =
-  /** It runs no longer because of us. */
+  /** It no longer runs because of us. */
   | { id: string; end: 'canceled' }
-  /** It had come to an end by itself; nothing was cancelled. */
+  /** It had ended by itself; nothing was canceled. */
   | { id: string; end: 'over'; status: string }
   /** The API has no such call. */
   | { id: string; end: 'impossible' }
@@ -20,14 +21,19 @@ export interface CancelOptions {
   limiter: RateLimiter
   /** Gives up; what was not done by then counts as failed. */
   signal: AbortSignal
+  random?: () => number
 }
 
-const TRIES = 4
-/** Statuses with which APIs say that they do not know the call. 404 is among them only where the prediction is known. */
+const MOST_ATTEMPTS = 4
+const FIRST_PAUSE = 0.5
+const LONGEST_HINT = 10
+/** Statuses with which APIs say that they do not know the call. 404 is among them only if the prediction is known. */
 const UNKNOWN_CALL: ReadonlySet<number> = new Set([404, 405, 501])
+/** How a canceled prediction ends: `aborted` if it had not started. */
+const CANCELED: ReadonlySet<Status> = new Set(['canceled', 'aborted'])
 
 /**
- * Cancels predictions that still run: looks first, so that one which has ended is reported, not cancelled.
+ * Cancels predictions that still run: looks first, so that one which has ended is reported, not canceled.
  * Never throws because of the API.
  */
 export function cancelPredictions(ids: readonly string[], options: CancelOptions): Promise<Cancellation[]> {
@@ -35,53 +41,81 @@ export function cancelPredictions(ids: readonly string[], options: CancelOptions
 }
 
 async function cancelOne(id: string, options: CancelOptions): Promise<Cancellation> {
-  const { client, signal } = options
+  const { client, clock, limiter, signal } = options
   let sent = false
+  const attempt = async (): Promise<Cancellation> => {
+    await limiter.take(signal)
+    // Before each attempt: there are APIs whose call deletes what has ended.
+    const status = statusOf((await client.get(id, signal)).prediction)
+    if (isTerminal(status)) return sent ? endOf(id, status) : { id, end: 'over', status }
+    sent = true
+    return endOf(id, await statusAfterCancel(id, options))
+  }
   try {
-    return await persist(async () => {
-      // Before each attempt: there are APIs whose call deletes what has ended.
-      const status = statusOf((await client.get(id, signal)).prediction)
-      if (isTerminal(status)) return { id, end: 'over', status }
-      sent = true
-      const became = statusOf((await client.cancel(id, signal)).prediction)
-      return isTerminal(became) && became !== 'canceled' ? { id, end: 'over', status: became } : { id, end: 'canceled' }
-    }, options)
+    return await retry(attempt, { clock, signal, pauseAfter: (error, count) => pauseAfter(error, count, options) })
   } catch (error) {
-    // The answer to the first attempt was lost, and the prediction has gone with it.
-    if (sent && error instanceof ApiError && error.request.method === 'GET' && error.retryability === 'not-found')
-      return { id, end: 'canceled' }
-    if (error instanceof RefusalError && error.request.method !== 'GET' && UNKNOWN_CALL.has(error.status)) {
-      return { id, end: 'impossible' }
-    }
-    if (error instanceof ApiError) return { id, end: 'failed', error }
-    if (signal.aborted) return { id, end: 'failed', error: undefined }
+    return failureOf(id, error, { sent, signal })
+  }
+}
+
+/** Cancels, and takes any 2xx for a success: there are servers that answer `{}`. Then it looks what has become of it. */
+async function statusAfterCancel(id: string, { client, signal }: CancelOptions): Promise<Status> {
+  try {
+    return statusOf((await client.cancel(id, signal)).prediction)
+  } catch (error) {
+    if (!isSuccessWithoutPrediction(error)) throw error
+  }
+  try {
+    return statusOf((await client.get(id, signal)).prediction)
+  } catch (error) {
+    if (error instanceof ApiError) return 'canceled'
     throw error
   }
 }
 
-/** Repeats a call that is safe to repeat while its failures may pass. */
-async function persist<T>(call: () => Promise<T>, { clock, limiter, signal }: CancelOptions): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    await limiter.take(signal)
-    try {
-      return await call()
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.retryability !== 'transient' || tries === TRIES) throw error
-      await clock.sleep(Math.max(2 ** (tries - 2), Math.min(10, error.retryAfter ?? 0)), signal)
-    }
-  }
+const isSuccessWithoutPrediction = (error: unknown) =>
+  error instanceof NotAPredictionError || error instanceof BrokenAnswerError || error instanceof LimitError
+
+/** A prediction that runs on after the API accepted the call counts as canceled: the API may take a moment. */
+const endOf = (id: string, status: Status): Cancellation =>
+  isTerminal(status) && !CANCELED.has(status) ? { id, end: 'over', status } : { id, end: 'canceled' }
+
+function pauseAfter(error: unknown, count: number, { random = Math.random }: CancelOptions): number | undefined {
+  if (!(error instanceof ApiError) || error.retryability !== 'transient' || count === MOST_ATTEMPTS) return undefined
+  return Math.max(backOff(count, { first: FIRST_PAUSE, random }), Math.min(LONGEST_HINT, error.retryAfter ?? 0))
 }
 
-/** The results in one line: `2 canceled, 1 had ended (succeeded), 1 cannot be cancelled: this API has no such call`. */
+function failureOf(id: string, error: unknown, { sent, signal }: { sent: boolean; signal: AbortSignal }): Cancellation {
+  if (error instanceof ApiError) {
+    const isGet = error.request.method === 'GET'
+    // The answer to the first attempt was lost, and the prediction has gone with it.
+    if (sent && isGet && error.retryability === 'not-found') return { id, end: 'canceled' }
+    const isUnknownCall = error instanceof RefusalError && UNKNOWN_CALL.has(error.status)
+    return !isGet && isUnknownCall ? { id, end: 'impossible' } : { id, end: 'failed', error }
+  }
+  if (signal.aborted) return { id, end: 'failed', error: undefined }
+  throw error
+}
+
+/** The results in one line: `a, b canceled; c had ended by then (succeeded)`. */
 export function describeCancellations(results: readonly Cancellation[]): string {
-  const count = (end: Cancellation['end']) => results.filter((result) => result.end === end).length
-  const over = results.flatMap((result) => (result.end === 'over' ? [result.status] : []))
-  return [
-    count('canceled') > 0 ? `${count('canceled')} canceled` : '',
-    over.length > 0 ? `${over.length} had ended by then (${[...new Set(over)].join(', ')})` : '',
-    count('impossible') > 0 ? `${count('impossible')} cannot be cancelled: this API has no such call` : '',
-    count('failed') > 0 ? `${count('failed')} could not be cancelled` : '',
+  const named = (end: Cancellation['end']) => namesOf(results.filter((result) => result.end === end))
+  const over = new Set(results.flatMap((result) => (result.end === 'over' ? [result.status] : [])))
+  const groups: [string, string][] = [
+    [named('canceled'), 'canceled'],
+    [named('over'), `had ended by then (${[...over].join(', ')})`],
+    [named('impossible'), 'cannot be canceled: this API has no such call'],
+    [named('failed'), 'could not be canceled'],
   ]
-    .filter(Boolean)
-    .join(', ')
+  return groups.flatMap(([names, became]) => (names === '' ? [] : [`${names} ${became}`])).join('; ')
+}
+
+/** IDs that are named; more would make a line that nobody reads. */
+const NAMED = 10
+
+/** The first of the IDs, and how many more there are. */
+export function namesOf(predictions: readonly { id: string }[]): string {
+  const names = predictions.slice(0, NAMED).map(({ id }) => id)
+  const more = predictions.length - names.length
+  return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }

@@ -82,6 +82,8 @@ export class RefusalError extends ApiError {
   readonly status: number
   /** What the body said, in the API's own words; `""` if it said nothing. */
   readonly said: string
+  /** True if the body is a web page: an intermediary may have written it. */
+  readonly isPage: boolean
   /** The faults of single input fields that a 422 lists. */
   readonly fields: readonly { field: string; description: string }[]
 
@@ -104,11 +106,11 @@ export class RefusalError extends ApiError {
     )
     this.status = status
     this.said = words
+    this.isPage = isPage(text)
     this.fields = invalidFields(body)
     this.retryability = unknownId ? 'not-found' : retryabilityOf(status, code, body)
-    this.scope = ACCOUNT_STATUSES.has(status) || isRedirect(status) || isPage(text) ? 'account' : 'prediction'
-    this.retryAfter =
-      this.retryability === 'transient' ? retryAfter(headers, body, isPage(text) ? '' : text) : undefined
+    this.scope = ACCOUNT_STATUSES.has(status) || isRedirect(status) || this.isPage ? 'account' : 'prediction'
+    this.retryAfter = this.retryability === 'transient' ? retryAfter(headers, body, this.isPage ? '' : text) : undefined
   }
 }
 

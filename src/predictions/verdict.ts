@@ -1,8 +1,9 @@
-import { isExpired, type Prediction } from './prediction.ts'
-import { errorMeaning, errorText } from './prediction-error.ts'
+import { hasNoOutput, isExpired, type Prediction, readStatus } from './prediction.ts'
+import { errorMeaning, errorText, lastLogLine } from './prediction-error.ts'
+import { sentence, sentences } from './text.ts'
 import type { Outcome } from './wait.ts'
 
-/** What an outcome means for the step. The texts hold foreign text as it came, line ends and all. */
+/** What an outcome means for the step. The texts hold untrusted text as it came, line ends and all. */
 export type Verdict =
   | { readonly ok: true; readonly warning?: string }
   | { readonly ok: false; readonly title: string; readonly message: string }
@@ -13,17 +14,20 @@ export interface Judged {
   verdict: Verdict
 }
 
-/** Why a prediction is not green: in the API's own words where it has some, else in ours. */
+/** Why a prediction is not green: in the API's own words if it has ended and the API has some, else in ours. */
 export function reasonOf({ outcome, verdict }: Judged): string {
   const said = outcome.end === 'ended' ? errorText(outcome.answer?.prediction.error) : ''
   return said !== '' ? said : verdict.ok ? '' : verdict.message
 }
 
 const NEW_ONE = 'An ended prediction never changes: start a new one.'
+const RUN_AGAIN = 'It may still succeed: run the step again with the same prediction-id.'
+const RUN_AGAIN_LONGER =
+  'It may still succeed: run the step again with the same prediction-id, or with a longer timeout.'
 
 /**
  * Judges one outcome. Green is only a prediction that succeeded; the rest says which, what the API said, what that
- * means where it is known, and what to do.
+ * means if it is known, and what to do.
  * @param timeout the deadline as the user gave it, for the message
  */
 export function verdictOf(outcome: Outcome, timeout: string): Verdict {
@@ -33,59 +37,138 @@ export function verdictOf(outcome: Outcome, timeout: string): Verdict {
     case 'ended':
       return endedVerdict(outcome.status, which, prediction)
     case 'refused':
-      return {
-        ok: false,
-        title: prediction ? 'The API refuses to go on' : 'The API gives no prediction',
-        message: `${which}${prediction ? `, last seen ${outcome.status},` : ''} could not be asked about: ${outcome.error?.message ?? 'the API refused.'}${patience(outcome)}`,
-      }
-    case 'timeout': {
-      const seen = prediction ? `was still ${prediction.status}` : 'had not been seen'
-      const last = outcome.error ? ` The last request failed: ${outcome.error.message}` : ''
-      return {
-        ok: false,
-        title: 'Time is up',
-        message: `${which} ${seen} when the timeout of ${timeout} came.${last} It may still succeed: run the step again with the same prediction-id, or with a longer timeout.`,
-      }
-    }
+      return refusedVerdict(outcome, which)
+    case 'timeout':
+      return timeoutVerdict(outcome, which, timeout)
     case 'interrupted':
       return {
         ok: false,
         title: 'Interrupted',
-        message: `The wait was interrupted while ${which[0]?.toLowerCase()}${which.slice(1)} was ${prediction?.status ?? 'not yet seen'}.`,
+        message: sentences(
+          `The wait was interrupted while ${lowerFirst(which)} was ${prediction?.status ?? 'not yet seen'}.`,
+          saidSoFar(prediction),
+          prediction && whatNow(outcome, RUN_AGAIN),
+        ),
+      }
+    case 'crashed':
+      return {
+        ok: false,
+        title: 'Internal error',
+        message: sentences(
+          `The wait for ${lowerFirst(which)} ended because of a bug in this action: ${sentence(messageOf(outcome.bug))}`,
+          'Please report it with the log of the step.',
+          whatNow(outcome, RUN_AGAIN),
+        ),
       }
   }
+}
+
+const lowerFirst = (text: string) => `${text[0]?.toLowerCase() ?? ''}${text.slice(1)}`
+const messageOf = (bug: unknown) => (bug instanceof Error ? bug.message || bug.name : String(bug))
+
+function refusedVerdict(outcome: Outcome, which: string): Verdict {
+  const prediction = outcome.answer?.prediction
+  const seen = prediction ? `, last seen ${prediction.status},` : ''
+  return {
+    ok: false,
+    title: prediction ? 'The API refuses to go on' : 'The API returned no prediction',
+    message: sentences(
+      `${which}${seen} could not be fetched: ${sentence(outcome.error?.message ?? 'the API refused')}`,
+      wentOn(outcome),
+      saidSoFar(prediction),
+      prediction && whatNow(outcome, RUN_AGAIN),
+    ),
+  }
+}
+
+function timeoutVerdict(outcome: Outcome, which: string, timeout: string): Verdict {
+  const prediction = outcome.answer?.prediction
+  const seen = prediction ? `was still ${prediction.status}` : 'had not been seen'
+  const canceled = outcome.cancellation?.end === 'canceled'
+  return {
+    ok: false,
+    title: canceled ? 'Timed out and canceled' : 'Timed out',
+    message: sentences(
+      `${which} ${seen} when the timeout of ${timeout} was reached${canceled ? ', and was canceled' : ''}.`,
+      outcome.error && `The last request failed: ${sentence(outcome.error.message)}`,
+      saidSoFar(prediction),
+      prediction && whatNow(outcome, RUN_AGAIN_LONGER),
+    ),
+  }
+}
+
+/** What to do about a prediction that had not ended when the wait did, by what became of it since. */
+function whatNow({ cancellation }: Outcome, runAgain: string): string {
+  if (cancellation?.end === 'canceled') return NEW_ONE
+  if (cancellation?.end !== 'over') return runAgain
+  return `Before it could be canceled it had ended (${cancellation.status}): run the step again with the same prediction-id.`
+}
+
+/** What the API says in a prediction that has not ended. */
+function saidSoFar(prediction: Prediction | undefined): string {
+  const said = errorText(prediction?.error)
+  return said === '' ? '' : `The API's error so far: ${sentence(said)}`
 }
 
 function endedVerdict(status: string, which: string, prediction: Prediction | undefined): Verdict {
   const said = errorText(prediction?.error)
   const meaning = errorMeaning(said)
-  const words = `${said ? `: ${said}` : ', and the API does not say why'}${/[.!?。！？]$/.test(said) ? '' : '.'}${meaning ? ` This code means that ${meaning}.` : ''}`
+  const means = meaning ? `This code means that ${meaning}.` : ''
   switch (status) {
     case 'succeeded':
-      return prediction && isExpired(prediction)
-        ? {
-            ok: true,
-            warning: `${which} succeeded, but its output is gone: the API deletes inputs, outputs, files and logs one hour after the end. Wait for a prediction within that hour; to get this output, start a new one.`,
-          }
-        : { ok: true }
-    case 'canceled':
+      return succeededVerdict(which, prediction)
+    case 'canceled': {
+      const why = said === '' ? ', by somebody or by its own deadline.' : `: ${sentence(said)}`
       return {
         ok: false,
         title: 'Prediction canceled',
-        message: `${which} was canceled${said ? words : ', by somebody or by its own deadline.'} ${NEW_ONE}`,
+        message: sentences(`${which} was canceled${why}`, means, NEW_ONE),
       }
-    case 'aborted':
+    }
+    case 'aborted': {
+      const why = said === '' ? '; it is not charged.' : `: ${sentence(said)}`
       return {
         ok: false,
         title: 'Prediction aborted',
-        message: `${which} was aborted before it started${said ? words : '; it is not charged.'} ${NEW_ONE}`,
+        message: sentences(`${which} was aborted before it started${why}`, means, NEW_ONE),
       }
-    default:
-      return { ok: false, title: 'Prediction failed', message: `${which} failed${words} ${NEW_ONE}` }
+    }
+    default: {
+      const why = said === '' ? withoutReason(prediction) : `: ${sentence(said)}`
+      return {
+        ok: false,
+        title: 'Prediction failed',
+        message: sentences(`${which} failed${why}`, means, guessed(prediction), NEW_ONE),
+      }
+    }
   }
 }
 
-const patience = (outcome: Outcome) =>
-  outcome.error?.retryability === 'transient'
-    ? ` So it went for ${Math.round(outcome.waited)} s, then the wait gave up.`
-    : ''
+function succeededVerdict(which: string, prediction: Prediction | undefined): Verdict {
+  if (prediction && isExpired(prediction)) {
+    const warning = `${which} succeeded, but its output is gone: the API deletes inputs, outputs, files and logs one hour after the end. Wait for a prediction within that hour; to get this output, start a new one.`
+    return { ok: true, warning }
+  }
+  if (prediction && hasNoOutput(prediction)) {
+    return { ok: true, warning: `${which} succeeded, but the API gives no output.` }
+  }
+  return { ok: true }
+}
+
+/** Model servers leave the error empty after some exceptions, and print them to the log. */
+function withoutReason(prediction: Prediction | undefined): string {
+  const line = lastLogLine(prediction?.logs)
+  const silent = ', and the API does not say why.'
+  return line === '' ? silent : `${silent} The last line of its log: ${sentence(line)}`
+}
+
+function guessed(prediction: Prediction | undefined): string {
+  if (!prediction || readStatus(prediction.status).spelling !== 'unknown') return ''
+  return `Its status "${prediction.status}" is not known; it counts as failed, because nothing about it changed any more.`
+}
+
+/** How long bad answers came before they were believed. */
+function wentOn({ error, answer, waited }: Outcome): string {
+  if (answer) return 'The answers before were good, and nothing but such answers came for at least a minute.'
+  return error?.retryability === 'transient' ? `This went on for ${Math.round(waited)} s, so the wait gave up.` : ''
+}

@@ -1,28 +1,39 @@
 import { type Answer, progressLog } from './answer.ts'
+import type { Cancellation } from './cancel.ts'
 import type { Client } from './client.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
 import type { EndSignal, EndSignals } from './end-signal.ts'
-import { ApiError, NotAPredictionError } from './errors.ts'
-import { isTerminal, readStatus, statusOf } from './prediction.ts'
+import { ApiError, ConnectionError, RefusalError } from './errors.ts'
+import { isBug } from './network/network-errors.ts'
+import { Patience } from './patience.ts'
+import { completedAt, hasNoOutput, isTerminal, readStatus, statusOf } from './prediction.ts'
 import type { RateLimiter } from './rate-limiter.ts'
-import { type Schedule, SHARERS_FREE } from './schedule.ts'
+import type { Schedule } from './schedule.ts'
+import { SharedDoubt } from './shared-doubt.ts'
+import { StuckStatus } from './stuck-status.ts'
+import { Wakeup } from './wakeup.ts'
 
 /** How the wait for one prediction came out. */
 export interface Outcome {
   readonly id: string
   /**
    * `ended`: the prediction reached a terminal status; `timeout`: our deadline came first; `refused`: the API gave an
-   * answer that is final or, at the very start, none at all for about a minute; `interrupted`: the caller gave up.
+   * answer that is final or, at the very start, none at all for too long; `interrupted`: the caller gave up; `crashed`:
+   * a bug of ours ended this wait.
    */
-  readonly end: 'ended' | 'timeout' | 'refused' | 'interrupted'
+  readonly end: 'ended' | 'timeout' | 'refused' | 'interrupted' | 'crashed'
   /** The terminal status, else the last word seen, else `""`. */
   readonly status: string
-  /** The last good answer; undefined where there was none. */
+  /** The last good answer; undefined if there was none. */
   readonly answer: Answer | undefined
-  /** Why it was refused, or what stood in the way last where the deadline came first. */
+  /** Why it was refused, or what stood in the way last if the deadline came first. */
   readonly error: ApiError | undefined
   /** Seconds from the start of the wait to this outcome. */
   readonly waited: number
+  /** What became of the prediction when it was canceled after the wait. */
+  readonly cancellation?: Cancellation
+  /** What was thrown if it crashed. */
+  readonly bug?: unknown
 }
 
 /** What the wait tells while it lasts; `now` is in seconds since its start. Called in order for each id. */
@@ -44,208 +55,402 @@ export interface WaitOptions {
   schedule: () => Schedule
   /** Paces the requests of all predictions together. */
   limiter: RateLimiter
-  /** Opens streams that ring at the end; undefined where the schedule alone decides. */
+  /** Opens streams that signal the end; undefined if only the schedule decides. */
   endSignals?: EndSignals | undefined
-  /** How many jobs ask the same account at once, this one included. */
+  /** How many jobs poll the same account at the same time, this one included. */
   parallelJobs: number
   observer: WaitObserver
   /** Ends the wait early, with what is known by then. */
   signal: AbortSignal
   random?: () => number
+  /** Whether an unknown status beside an error that stays counts as failed; true unless given. */
+  failOnStuckStatus?: boolean
+  /** The date in milliseconds since the epoch, to tell how old an end is. */
+  date?: () => number
 }
 
-/** Seconds of failures, and nothing else, after which a wait that never got a good answer gives up. */
-const PATIENCE = 60
-/** Seconds in which a 404 may be a replica that has not heard of a new prediction yet. */
-const GRACE = 10
-/** Answers in a row that are no prediction, after good ones, before they are believed. */
-const STRANGE_ANSWERS = 3
-const LONGEST_PAUSE = 30
-/** A server that asks for more is asked again all the same: nobody's limit is known to last longer than a minute. */
-const LONGEST_HINT = 120
-/** Seconds before the deadline at which a sleeping wait takes its last look. */
-const LAST_LOOK = 2
+/** Seconds that the answer to the last poll, made at the deadline, is waited for. */
+const LAST_ANSWER = 2
+/** Seconds between two attempts of the last poll if no connection could be made, as after a suspension. */
+const LAST_RETRY = 0.2
+
+/** Seconds between the looks after an output that may be a moment late, and how recent the end must be. */
+const SECOND_LOOKS = [2, 2.5]
+const JUST_ENDED = 60
 
 /**
- * Waits until every prediction is over or the deadline has come, whichever is first.
- * Never rejects because of the API: every failure is part of an outcome. Outcomes come in the order of the ids.
+ * Waits until every prediction has ended or the deadline has come, whichever is first.
+ * Never rejects because of the API or of a bug in one wait: every failure is part of an outcome. Outcomes come in the
+ * order of the IDs.
  */
 export async function waitForPredictions(ids: readonly string[], options: WaitOptions): Promise<Outcome[]> {
-  const { clock, timeout, signal } = options
-  const start = clock.now()
-  using deadline = deadlineSignal(clock, timeout, 'the deadline has come')
-  const stop = AbortSignal.any([signal, deadline.signal])
-  const shared: Shared = { ...options, start, stop, deadline: start + timeout, open: ids.length }
-  return await Promise.all(
-    ids.map(async (id) => {
-      const outcome = await waitForOne(id, shared)
-      shared.open--
-      options.observer.settled(outcome)
-      return outcome
-    }),
-  )
+  using step = new Step(options)
+  const waits = ids.map((id) => new PredictionWait(id, step))
+  for (const wait of waits) step.open.add(wait)
+  return await Promise.all(waits.map((wait) => wait.run()))
 }
 
-interface Shared extends WaitOptions {
-  start: number
-  /** On the clock, not since the start. */
-  deadline: number
-  /** Aborted by the deadline and by the caller. */
-  stop: AbortSignal
-  /** Predictions that have not come to an outcome. */
-  open: number
-}
+/** What the waits of one step share. */
+class Step implements Disposable {
+  readonly options: WaitOptions
+  readonly start: number
+  readonly open = new Set<PredictionWait>()
+  readonly doubt: SharedDoubt
+  readonly #deadline: { signal: AbortSignal } & Disposable
+  /** When the last good answer came; seconds since the start. */
+  lastGood: number | undefined
+  /** Whether a request was made, and whether one was answered at all. */
+  requested = false
+  responded = false
+  #lastTurns: Map<PredictionWait, number> | undefined
 
-async function waitForOne(id: string, shared: Shared): Promise<Outcome> {
-  const { client, clock, observer, stop, limiter } = shared
-  const random = shared.random ?? Math.random
-  const schedule = shared.schedule()
-  const sharers = () => shared.parallelJobs * shared.open
-  const now = () => clock.now() - shared.start
-
-  let answer: Answer | undefined
-  let error: ApiError | undefined
-  /** What the schedule asked for last, and what is slept after faults. */
-  let planned = schedule.first(shared.parallelJobs)
-  let pause = planned
-  let faults = new Faults(shared.parallelJobs)
-  let endSignal: EndSignal | undefined
-  const bell = new Bell()
-  const over = new AbortController()
-  const outcome = (end: Outcome['end']): Outcome => {
-    const word = answer?.prediction.status ?? ''
-    const { status } = readStatus(word)
-    return { id, end, status: status === 'unknown' ? word : status, answer, error, waited: now() }
+  constructor(options: WaitOptions) {
+    this.options = options
+    this.start = options.clock.now()
+    this.doubt = new SharedDoubt(options.clock)
+    this.#deadline = deadlineSignal(options.clock, options.timeout, 'the deadline has come')
   }
 
-  try {
-    for (;;) {
-      const last = await sleepUntilNextLook(pause, error ? undefined : bell, shared)
-      const woken = bell.hasRung()
-      await limiter.take(stop)
-      try {
-        answer = await client.get(id, stop)
-        error = undefined
-        faults = new Faults(shared.parallelJobs)
-        const { prediction } = answer
-        const status = statusOf(prediction)
-        planned = pause = schedule.next({
-          now: now(),
-          started: status !== 'starting',
-          logs: progressLog(answer),
-          sharers: sharers(),
-          streaming: endSignal?.connected ?? false,
-          woken,
-          refresh: answer.refresh,
-        })
-        observer.answered({ id, now: now(), answer, left: isTerminal(status) ? undefined : schedule.left(now()) })
-        if (isTerminal(status)) return outcome('ended')
-        const stream = prediction.urls?.stream
-        if (stream !== undefined)
-          endSignal ??= shared.endSignals?.open(stream, AbortSignal.any([stop, over.signal]), () => bell.ring())
-      } catch (thrown) {
-        if (!(thrown instanceof ApiError)) throw thrown
-        error = thrown
-        const next = faults.judge(thrown, { now: now(), planned, answered: answer !== undefined, random })
-        if (next === 'give up') return outcome('refused')
-        pause = next
-        observer.failed({ id, now: now(), error: thrown, pause })
-      }
-      if (last) return outcome('timeout')
-    }
-  } catch (thrown) {
-    if (shared.signal.aborted) return outcome('interrupted')
-    if (stop.aborted) return outcome('timeout')
-    throw thrown
-  } finally {
-    over.abort(new Error('the wait is over'))
+  get deadline(): AbortSignal {
+    return this.#deadline.signal
+  }
+
+  /** Seconds since the start. */
+  now(): number {
+    return this.options.clock.now() - this.start
+  }
+
+  /** The seconds after the deadline at which a prediction is polled last: first those that were not polled for longest. */
+  lastTurn(wait: PredictionWait): number {
+    const order = () => [...this.open].toSorted((a, b) => a.polledAt - b.polledAt)
+    const { interval } = this.options.limiter
+    this.#lastTurns ??= new Map(order().map((each, i) => [each, i * interval]))
+    return this.#lastTurns.get(wait) ?? 0
+  }
+
+  [Symbol.dispose](): void {
+    this.#deadline[Symbol.dispose]()
   }
 }
 
-/** Wakes a sleeper, or keeps the next one from sleeping. */
-class Bell {
-  #rung = false
-  #sleeper: AbortController | undefined
+/** The wait for one prediction. */
+class PredictionWait {
+  readonly #id: string
+  readonly #step: Step
+  readonly #schedule: Schedule
+  readonly #wakeup = new Wakeup()
+  readonly #stuck = new StuckStatus()
+  /** Aborted when this wait is over, so that nothing of it goes on. */
+  readonly #over = new AbortController()
+  /** Ends requests: this wait is over, the caller gives up, or no request can succeed. */
+  readonly #stop: AbortSignal
+  /** Ends sleeps: as `stop`, or the deadline has come. */
+  readonly #stopOrDeadline: AbortSignal
+  /** When it was polled last, in seconds since the start. */
+  polledAt = Number.NEGATIVE_INFINITY
+  #answer: Answer | undefined
+  #error: ApiError | undefined
+  #patience: Patience
+  /** What the schedule asked for last. */
+  #planned: number
+  #endSignal: EndSignal | undefined
+  /** When it was last seen running. */
+  #ranAt: number | undefined
+  #countsAsFailed = false
 
-  ring(): void {
-    this.#rung = true
-    this.#sleeper?.abort()
+  constructor(id: string, step: Step) {
+    const { schedule, parallelJobs, signal } = step.options
+    this.#id = id
+    this.#step = step
+    this.#schedule = schedule()
+    this.#planned = this.#schedule.first(parallelJobs)
+    this.#patience = this.#newPatience()
+    this.#stop = AbortSignal.any([this.#over.signal, signal, step.doubt.believed])
+    this.#stopOrDeadline = AbortSignal.any([this.#stop, step.deadline])
   }
 
-  /** Whether it has rung since it was last asked. */
-  hasRung(): boolean {
-    const rung = this.#rung
-    this.#rung = false
-    return rung
-  }
-
-  /** Sleeps until it rings, or as long as asked. @throws the reason of the signal */
-  async sleep(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
-    if (this.#rung) return
-    const sleeper = new AbortController()
-    this.#sleeper = sleeper
+  async run(): Promise<Outcome> {
+    const { options, open } = this.#step
+    let outcome = await this.#wait()
+    this.#over.abort(new Error('the wait is over'))
+    open.delete(this)
     try {
-      await clock.sleep(seconds, AbortSignal.any([signal, sleeper.signal]))
-    } catch (error) {
-      if (!sleeper.signal.aborted || signal.aborted) throw error
-    } finally {
-      this.#sleeper = undefined
+      options.observer.settled(outcome)
+    } catch (bug) {
+      outcome = this.#crashed(bug)
     }
+    return outcome
+  }
+
+  async #wait(): Promise<Outcome> {
+    try {
+      return await this.#pollUntilTheEnd()
+    } catch (thrown) {
+      const { options, doubt } = this.#step
+      if (isBug(thrown)) return this.#crashed(thrown)
+      if (options.signal.aborted) return this.#outcome('interrupted')
+      if (doubt.believed.aborted) {
+        this.#error = doubt.error
+        return this.#outcome('refused')
+      }
+      return this.#crashed(thrown)
+    }
+  }
+
+  async #pollUntilTheEnd(): Promise<Outcome> {
+    let pause = this.#planned
+    for (;;) {
+      const isTime = await this.#sleep(pause)
+      if (!isTime) return await this.#lastPoll()
+      const woken = this.#wakeup.take()
+      const sent = this.#step.now()
+      const request = this.#request(this.#stop)
+      const result = await beforeAbort(settled(request), this.#step.deadline)
+      if (result === undefined) return await this.#lastPoll(request)
+      if ('value' in result) {
+        if (this.#accept(result.value, woken)) return await this.#ended()
+        pause = this.#planned
+      } else {
+        const next = this.#fail(result.error, sent)
+        if (next === 'give up') return this.#outcome('refused')
+        pause = next
+      }
+    }
+  }
+
+  /** Sleeps until the next poll may be made. @returns false if the deadline came first */
+  async #sleep(pause: number): Promise<boolean> {
+    const { options, doubt, deadline } = this.#step
+    const signal = this.#stopOrDeadline
+    try {
+      // What the server asked for, and a doubt, are not cut short by the stream.
+      if (this.#error) await options.clock.sleep(pause, signal)
+      else await this.#wakeup.sleep(options.clock, pause, signal)
+      await doubt.turn(this.#id, signal)
+      await options.limiter.take(signal)
+      return true
+    } catch (thrown) {
+      if (deadline.aborted && !this.#stop.aborted && thrown === deadline.reason) return false
+      throw thrown
+    }
+  }
+
+  async #request(signal: AbortSignal): Promise<Answer> {
+    const step = this.#step
+    this.polledAt = step.now()
+    step.requested = true
+    try {
+      const answer = await step.options.client.get(this.#id, signal)
+      step.responded = true
+      return answer
+    } catch (thrown) {
+      if (thrown instanceof ApiError && !(thrown instanceof ConnectionError)) step.responded = true
+      throw thrown
+    }
+  }
+
+  /** Takes a good answer. @returns whether the prediction has ended */
+  #accept(answer: Answer, woken: boolean): boolean {
+    const step = this.#step
+    const now = step.now()
+    const { prediction } = answer
+    this.#answer = answer
+    this.#error = undefined
+    this.#patience = this.#newPatience()
+    step.lastGood = now
+    step.doubt.resolve()
+    step.options.limiter.accepted()
+    const status = statusOf(prediction)
+    this.#countsAsFailed = step.options.failOnStuckStatus !== false && this.#stuck.isStuck(prediction, now)
+    const hasEnded = isTerminal(status) || this.#countsAsFailed
+    if (!hasEnded) this.#plan(answer, now, woken)
+    const left = hasEnded ? undefined : this.#schedule.left(now)
+    step.options.observer.answered({ id: this.#id, now, answer, left })
+    return hasEnded
+  }
+
+  /** Decides when to poll next, and listens to the stream if there is one. */
+  #plan(answer: Answer, now: number, woken: boolean): void {
+    const { options, open } = this.#step
+    const { prediction } = answer
+    this.#ranAt = now
+    this.#planned = this.#schedule.next({
+      now,
+      started: statusOf(prediction) !== 'starting',
+      logs: progressLog(answer),
+      sharers: options.parallelJobs * open.size,
+      streaming: this.#endSignal?.connected ?? false,
+      woken,
+      refresh: answer.refresh,
+    })
+    const stream = prediction.urls?.stream
+    if (stream !== undefined) {
+      this.#endSignal ??= options.endSignals?.open(stream, this.#stopOrDeadline, () => this.#wakeup.call())
+    }
+  }
+
+  /** Takes a failure. @returns seconds until the next poll */
+  #fail(thrown: unknown, sent: number): number | 'give up' {
+    if (!(thrown instanceof ApiError)) throw thrown
+    const step = this.#step
+    const now = step.now()
+    this.#error = thrown
+    this.#tellLimiter(thrown)
+    // Faults of the way concern every prediction of the step, so a good answer to any of them counts.
+    const concernsAll = thrown.scope === 'account' || thrown.retryability === 'transient'
+    const answered =
+      this.#answer !== undefined || ((concernsAll || thrown instanceof ConnectionError) && step.lastGood !== undefined)
+    const judgement = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
+    if (judgement.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
+    if (judgement.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
+      if (step.doubt.add(this.#id, thrown)) return 'give up'
+    }
+    if (judgement.kind === 'give up') return 'give up'
+    step.options.observer.failed({ id: this.#id, now, error: thrown, pause: judgement.pause })
+    return judgement.pause
+  }
+
+  /** Whether others got good answers since this one began to get bad ones: then it is not about all of them. */
+  #isContradicted(): boolean {
+    const { lastGood } = this.#step
+    const { doubtSince } = this.#patience
+    return lastGood !== undefined && doubtSince !== undefined && lastGood > doubtSince
+  }
+
+  #tellLimiter(error: ApiError): void {
+    const { limiter } = this.#step.options
+    if (error.retryability !== 'transient') {
+      if (!(error instanceof ConnectionError)) limiter.accepted()
+    } else if (error instanceof RefusalError && error.retryAfter === undefined) limiter.refused(error.status)
+  }
+
+  /**
+   * Polls once more when the deadline has come, and takes the answer to the poll that was under way, whichever tells of
+   * the end. Not if the API has never answered.
+   */
+  async #lastPoll(underWay?: Promise<Answer>): Promise<Outcome> {
+    const step = this.#step
+    const { clock, signal } = step.options
+    if (step.requested && !step.responded) return this.#outcome('timeout')
+    const turn = step.lastTurn(this)
+    using limit = deadlineSignal(clock, LAST_ANSWER, 'the last answer did not come in time')
+    const stop = AbortSignal.any([this.#stop, limit.signal])
+    const polls = [...(underWay ? [underWay] : []), ...(turn < LAST_ANSWER ? [this.#pollInTurn(turn, stop)] : [])]
+    const hasEnded = await this.#firstEnd(polls, stop)
+    if (signal.aborted) return this.#outcome('interrupted')
+    return hasEnded ? this.#outcome('ended') : this.#outcome('timeout')
+  }
+
+  async #pollInTurn(turn: number, stop: AbortSignal): Promise<Answer> {
+    const { clock } = this.#step.options
+    await clock.sleep(turn, stop)
+    for (;;) {
+      try {
+        return await this.#request(stop)
+      } catch (thrown) {
+        // Connections that were open when the process was suspended are dead by now.
+        if (!(thrown instanceof ConnectionError) || thrown.retryability !== 'transient') throw thrown
+        this.#error = thrown
+        await clock.sleep(LAST_RETRY, stop)
+      }
+    }
+  }
+
+  /** @returns true as soon as one of the polls tells of the end, false if none does before the signal */
+  async #firstEnd(polls: readonly Promise<Answer>[], stop: AbortSignal): Promise<boolean> {
+    const waiting = new Set(polls.map((poll) => settled(poll)))
+    const named = [...waiting].map((poll) => [poll, poll.then((result) => ({ poll, result }))] as const)
+    const open = new Map(named)
+    while (open.size > 0) {
+      const next = await beforeAbort(Promise.race(open.values()), stop)
+      if (next === undefined) return false
+      open.delete(next.poll)
+      if ('value' in next.result) {
+        if (this.#accept(next.result.value, false)) return true
+      } else if (next.result.error instanceof ApiError) this.#error = next.result.error
+      else if (!stop.aborted) throw next.result.error
+    }
+    return false
+  }
+
+  /** The outcome of a prediction that has ended, after a second look if it succeeded a moment ago without an output. */
+  async #ended(): Promise<Outcome> {
+    const { options } = this.#step
+    for (const pause of this.#isOutputLate() ? SECOND_LOOKS : []) {
+      try {
+        await options.clock.sleep(pause, this.#stopOrDeadline)
+        await options.limiter.take(this.#stopOrDeadline)
+        const answer = await options.client.get(this.#id, this.#stopOrDeadline)
+        if (statusOf(answer.prediction) === 'succeeded' && !hasNoOutput(answer.prediction)) {
+          this.#answer = answer
+          break
+        }
+      } catch (thrown) {
+        if (isBug(thrown)) throw thrown
+        if (this.#stopOrDeadline.aborted) break
+      }
+    }
+    return this.#outcome('ended')
+  }
+
+  #isOutputLate(): boolean {
+    const prediction = this.#answer?.prediction
+    if (!prediction || statusOf(prediction) !== 'succeeded') return false
+    if (!hasNoOutput(prediction) || prediction.data_removed === true) return false
+    if (this.#ranAt !== undefined && this.#step.now() - this.#ranAt <= JUST_ENDED) return true
+    const completed = completedAt(prediction)
+    const date = this.#step.options.date ?? Date.now
+    return completed === undefined || (date() - completed) / 1000 <= JUST_ENDED
+  }
+
+  #newPatience(): Patience {
+    const { parallelJobs, random = Math.random } = this.#step.options
+    return new Patience(parallelJobs, random)
+  }
+
+  #outcome(end: Outcome['end']): Outcome {
+    const word = this.#answer?.prediction.status ?? ''
+    const { status } = readStatus(word)
+    const known = status === 'unknown' ? word : status
+    return {
+      id: this.#id,
+      end,
+      status: end === 'ended' && this.#countsAsFailed ? 'failed' : known,
+      answer: this.#answer,
+      error: this.#error,
+      waited: this.#step.now(),
+    }
+  }
+
+  #crashed(bug: unknown): Outcome {
+    return { ...this.#outcome('crashed'), bug }
   }
 }
 
-/**
- * Sleeps, but wakes for a last look shortly before the deadline, and when the bell rings. A pause after a fault has no
- * bell: it is what the server asked for.
- * @returns whether this is the last look
- */
-async function sleepUntilNextLook(
-  pause: number,
-  bell: Bell | undefined,
-  { clock, deadline, timeout, stop }: Shared,
-): Promise<boolean> {
-  const lastLook = deadline - Math.min(LAST_LOOK, timeout / 10)
-  const seconds = Math.max(0, Math.min(pause, lastLook - clock.now()))
-  await (bell ? bell.sleep(clock, seconds, stop) : clock.sleep(seconds, stop))
-  return clock.now() >= lastLook
-}
+/** Refusals that are the same for every ID: the key is not accepted, or the address is not that of an API. */
+const isHopeless = (error: ApiError) =>
+  error.scope === 'account' && !(error instanceof RefusalError && MAY_BE_ABOUT_ONE.has(error.status) && !error.isPage)
 
-/** The failures in a row of one prediction's requests, and what they lead to. */
-class Faults {
-  #count = 0
-  #strange = 0
-  #patienceEnds: number | undefined
-  #graceEnds: number | undefined
-  readonly #patience: number
+/** Statuses of the account that some gateways also give for single predictions. */
+const MAY_BE_ABOUT_ONE: ReadonlySet<number> = new Set([402, 403])
 
-  constructor(parallelJobs: number) {
-    // Many jobs ask more slowly, so they need more time for as many tries.
-    this.#patience = PATIENCE * Math.max(1, parallelJobs / (4 * SHARERS_FREE))
-  }
+type Settled<T> = { value: T } | { error: unknown }
 
-  /** @returns seconds to wait before the next request, or that there is none */
-  judge(
-    error: ApiError,
-    at: { now: number; planned: number; answered: boolean; random: () => number },
-  ): number | 'give up' {
-    const { now, planned, answered } = at
-    const spread = (seconds: number) => seconds * (0.75 + 0.5 * at.random())
-    const before = this.#count++
-    if (error.retryability === 'not-found') {
-      this.#graceEnds ??= now + GRACE
-      return now >= this.#graceEnds ? 'give up' : Math.min(spread(1 + before), this.#graceEnds - now)
-    }
-    this.#graceEnds = undefined
-    if (error.retryability === 'permanent') {
-      const strange = answered && error instanceof NotAPredictionError && ++this.#strange < STRANGE_ANSWERS
-      if (!strange) return 'give up'
-    }
-    this.#patienceEnds ??= now + this.#patience
-    if (!answered && now >= this.#patienceEnds) return 'give up'
-    const asked = Math.min(error.retryAfter ?? 0, LONGEST_HINT) * (1 + 0.25 * at.random())
-    // Time that the server asked for does not count as failing.
-    this.#patienceEnds += asked
-    const own = Math.max(planned, Math.min(LONGEST_PAUSE, Math.max(0.5, planned) * 2 ** before))
-    return Math.max(spread(own), asked)
+const settled = <T>(promise: Promise<T>): Promise<Settled<T>> =>
+  promise.then(
+    (value) => ({ value }),
+    (error) => ({ error }),
+  )
+
+/** Waits for a promise, but no longer than until the signal. @returns undefined if the signal came first */
+async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  if (signal.aborted) return undefined
+  const { promise: aborted, resolve } = Promise.withResolvers<undefined>()
+  const abort = () => resolve(undefined)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', abort)
   }
 }

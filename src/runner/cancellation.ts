@@ -1,5 +1,6 @@
-import { type Cancellation, cancelPredictions, describeCancellations } from '../predictions/cancel.ts'
+import { type Cancellation, cancelPredictions, describeCancellations, namesOf } from '../predictions/cancel.ts'
 import { type Clock, deadlineSignal, systemClock } from '../predictions/clock.ts'
+import type { Outcome } from '../predictions/wait.ts'
 import { openApi } from './api.ts'
 import { type RunnerContext, readContext } from './context.ts'
 import { guardProcess, messageOf } from './failure.ts'
@@ -20,9 +21,8 @@ export async function cancelOpenPredictions(): Promise<void> {
     const inputs = readInputs(runner)
     const ids = openPredictions()
     if (!inputs.cancelOn.has('cancelled')) {
-      info(
-        `Not canceled, because cancel-on does not include "cancelled": ${ids.length} predictions that may still be running.`,
-      )
+      const open = namesOf(ids.map((id) => ({ id })))
+      info(`Not canceled, because cancel-on does not include "cancelled", and may still be running: ${open}.`)
       return
     }
     reportCancellations(await cancelAll(ids, inputs, { runner, clock: systemClock }))
@@ -31,20 +31,32 @@ export async function cancelOpenPredictions(): Promise<void> {
   }
 }
 
-/** Cancels predictions with a pool of connections of its own. */
+/** Cancels predictions with a pool of connections of its own. @param signal gives up */
 export async function cancelAll(
   ids: readonly string[],
   inputs: ApiInputs,
-  { runner, clock }: { runner: RunnerContext; clock: Clock },
+  { runner, clock, signal }: { runner: RunnerContext; clock: Clock; signal?: AbortSignal },
 ): Promise<Cancellation[]> {
   using limit = deadlineSignal(clock, LIMIT, `the cancellations took ${LIMIT} s`)
   await using api = openApi(inputs, { runner, clock, requestTimeout: REQUEST_LIMIT })
-  return await cancelPredictions(ids, { client: api.client, limiter: api.limiter, clock, signal: limit.signal })
+  const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal
+  return await cancelPredictions(ids, { client: api.client, limiter: api.limiter, clock, signal: stop })
 }
 
-/** Prints what became of them: one line, and a warning where some may still run. */
+/** The outcomes with what became of those that were canceled after the wait: they are called canceled everywhere. */
+export function withCancellations(outcomes: readonly Outcome[], results: readonly Cancellation[]): Outcome[] {
+  const byId = new Map(results.map((result) => [result.id, result]))
+  return outcomes.map((outcome) => {
+    const cancellation = byId.get(outcome.id)
+    if (cancellation === undefined) return outcome
+    const status = cancellation.end === 'canceled' ? 'canceled' : outcome.status
+    return { ...outcome, status, cancellation }
+  })
+}
+
+/** Prints what became of them: one line, and a warning if some may still run. */
 export function reportCancellations(results: readonly Cancellation[]): void {
-  const line = `Predictions still running: ${describeCancellations(results)}.`
+  const line = `Predictions that were still running: ${describeCancellations(results)}.`
   const failure = results.find((result) => result.end === 'failed')
   if (failure) warn(`${line} ${failure.error?.message ?? 'There was no time left.'}`)
   else info(line)

@@ -68,7 +68,7 @@ export function createReporter(
     const word = clip(prediction.status, LONGEST_WORD)
     if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
     if (spelling === 'unknown') {
-      const meaning = 'It is not treated as final: waiting continues until the timeout.'
+      const meaning = 'It is not treated as final, unless it stays beside an error or the time of an end.'
       warnOnce(`status ${word}`, `The API's status is "${word}", which is unknown. ${meaning}`)
     }
     if (prediction.id !== id) {
@@ -176,6 +176,8 @@ function endInWords({ end, status, error }: Outcome): string {
       return error instanceof ConnectionError ? 'API not reached' : 'refused by the API'
     case 'interrupted':
       return 'interrupted'
+    case 'crashed':
+      return 'given up because of a bug in this action'
   }
 }
 

@@ -166,12 +166,17 @@ function oneSummary(judged: Judged, lasting: boolean): string {
   return `${sections.filter(Boolean).join('\n\n')}\n`
 }
 
-const headline = ({ outcome }: Judged) =>
-  outcome.end === 'ended'
-    ? `Prediction ${outcome.status}`
-    : { timeout: 'Prediction not finished in time', refused: 'No prediction', interrupted: 'Wait interrupted' }[
-        outcome.end
-      ]
+const HEADLINES = {
+  timeout: 'Prediction not finished in time',
+  refused: 'No prediction',
+  interrupted: 'Wait interrupted',
+  crashed: 'Wait ended by a bug',
+} as const
+
+function headline({ outcome: { end, status, cancellation } }: Judged): string {
+  if (end === 'ended') return `Prediction ${status}`
+  return cancellation?.end === 'canceled' ? 'Prediction timed out and canceled' : HEADLINES[end]
+}
 
 const seconds = (value: number) => `${Number(value.toFixed(3))} s`
 

@@ -55,7 +55,7 @@ describe('a fault that passes never ends a wait that can still succeed, and nobo
       const { outcome, took } = await play(({ at }) => (at > 55 ? fault : says('processing')), 60)
       assert.equal(outcome.end, 'timeout', name)
       assert.equal(outcome.status, 'processing')
-      assert.ok(took <= 60 + 1e-6, `${name}: ${took} s`)
+      assert.ok(took <= 62 + 1e-6, `${name}: ${took} s`)
       played++
     }
   })
@@ -74,13 +74,14 @@ describe('a fault that passes never ends a wait that can still succeed, and nobo
   after(() => console.log(`fault matrix: ${played} combinations of faults and moments played`))
 })
 
-test('a fault that stays ends the wait at once, at the start and in the middle', async () => {
+test('a fault that stays ends the wait at once at the start, and after a minute in the middle', async () => {
   for (const [name, fault] of Object.entries(FINAL)) {
-    for (const known of [0, 4]) {
-      const { outcome, requests } = await play((_, i) => (i < known ? says('processing') : fault))
-      assert.equal(outcome.end, 'refused', name)
-      assert.equal(requests.length, known + 1)
-    }
+    const start = await play(() => fault)
+    assert.deepEqual([start.outcome.end, start.requests.length], ['refused', 1], name)
+    const middle = await play((_, i) => (i < 4 ? says('processing') : fault), 600)
+    // What was fine a moment ago is the way's fault, not the setting's.
+    assert.equal(middle.outcome.end, name === 'certificate' ? 'timeout' : 'refused', name)
+    if (middle.outcome.end === 'refused') assert.equal(middle.requests.length, 4 + 6, name)
   }
 })
 
@@ -114,7 +115,7 @@ test('random scripts of faults come to the outcome that they demand', async () =
       fits,
       `seed ${seed}: ${outcome.end} ${outcome.status} ${outcome.error?.message}, demanded ${JSON.stringify(script.right)}`,
     )
-    assert.ok(took <= script.timeout + 1e-6)
+    assert.ok(took <= script.timeout + 2 + 1e-6)
     assert.ok(requests.length <= 15 + took / 0.45, `seed ${seed}: ${requests.length} requests in ${took} s`)
   }
 })

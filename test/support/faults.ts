@@ -1,4 +1,5 @@
 /** The faults that a predictions API has been seen with, and random scripts made of them; for tests and for the soak. */
+import { readStatus } from '../../src/predictions/prediction.ts'
 import type { Reaction, ScriptedRequest } from './virtual-time.ts'
 
 const refuses = (status: number, body = '', headers: Record<string, string> = {}): Reaction => ({
@@ -7,10 +8,10 @@ const refuses = (status: number, body = '', headers: Record<string, string> = {}
   headers,
 })
 
-/** What `id` is answered with while it has the status. */
+/** What `id` is answered with while it has the status. What has ended has an output: without one it is looked at again. */
 export const says = (status: string, id = 'abc', more: object = {}): Reaction => ({
   status: 200,
-  body: JSON.stringify({ id, status, ...more }),
+  body: JSON.stringify({ id, status, ...(readStatus(status).status === 'succeeded' ? { output: 'x' } : {}), ...more }),
 })
 
 /** Faults that pass by themselves. */

@@ -6,7 +6,7 @@ import { createClient } from '../../src/predictions/client.ts'
 import type { Clock } from '../../src/predictions/clock.ts'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
 import { adaptiveSchedule, pacedSchedule, type Schedule } from '../../src/predictions/schedule.ts'
-import { type Outcome, waitForPredictions } from '../../src/predictions/wait.ts'
+import { type Outcome, type WaitObserver, waitForPredictions } from '../../src/predictions/wait.ts'
 
 /** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
 export class VirtualClock implements Clock {
@@ -76,6 +76,9 @@ export interface ScriptedRequest {
   path: string
 }
 
+/** Without what adding fractions leaves behind. */
+const rounded = (seconds: number) => Number(seconds.toFixed(6))
+
 /**
  * A dispatcher whose server is a function of time: what undici would bring from a real one, without the network, so
  * that it can be asked in virtual time.
@@ -87,7 +90,7 @@ export function scriptedDispatcher(
   const start = clock.now()
   const requests: ScriptedRequest[] = []
   const request = async (options: { path: string; method: string; signal: AbortSignal }) => {
-    const made = { at: clock.now() - start, method: options.method, path: options.path }
+    const made = { at: rounded(clock.now() - start), method: options.method, path: options.path }
     requests.push(made)
     const reaction = react(made, requests.length - 1)
     if (reaction === 'hang') {
@@ -116,6 +119,9 @@ export interface PlayOptions {
   random?: () => number
   /** Seconds until a request that hangs is given up. */
   requestTimeout?: number
+  observer?: WaitObserver
+  /** Milliseconds since the epoch. */
+  date?: () => number
 }
 
 /** The key that every wait in virtual time uses. */
@@ -138,7 +144,8 @@ export function startWait(clock: Clock, dispatcher: Dispatcher, options: PlayOpt
     schedule: options.schedule ?? (() => pacedSchedule(adaptiveSchedule(random), api.shortestInterval)),
     limiter: createRateLimiter({ clock }),
     parallelJobs,
-    observer: { answered() {}, failed() {}, settled() {} },
+    observer: options.observer ?? { answered() {}, failed() {}, settled() {} },
+    ...(options.date ? { date: options.date } : {}),
     signal: options.signal ?? new AbortController().signal,
     random,
   })
@@ -155,5 +162,5 @@ export async function playWait(
   const outcomes = await clock.run(startWait(clock, dispatcher, options))
   const [outcome] = outcomes
   if (!outcome) throw new Error('no outcome')
-  return { outcomes, outcome, requests, took: clock.now() - start }
+  return { outcomes, outcome, requests, took: rounded(clock.now() - start) }
 }

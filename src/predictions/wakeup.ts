@@ -1,0 +1,33 @@
+import type { Clock } from './clock.ts'
+
+/** Wakes one sleeper, or keeps it from falling asleep the next time. */
+export class Wakeup {
+  #called = false
+  #sleeper: AbortController | undefined
+
+  call(): void {
+    this.#called = true
+    this.#sleeper?.abort()
+  }
+
+  /** Whether it was called since this was last read. */
+  take(): boolean {
+    const called = this.#called
+    this.#called = false
+    return called
+  }
+
+  /** Sleeps until it is called, and no longer than so many seconds. @throws the reason of the signal */
+  async sleep(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
+    if (this.#called) return
+    const sleeper = new AbortController()
+    this.#sleeper = sleeper
+    try {
+      await clock.sleep(seconds, AbortSignal.any([signal, sleeper.signal]))
+    } catch (error) {
+      if (!sleeper.signal.aborted || signal.aborted) throw error
+    } finally {
+      this.#sleeper = undefined
+    }
+  }
+}
