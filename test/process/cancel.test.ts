@@ -44,7 +44,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
       assert.equal(main.outputs.status, 'processing')
       assert.match(main.summary, /Wait interrupted/)
       assert.equal(post.exitCode, 0, post.log)
-      assert.match(post.log, /Predictions still running: 1 canceled\./)
+      assert.match(post.log, /Predictions that were still running: \w+ canceled\./)
       assert.deepEqual(levels(post), [])
       assert.equal(simulator.statusOf(id), 'canceled')
     })
@@ -86,7 +86,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     const ids = [simulator.add(RUNNING), simulator.add(RUNNING)].join('\n')
     const { main, post } = await cutOff(simulator, ids, 'SIGKILL')
     assert.equal(main.state.open?.length, ids.length)
-    assert.match(post.log, /2 canceled/)
+    assert.match(post.log, /\w+, \w+ canceled/)
   })
 
   test('and is killed outright is cleaned up by post', async () => {
@@ -94,7 +94,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     const id = simulator.add(RUNNING)
     const { main, post } = await cutOff(simulator, id, 'SIGKILL')
     assert.equal(main.signal, 'SIGKILL')
-    assert.match(post.log, /1 canceled/)
+    assert.match(post.log, /\w+ canceled/)
     assert.deepEqual(cancels(simulator), [id])
   })
 
@@ -127,7 +127,7 @@ describe('the post step', { concurrency: 4 }, () => {
     await using simulator = await startSimulator()
     const ids = [simulator.ended({ output: 'x' }), simulator.add(RUNNING)]
     await using run = await post(simulator, ids)
-    assert.match(run.log, /1 canceled, 1 had ended by then \(succeeded\)/)
+    assert.match(run.log, /\w+ canceled; \w+ had ended by then \(succeeded\)/)
     assert.deepEqual(cancels(simulator), [ids[1]])
   })
 
@@ -138,7 +138,7 @@ describe('the post step', { concurrency: 4 }, () => {
       await using run = await post(simulator, [simulator.add(RUNNING)])
       assert.equal(run.exitCode, 0)
       assert.deepEqual(run.annotations, [])
-      assert.match(run.log, /1 cannot be cancelled: this API has no such call/)
+      assert.match(run.log, /\w+ cannot be canceled: this API has no such call/)
     })
   }
 
@@ -147,7 +147,7 @@ describe('the post step', { concurrency: 4 }, () => {
     const id = simulator.add(RUNNING)
     simulator.trick(id, 'reset', 'pass', { status: 503 })
     await using run = await post(simulator, [id])
-    assert.match(run.log, /1 canceled/)
+    assert.match(run.log, /\w+ canceled/)
   })
 
   test('only warns where it cannot do anything', async () => {
@@ -157,7 +157,7 @@ describe('the post step', { concurrency: 4 }, () => {
     await using run = await post(simulator, [id])
     assert.equal(run.exitCode, 0)
     assert.deepEqual(levels(run), ['warning'])
-    assert.match(run.annotations[0]?.message ?? '', /1 could not be cancelled.*revoked/)
+    assert.match(run.annotations[0]?.message ?? '', /\w+ could not be canceled.*revoked/)
     await using odd = await runAction({
       step: 'post',
       inputs: { 'prediction-id': '', 'api-key': '' },
@@ -177,9 +177,24 @@ describe('the timeout', { concurrency: 4 }, () => {
     })
     assert.equal(run.exitCode, 1)
     assert.deepEqual(cancels(simulator), [id])
-    assert.match(run.log, /Predictions still running: 1 canceled/)
+    assert.match(run.log, new RegExp(`Predictions that were still running: ${id} canceled`))
     assert.equal(run.state.open, '')
   })
+
+  for (const cancelAnswer of ['prediction', 'empty'] as const) {
+    test(`and its cancel call it canceled everywhere${cancelAnswer === 'empty' ? ', also after an empty answer' : ''}`, async () => {
+      await using simulator = await startSimulator({ cancelAnswer })
+      const id = simulator.add(RUNNING)
+      await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '1s', 'cancel-on': 'timeout' }) })
+      assert.deepEqual(levels(run), ['error'])
+      assert.match(run.annotations[0]?.message ?? '', /when the timeout of 1s was reached, and was canceled\./)
+      assert.equal(run.outputs.status, 'canceled')
+      for (const text of [run.annotations[0]?.message, run.outputs.error, run.summary]) {
+        assert.match(text ?? '', /canceled/)
+        assert.doesNotMatch(text ?? '', /may still succeed/)
+      }
+    })
+  }
 
   test('cancels nothing otherwise', async () => {
     await using simulator = await startSimulator()

@@ -180,7 +180,7 @@ describe('a prediction that does not succeed', { concurrency: 4 }, () => {
     await using run = await wait(simulator, id, { timeout: '2s' })
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.status, 'processing')
-    assert.match(errors(run)[0] ?? '', /still processing when the timeout of 2s came.*run the step again/)
+    assert.match(errors(run)[0] ?? '', /still processing when the timeout of 2s was reached.*run the step again/)
   })
 })
 
