@@ -4,6 +4,7 @@
  * cannot be stopped, zips in no fixed order, retries for half a minute what an old server will never take, and refuses
  * every server but GitHub's. A test holds the two to the same requests.
  */
+import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
 import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
 import {
@@ -88,8 +89,8 @@ export interface ArtifactService {
    * @returns the URL to upload to
    */
   create(name: string, options: { mediaType: string; expires: Date | undefined }, signal: AbortSignal): Promise<string>
-  /** Uploads one block of a blob. @returns its ID */
-  putBlock(url: string, index: number, block: Buffer, signal: AbortSignal): Promise<string>
+  /** Uploads one block of a blob. @param id of {@link blockIds} */
+  putBlock(url: string, id: string, block: Buffer, signal: AbortSignal): Promise<void>
   /** Makes a blob of its blocks. */
   commitBlocks(url: string, ids: readonly string[], mediaType: string, signal: AbortSignal): Promise<void>
   /** @returns the ID of the artifact */
@@ -156,19 +157,17 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
         version: protocol,
         ...(expires === undefined ? {} : { expires_at: expires.toISOString() }),
       }
-      const { signed_upload_url: signed } = await twirp('CreateArtifact', request, signal)
+      const signed = field(await twirp('CreateArtifact', request, signal), 'signed_upload_url')
       if (typeof signed === 'string' && URL.canParse(signed)) return signed
       throw new ArtifactServiceError('CreateArtifact', { cause: new Error('the answer has no URL to upload to') })
     },
-    async putBlock(blob, index, block, signal) {
-      const id = Buffer.from(`block-${String(index).padStart(6, '0')}`).toString('base64')
+    async putBlock(blob, id, block, signal) {
       await send('Put Block', withQuery(blob, { comp: 'block', blockid: id }), {
         method: 'PUT',
         headers: BLOB_HEADERS,
         body: block,
         signal,
       })
-      return id
     },
     async commitBlocks(blob, blocks, mediaType, signal) {
       const list = blocks.map((id) => `<Latest>${id}</Latest>`).join('')
@@ -181,12 +180,12 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
     },
     async finalize(name, { size, digest }, signal) {
       const request = { name, size: String(size), hash: `sha256:${digest}` }
-      const { artifact_id: id } = await twirp('FinalizeArtifact', request, signal)
+      const id = field(await twirp('FinalizeArtifact', request, signal), 'artifact_id')
       if (Number.isSafeInteger(Number(id)) && id !== undefined) return Number(id)
       throw new ArtifactServiceError('FinalizeArtifact', { cause: new Error('the answer has no artifact_id') })
     },
     async list(name, signal) {
-      const { artifacts } = await twirp('ListArtifacts', { name_filter: name }, signal)
+      const { artifacts } = await twirp('ListArtifacts', { name_filter: name }, signal).catch(emptyIfNotFound)
       const all = (Array.isArray(artifacts) ? artifacts : []).filter(isRecord)
       // Not every server knows the filter.
       return all
@@ -215,11 +214,27 @@ const withQuery = (url: string, query: Record<string, string>): URL =>
   new URL(`${url}${url.includes('?') ? '&' : '?'}${new URLSearchParams(query)}`)
 
 const describeListed = (listed: Record<string, unknown>): ListedArtifact => ({
-  id: Number(listed.database_id),
+  id: Number(field(listed, 'database_id')),
   digest: typeof listed.digest === 'string' ? listed.digest.replace(/^sha256:/, '') : '',
   size: Number(listed.size),
-  created: new Date(String(listed.created_at)),
+  created: new Date(String(field(listed, 'created_at'))),
 })
+
+/** GitHub answers with names as the protocol defines them, Gitea with those of JSON, such as `signedUploadUrl`. */
+const field = (message: Record<string, unknown>, name: string): unknown =>
+  message[name] ?? message[name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())]
+
+/** Gitea says so of a run without artifacts. */
+function emptyIfNotFound(error: unknown): Record<string, unknown> {
+  if (error instanceof ArtifactServiceError && error.status === 404) return {}
+  throw error
+}
+
+/** IDs for the blocks of one blob, of equal length, as the store wants them; unique, because Gitea keeps blocks by run. */
+export function blockIds(): (index: number) => string {
+  const blob = randomUUID()
+  return (index) => Buffer.from(`${blob}-${String(index).padStart(6, '0')}`).toString('base64')
+}
 
 /** The run and the job that a token is for, as the service names them. */
 export interface BackendIds {

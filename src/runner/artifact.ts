@@ -9,6 +9,7 @@ import {
   type ArtifactService,
   ArtifactServiceError,
   backendIdsOf,
+  blockIds,
   CONFLICT,
   createArtifactService,
   type ListedArtifact,
@@ -97,6 +98,9 @@ export async function uploadArtifacts(
     throw new UploadError(
       `${files.length} files would be ${files.length} artifacts, and a job can have ${MOST_ARTIFACTS}. Nothing was uploaded; with archive: true they are one.`,
     )
+  }
+  if (!archive && settings.protocol === 4) {
+    notice(`${runner.forge.name} takes zips only, so every file is uploaded as a zip of its own.`)
   }
   const dispatcher = createDispatcher(runner.env, { connections: PARALLEL_BLOCKS })
   try {
@@ -216,7 +220,9 @@ class Upload {
       }
       if (error instanceof NameTaken) throw new UploadError(takenSentence(content.name, request), { cause: error })
       if (error instanceof ArtifactServiceError && isOldServer(error, runner)) {
-        throw new ArtifactsUnavailable(`This ${runner.forge.name} server is too old to take artifacts of this kind.`)
+        throw new ArtifactsUnavailable(
+          `This ${runner.forge.name} server is too old to take artifacts of this kind (${error.status}).`,
+        )
       }
       if (error instanceof ArtifactsUnavailable) throw error
       throw new UploadError(`The artifact ${content.name} could not be uploaded: ${messageOf(error)}`, { cause: error })
@@ -291,22 +297,24 @@ class Upload {
   async #uploadBlob(url: string, { mediaType, open }: Content): Promise<{ size: number; digest: string }> {
     const { service } = this.#context
     const hash = createHash('sha256')
-    const ids: Promise<string>[] = []
+    const idOf = blockIds()
+    const puts: Promise<void>[] = []
     const running = new Set<Promise<unknown>>()
     let size = 0
     for await (const block of blocksOf(open())) {
       hash.update(block)
       size += block.length
-      const index = ids.length
-      const id = this.#retry((signal) => service.putBlock(url, index, block, signal))
-      ids.push(id)
-      // A failure is thrown where the IDs are collected.
-      const settled = id.catch(() => {}).finally(() => running.delete(settled))
+      const id = idOf(puts.length)
+      const put = this.#retry((signal) => service.putBlock(url, id, block, signal))
+      puts.push(put)
+      // A failure is thrown where all are waited for.
+      const settled = put.catch(() => {}).finally(() => running.delete(settled))
       running.add(settled)
       if (running.size >= PARALLEL_BLOCKS) await Promise.race(running)
     }
-    const all = await Promise.all(ids)
-    await this.#retry((signal) => service.commitBlocks(url, all, mediaType, signal))
+    await Promise.all(puts)
+    const ids = puts.map((_, index) => idOf(index))
+    await this.#retry((signal) => service.commitBlocks(url, ids, mediaType, signal))
     return { size, digest: hash.digest('hex') }
   }
 
@@ -347,8 +355,9 @@ class Upload {
   }
 
   #describe(name: string, { id, digest, size }: Pick<ListedArtifact, 'id' | 'digest' | 'size'>): UploadedArtifact {
-    const { serverUrl, repository, runId } = this.#context.runner
-    return { id, name, url: `${serverUrl}/${repository}/actions/runs/${runId}/artifacts/${id}`, digest, size }
+    const { serverUrl, repository, runId, forge } = this.#context.runner
+    const page = forge.artifactPage({ id, name })
+    return { id, name, url: `${serverUrl}/${repository}/actions/runs/${runId}/artifacts/${page}`, digest, size }
   }
 }
 

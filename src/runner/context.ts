@@ -6,6 +6,10 @@ export interface Forge {
   readonly name: 'GitHub' | 'GitHub Enterprise Server' | 'Gitea' | 'Forgejo'
   /** The artifact protocol that it takes: 7 with files as they are, 4 with zips only; undefined without either. */
   readonly artifactProtocol: 7 | 4 | undefined
+  /** The last part of the address of an artifact's page. */
+  artifactPage(artifact: { id: number; name: string }): string
+  /** Whether error annotations are shown anywhere but as raw lines in the log. */
+  readonly annotations: boolean
   /** The path of an asset under that of its repository. */
   assetPath(releaseId: number, assetId: number): string
   /** Whether a release names another place for uploads than the API. */
@@ -64,6 +68,8 @@ const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 const github: Forge = {
   name: 'GitHub',
   artifactProtocol: 7,
+  artifactPage: ({ id }) => String(id),
+  annotations: true,
   assetPath: (_, assetId) => `/releases/assets/${assetId}`,
   separateUploads: true,
   renamesAssets: true,
@@ -73,6 +79,8 @@ const enterprise: Forge = { ...github, name: 'GitHub Enterprise Server', artifac
 const gitea: Forge = {
   name: 'Gitea',
   artifactProtocol: 7,
+  artifactPage: ({ name }) => encodeURIComponent(name),
+  annotations: false,
   assetPath: (releaseId, assetId) => `/releases/${releaseId}/assets/${assetId}`,
   separateUploads: false,
   renamesAssets: false,

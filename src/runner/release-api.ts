@@ -136,7 +136,8 @@ export class ReleaseApi {
       headers: { 'content-type': mediaType, 'content-length': size },
       data: body,
     })
-    return this.#describeAsset(release, data)
+    // The address of the asset depends on the name, so an answer without one is not relied on.
+    return this.#describeAsset(release, { name, ...data })
   }
 
   async rename(release: Release, asset: Asset, name: string, label: string): Promise<Asset> {

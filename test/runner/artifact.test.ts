@@ -16,6 +16,7 @@ import {
 import { readContext } from '../../src/runner/context.ts'
 import { artifactNameFault } from '../../src/runner/input-values.ts'
 import { cake } from '../fixtures/pictures.ts'
+import { startForgeArtifacts } from '../servers/forge-artifacts.ts'
 import {
   FROM_INTERMEDIARY,
   MIME_TYPE_REFUSED,
@@ -324,6 +325,49 @@ describe('uploading', () => {
       assert.rejects(upload({}, { GITEA_ACTIONS: 'true' }), /This Gitea server is too old/),
     )
     assert.deepEqual(calls, ['CreateArtifact'])
+  })
+
+  test('to Gitea, which is its own blob store, has the address of its page there', async () => {
+    await using gitea = await startForgeArtifacts({ knowsMediaTypes: true })
+    const large = await file('large.bin', Buffer.alloc(9 * 2 ** 20, 'x'))
+    const env = { ...gitea.env, GITEA_ACTIONS: 'true' }
+    const [zip] = await upload({ name: 'pictures 1', files: [large, ...files] }, env)
+    assert.equal(zip?.url, 'https://git.example.com/octo/pictures/actions/runs/7/artifacts/pictures%201')
+    const stored = gitea.artifacts.find(({ name }) => name === 'pictures 1')
+    assert.deepEqual(Object.keys(unzipSync(stored?.bytes ?? new Uint8Array())), ['a.png', 'b.json', 'large.bin'])
+    assert.equal(stored?.version, 7)
+    assert.deepEqual(gitea.calls, [
+      'CreateArtifact',
+      'UploadArtifact block',
+      'UploadArtifact block',
+      'UploadArtifact blocklist',
+      'FinalizeArtifact',
+    ])
+    // Blocks are kept by run there: those of one artifact must not be taken for those of another.
+    const unzipped = await upload({ archive: false }, env)
+    assert.deepEqual(
+      unzipped.map(({ name }) => gitea.artifacts.find((each) => each.name === name)?.bytes?.length),
+      [picture.length, 7],
+    )
+  })
+
+  test('to Forgejo uses the older protocol, which has zips only', async () => {
+    await using forgejo = await startForgeArtifacts({ knowsMediaTypes: false })
+    const env = { ...forgejo.env, GITEA_ACTIONS: 'true', FORGEJO_ACTIONS: 'true' }
+    for (const archive of [true, false]) await upload({ archive, files: files.slice(0, 1) }, env)
+    for (const { bytes, version } of forgejo.artifacts) {
+      assert.deepEqual(Object.keys(unzipSync(bytes ?? new Uint8Array())), ['a.png'])
+      assert.equal(version, 4)
+    }
+  })
+
+  test('to a server that is too old is given up at its first answer', async () => {
+    for (const options of [{ knowsMediaTypes: false }, { knowsMediaTypes: true, present: false }]) {
+      await using old = await startForgeArtifacts(options)
+      await assert.rejects(upload({}, { ...old.env, GITEA_ACTIONS: 'true' }), ArtifactsUnavailable)
+      assert.deepEqual(old.calls, ['CreateArtifact'])
+    }
+    assert.deepEqual(slept, [])
   })
 
   test('is unavailable with a token that names no job', async () => {

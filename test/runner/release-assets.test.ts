@@ -319,4 +319,74 @@ describe('attaching files to a release', () => {
     setTimeout(() => cancel.abort(new Error('the step was canceled')), 100)
     await assert.rejects(attaching, /the step was canceled/)
   })
+
+  describe('on Gitea and Forgejo', () => {
+    let gitea: ReleasesApi
+    const env = () => ({ ...gitea.env, GITHUB_SERVER_URL: 'https://git.example.com', GITEA_ACTIONS: 'true' })
+    const attachThere = (tag: string, more: Partial<AttachRequest> = {}) =>
+      attach(tag, { token: gitea.token, files: files.slice(0, 1), ...more }, env())
+    before(async () => {
+      gitea = await startReleasesApi({ forge: 'gitea', quota: 100_000 })
+    })
+    after(() => gitea[Symbol.asyncDispose]())
+
+    test('uploads to the API, whatever host a release names', async () => {
+      gitea.uploadOrigin = 'https://proxy.example.com'
+      gitea.add('v1')
+      const { urls, failures } = await attachThere('v1')
+      assert.deepEqual(failures, [])
+      assert.deepEqual(urls, ['https://git.example.com/octo/pictures/releases/download/v1/abc-0.png'])
+    })
+
+    test('never attaches a second asset of a name: it has no digest, so the size decides', async () => {
+      const release = gitea.add('v2')
+      await attachThere('v2')
+      assert.deepEqual((await attachThere('v2')).failures, [])
+      const other = [await file('abc-0.png', Buffer.from('other'))]
+      assert.match((await attachThere('v2', { files: other })).failures[0] ?? '', /already has abc-0\.png/)
+      assert.equal(release.assets.length, 1)
+      await writeFile(path.join(folder, 'abc-0.png'), await cake('png'))
+    })
+
+    test('replaces every asset of a name by the path of the release, and renames the new one', async () => {
+      const release = gitea.add('v3', { assets: [asset('abc-0.png', 'old'), asset('abc-0.png', 'older')] })
+      const before = gitea.calls.length
+      await attachThere('v3', { overwrite: true })
+      assert.deepEqual(
+        release.assets.map(({ name, bytes }) => [name, bytes.length]),
+        [['abc-0.png', files[0]?.size]],
+      )
+      assert.deepEqual(
+        gitea.calls
+          .slice(before)
+          .map((call) => call.replace(/\d+/g, 'N'))
+          .slice(2),
+        [
+          'POST /releases/N/assets',
+          'DELETE /releases/N/assets/N',
+          'DELETE /releases/N/assets/N',
+          'PATCH /releases/N/assets/N',
+        ],
+      )
+    })
+
+    test('keeps names of every script', async () => {
+      const release = gitea.add('v4')
+      await attachThere('v4', { files: [await file('图.txt', Buffer.from('a'))] })
+      assert.deepEqual(
+        release.assets.map(({ name }) => name),
+        ['图.txt'],
+      )
+    })
+
+    test('has a sentence for a quota', async () => {
+      gitea.add('v5')
+      const large = [await file('large.bin', Buffer.alloc(200_000))]
+      const { failures } = await attachThere('v5', { files: large })
+      assert.match(
+        failures[0] ?? '',
+        /413, quota exceeded\. The file is larger than the server or the quota of the owner allows/,
+      )
+    })
+  })
 })

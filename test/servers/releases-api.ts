@@ -69,6 +69,13 @@ export interface ReleasesApiOptions {
   permitted?: boolean
   /** Serves https with this certificate. */
   tls?: Certificate
+  /**
+   * `gitea`: as Gitea and Forgejo answer (routers/api/v1/repo/release_attachment.go): assets without state, digest and
+   * label, under the path of their release; a name can occur twice; `upload_url` has no template.
+   */
+  forge?: 'github' | 'gitea'
+  /** Bytes of an upload that Forgejo refuses with 413. */
+  quota?: number
 }
 
 const REPOSITORY = '/repos/octo/pictures'
@@ -92,7 +99,7 @@ const TOO_MANY = validation({
 export const ERROR_SAVING = validation({ code: 'custom', message: 'Error saving asset' })
 
 export async function startReleasesApi(options: ReleasesApiOptions = {}): Promise<ReleasesApi> {
-  const double = new Releases(options.permitted ?? true)
+  const double = options.forge === 'gitea' ? new GiteaReleases(options) : new Releases(options)
   const listening = await listen(async (request, response) => double.answer(request, response), { tls: options.tls })
   double.apiUrl = listening.origin
   return {
@@ -144,28 +151,29 @@ class Releases {
   readonly token = 'ghs_release0123456789'
   readonly calls: string[] = []
   readonly faults: [string, ReleaseFault][] = []
-  readonly #releases: DoubleRelease[] = []
+  protected readonly releases: DoubleRelease[] = []
   readonly #permitted: boolean
   /** A draft has no tag yet, so its addresses have a name that GitHub makes up. */
   readonly #untagged = new Map<number, string>()
-  #nextId = 1
+  protected readonly assetPath: RegExp = /^\/releases\/assets\/(\d+)$/
+  protected nextId = 1
   apiUrl = ''
   uploadOrigin: string | undefined
   onCall: ((call: string) => void) | undefined
 
-  constructor(permitted: boolean) {
+  constructor({ permitted = true }: ReleasesApiOptions) {
     this.#permitted = permitted
   }
 
   add(tag_name: string, more: Partial<DoubleRelease>): DoubleRelease {
-    const release = { id: this.#nextId++, tag_name, draft: false, immutable: false, assets: [], ...more }
+    const release = { id: this.nextId++, tag_name, draft: false, immutable: false, assets: [], ...more }
     this.#untagged.set(release.id, `untagged-${randomBytes(10).toString('hex')}`)
-    this.#releases.push(release)
+    this.releases.push(release)
     return release
   }
 
   download(url: string): Buffer | undefined {
-    for (const release of this.#releases) {
+    for (const release of this.releases) {
       const asset = release.assets.find((each) => this.#downloadUrl(release, each) === url)
       // A draft's address is a 404 in a browser even for those who are signed in.
       if (asset && !release.draft) return asset.bytes
@@ -205,30 +213,30 @@ class Releases {
     const { method, path } = call
     const tag = /^\/releases\/tags\/(.+)$/.exec(path)?.[1]
     const releaseId = Number(/^\/releases\/(\d+)\/assets$/.exec(path)?.[1])
-    const assetId = Number(/^\/releases\/assets\/(\d+)$/.exec(path)?.[1])
-    const release = this.#releases.find(({ id }) => id === releaseId)
-    const holder = this.#releases.find(({ assets }) => assets.some(({ id }) => id === assetId))
+    const assetId = Number(this.assetPath.exec(path)?.[1])
+    const release = this.releases.find(({ id }) => id === releaseId)
+    const holder = this.releases.find(({ assets }) => assets.some(({ id }) => id === assetId))
     if (method === 'GET' && tag !== undefined) return this.#byTag(decodeURIComponent(tag))
     if (method === 'GET' && path === '/releases') return this.#listReleases(call)
     if (method === 'GET' && release) return this.#listAssets(release, call)
     if (!this.#permitted) return reply(403, { message: 'Resource not accessible by integration' })
-    if (method === 'POST' && release) return this.#upload(release, call)
-    if (method === 'PATCH' && holder) return this.#rename(holder, assetId, call)
-    if (method === 'DELETE' && holder) return this.#delete(holder, assetId)
+    if (method === 'POST' && release) return this.upload(release, call)
+    if (method === 'PATCH' && holder) return this.rename(holder, assetId, call)
+    if (method === 'DELETE' && holder) return this.delete(holder, assetId)
     return reply(404, { message: 'Not Found' })
   }
 
   /** A draft is never found by its tag. */
   #byTag(tag: string): Answer {
-    const found = this.#releases.find((each) => each.tag_name === tag && !each.draft)
+    const found = this.releases.find((each) => each.tag_name === tag && !each.draft)
     if (!found || isHidden(found, 'tag')) return reply(404, { message: 'Not Found' })
-    return reply(200, this.#shown(found))
+    return reply(200, this.shown(found))
   }
 
   #listReleases(call: Call): Answer {
-    const shown = this.#releases.filter((release) => !isHidden(release, 'list'))
+    const shown = this.releases.filter((release) => !isHidden(release, 'list'))
     return this.#page(
-      shown.map((release) => this.#shown(release)),
+      shown.map((release) => this.shown(release)),
       call,
     )
   }
@@ -236,7 +244,7 @@ class Releases {
   #listAssets(release: DoubleRelease, call: Call): Answer {
     const assets = isHidden(release, 'assets') ? [] : release.assets
     return this.#page(
-      assets.map((asset) => this.#asset(release, asset)),
+      assets.map((asset) => this.asset(release, asset)),
       call,
     )
   }
@@ -252,7 +260,7 @@ class Releases {
     return reply(200, list.slice(size * (number - 1), size * number), headers)
   }
 
-  #upload(release: DoubleRelease, { query, body, request, broken }: Call): Answer {
+  protected upload(release: DoubleRelease, { query, body, request, broken }: Call): Answer {
     const name = gitHubName(query.get('name') ?? '')
     const type = request.headers['content-type'] ?? ''
     if (release.immutable && !release.draft)
@@ -264,13 +272,13 @@ class Releases {
     if (body.length !== Number(request.headers['content-length'])) return reply(400, { message: 'Bad Content-Length' })
     const state = broken ? 'starter' : 'uploaded'
     const label = query.get('label') ?? ''
-    const made: ReleaseAsset = { id: this.#nextId++, name, label, state, content_type: type, bytes: body }
+    const made: ReleaseAsset = { id: this.nextId++, name, label, state, content_type: type, bytes: body }
     release.assets.push(made)
     if (broken) return 'reset'
-    return reply(201, this.#asset(release, made))
+    return reply(201, this.asset(release, made))
   }
 
-  #rename(release: DoubleRelease, id: number, { body }: Call): Answer {
+  protected rename(release: DoubleRelease, id: number, { body }: Call): Answer {
     const { name, label } = JSON.parse(body.toString()) as { name?: string; label?: string }
     const asset = release.assets.find((each) => each.id === id)
     if (!asset) return reply(404, { message: 'Not Found' })
@@ -280,17 +288,17 @@ class Releases {
       return refusalOf(ALREADY_EXISTS)
     if (name !== undefined) asset.name = gitHubName(name)
     if (label !== undefined) asset.label = label
-    return reply(200, this.#asset(release, asset))
+    return reply(200, this.asset(release, asset))
   }
 
-  #delete(release: DoubleRelease, id: number): Answer {
+  protected delete(release: DoubleRelease, id: number): Answer {
     if (release.immutable && !release.draft)
       return reply(422, { message: 'Cannot delete assets of an immutable release.' })
     release.assets = release.assets.filter((each) => each.id !== id)
     return reply(204)
   }
 
-  #shown(release: DoubleRelease): object {
+  protected shown(release: DoubleRelease): object {
     const { id, tag_name, draft, immutable } = release
     return {
       id,
@@ -314,7 +322,7 @@ class Releases {
     return `${DOWNLOADS}/${this.#tagOf(release)}/${name}`
   }
 
-  #asset(release: DoubleRelease, asset: ReleaseAsset): object {
+  protected asset(release: DoubleRelease, asset: ReleaseAsset): object {
     const { id, name, label = '', state, content_type, bytes } = asset
     return {
       url: `${this.apiUrl}${REPOSITORY}/releases/assets/${id}`,
@@ -328,6 +336,44 @@ class Releases {
       digest: state === 'uploaded' ? `sha256:${createHash('sha256').update(bytes).digest('hex')}` : null,
       browser_download_url: this.#downloadUrl(release, asset),
     }
+  }
+}
+
+class GiteaReleases extends Releases {
+  protected override readonly assetPath = /^\/releases\/\d+\/assets\/(\d+)$/
+  readonly #quota: number
+
+  constructor(options: ReleasesApiOptions) {
+    super(options)
+    this.#quota = options.quota ?? Number.POSITIVE_INFINITY
+  }
+
+  protected override upload(release: DoubleRelease, { query, body, request }: Call): Answer {
+    const name = query.get('name') ?? ''
+    if (name === '')
+      return reply(400, { message: "Missing 'name' parameter", url: 'https://git.example.com/api/swagger' })
+    if (body.length > this.#quota) return reply(413, { message: 'quota exceeded' })
+    const type = request.headers['content-type'] ?? ''
+    const made: ReleaseAsset = { id: this.nextId++, name, state: 'uploaded', content_type: type, bytes: body }
+    release.assets.push(made)
+    return reply(201, this.asset(release, made))
+  }
+
+  protected override rename(release: DoubleRelease, id: number, { body }: Call): Answer {
+    const { name } = JSON.parse(body.toString()) as { name?: string }
+    const asset = release.assets.find((each) => each.id === id)
+    if (!asset) return reply(404, { message: 'Not Found' })
+    asset.name = name ?? asset.name
+    return reply(201, this.asset(release, asset))
+  }
+
+  protected override shown({ id, tag_name, draft }: DoubleRelease): object {
+    return { id, tag_name, draft, upload_url: `${this.uploadOrigin ?? this.apiUrl}${REPOSITORY}/releases/${id}/assets` }
+  }
+
+  protected override asset({ tag_name }: DoubleRelease, { id, name, bytes }: ReleaseAsset): object {
+    const address = `https://git.example.com/octo/pictures/releases/download/${tag_name}/${encodeURIComponent(name)}`
+    return { id, name, size: bytes.length, download_count: 0, uuid: `uuid-${id}`, browser_download_url: address }
   }
 }
 

@@ -138,7 +138,7 @@ export async function startResultsService(options: ResultsServiceOptions = {}): 
 }
 
 /** A token as the runner gets it: only what is in `scp` is read by the clients. */
-function runtimeToken(): string {
+export function runtimeToken(): string {
   const claims = { scp: 'Actions.Results:run-id:job-id', exp: 4_102_444_800 }
   const parts = ['{"alg":"none"}', JSON.stringify(claims)].map((part) => Buffer.from(part).toString('base64url'))
   return `${parts.join('.')}.x`
