@@ -1,5 +1,6 @@
+import { type Forge, type RunnerContext, readContext } from './context.ts'
 import { clip } from './format.ts'
-import { catchProcessWarnings, debug, error, info } from './print.ts'
+import { catchProcessWarnings, debug, error, errorLines, info } from './print.ts'
 
 /** One thing that turns the step red: an annotation of its own. */
 export interface Failure {
@@ -32,9 +33,10 @@ const LONGEST_REST = 160
 export async function failOnThrow(
   step: () => Promise<void>,
   onUnexpected: (message: string) => void = () => {},
+  { forge }: RunnerContext = readContext(),
 ): Promise<void> {
   const fail = (thrown: unknown) => {
-    report(thrown)
+    report(thrown, forge)
     if (!(thrown instanceof StepFailed)) onUnexpected(messageOf(thrown))
     process.exitCode = 1
   }
@@ -52,11 +54,12 @@ export function guardProcess(onUncaught: (thrown: unknown) => void): void {
   process.on('uncaughtException', onUncaught)
 }
 
-function report(thrown: unknown): void {
+function report(thrown: unknown, forge: Forge): void {
   const isExpected = thrown instanceof StepFailed
   const failures = isExpected ? thrown.failures : [{ title: 'await-prediction', message: messageOf(thrown) }]
   const shown = failures.length > ANNOTATIONS ? failures.slice(0, ANNOTATIONS - 1) : failures
   for (const { title, message } of shown) error(message, title)
+  if (!forge.annotations) for (const { title, message } of failures) errorLines(message, title)
   const rest = failures.slice(shown.length).map(({ message }) => clip(message, LONGEST_REST).replaceAll(/\s+/g, ' '))
   if (rest.length > 0) {
     error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'And others')

@@ -4,6 +4,7 @@ import type { HostPolicy } from '../predictions/network/addresses.ts'
 import { createRedactor } from '../predictions/redact.ts'
 import type { RunnerContext } from './context.ts'
 import * as value from './input-values.ts'
+import { maskableParts } from './untrusted.ts'
 
 /** What every request to the API needs. */
 export interface ApiInputs {
@@ -139,7 +140,7 @@ export function readCreateInputs(source: InputSource = getInput): CreateInputs {
 /** A secret is masked on the line that reads it. A mask of a few characters would blank harmless text all over the log. */
 function readSecret(name: string, source: InputSource): string {
   const secret = source(name).trim()
-  if (secret.length >= value.SHORTEST_KEY) setSecret(secret)
+  for (const part of maskableParts(secret)) if (part.length >= value.SHORTEST_KEY) setSecret(part)
   return secret
 }
 

@@ -1,5 +1,5 @@
 import * as core from '@actions/core'
-import { oneLine, severalLines, untrustedBlock, withoutCommands } from './untrusted.ts'
+import { oneLine, severalLines, untrustedBlock, withoutColons, withoutCommands } from './untrusted.ts'
 
 /*
  * The only place that prints. Every text may hold untrusted parts: names of files, answers, messages of errors. Nothing
@@ -14,7 +14,7 @@ const LONGEST_TITLE = 200
 export const info = (line: string): void => core.info(withoutCommands(oneLine(line, LONGEST_LINE)))
 
 /** Prints one line that is shown only if the workflow runs with debug logging. */
-export const debug = (line: string): void => core.debug(oneLine(line, LONGEST_LINE))
+export const debug = (line: string): void => core.debug(withoutColons(oneLine(line, LONGEST_LINE)))
 
 /** Prints lines that somebody else wrote, such as a log, each after a prefix; in a collapsed group if it has a title. */
 export function block(lines: readonly string[], prefix: string, title?: string): void {
@@ -22,12 +22,17 @@ export function block(lines: readonly string[], prefix: string, title?: string):
 }
 
 /** Prints an annotation. */
-export const warn = (message: string): void => core.warning(severalLines(message))
+export const warn = (message: string): void => core.warning(withoutColons(severalLines(message)))
 /** As {@link warn}. */
-export const notice = (message: string): void => core.notice(severalLines(message))
+export const notice = (message: string): void => core.notice(withoutColons(severalLines(message)))
 /** As {@link warn}. It does not end the step: see failure.ts. */
 export const error = (message: string, title: string): void =>
-  core.error(severalLines(message), { title: oneLine(title, LONGEST_TITLE) })
+  core.error(withoutColons(severalLines(message)), { title: oneLine(title, LONGEST_TITLE) })
+
+/** Prints an error as lines of the log, for runners that show annotations nowhere. */
+export function errorLines(message: string, title: string): void {
+  for (const line of severalLines(`${title}: ${message}`).split('\n')) info(line)
+}
 
 /** Warnings of one kind that are printed in full: GitHub shows ten of a step, and others come from elsewhere. */
 const WARNINGS = 5

@@ -41,8 +41,19 @@ export function untrustedBlock(lines: readonly string[], prefix: string, group?:
   if (lines.length === 0) return ''
   const token = randomUUID()
   const block = [`::stop-commands::${token}`, ...lines.map((line) => `${prefix}${oneLine(line, 4000)}`), `::${token}::`]
-  return (group === undefined ? block : [`::group::${oneLine(group)}`, ...block, '::endgroup::']).join('\n')
+  return (group === undefined ? block : [`::group::${withoutColons(oneLine(group))}`, ...block, '::endgroup::']).join(
+    '\n',
+  )
 }
+
+/**
+ * Text for the end of a workflow command. The runners of Gitea and Forgejo read a command up to the last `::` of its
+ * line (act/runner/command.go), so there must be no other.
+ */
+export const withoutColons = (text: string): string => text.replace(/:(?=:)/g, ': ')
+
+/** A secret as the parts that a command can mask: a value with `::` would be printed there in place of being masked. */
+export const maskableParts = (secret: string): string[] => secret.split(/^:+|:{2,}/)
 
 /**
  * A line without a workflow command: neither `##[…]` anywhere in it nor `::…` at its start, blanks apart. A space makes

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { block, debug, error, info, notice, warn, warnAll } from '../../src/runner/print.ts'
+import { readAsForge } from '../support/forge-runner.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
 
@@ -36,6 +37,20 @@ describe('printing', () => {
           const result = await acted(() => print(text))
           assert.deepEqual(result.forged, NOTHING, name)
           assert.equal(result.annotations.length, annotations, name)
+        }),
+      )
+    }
+  })
+
+  test('a command has no other :: in it, at which the runners of Gitea and Forgejo would cut it', async () => {
+    const printers = { debug, warn, notice, error: (text: string) => error(text, text) }
+    for (const [name, print] of Object.entries(printers)) {
+      await fc.assert(
+        fc.asyncProperty(hostile, async (text) => {
+          const { commands, lines } = readAsForge(await printed(() => print(`a${text}b`)))
+          assert.deepEqual([commands.length, commands[0]?.name.startsWith(name.slice(0, 4))], [1, true], name)
+          assert.match(commands[0]?.data ?? '', /^a/)
+          assert.deepEqual(lines, [''])
         }),
       )
     }
