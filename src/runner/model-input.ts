@@ -36,8 +36,8 @@ async function readText(file: string, workspace: string): Promise<string> {
 }
 
 function parseMapping(text: string, where: string): Record<string, unknown> {
-  // YAML 1.2 holds JSON. Aliases are bounded by the parser, so that a few lines cannot grow into gigabytes.
-  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true })
+  // YAML 1.2 holds JSON. Warnings would be printed with the keys that they are about. Aliases are bounded by the parser, so that a few lines cannot grow into gigabytes.
+  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true, logLevel: 'error' })
   const [fault] = document.errors
   if (fault)
     throw new ModelInputError(`In ${where}: ${fault.message.split('\n')[0]} It must be a mapping, as JSON or YAML.`)

@@ -1,4 +1,5 @@
 import { isProgressLine, progressOf } from '../predictions/progress.ts'
+import { fileSize } from './format.ts'
 import { LINE_END } from './untrusted.ts'
 
 /** What has been shown of one prediction's log, so that every line is shown once. */
@@ -31,20 +32,24 @@ export interface Look {
   limit?: number
 }
 
+/** Characters of new text that are read at one look; a model that writes more in a few seconds writes for nobody. */
+const MOST_READ = 4 * 2 ** 20
+/** Characters at the end of a rewritten log, and of the one before, that are compared. */
+const MOST_COMPARED = 2 ** 20
+
 /**
  * The lines of a log that are new since the last look; of a progress bar only one now and then, and its end.
- * A line without its end is held back until it is whole or the log is complete. If the log was rewritten, new
- * lines are those that were not there before.
+ * A line without its end is held back until it is whole or the log is complete. If the log was rewritten, new lines are
+ * those that were not there before. However large the log is, a look takes a fraction of a second.
  */
 export function newLogLines(
   view: LogView,
   log: string,
   { now, complete, limit = shownLimit(1) }: Look,
 ): { view: LogView; lines: string[] } {
-  const whole = complete ? log : log.slice(0, Math.max(log.lastIndexOf('\n'), log.lastIndexOf('\r')) + 1)
-  const added = whole.startsWith(view.text)
-    ? whole.slice(view.text.length).split(LINE_END)
-    : linesNotIn(view.text.split(LINE_END), whole.split(LINE_END))
+  if (view.shown >= limit) return { view: { ...view, text: '' }, lines: [] }
+  const text = complete ? log : log.slice(0, Math.max(log.lastIndexOf('\n'), log.lastIndexOf('\r')) + 1)
+  const added = addedLines(view.text, text)
   let { barAt, bar, shown } = view
   const lines: string[] = []
   for (const [i, line] of added.entries()) {
@@ -57,11 +62,25 @@ export function newLogLines(
       barAt = now
       bar = line
     }
-    if (shown >= limit) continue
     shown += line.length
-    lines.push(shown >= limit ? '… the rest of this log is not shown: it is too long' : line)
+    if (shown >= limit) {
+      lines.push('… the rest of this log is not shown: it is too long')
+      break
+    }
+    lines.push(line)
   }
-  return { view: { text: whole, barAt, bar, shown }, lines }
+  return { view: { text, barAt, bar, shown }, lines }
+}
+
+function addedLines(before: string, after: string): string[] {
+  if (!after.startsWith(before)) {
+    return linesNotIn(before.slice(-MOST_COMPARED).split(LINE_END), after.slice(-MOST_COMPARED).split(LINE_END))
+  }
+  const added = after.slice(before.length)
+  const lines = added.slice(0, MOST_READ).split(LINE_END)
+  return added.length > MOST_READ
+    ? [...lines, `… ${fileSize(added.length - MOST_READ)} of this log are not shown`]
+    : lines
 }
 
 /** The lines of `after` that `before` has not, or has fewer times. */

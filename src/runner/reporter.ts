@@ -154,6 +154,26 @@ function repeat(call: () => void, interval: number, clock: Clock): Disposable {
   return { [Symbol.dispose]: () => stop.abort() }
 }
 
+/** An observer that never throws: what is printed about a prediction must not end the wait for it. A bug is one warning. */
+export function guarded(observer: WaitObserver): WaitObserver {
+  let isReported = false
+  const guard =
+    <T>(observe: (event: T) => void) =>
+    (event: T) => {
+      try {
+        observe(event)
+      } catch (thrown) {
+        if (!isReported) warn(`A bug in what is printed here, not in the predictions: ${messageOf(thrown)}`)
+        isReported = true
+      }
+    }
+  return {
+    answered: guard((event) => observer.answered(event)),
+    failed: guard((event) => observer.failed(event)),
+    settled: guard((event) => observer.settled(event)),
+  }
+}
+
 /** What is said of a prediction that has come to its outcome. */
 function outcomeParts(outcome: Outcome, few: boolean): string[] {
   const prediction = outcome.answer?.prediction

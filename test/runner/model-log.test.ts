@@ -49,4 +49,20 @@ describe('a growing log', () => {
       }),
     )
   })
+  test('of 60 MB is read in less than a second, also if every look finds another one', () => {
+    const large = (look: number) => Array.from({ length: 6_000_000 }, (_, i) => `${look}${i}\n`).join('')
+    const logs = [large(1), large(2), large(3), '\n'.repeat(60e6), ' \n'.repeat(30e6), 'x'.repeat(60e6)]
+    let view = emptyLog
+    for (const [i, log] of logs.entries()) {
+      const start = performance.now()
+      const next = newLogLines({ ...view, shown: 0 }, log, { now: i, complete: true })
+      view = next.view
+      assert.ok(performance.now() - start < 1000, `look ${i}: ${performance.now() - start} ms`)
+      assert.ok(next.lines.reduce((sum, line) => sum + line.length, 0) < 1.1 * 2 ** 20)
+    }
+  })
+  test('that grows by more than is read at once says so', () => {
+    const [, lines] = shown('a\n', `a\n${'\n'.repeat(5 * 2 ** 20)}`)
+    assert.deepEqual(lines, ['… 1.0 MB of this log are not shown'])
+  })
 })

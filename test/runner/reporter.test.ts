@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Answer } from '../../src/predictions/answer.ts'
+import { ConnectionError } from '../../src/predictions/errors.ts'
+import { Prediction } from '../../src/predictions/prediction.ts'
+import { createReporter, guarded, type Reporter } from '../../src/runner/reporter.ts'
+import { printed } from '../support/printed.ts'
+import { carryOut } from '../support/run-action.ts'
+import { VirtualClock } from '../support/virtual-time.ts'
+
+const request = { method: 'GET', url: 'https://api.test/v1/predictions/abc' } as const
+const refused = new ConnectionError(request, Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))
+
+function answerOf(body: Record<string, unknown>): Answer {
+  const whole = { id: 'abc', status: 'processing', ...body }
+  return { prediction: Prediction.parse(whole), body: whole }
+}
+
+/** The lines that a reporter prints, and the annotations. */
+async function reported(ids: readonly string[], act: (reporter: Reporter, clock: VirtualClock) => unknown) {
+  const clock = new VirtualClock()
+  const text = await printed(async () => {
+    using reporter = createReporter(ids, { clock, streamLogs: true })
+    await act(reporter, clock)
+  })
+  const { lines, annotations } = carryOut(text)
+  return { lines: lines.filter((line) => line !== ''), annotations: annotations.map(({ message }) => message) }
+}
+
+const IDS = Array.from({ length: 21 }, (_, i) => `id${i}`)
+
+describe('the reporter', () => {
+  test('prints a status once, with the model the first time', async () => {
+    const { lines } = await reported(['abc'], ({ answered }) => {
+      answered({ id: 'abc', now: 1, answer: answerOf({ status: 'starting', model: 'owner/name' }), left: undefined })
+      answered({ id: 'abc', now: 2, answer: answerOf({ status: 'starting', model: 'owner/name' }), left: undefined })
+      answered({ id: 'abc', now: 3, answer: answerOf({ model: 'owner/name' }), left: undefined })
+    })
+    assert.deepEqual(lines, ['[1.0 s] abc: starting · owner/name', '[3.0 s] abc: processing'])
+  })
+
+  test('prints no change of more than twenty predictions, but the end of each', async () => {
+    const { lines } = await reported(IDS, ({ answered, failed, settled }) => {
+      answered({ id: 'id0', now: 1, answer: answerOf({ id: 'id0' }), left: undefined })
+      failed({ id: 'id0', now: 2, error: refused, pause: 1 })
+      const answer = answerOf({ id: 'id0', status: 'succeeded', output: ['https://x.test/a.png'] })
+      settled({ id: 'id0', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 3 })
+    })
+    assert.deepEqual(lines, ['[3.0 s] id0: done · succeeded · 1 file · 1 of 21'])
+  })
+
+  test('says every 25 seconds how things stand, in at most six lines', async () => {
+    const { lines } = await reported(IDS, async ({ answered }, clock) => {
+      answered({ id: 'id0', now: 1, answer: answerOf({ id: 'id0' }), left: 60 })
+      await clock.run(clock.sleep(51))
+    })
+    assert.deepEqual(lines.slice(0, 6), [
+      '[25 s] id0: processing · about 36 s left',
+      ...[1, 2, 3, 4].map((i) => `[25 s] id${i}: no answer yet`),
+      '[25 s] 0 of 21 ended; 1 processing, 20 without an answer',
+    ])
+    assert.equal(lines.length, 12)
+    assert.equal(lines[6], '[50 s] id0: processing · about 11 s left')
+  })
+
+  test('prints the same trouble once, and repeats it in the heartbeat', async () => {
+    const { lines } = await reported(['abc'], async ({ failed }, clock) => {
+      failed({ id: 'abc', now: 1, error: refused, pause: 2 })
+      failed({ id: 'abc', now: 3, error: refused, pause: 4 })
+      await clock.run(clock.sleep(26))
+    })
+    assert.equal(lines.length, 2)
+    assert.match(lines[0] ?? '', /^\[1\.0 s\] retrying in 2\.0 s: GET .* refuses connections/)
+    assert.match(lines[1] ?? '', /^\[25 s\] abc: no answer yet · last request failed: GET /)
+  })
+
+  test('warns once of each odd status, and of another ID', async () => {
+    const { annotations } = await reported(['abc'], ({ answered }) => {
+      for (const status of ['success', 'success', 'strange', 'strange']) {
+        answered({ id: 'abc', now: 1, answer: answerOf({ status, id: 'other' }), left: undefined })
+      }
+    })
+    assert.deepEqual(annotations, [
+      'The API\'s status "success" is treated as "succeeded".',
+      'Prediction abc was requested, and the API returned one with the ID "other".',
+      'The API\'s status is "strange", which is unknown. It is not treated as final, unless it stays beside an error or the time of an end.',
+    ])
+  })
+
+  test('says of a prediction without an end why its wait ended', async () => {
+    const outcome = { id: 'abc', status: '', answer: undefined, waited: 9 }
+    const ends = [
+      ['timeout', undefined, 'not finished in time'],
+      ['refused', refused, 'API not reached'],
+      ['refused', undefined, 'refused by the API'],
+      ['interrupted', undefined, 'interrupted'],
+    ] as const
+    for (const [end, error, words] of ends) {
+      const { lines } = await reported(['abc'], ({ settled }) => settled({ ...outcome, end, error }))
+      assert.deepEqual(lines, [`[9.0 s] abc: ${words}`])
+    }
+  })
+
+  test('warns of a bug in its heartbeat', async () => {
+    const { annotations } = await reported(['abc'], async ({ answered }, clock) => {
+      answered({
+        id: 'abc',
+        now: 1,
+        answer: answerOf({}),
+        left: {
+          valueOf: () => {
+            throw new Error('a bug')
+          },
+        } as never,
+      })
+      await clock.run(clock.sleep(30))
+    })
+    assert.deepEqual(annotations, ['A bug ended the heartbeat: a bug'])
+  })
+})
+
+test('a bug in an observer is one warning, and never reaches the wait', async () => {
+  const broken = () => {
+    throw new Error('a bug')
+  }
+  const observer = guarded({ answered: broken, failed: broken, settled: broken })
+  const text = await printed(() => {
+    observer.failed({ id: 'abc', now: 1, error: refused, pause: 1 })
+    observer.failed({ id: 'abc', now: 1, error: refused, pause: 1 })
+    observer.settled({ id: 'abc', end: 'timeout', status: '', answer: undefined, error: undefined, waited: 1 })
+  })
+  assert.deepEqual(
+    carryOut(text).annotations.map(({ message }) => message),
+    ['A bug in what is printed here, not in the predictions: a bug'],
+  )
+})
