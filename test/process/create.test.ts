@@ -5,6 +5,7 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import { eventually } from '../support/eventually.ts'
 import { type RunResult, runAction, startAction } from '../support/run-action.ts'
 
 const errors = (run: RunResult) =>
@@ -145,7 +146,7 @@ describe('creating', { concurrency: 4 }, () => {
       action: 'create',
       inputs: { 'api-key': simulator.key, 'api-url': simulator.apiUrl, model: 'a/b', input: '{}' },
     })
-    while (posts(simulator).length === 0) await new Promise((resolve) => setTimeout(resolve, 20))
+    await eventually('the creation', () => posts(simulator).length > 0)
     started.child.kill('SIGINT')
     await using run = await started.result
     assert.equal(run.exitCode, 1)

@@ -186,7 +186,8 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     const at = performance.now()
     started.child.kill('SIGINT')
     await using run = await started.result
-    assert.ok(performance.now() - at < 2000)
+    // What GitHub grants between SIGINT and SIGTERM.
+    assert.ok(performance.now() - at < 7500)
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.status, 'succeeded')
     assert.deepEqual(await readdir(path.join(run.workspace, 'out')), [`${id}-0.png`])

@@ -13,10 +13,9 @@ test('a thousand predictions in one step share one rate limiter of requests', as
   assert.equal(run.exitCode, 0, run.log.slice(-2000))
   assert.equal(simulator.requests.length, 1000)
   const times = simulator.requests.map(({ at }) => at)
-  // 40 a second; a machine that stalls for a second sends what it has missed at once.
-  for (const [i, at] of times.entries()) {
-    assert.ok(i < 200 || at - (times[i - 200] ?? 0) > 4, 'more than 200 requests within four seconds')
-  }
+  // 40 a second, of which the first second's may come at once; a busy machine makes it slower, never faster.
+  const took = (times.at(-1) ?? 0) - (times[0] ?? 0)
+  assert.ok(took >= (times.length - 40) / 40 - 1, `${times.length} requests within ${took} s`)
   const warning = run.annotations.find(({ level }) => level === 'warning')?.message ?? ''
   assert.match(warning, /longer than 32 kB were omitted: .*predictions.*result_file/)
   assert.equal(JSON.parse(await readFile(run.outputs.result_file ?? '', 'utf8')).predictions.length, 1000)

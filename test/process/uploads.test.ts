@@ -7,6 +7,7 @@ import { cake } from '../fixtures/pictures.ts'
 import { startReleasesApi } from '../servers/releases-api.ts'
 import { OLD_FORGE, type ResultsService, startResultsService } from '../servers/results-service.ts'
 import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import { eventually } from '../support/eventually.ts'
 import { type RunResult, runAction, startAction } from '../support/run-action.ts'
 
 function optionsOf(
@@ -147,8 +148,7 @@ describe('an artifact', () => {
       env: { ...service.env, ...releases.env },
     })
     const before = service.calls.length
-    while (!service.calls.slice(before).includes('CreateArtifact'))
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    await eventually('the upload', () => service.calls.slice(before).includes('CreateArtifact'))
     started.child.kill('SIGINT')
     await using run = await started.result
     assert.equal(run.exitCode, 1)
