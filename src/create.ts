@@ -7,7 +7,7 @@ import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { readModelInput } from './runner/model-input.ts'
 import { CREATE_OUTPUTS, openOutputs } from './runner/outputs.ts'
-import { info, warnAll } from './runner/print.ts'
+import { info, warn, warnAll } from './runner/print.ts'
 
 const runner = readContext()
 const outputs = openOutputs(CREATE_OUTPUTS, runner)
@@ -24,6 +24,7 @@ await failOnThrow(async () => {
       client: api.client,
       clock,
       signal: interrupt.signal,
+      warn,
       onRetry: (error, pause) => info(`retrying in ${pause.toFixed(1)} s: ${error.message}`),
     },
   )

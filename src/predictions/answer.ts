@@ -9,6 +9,7 @@ import {
   TooDeepError,
   UnknownIdError,
 } from './errors.ts'
+import { DEEPEST, isRawNumber, JsonTooDeepError, type ParsedJson, parseJson } from './json.ts'
 import type { Prediction } from './prediction.ts'
 import { isRecord } from './text.ts'
 
@@ -16,6 +17,8 @@ import { isRecord } from './text.ts'
 export interface Answer {
   prediction: Prediction
   body: Readonly<Record<string, unknown>>
+  /** Whether the body held `NaN` or `Infinity`, which JSON does not have; they are read as null. */
+  hadNonFinite?: boolean
   /** From 0 to 1, if the API tells it as a number. */
   progress?: number | undefined
   /** Seconds in which the API has nothing new to say. */
@@ -42,12 +45,12 @@ export function readAnswer(
   api: Api = predictions,
   task: Task = { id: '', apiUrl: '' },
 ): ReadAnswer {
-  const body = readBody(request, text, api)
+  const { body, hadNonFinite } = readBody(request, text, api)
   const reading = api.read(body, task)
   switch (reading.kind) {
     case 'prediction': {
       const { prediction, progress, refresh, lookup } = reading
-      return { prediction, body, progress, refresh, lookup }
+      return { prediction, body, hadNonFinite, progress, refresh, lookup }
     }
     case 'unknown-id':
       throw new UnknownIdError(request)
@@ -63,14 +66,18 @@ export function readAnswer(
 }
 
 /** @throws as {@link readAnswer} */
-export function readBody(request: ApiRequest, text: string, api: Api): Record<string, unknown> {
+export function readBody(
+  request: ApiRequest,
+  text: string,
+  api: Api,
+): { body: Record<string, unknown>; hadNonFinite: boolean } {
   const trimmed = text.trim()
   if (trimmed === '' && api.isUnknownId({ json: undefined, empty: true })) throw new UnknownIdError(request)
-  if (isTooDeep(trimmed)) throw new TooDeepError(request, DEEPEST)
-  let body: unknown
+  let json: ParsedJson
   try {
-    body = JSON.parse(trimmed)
-  } catch {
+    json = parseJson(trimmed)
+  } catch (error) {
+    if (error instanceof JsonTooDeepError) throw new TooDeepError(request, DEEPEST)
     if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
     if (/^[{[]/.test(trimmed)) {
       throw new BrokenAnswerError(request, `its JSON breaks off or is damaged (${trimmed.length} characters)`)
@@ -78,9 +85,12 @@ export function readBody(request: ApiRequest, text: string, api: Api): Record<st
     if (isPage(trimmed)) throw pageError(request, trimmed)
     throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, 80))})`)
   }
-  if (Array.isArray(body)) throw new NotAPredictionError(request, 'a list')
-  if (!isRecord(body)) throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
-  return body
+  const { value, hadNonFinite } = json
+  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a list')
+  if (!isRecord(value) || isRawNumber(value)) {
+    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
+  }
+  return { body: value, hadNonFinite }
 }
 
 function pageError(request: ApiRequest, page: string): NotAPredictionError {
@@ -89,32 +99,3 @@ function pageError(request: ApiRequest, page: string): NotAPredictionError {
     : 'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.'
   return new NotAPredictionError(request, describePage(page), { advice, scope: 'account' })
 }
-
-/** The deepest nesting that is read. The deepest seen is 3; a serialiser, ours or that of a later step, ends its stack at some thousands. */
-const DEEPEST = 500
-
-function isTooDeep(json: string): boolean {
-  let depth = 0
-  for (let i = 0; i < json.length; i++) {
-    const character = json.charCodeAt(i)
-    if (character === QUOTE) {
-      // To the quote that ends the string: one before which an even number of backslashes stands. Logs are long.
-      let backslashes: number
-      do {
-        i = json.indexOf('"', i + 1)
-        if (i < 0) return false
-        backslashes = 0
-        while (json.charCodeAt(i - 1 - backslashes) === BACKSLASH) backslashes++
-      } while (backslashes % 2 === 1)
-    } else if (character === BRACE || character === BRACKET) {
-      if (++depth > DEEPEST) return true
-    } else if (character === BRACE + 2 || character === BRACKET + 2) depth--
-  }
-  return false
-}
-
-const QUOTE = 0x22
-const BACKSLASH = 0x5c
-/** `{` and `[`; what closes them stands two places after. */
-const BRACE = 0x7b
-const BRACKET = 0x5b

@@ -133,7 +133,7 @@ export function createClient(options: ClientOptions): Client {
   /** Completes a task with the link to its file, which the API gives only at another path. */
   async function withFile(answer: Answer, { path, file }: Lookup, signal: AbortSignal): Promise<Answer> {
     const { request, text } = await send({ method: 'GET', path }, signal)
-    const files = file(readBody(request, text, api))
+    const files = file(readBody(request, text, api).body)
     if (files.length === 0)
       throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
     return { ...answer, prediction: { ...answer.prediction, output: files } }

@@ -1,62 +1,119 @@
 import type { Answer } from './answer.ts'
 import type { Client, CreateRequest } from './client.ts'
 import type { Clock } from './clock.ts'
-import { ApiError, BrokenAnswerError, ConnectionError, RefusalError } from './errors.ts'
+import {
+  ApiError,
+  BrokenAnswerError,
+  ConnectionError,
+  LimitError,
+  NotAPredictionError,
+  RefusalError,
+} from './errors.ts'
+import { backOff, retry } from './retry.ts'
+import { isRecord, sentences } from './text.ts'
 
 /** Seconds during which a creation that cannot have been carried out is tried again. */
 const PATIENCE = 300
 const LONGEST_PAUSE = 30
+const LONGEST_HINT = 120
 
 /** A prediction was not started, or nobody knows whether it was. The message is whole sentences. */
 export class CreateError extends Error {
   override readonly name = 'CreateError'
-}
+  /** True if a prediction may have been started all the same. */
+  readonly mayRun: boolean
 
-/**
- * Starts a prediction. A POST is repeated only where it cannot have been carried out: after a 429, and where no
- * connection could be made. Everything else may have started one that is paid for.
- * @throws CreateError, or the reason of the signal
- */
-export async function createPrediction(
-  request: CreateRequest,
-  options: { client: Client; clock: Clock; signal: AbortSignal; onRetry(error: ApiError, pause: number): void },
-): Promise<Answer> {
-  const { client, clock, signal } = options
-  const start = clock.now()
-  for (let tries = 0; ; tries++) {
-    signal.throwIfAborted()
-    try {
-      return await client.create(request, signal)
-    } catch (error) {
-      if (signal.aborted) throw new CreateError(`${signal.reason.message} ${MAY_RUN}`, { cause: error })
-      if (!(error instanceof ApiError)) throw error
-      const untouched =
-        (error instanceof RefusalError && error.status === 429) || (error instanceof ConnectionError && error.neverSent)
-      const pause = Math.max(
-        Math.min(LONGEST_PAUSE, 2 ** tries) * (0.75 + 0.5 * Math.random()),
-        Math.min(120, error.retryAfter ?? 0),
-      )
-      const final = !untouched || error.retryability === 'permanent'
-      if (final || clock.now() + pause - start > PATIENCE)
-        throw new CreateError(explain(error, untouched), { cause: error })
-      options.onRetry(error, pause)
-      await clock.sleep(pause, signal)
-    }
+  constructor(message: string, { mayRun, cause }: { mayRun: boolean; cause: unknown }) {
+    super(sentences(message, mayRun && MAY_RUN), { cause })
+    this.mayRun = mayRun
   }
 }
 
 const MAY_RUN =
   'The prediction may have been started all the same, so this was not tried again: look for it in the list of predictions before you start another.'
 
-function explain(error: ApiError, untouched: boolean): string {
-  if (error instanceof RefusalError && error.fields.length > 0) {
-    const faults = error.fields.map(
-      ({ field, description }) => `${field.replace(/^input\./, 'input ')}: ${description.replace(/[.\s]+$/, '')}.`,
-    )
-    return `${error.message}\n${faults.join('\n')}`
+export interface CreateOptions {
+  client: Client
+  clock: Clock
+  signal: AbortSignal
+  /** Seconds during which refusals are waited out; five minutes unless given. */
+  patience?: number
+  random?: () => number
+  onRetry(error: ApiError, pause: number): void
+  /** A prediction was started, but the answer was not all that it should be. */
+  warn(message: string): void
+}
+
+/**
+ * Starts a prediction. A POST is repeated only if it cannot have been carried out: after a 429, and if no connection
+ * could be made. Everything else, a 503 included, may have started one that is paid for.
+ * @throws CreateError, or the reason of the signal if nothing was sent
+ */
+export async function createPrediction(request: CreateRequest, options: CreateOptions): Promise<Answer> {
+  const { client, clock, signal, random = Math.random, patience = PATIENCE } = options
+  const start = clock.now()
+  const attempt = async (): Promise<Answer> => {
+    signal.throwIfAborted()
+    try {
+      return await client.create(request, signal)
+    } catch (error) {
+      if (signal.aborted) throw new CreateError(signal.reason.message, { mayRun: true, cause: error })
+      const started = startedWithoutStatus(error)
+      if (started === undefined) throw error
+      options.warn(
+        `The API answered the creation without a status. Its ID is ${started.prediction.id}, so it is taken as started.`,
+      )
+      return started
+    }
   }
-  const mayRun =
-    !untouched &&
-    (error instanceof ConnectionError || error instanceof BrokenAnswerError || error.retryability === 'transient')
-  return mayRun && !(error.retryability === 'permanent') ? `${error.message} ${MAY_RUN}` : error.message
+  const pauseAfter = (error: unknown, count: number): number | undefined => {
+    if (!(error instanceof ApiError) || !isUntouched(error) || error.retryability !== 'transient') return undefined
+    const own = backOff(count, { most: LONGEST_PAUSE, random })
+    const pause = Math.max(own, Math.min(LONGEST_HINT, error.retryAfter ?? 0))
+    return clock.now() + pause - start > patience ? undefined : pause
+  }
+  try {
+    const onRetry = (error: unknown, pause: number) => options.onRetry(error as ApiError, pause)
+    return await retry(attempt, { clock, signal, pauseAfter, onRetry })
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error
+    throw new CreateError(explain(error), { mayRun: mayRun(error), cause: error })
+  }
+}
+
+/** Whether the creation cannot have been carried out, so that repeating it is safe. */
+const isUntouched = (error: ApiError) =>
+  (error instanceof RefusalError && error.status === 429) || (error instanceof ConnectionError && error.neverSent)
+
+/** Whether a prediction may run although no answer says so: what came was a success, or nothing that says no. */
+function mayRun(error: ApiError): boolean {
+  if (isUntouched(error)) return false
+  // Any 2xx.
+  if (error instanceof NotAPredictionError || error instanceof BrokenAnswerError || error instanceof LimitError) {
+    return true
+  }
+  return error.retryability === 'transient'
+}
+
+/** The faults of single fields of the input, one a line, after what was answered. */
+function explain(error: ApiError): string {
+  const fields = error instanceof RefusalError ? error.fields : []
+  const faults = fields.map(
+    ({ field, description }) => `${field.replace(/^input\./, 'input ')}: ${description.replace(/[.\s]+$/, '')}.`,
+  )
+  return [error.message, ...faults].join('\n')
+}
+
+/** IDs as URLs take them; what does not look like one is not passed on. */
+const ID = /^[A-Za-z0-9][\w-]{0,127}$/
+/** Objects in which gateways put an answer. */
+const LAYERS = ['data', 'prediction', 'result'] as const
+
+/** The prediction of an answer that has its ID, but is none; undefined if it has not. */
+function startedWithoutStatus(error: unknown): Answer | undefined {
+  if (!(error instanceof NotAPredictionError) || error.body === undefined) return undefined
+  const { body } = error
+  const objects = [body, ...LAYERS.map((layer) => body[layer])].filter(isRecord)
+  const id = objects.map((object) => object.id).find((value) => typeof value === 'string' && ID.test(value))
+  return typeof id === 'string' ? { prediction: { id, status: 'starting' }, body } : undefined
 }

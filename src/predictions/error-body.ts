@@ -1,4 +1,5 @@
 import type { Headers } from './http.ts'
+import { isRawNumber, parseJson, stringifyJson } from './json.ts'
 import { clip, isRecord } from './text.ts'
 
 /** Characters of a message that are kept: it goes into an annotation. */
@@ -18,7 +19,7 @@ export function errorBodyMessage(body: unknown, text: string): string {
   if (found !== undefined) return shorten(found)
   const plain = text.trim()
   if (isPage(plain)) return describePage(plain)
-  return body === undefined || typeof body === 'string' ? shorten(plain) : shorten(JSON.stringify(body))
+  return body === undefined || typeof body === 'string' ? shorten(plain) : shorten(stringifyJson(body))
 }
 
 function firstText(body: unknown): string | undefined {
@@ -47,7 +48,7 @@ function firstText(body: unknown): string | undefined {
 
 /** One entry of FastAPI's `detail` list: `{loc: ["body", "input", "steps"], msg: "…"}`. */
 function listedFault(entry: unknown): string {
-  if (!isRecord(entry) || typeof entry.msg !== 'string') return JSON.stringify(entry)
+  if (!isRecord(entry) || typeof entry.msg !== 'string') return stringifyJson(entry)
   return Array.isArray(entry.loc) ? `${entry.loc.slice(0, 10).join('.')}: ${entry.msg}` : entry.msg
 }
 
@@ -66,9 +67,9 @@ export function invalidFields(body: unknown): { field: string; description: stri
 export function errorBodyCode(body: unknown): string | undefined {
   if (!isRecord(body)) return undefined
   const code = (isRecord(body.error) ? body.error.code : undefined) ?? body.code ?? body.status_code
-  return (typeof code === 'string' && code !== '') || typeof code === 'number'
-    ? String(code).slice(0, LONGEST_CODE)
-    : undefined
+  if (isRawNumber(code)) return code.rawJSON.slice(0, LONGEST_CODE)
+  const isGiven = (typeof code === 'string' && code !== '') || typeof code === 'number'
+  return isGiven ? String(code).slice(0, LONGEST_CODE) : undefined
 }
 
 /** True if the body itself says that the request may be repeated, as the edge in front of many APIs does. */
@@ -78,7 +79,7 @@ export const saysRetryable = (body: unknown): boolean =>
 /** A body as JSON; undefined if it is none. */
 export function parseErrorBody(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseJson(text).value
   } catch {
     return undefined
   }

@@ -1,3 +1,4 @@
+import { stringifyJson } from './json.ts'
 import { isProgressLine } from './progress.ts'
 import { clip } from './text.ts'
 
@@ -11,7 +12,7 @@ export function errorText(error: unknown): string {
       if (typeof text === 'string' && text.trim() !== '') return text.trim()
     }
   }
-  return isEmpty(error) ? '' : JSON.stringify(error)
+  return isEmpty(error) ? '' : stringifyJson(error)
 }
 
 /** `{}` and `[]` stand for no error with some gateways. */

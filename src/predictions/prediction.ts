@@ -1,4 +1,5 @@
 import * as z from 'zod/mini'
+import { numberOf } from './json.ts'
 
 /** A field that is read when it has the expected shape and ignored when it has not: only `id` and `status` make a prediction. */
 const lenient = <T extends z.core.SomeType>(schema: T) => z.catch(z.optional(schema), undefined)
@@ -17,7 +18,7 @@ export const Prediction = z.object({
   /** Absent, null, `""`, text, text that holds JSON, or an object. Read it through {@link errorText}. */
   error: z.optional(z.unknown()),
   logs: lenient(z.string()),
-  metrics: lenient(z.object({ predict_time: lenient(z.union([z.number(), z.string()])) })),
+  metrics: lenient(z.object({ predict_time: z.optional(z.unknown()) })),
   urls: lenient(z.object({ stream: lenient(z.string()) })),
   created_at: lenient(z.string()),
   completed_at: lenient(z.string()),
@@ -110,7 +111,7 @@ export const hasNoOutput = ({ output }: Prediction): boolean => output === undef
 /** Seconds that the model ran, as the API gave them; the API charges by them. Undefined where it gave none. */
 export function predictTime(prediction: Prediction): number | undefined {
   const given = prediction.metrics?.predict_time
-  const seconds = typeof given === 'string' && given.trim() === '' ? Number.NaN : Number(given)
+  const seconds = typeof given === 'string' && given.trim() !== '' ? Number(given) : numberOf(given)
   return Number.isFinite(seconds) ? seconds : undefined
 }
 

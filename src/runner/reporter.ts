@@ -1,4 +1,4 @@
-import { progressLog } from '../predictions/answer.ts'
+import { type Answer, progressLog } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
 import { ConnectionError } from '../predictions/errors.ts'
 import { outputUrls } from '../predictions/output.ts'
@@ -63,7 +63,13 @@ export function createReporter(
     warned.add(topic)
   }
 
-  function warnOfOddities(id: string, prediction: Prediction): void {
+  function warnOfOddities(id: string, { prediction, hadNonFinite }: Answer): void {
+    if (hadNonFinite) {
+      warnOnce(
+        'NaN',
+        `The answer about ${id} has NaN or Infinity in its JSON, which does not have them; they are read as null.`,
+      )
+    }
     const { status, spelling } = readStatus(prediction.status)
     const word = clip(prediction.status, LONGEST_WORD)
     if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
@@ -105,7 +111,7 @@ export function createReporter(
       const { prediction } = answer
       const view = open.get(id)
       if (!view) return
-      warnOfOddities(id, prediction)
+      warnOfOddities(id, answer)
       printStatusChange(id, prediction, view, now)
       printNewLogLines(id, prediction, view, now)
       view.left = left

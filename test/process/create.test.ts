@@ -182,3 +182,31 @@ describe('creating', { concurrency: 4 }, () => {
     assert.match(errors(run)[0] ?? '', /401 .*check the secret given as api-key/)
   })
 })
+
+describe('a creation that is answered oddly', { concurrency: 4 }, () => {
+  test('passes on the ID that it was answered with, and warns', async () => {
+    await using simulator = await startSimulator()
+    simulator.trick('*', { status: 201, body: '{"id":"abc","queue_position":3}' })
+    const run = await create(simulator, { model: 'a/b', input: '{}' })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual([run.outputs.prediction_id, run.outputs.status], ['abc', 'starting'])
+    assert.match(run.annotations.map(({ message }) => message).join(), /without a status/)
+  })
+
+  test('may run if the answer is a success without a prediction', async () => {
+    await using simulator = await startSimulator()
+    simulator.trick('*', { status: 200, body: '{"id":null,"status":"succeeded","output":"x"}' })
+    const run = await create(simulator, { model: 'a/b', input: '{}' })
+    assert.equal(posts(simulator).length, 1)
+    assert.match(errors(run)[0] ?? '', /may have been started all the same/)
+  })
+
+  test('says what to do about a model that is not found and an input that is too large', async () => {
+    await using simulator = await startSimulator()
+    simulator.trick('*', { status: 404, body: '{"detail":"Not found."}' }, { status: 413 })
+    const missing = await create(simulator, { model: 'a/b', input: '{}' })
+    assert.match(errors(missing)[0] ?? '', /owner\/name:version/)
+    const large = await create(simulator, { model: 'a/b', input: '{}' })
+    assert.match(errors(large)[0] ?? '', /give files as URLs/)
+  })
+})

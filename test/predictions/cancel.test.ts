@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Cancellation, cancelPredictions, describeCancellations } from '../../src/predictions/cancel.ts'
+import { createClient } from '../../src/predictions/client.ts'
+import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
+import { says } from '../support/faults.ts'
+import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
+
+const answers = (status: number, body = '', headers: Record<string, string> = {}): Reaction => ({
+  status,
+  body,
+  headers,
+})
+
+/** Cancels `abc` on a server that reacts to looks and to calls. */
+async function cancel(
+  look: (index: number) => Reaction,
+  call: (index: number) => Reaction,
+): Promise<{ result: Cancellation; methods: string[]; requests: ScriptedRequest[] }> {
+  const clock = new VirtualClock()
+  let looks = 0
+  let calls = 0
+  const { dispatcher, requests } = scriptedDispatcher(clock, ({ method }) =>
+    method === 'GET' ? look(looks++) : call(calls++),
+  )
+  const [result] = await clock.run(
+    cancelPredictions(['abc'], {
+      client: createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock }),
+      clock,
+      limiter: createRateLimiter({ clock }),
+      signal: new AbortController().signal,
+      random: () => 0.5,
+    }),
+  )
+  assert.ok(result)
+  return { result, methods: requests.map(({ method }) => method), requests }
+}
+
+const running = () => says('processing')
+
+describe('a cancellation', () => {
+  test('looks first, then calls once', async () => {
+    const { result, requests } = await cancel(running, () => says('canceled'))
+    assert.deepEqual(result, { id: 'abc', end: 'canceled' })
+    assert.deepEqual(
+      requests.map(({ method, path }) => [method, path]),
+      [
+        ['GET', '/v1/predictions/abc'],
+        ['POST', '/v1/predictions/abc/cancel'],
+      ],
+    )
+  })
+
+  test('does not call if the prediction has ended', async () => {
+    for (const status of ['succeeded', 'failed', 'canceled', 'aborted']) {
+      const { result, methods } = await cancel(() => says(status), running)
+      assert.deepEqual([result, methods], [{ id: 'abc', end: 'over', status }, ['GET']])
+    }
+  })
+
+  test('has worked with any 2xx: without a prediction in the answer it looks once', async () => {
+    for (const body of ['{}', '', 'OK', '[]', '<html>', '{"message":"done"}']) {
+      const { result, methods } = await cancel(
+        (i) => says(i === 0 ? 'processing' : 'canceled'),
+        () => answers(200, body),
+      )
+      assert.deepEqual([result, methods], [{ id: 'abc', end: 'canceled' }, ['GET', 'POST', 'GET']], body)
+    }
+    assert.deepEqual((await cancel(running, () => answers(204))).result, { id: 'abc', end: 'canceled' })
+    const ended = await cancel(
+      (i) => says(i === 0 ? 'processing' : 'succeeded'),
+      () => answers(200, '{}'),
+    )
+    assert.deepEqual(ended.result, { id: 'abc', end: 'over', status: 'succeeded' })
+    const gone = await cancel(
+      (i) => (i === 0 ? running() : answers(404)),
+      () => answers(200, '{}'),
+    )
+    assert.deepEqual(gone.result, { id: 'abc', end: 'canceled' })
+  })
+
+  test('has worked if the prediction runs on for a moment, or ended before it started', async () => {
+    assert.deepEqual((await cancel(running, running)).result, { id: 'abc', end: 'canceled' })
+    assert.deepEqual((await cancel(running, () => says('aborted'))).result, { id: 'abc', end: 'canceled' })
+  })
+
+  test('tells that the prediction ended by itself while it was made', async () => {
+    const { result } = await cancel(running, () => says('succeeded'))
+    assert.deepEqual(result, { id: 'abc', end: 'over', status: 'succeeded' })
+  })
+
+  test('is not possible if the call is not known, and has failed if the prediction is not', async () => {
+    for (const status of [404, 405, 501]) {
+      assert.deepEqual((await cancel(running, () => answers(status))).result, { id: 'abc', end: 'impossible' })
+      const { result, methods } = await cancel(() => answers(status), running)
+      assert.deepEqual([result.end, methods], ['failed', ['GET']])
+    }
+    assert.equal((await cancel(running, () => answers(401))).result.end, 'failed')
+  })
+
+  test('is tried four times, with a look before each attempt and growing pauses', async () => {
+    const { result, methods, requests } = await cancel(running, () => answers(503))
+    assert.equal(result.end, 'failed')
+    assert.deepEqual(methods, ['GET', 'POST', 'GET', 'POST', 'GET', 'POST', 'GET', 'POST'])
+    const looks = requests.filter(({ method }) => method === 'GET').map(({ at }) => at)
+    assert.deepEqual(
+      looks.slice(1).map((at, i) => Math.round((at - (looks[i] ?? 0)) * 100) / 100),
+      [0.6, 1.1, 2.1],
+    )
+  })
+
+  test('obeys hints of ten seconds at most', async () => {
+    const { requests } = await cancel(running, (i) =>
+      i === 0 ? answers(429, '', { 'retry-after': '60' }) : says('canceled'),
+    )
+    assert.equal(requests[2]?.at, 10.1)
+  })
+
+  test('whose answer was lost has worked if the prediction is canceled or gone', async () => {
+    const lost: Reaction = { code: 'ECONNRESET' }
+    const canceled = await cancel(
+      (i) => says(i === 0 ? 'processing' : 'canceled'),
+      () => lost,
+    )
+    assert.deepEqual(canceled.result, { id: 'abc', end: 'canceled' })
+    const gone = await cancel(
+      (i) => (i === 0 ? running() : answers(404)),
+      () => lost,
+    )
+    assert.deepEqual(gone.result, { id: 'abc', end: 'canceled' })
+  })
+})
+
+test('what became of cancellations is one line that names the IDs', () => {
+  const many = Array.from({ length: 12 }, (_, i): Cancellation => ({ id: `x${i}`, end: 'canceled' }))
+  assert.equal(
+    describeCancellations([
+      { id: 'a', end: 'canceled' },
+      { id: 'b', end: 'over', status: 'succeeded' },
+      { id: 'c', end: 'over', status: 'failed' },
+      { id: 'd', end: 'impossible' },
+      { id: 'e', end: 'failed', error: undefined },
+      { id: 'f', end: 'canceled' },
+    ]),
+    'a, f canceled; b, c had ended by then (succeeded, failed); d cannot be canceled: this API has no such call; e could not be canceled',
+  )
+  assert.equal(describeCancellations(many), 'x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and 2 more canceled')
+})

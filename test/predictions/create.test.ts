@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createClient } from '../../src/predictions/client.ts'
+import { CreateError, createPrediction } from '../../src/predictions/create.ts'
+import type { ApiError } from '../../src/predictions/errors.ts'
+import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
+
+const CREATED: Reaction = { status: 201, body: '{"id":"abc","status":"starting"}' }
+const answers = (status: number, body = '', headers: Record<string, string> = {}): Reaction => ({
+  status,
+  body,
+  headers,
+})
+
+interface Played {
+  id: string | undefined
+  error: CreateError | undefined
+  requests: ScriptedRequest[]
+  pauses: number[]
+  warnings: string[]
+  took: number
+}
+
+async function play(
+  react: (request: ScriptedRequest, index: number) => Reaction,
+  { target = { model: 'o/m' } as Parameters<typeof createPrediction>[0]['target'], random = () => 0.5 } = {},
+): Promise<Played> {
+  const clock = new VirtualClock()
+  const { dispatcher, requests } = scriptedDispatcher(clock, react)
+  const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
+  const played: Played = { id: undefined, error: undefined, requests, pauses: [], warnings: [], took: 0 }
+  const start = clock.now()
+  try {
+    const answer = await clock.run(
+      createPrediction(
+        { target, input: {}, cancelAfter: undefined },
+        {
+          client,
+          clock,
+          signal: new AbortController().signal,
+          random,
+          onRetry: (_: ApiError, pause) => played.pauses.push(pause),
+          warn: (message) => played.warnings.push(message),
+        },
+      ),
+    )
+    played.id = answer.prediction.id
+  } catch (error) {
+    assert.ok(error instanceof CreateError, String(error))
+    played.error = error
+  }
+  played.took = clock.now() - start
+  return played
+}
+
+describe('a creation', () => {
+  test('is made once if it is answered', async () => {
+    const { id, requests, warnings } = await play(() => CREATED)
+    assert.equal(id, 'abc')
+    assert.deepEqual(
+      requests.map(({ method, path }) => [method, path]),
+      [['POST', '/v1/models/o/m/predictions']],
+    )
+    assert.deepEqual(warnings, [])
+  })
+
+  test('is repeated after a 429 and if no connection could be made, with growing pauses', async () => {
+    const refusals: Reaction[] = [answers(429), { code: 'ECONNREFUSED' }, { code: 'ENOTFOUND' }, answers(429)]
+    const { id, requests, pauses } = await play((_, i) => refusals[i] ?? CREATED)
+    assert.equal(id, 'abc')
+    assert.equal(requests.length, 5)
+    assert.deepEqual(pauses, [1, 2, 4, 8])
+  })
+
+  test('waits as long as a 429 asks for, two minutes at most', async () => {
+    const { pauses } = await play((_, i) =>
+      i < 2 ? answers(429, '', { 'retry-after': i === 0 ? '45' : '200' }) : CREATED,
+    )
+    assert.deepEqual(pauses, [45, 120])
+  })
+
+  test('is given up after five minutes of refusals, and was not started', async () => {
+    for (const refusal of [answers(429), { code: 'ECONNREFUSED' } as const]) {
+      const { error, took } = await play(() => refusal)
+      assert.equal(error?.mayRun, false)
+      assert.doesNotMatch(error?.message ?? '', /may have been started/)
+      assert.ok(took > 265 && took <= 300, `${took} s`)
+    }
+  })
+
+  const lost: [string, Reaction][] = [
+    ['a reset', { code: 'ECONNRESET' }],
+    ...[408, 409, 500, 502, 503, 504, 520, 530].map((status): [string, Reaction] => [`a ${status}`, answers(status)]),
+    ['a 503 with a hint', answers(503, '', { 'retry-after': '1' })],
+    ['a 400 that says retryable', answers(400, '{"retryable":true}')],
+    ['a cut-off body', answers(201, '{"id":"abc","st')],
+    ['an empty body', answers(201)],
+    ['a web page', answers(200, '<html>')],
+    ['a list', answers(200, '[]')],
+    ['a prediction without an ID', answers(200, '{"id":null,"status":"succeeded"}')],
+    ['JSON that is nested too deeply', answers(201, `${'['.repeat(300)}${']'.repeat(300)}`)],
+  ]
+  for (const [name, answer] of lost) {
+    test(`is never repeated after ${name}, which may be that of one that was started`, async () => {
+      const { error, requests } = await play((_, i) => (i === 0 ? answer : CREATED))
+      assert.equal(requests.length, 1)
+      assert.equal(error?.mayRun, true)
+      assert.match(error?.message ?? '', /may have been started all the same/)
+    })
+  }
+
+  test('is over at once if it is refused, and was not started', async () => {
+    for (const status of [301, 400, 401, 402, 403, 404, 405, 413, 422, 501]) {
+      const { error, requests } = await play(() => answers(status))
+      assert.deepEqual([requests.length, error?.mayRun], [1, false], String(status))
+      assert.doesNotMatch(error?.message ?? '', /may have been started/)
+    }
+  })
+
+  test('whose answer has only an ID passes it on as starting, with a warning', async () => {
+    for (const body of ['{"id":"abc"}', '{"data":{"id":"abc"}}', '{"prediction":{"id":"abc"}}']) {
+      const { id, warnings } = await play(() => answers(201, body))
+      assert.equal(id, 'abc', body)
+      assert.equal(warnings.length, 1)
+      assert.match(warnings[0] ?? '', /without a status\. Its ID is abc/)
+    }
+    for (const body of ['{"id":"a/../b"}', '{"id":7}', '{"data":[{"id":"abc"}]}']) {
+      assert.equal((await play(() => answers(201, body))).error?.mayRun, true, body)
+    }
+  })
+
+  test('with a 404 speaks of models and versions, not of the ID of a prediction', async () => {
+    for (const target of [{ model: 'o/m' }, { deployment: 'o/d' }, { version: 'v' }]) {
+      const { error } = await play(() => answers(404, '{"detail":"Not found."}'), { target })
+      assert.match(error?.message ?? '', /No such model, version or deployment.*owner\/name:version/)
+      assert.doesNotMatch(error?.message ?? '', /ID is wrong|queue/)
+    }
+  })
+
+  test('that is too large says to give files as URLs, and one in a form that is not known to check api-url', async () => {
+    assert.match((await play(() => answers(413))).error?.message ?? '', /give files as URLs/)
+    assert.match(
+      (await play(() => answers(405))).error?.message ?? '',
+      /does not start predictions in this way: check api-url/,
+    )
+  })
+
+  test('names the fields that the model refuses', async () => {
+    const body = '{"detail":"bad","invalid_fields":[{"field":"input.steps","description":"must be a number."}]}'
+    assert.match((await play(() => answers(422, body))).error?.message ?? '', /\ninput steps: must be a number\.$/)
+  })
+
+  test('that meets a bug passes it on as it is', async () => {
+    const clock = new VirtualClock()
+    const bug = new TypeError('a bug')
+    const client = { create: () => Promise.reject(bug) } as never
+    const options = { client, clock, signal: new AbortController().signal, onRetry() {}, warn() {} }
+    await assert.rejects(
+      createPrediction({ target: { model: 'o/m' }, input: {}, cancelAfter: undefined }, options),
+      bug,
+    )
+  })
+
+  test('is not made after the step was canceled, and may run if it was under way', async () => {
+    const clock = new VirtualClock()
+    const stop = new AbortController()
+    const { dispatcher, requests } = scriptedDispatcher(clock, () => answers(429))
+    const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
+    const reason = new Error('The step was canceled.')
+    const request = { target: { model: 'o/m' }, input: {}, cancelAfter: undefined }
+    const options = { client, clock, signal: stop.signal, onRetry: () => stop.abort(reason), warn() {} }
+    await assert.rejects(clock.run(createPrediction(request, options)), reason)
+    assert.equal(requests.length, 1)
+
+    const hanging = new AbortController()
+    const hung = scriptedDispatcher(clock, () => 'hang')
+    const silent = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher: hung.dispatcher, clock })
+    const creation = createPrediction(request, {
+      client: silent,
+      clock,
+      signal: hanging.signal,
+      onRetry() {},
+      warn() {},
+    })
+    clock.sleep(5).then(() => hanging.abort(reason))
+    await assert.rejects(
+      clock.run(creation),
+      (error: CreateError) => error.mayRun && /canceled\. .*may have/.test(error.message),
+    )
+  })
+})

@@ -1,0 +1,177 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Answer } from '../../src/predictions/answer.ts'
+import { ConnectionError, RefusalError } from '../../src/predictions/errors.ts'
+import { reasonOf, type Verdict, verdictOf } from '../../src/predictions/verdict.ts'
+import type { Outcome } from '../../src/predictions/wait.ts'
+
+const answer = (prediction: object): Answer => {
+  const body = { id: 'abc', status: 'processing', ...prediction }
+  return { prediction: body, body }
+}
+const outcome = (more: Partial<Outcome>): Outcome => ({
+  id: 'abc',
+  end: 'ended',
+  status: 'failed',
+  answer: undefined,
+  error: undefined,
+  waited: 61.4,
+  ...more,
+})
+const ended = (status: string, prediction: object = {}) =>
+  verdictOf(outcome({ status, answer: answer({ status, ...prediction }) }), '30m')
+const message = (verdict: Verdict) =>
+  verdict.ok ? `ok ${verdict.warning ?? ''}` : `${verdict.title}: ${verdict.message}`
+
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
+const refusal = (status: number, text = '') => new RefusalError(REQUEST, { status, headers: {}, text })
+const reset = new ConnectionError(REQUEST, Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
+
+describe('the verdict on a prediction that has ended', () => {
+  const NEW = 'An ended prediction never changes: start a new one.'
+  const cases: [string, Verdict, string][] = [
+    ['that succeeded is green', ended('succeeded', { output: 'x' }), 'ok '],
+    ['that succeeded with an empty list or text is green', ended('succeeded', { output: [] }), 'ok '],
+    [
+      'that succeeded without an output warns',
+      ended('succeeded', { output: null }),
+      'ok Prediction abc succeeded, but the API gives no output.',
+    ],
+    [
+      'that failed quotes the API and says what to do',
+      ended('failed', { error: 'CUDA broke', model: 'o/m' }),
+      `Prediction failed: Prediction abc of o/m failed: CUDA broke. ${NEW}`,
+    ],
+    [
+      'with a code that is known says what it means',
+      ended('failed', { error: 'CUDA broke (E1001)' }),
+      `Prediction failed: Prediction abc failed: CUDA broke (E1001). This code means that the model ran out of memory. ${NEW}`,
+    ],
+    [
+      'that failed without a reason quotes the last line of its log',
+      ended('failed', { error: '', logs: 'loading\nMemoryError: 8 GB\n' }),
+      `Prediction failed: Prediction abc failed, and the API does not say why. The last line of its log: MemoryError: 8 GB. ${NEW}`,
+    ],
+    [
+      'that failed without a reason and a log says so',
+      ended('failed', { error: {} }),
+      `Prediction failed: Prediction abc failed, and the API does not say why. ${NEW}`,
+    ],
+    [
+      'that was canceled says by whom',
+      ended('canceled'),
+      `Prediction canceled: Prediction abc was canceled, by somebody or by its own deadline. ${NEW}`,
+    ],
+    [
+      'that was canceled with a reason quotes it',
+      ended('canceled', { error: 'by a user' }),
+      `Prediction canceled: Prediction abc was canceled: by a user. ${NEW}`,
+    ],
+    [
+      'that was aborted says that it is not charged',
+      ended('aborted'),
+      `Prediction aborted: Prediction abc was aborted before it started; it is not charged. ${NEW}`,
+    ],
+    [
+      'with a status that is not known says why it counts as failed',
+      verdictOf(outcome({ status: 'failed', answer: answer({ status: 'paused', error: 'no credit' }) }), '30m'),
+      `Prediction failed: Prediction abc failed: no credit. Its status "paused" is not known; it counts as failed, because nothing about it changed any more. ${NEW}`,
+    ],
+  ]
+  for (const [name, verdict, text] of cases) test(name, () => assert.equal(message(verdict), text))
+
+  test('whose data was removed is green with a warning', () => {
+    assert.match(
+      message(ended('succeeded', { data_removed: true })),
+      /^ok Prediction abc succeeded, but its output is gone/,
+    )
+  })
+})
+
+describe('the verdict on a wait that ended before its prediction', () => {
+  const AGAIN = 'It may still succeed: run the step again with the same prediction-id'
+  const running = answer({ error: 'worker 3 restarted' })
+  const verdict = (more: Partial<Outcome>) => message(verdictOf(outcome({ status: 'processing', ...more }), '5s'))
+
+  test('at the timeout says what was seen last, what the API said, and how to go on', () => {
+    assert.equal(
+      verdict({ end: 'timeout', answer: running, error: reset }),
+      `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc got no answer: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN}, or with a longer timeout.`,
+    )
+  })
+  test('at the timeout promises nothing of what was never seen', () => {
+    assert.equal(
+      verdict({ end: 'timeout' }),
+      'Timed out: Prediction abc had not been seen when the timeout of 5s was reached.',
+    )
+  })
+  test('at the timeout says that it was canceled, not that it may still succeed', () => {
+    const canceled = verdict({ end: 'timeout', answer: answer({}), cancellation: { id: 'abc', end: 'canceled' } })
+    assert.equal(
+      canceled,
+      'Timed out and canceled: Prediction abc was still processing when the timeout of 5s was reached, and was canceled. An ended prediction never changes: start a new one.',
+    )
+    const over = verdict({
+      end: 'timeout',
+      answer: answer({}),
+      cancellation: { id: 'abc', end: 'over', status: 'succeeded' },
+    })
+    assert.match(
+      over,
+      /Before it could be canceled it had ended \(succeeded\): run the step again with the same prediction-id\.$/,
+    )
+    const failed = verdict({
+      end: 'timeout',
+      answer: answer({}),
+      cancellation: { id: 'abc', end: 'failed', error: undefined },
+    })
+    assert.match(failed, /It may still succeed/)
+  })
+  test('after a refusal says that the answers before were good, and how to go on', () => {
+    const text = verdict({ end: 'refused', answer: running, error: refusal(401) })
+    assert.match(
+      text,
+      /^The API refuses to go on: Prediction abc, last seen processing, could not be fetched: GET .* 401 Unauthorized/,
+    )
+    assert.match(
+      text,
+      /nothing but such answers came for at least a minute\. The API's error so far: worker 3 restarted\. It may still succeed/,
+    )
+    assert.ok(text.endsWith(`${AGAIN}.`))
+  })
+  test('at the start says how long it tried', () => {
+    const text = verdict({ end: 'refused', status: '', error: reset })
+    assert.equal(
+      text,
+      'The API returned no prediction: Prediction abc could not be fetched: GET https://api.test/v1/predictions/abc got no answer: the connection was reset (ECONNRESET). This went on for 61 s, so the wait gave up.',
+    )
+    assert.doesNotMatch(verdict({ end: 'refused', status: '', error: refusal(401) }), /went on|may still/)
+  })
+  test('by an interrupt says what was seen last', () => {
+    assert.equal(
+      verdict({ end: 'interrupted', answer: running }),
+      `Interrupted: The wait was interrupted while prediction abc was processing. The API's error so far: worker 3 restarted. ${AGAIN}.`,
+    )
+    assert.equal(
+      verdict({ end: 'interrupted' }),
+      'Interrupted: The wait was interrupted while prediction abc was not yet seen.',
+    )
+  })
+  test('by a bug says so', () => {
+    assert.match(
+      verdict({ end: 'crashed', answer: answer({}), bug: new TypeError('x is not a function') }),
+      /^Internal error: The wait for prediction abc ended because of a bug in this action: x is not a function\. Please report it/,
+    )
+  })
+})
+
+test('the reason is the words of the API for an end, else ours', () => {
+  const judge = (each: Outcome) => reasonOf({ outcome: each, verdict: verdictOf(each, '5s') })
+  assert.equal(judge(outcome({ answer: answer({ status: 'failed', error: 'CUDA broke' }) })), 'CUDA broke')
+  assert.match(judge(outcome({ answer: answer({ status: 'failed' }) })), /does not say why/)
+  assert.match(
+    judge(outcome({ end: 'timeout', status: 'processing', answer: answer({ error: 'worker 3 restarted' }) })),
+    /timeout of 5s was reached.*worker 3 restarted/,
+  )
+  assert.equal(judge(outcome({ status: 'succeeded', answer: answer({ status: 'succeeded', output: 'x' }) })), '')
+})
