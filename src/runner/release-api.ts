@@ -63,6 +63,8 @@ export interface ReleaseSurroundings {
 
 /** The code of a 422 for a name that another asset has. */
 export const ALREADY_EXISTS = 'already_exists'
+/** What a 422 is about that stays: a taken name, 1,000 assets. Others, such as "Error saving asset", pass. */
+const PERMANENT_CODES: ReadonlySet<string> = new Set([ALREADY_EXISTS, 'file_count'])
 const ATTEMPTS = 5
 /** Seconds that a rate limit is waited out. */
 const LONGEST_WAIT = 300
@@ -290,7 +292,7 @@ function pauseAfter(
   if (status === undefined || status >= 500) return Math.max(pause, retryAfterOf(headers) ?? 0)
   if (status === 403 || status === 429) return rateLimitOf(headers) ?? (status === 429 ? pause : undefined)
   if (status === 404 && lag) return pause
-  return status === 422 && unprocessable && !codes.some(Boolean) ? pause : undefined
+  return status === 422 && unprocessable && !codes.some((code) => PERMANENT_CODES.has(code)) ? pause : undefined
 }
 
 /** Seconds until a rate limit ends that the answer names. */
