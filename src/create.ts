@@ -2,6 +2,7 @@ import { systemClock as clock } from './predictions/clock.ts'
 import { createPrediction } from './predictions/create.ts'
 import { openApi } from './runner/api.ts'
 import { readContext } from './runner/context.ts'
+import { resolveLargeFiles } from './runner/embedded-files.ts'
 import { failOnThrow, StepFailed } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
@@ -15,7 +16,8 @@ const outputs = openOutputs(CREATE_OUTPUTS, runner)
 await failOnThrow(async () => {
   const { target, cancelAfter, ...inputs } = readCreateInputs()
   warnAll(inputs.warnings)
-  const input = await readModelInput(inputs.input, inputs.inputFile, runner.workspace)
+  const read = await readModelInput(inputs.input, inputs.inputFile, runner.workspace)
+  const input = (await resolveLargeFiles(read, async () => undefined)) as Record<string, unknown>
   using interrupt = listenForInterrupts()
   await using api = openApi(inputs, { runner, clock })
   const { prediction } = await createPrediction(

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
-import { readModelInput, whyNotSent } from '../../src/runner/model-input.ts'
+import { whyNotSent } from '../../src/runner/embedded-files.ts'
+import { readModelInput } from '../../src/runner/model-input.ts'
 
 const ROOT = 'D:\\a\\work'
 /** What is said of a value `@name` in a workspace on Windows. */

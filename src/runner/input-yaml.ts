@@ -1,0 +1,106 @@
+import { type Document, isAlias, isCollection, isMap, isScalar, type Node, parseDocument, Scalar, visit } from 'yaml'
+import { exactNumber, parseJson } from '../predictions/json.ts'
+import { ModelInputError } from './embedded-files.ts'
+
+/** Aliases of one text: a few lines cannot grow into gigabytes. */
+const MOST_ALIASES = 100
+/** The deepest nesting of an input. */
+const DEEPEST = 200
+const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: an expression of workflows, as the user writes it
+const QUOTES = 'Put texts in quotes, or pass them with ${{ toJSON(…) }}.'
+
+/**
+ * Parses JSON or YAML 1.2. Numbers keep their digits. What JSON cannot say (numbers out of range, binary data, keys that
+ * are collections, tags) is an error, as nothing of an input may change on its way to the model.
+ * @param where what is parsed, for messages, such as `input`
+ * @param comments whether a comment may follow a plain text on its line, as in files; in an inline input it is more
+ * likely a text that lacks quotes
+ * @throws ModelInputError
+ */
+export function parseInput(text: string, where: string, { comments = false } = {}): unknown {
+  const document = parsed(text, where)
+  const [fault] = document.errors
+  if (fault?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
+  if (fault) return jsonInstead(text) ?? reject(where, `${firstLine(fault.message)} ${QUOTES}`)
+  const [warning] = document.warnings
+  if (warning) reject(where, `${firstLine(warning.message)} ${QUOTES}`)
+  check(document, text, where, comments)
+  try {
+    return document.toJS({ maxAliasCount: MOST_ALIASES })
+  } catch (error) {
+    return reject(where, `${firstLine((error as Error).message)}.`)
+  }
+}
+
+function reject(where: string, what: string, cause?: unknown): never {
+  throw new ModelInputError(`In ${where}: ${what}`, { cause })
+}
+
+const firstLine = (message: string) => (message.split('\n')[0] ?? '').replace(/:$/, '.')
+
+function parsed(text: string, where: string): Document.Parsed {
+  try {
+    // Without the log level the parser prints warnings by itself, with parts of the text.
+    return parseDocument(text, { uniqueKeys: true, intAsBigInt: true, logLevel: 'error' })
+  } catch (error) {
+    return reject(where, TOO_DEEP, error)
+  }
+}
+
+/** Tabs between tokens are JSON, but not YAML. */
+function jsonInstead(text: string): unknown {
+  try {
+    return parseJson(text).value
+  } catch {
+    return undefined
+  }
+}
+
+/** Refuses what would change on its way, and makes numbers keep their digits. */
+function check(document: Document.Parsed, text: string, where: string, comments: boolean): void {
+  visit(document, {
+    Node(_key, node, path) {
+      if (path.length > 2 * DEEPEST) reject(where, TOO_DEEP)
+      if (isAlias(node) && path.some((parent) => isCollection(parent) && parent.anchor === node.source)) {
+        reject(where, `the alias *${node.source} stands inside of what it names.`)
+      }
+    },
+    Pair(_key, { key }) {
+      if (isCollection(key)) reject(where, `a key is a ${isMap(key) ? 'mapping' : 'list'}. ${QUOTES}`)
+    },
+    Scalar(key, node) {
+      if (node.value instanceof Uint8Array) reject(where, 'binary data cannot be sent. Give a file as @path, or a URL.')
+      if (key !== 'key') keepDigits(node, where)
+      if (!comments && key !== 'key') refuseCut(node, text, where)
+    },
+  })
+}
+
+function keepDigits(node: Scalar, where: string): void {
+  const { value, source } = node
+  if (typeof value === 'bigint') node.value = exactNumber(String(value))
+  if (typeof value !== 'number') return
+  if (!Number.isFinite(value)) {
+    reject(
+      where,
+      `${JSON.stringify(source)} is read as a number that JSON does not have. If it is a text, put it in quotes.`,
+    )
+  }
+  if (source !== undefined && JSON_NUMBER.test(source)) node.value = exactNumber(source)
+}
+
+const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/i
+
+/** `prompt: a cake # with candles` is the text `a cake`: the model would be paid for another picture. */
+function refuseCut(node: Node, text: string, where: string): void {
+  if (!isScalar(node) || node.type !== Scalar.PLAIN || typeof node.value !== 'string' || !node.range) return
+  const rest = text.slice(node.range[1])
+  if (/^[ \t]+#/.test(rest)) {
+    reject(
+      where,
+      `the text ${JSON.stringify(node.value.slice(0, 60))} is cut at " #", which begins a comment in YAML. Put the text in quotes, or remove the comment.`,
+    )
+  }
+}

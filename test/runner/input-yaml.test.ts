@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { stringifyJson } from '../../src/predictions/json.ts'
+import { ModelInputError } from '../../src/runner/embedded-files.ts'
+import { parseInput } from '../../src/runner/input-yaml.ts'
+
+/** What the API would be sent. */
+const sent = (text: string, options?: { comments: boolean }) => stringifyJson(parseInput(text, 'input', options))
+const refused = (text: string, message: RegExp, options?: { comments: boolean }) =>
+  assert.throws(
+    () => parseInput(text, 'input', options),
+    (error) => {
+      assert.ok(error instanceof ModelInputError)
+      assert.match(error.message, /^In input: /)
+      assert.match(error.message, message)
+      return true
+    },
+  )
+
+describe('an input', () => {
+  for (const [text, json] of [
+    ['prompt: a cake\nnum_outputs: 2', '{"prompt":"a cake","num_outputs":2}'],
+    ['{"prompt": "a cake: # 5", "ok": true, "none": null}', '{"prompt":"a cake: # 5","ok":true,"none":null}'],
+    ['{\n\t"a":\t[1,\t2]\n}', '{"a":[1,2]}'],
+    ['seed: 18446744073709551615', '{"seed":18446744073709551615}'],
+    ['{"seed": 9007199254740993}', '{"seed":9007199254740993}'],
+    ['seed: -9223372036854775808', '{"seed":-9223372036854775808}'],
+    ['n: 1.5\nm: 1e3\nz: -0.25', '{"n":1.5,"m":1000,"z":-0.25}'],
+    ['x: 0.1234567890123456789', '{"x":0.1234567890123456789}'],
+    ['a: &b [1]\nc: *b', '{"a":[1],"c":[1]}'],
+    ['"10": x\n2: y', '{"2":"y","10":"x"}'],
+    ['date: 2026-01-31\nno: no', '{"date":"2026-01-31","no":"no"}'],
+    ['prompt: "1984"', '{"prompt":"1984"}'],
+    ['prompt: |\n  a cake\n  with # candles\n', '{"prompt":"a cake\\nwith # candles\\n"}'],
+    ["prompt: 'it''s # 5'", '{"prompt":"it\'s # 5"}'],
+    ['# a comment of its own\nprompt: a cake\n# and another\nsteps: 3 # a number', '{"prompt":"a cake","steps":3}'],
+    ['prompt: a cake\n\n# at the end', '{"prompt":"a cake"}'],
+    ['"__proto__": 1', '{"__proto__":1}'],
+  ] as const) {
+    test(`${JSON.stringify(text)} is sent as ${json}`, () => assert.equal(sent(text), json))
+  }
+
+  for (const text of ['a: 1e400', 'a: -1e400', '{"a": 1e999}', 'a: .inf', 'a: -.inf', 'a: .nan', 'commit: 123e4567']) {
+    test(`${text} is refused: JSON does not have that number`, () =>
+      refused(text, /is read as a number that JSON does not have\. If it is a text, put it in quotes\./))
+  }
+
+  test('a text that " #" cuts is refused inline, and is a comment in a file', () => {
+    refused('prompt: a cake # with candles', /the text "a cake" is cut at " #"/)
+    refused('prompt: number #5 cake', /the text "number" is cut at " #"/)
+    refused('a: {prompt: a cake # with\n}', /is cut at " #"/)
+    refused('- a cake # with candles', /is cut at " #"/)
+    assert.equal(sent('prompt: a cake # with candles', { comments: true }), '{"prompt":"a cake"}')
+  })
+
+  for (const [name, text, message] of [
+    [
+      'a colon in a plain text',
+      'prompt: a cake: with cream',
+      /Put texts in quotes, or pass them with \$\{\{ toJSON\(…\) \}\}\.$/,
+    ],
+    ['a leading quote', 'prompt: "quoted" cake', /Put texts in quotes/],
+    ['a key twice', 'a: 1\na: 2', /unique/],
+    ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
+    ['a list as a key', 'prompt: {? ["##[set-output name=x]1"] : 1}', /a key is a list/],
+    ['binary data', 'a: !!binary aGVsbG8=', /binary data cannot be sent|tag/i],
+    ['an unknown tag', 'a: !secret x', /tag/i],
+    ['an alias inside of what it names', 'a: &a [*a]', /the alias \*a stands inside of what it names/],
+    ['an unknown alias', 'a: *b', /alias/i],
+  ] as const) {
+    test(`with ${name} is refused`, () => refused(text, message))
+  }
+
+  test('that grows by aliases is refused', () => {
+    const lines = ['a0: &a0 [x, x]', ...Array.from({ length: 20 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)]
+    refused(lines.join('\n'), /alias/i)
+  })
+
+  test('that is nested too deeply is refused', () => {
+    refused(`a: ${'['.repeat(500)}${']'.repeat(500)}`, /nested deeper than 200 levels/)
+    refused(`a: ${'['.repeat(50_000)}${']'.repeat(50_000)}`, /nested deeper than 200 levels/)
+  })
+
+  test('never prints anything', () => {
+    const heard: unknown[] = []
+    const listen = (warning: unknown) => heard.push(warning)
+    process.on('warning', listen)
+    for (const text of ['a: !x 1', '? [1]\n: 2', 'a: !!binary x', '%FOO\n---\na: 1']) {
+      try {
+        parseInput(text, 'input')
+      } catch {}
+    }
+    process.off('warning', listen)
+    assert.deepEqual(heard, [])
+  })
+
+  test('that is JSON is sent as it is', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
+        const json = JSON.stringify(value)
+        assert.equal(sent(json), JSON.stringify(JSON.parse(json)))
+      }),
+    )
+  })
+})
