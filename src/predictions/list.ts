@@ -40,6 +40,8 @@ export class PredictionList {
   #failures = 0
   /** What polls of single predictions said since the last list began. */
   #polled = new Map<string, number>()
+  /** Pages that had ours so far; those that have ended stay on theirs. */
+  #depth = 1
   /** Predictions that are not on any page within reach. */
   readonly #unlisted = new Map<string, number>()
 
@@ -50,6 +52,11 @@ export class PredictionList {
   /** False once the list was left alone. */
   get usable(): boolean {
     return this.#usable
+  }
+
+  /** Leaves the list alone from now on. */
+  leave(): void {
+    this.#usable = false
   }
 
   /** Notes what a poll of a single prediction said; the next list must not be behind it. */
@@ -81,10 +88,11 @@ export class PredictionList {
 
   async #fetchPages(open: ReadonlySet<string>, answers: Map<string, Answer>): Promise<void> {
     const missing = new Set([...open].filter((id) => (this.#unlisted.get(id) ?? 0) < LISTS_WITHOUT_OURS))
-    const pages = Math.ceil(missing.size / PAGE_SIZE) + EXTRA_PAGES
+    const pages = Math.max(this.#depth, Math.ceil(missing.size / PAGE_SIZE)) + EXTRA_PAGES
     let cursor: string | undefined
     for (let page = 0; page < pages && missing.size > 0; page++) {
       const { answers: found, cursor: next } = await this.#fetchPage(cursor, open)
+      if (found.length > 0) this.#depth = Math.max(this.#depth, page + 1)
       for (const answer of found) {
         answers.set(answer.prediction.id, answer)
         missing.delete(answer.prediction.id)

@@ -4,11 +4,22 @@ import type { Client } from './client.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
 import type { EndSignal, EndSignals } from './end-signal.ts'
 import { ApiError, ConnectionError, RefusalError } from './errors.ts'
+import { PredictionList } from './list.ts'
+import type { ListPage } from './list-page.ts'
+import { type Listed, ListPolling } from './list-polling.ts'
 import { isBug } from './network/network-errors.ts'
 import { Patience } from './patience.ts'
-import { completedAt, hasNoOutput, isTerminal, readStatus, statusOf } from './prediction.ts'
+import {
+  completedAt,
+  hasNoOutput,
+  isTerminal,
+  type Prediction,
+  predictTime,
+  readStatus,
+  statusOf,
+} from './prediction.ts'
 import type { RateLimiter } from './rate-limiter.ts'
-import type { Schedule } from './schedule.ts'
+import type { Schedule, Siblings } from './schedule.ts'
 import { SharedDoubt } from './shared-doubt.ts'
 import { StuckStatus } from './stuck-status.ts'
 import { Wakeup } from './wakeup.ts'
@@ -65,6 +76,10 @@ export interface WaitOptions {
   random?: () => number
   /** Whether an unknown status beside an error that stays counts as failed; true unless given. */
   failOnStuckStatus?: boolean
+  /** Whether the list of predictions may be read; true unless given. */
+  readsList?: boolean
+  /** Whether the observer wants the log of a prediction when it has ended, which lists do not have. */
+  wantsLogs?: boolean
   /** The date in milliseconds since the epoch, to tell how old an end is. */
   date?: () => number
 }
@@ -78,16 +93,38 @@ const LAST_RETRY = 0.2
 const SECOND_LOOKS = [2, 2.5]
 const JUST_ENDED = 60
 
-/**
- * Waits until every prediction has ended or the deadline has come, whichever is first.
- * Never rejects because of the API or of a bug in one wait: every failure is part of an outcome. Outcomes come in the
- * order of the IDs.
- */
+/** Run times of one model that are remembered. */
+const MOST_RUNS = 50
+/** Seconds that a hint of a refused list is obeyed at most. */
+const LONGEST_HINT = 120
+
+/** The waits of one step, to which more can be added. Dispose of it when all have ended. */
+export interface Waits extends Disposable {
+  /**
+   * Waits until a prediction has ended or the deadline has come, whichever is first. Never rejects because of the API or
+   * of a bug in one wait: every failure is part of the outcome.
+   * @param known the answer to its creation
+   */
+  add(id: string, known?: Answer): Promise<Outcome>
+}
+
+/** Opens the waits of a step; its time begins now. */
+export function openWaits(options: WaitOptions): Waits {
+  const step = new Step(options)
+  return {
+    add(id, known) {
+      const wait = new PredictionWait(id, step, known)
+      step.open.add(wait)
+      return wait.run()
+    },
+    [Symbol.dispose]: () => step[Symbol.dispose](),
+  }
+}
+
+/** Waits for predictions as {@link Waits} do. Outcomes come in the order of the IDs. */
 export async function waitForPredictions(ids: readonly string[], options: WaitOptions): Promise<Outcome[]> {
-  using step = new Step(options)
-  const waits = ids.map((id) => new PredictionWait(id, step))
-  for (const wait of waits) step.open.add(wait)
-  return await Promise.all(waits.map((wait) => wait.run()))
+  using waits = openWaits(options)
+  return await Promise.all(ids.map((id) => waits.add(id)))
 }
 
 /** What the waits of one step share. */
@@ -96,6 +133,10 @@ class Step implements Disposable {
   readonly start: number
   readonly open = new Set<PredictionWait>()
   readonly doubt: SharedDoubt
+  readonly lists: ListPolling
+  readonly #over = new AbortController()
+  /** Seconds that predictions ran which have succeeded, by what they are of. */
+  readonly #runs = new Map<string, number[]>()
   readonly #deadline: { signal: AbortSignal } & Disposable
   /** When the last good answer came; seconds since the start. */
   lastGood: number | undefined
@@ -109,6 +150,43 @@ class Step implements Disposable {
     this.start = options.clock.now()
     this.doubt = new SharedDoubt(options.clock)
     this.#deadline = deadlineSignal(options.clock, options.timeout, 'the deadline has come')
+    const signal = AbortSignal.any([options.signal, this.doubt.believed, this.#over.signal])
+    const list = new PredictionList((cursor, wanted) => this.#fetchPage(cursor, wanted, signal))
+    if (options.readsList === false || !options.client.list) list.leave()
+    this.lists = new ListPolling(list, this.open, signal)
+  }
+
+  async #fetchPage(cursor: string | undefined, wanted: ReadonlySet<string>, signal: AbortSignal): Promise<ListPage> {
+    const { client, clock, limiter } = this.options
+    await limiter.take(signal)
+    try {
+      const page = await client.list?.({ cursor }, wanted, signal)
+      limiter.accepted()
+      return page ?? { answers: [], cursor: undefined }
+    } catch (error) {
+      if (error instanceof RefusalError && error.retryability === 'transient') {
+        if (error.retryAfter === undefined) limiter.refused(error.status)
+        else await clock.sleep(Math.min(error.retryAfter, LONGEST_HINT), signal)
+      }
+      throw error
+    }
+  }
+
+  /** What is known of the other predictions of the same model; undefined if there are none. */
+  siblingsOf(prediction: Prediction): Siblings | undefined {
+    const kind = kindOf(prediction)
+    if (kind === undefined) return undefined
+    const open = [...this.open].filter((wait) => wait.kind === kind).length
+    const runs = this.#runs.get(kind) ?? []
+    return open + runs.length > 1 ? { runs, open } : undefined
+  }
+
+  /** Notes how long a prediction ran that has succeeded. */
+  ran(prediction: Prediction): void {
+    const kind = kindOf(prediction)
+    const seconds = predictTime(prediction)
+    if (kind === undefined || seconds === undefined || statusOf(prediction) !== 'succeeded') return
+    this.#runs.set(kind, [...(this.#runs.get(kind) ?? []), seconds].slice(-MOST_RUNS))
   }
 
   get deadline(): AbortSignal {
@@ -129,13 +207,18 @@ class Step implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#over.abort(new Error('the waits are over'))
     this.#deadline[Symbol.dispose]()
   }
 }
 
+/** What a prediction is of; undefined if the API does not say. */
+const kindOf = ({ model, version }: Prediction): string | undefined =>
+  model === undefined && version === undefined ? undefined : `${model ?? ''} ${version ?? ''}`
+
 /** The wait for one prediction. */
-class PredictionWait {
-  readonly #id: string
+class PredictionWait implements Listed {
+  readonly id: string
   readonly #step: Step
   readonly #schedule: Schedule
   readonly #wakeup = new Wakeup()
@@ -153,20 +236,47 @@ class PredictionWait {
   #patience: Patience
   /** What the schedule asked for last. */
   #planned: number
+  readonly #known: Answer | undefined
   #endSignal: EndSignal | undefined
   /** When it was last seen running. */
   #ranAt: number | undefined
   #countsAsFailed = false
+  /** What a list said that was not taken yet. */
+  #listed: Answer | undefined
+  /** What a list said of the end, until a poll of this prediction confirms it. */
+  #listedEnd: Answer | undefined
+  /** The next poll is one of this prediction only. */
+  #single = false
+  /** The stream has signalled since the last poll. */
+  #signalled = false
+  #isAsleep = false
 
-  constructor(id: string, step: Step) {
+  /** @param known the answer to its creation */
+  constructor(id: string, step: Step, known?: Answer) {
     const { schedule, parallelJobs, signal } = step.options
-    this.#id = id
+    this.id = id
     this.#step = step
     this.#schedule = schedule()
     this.#planned = this.#schedule.first(parallelJobs)
     this.#patience = this.#newPatience()
     this.#stop = AbortSignal.any([this.#over.signal, signal, step.doubt.believed])
     this.#stopOrDeadline = AbortSignal.any([this.#stop, step.deadline])
+    this.#known = known
+  }
+
+  /** What it is of, as far as it is known. */
+  get kind(): string | undefined {
+    return this.#answer && kindOf(this.#answer.prediction)
+  }
+
+  deliver(answer: Answer): void {
+    this.#listed = answer
+    if (this.#isAsleep) this.#wakeup.call()
+  }
+
+  pollSingly(): void {
+    this.#single = true
+    if (this.#isAsleep) this.#wakeup.call()
   }
 
   async run(): Promise<Outcome> {
@@ -198,19 +308,30 @@ class PredictionWait {
   }
 
   async #pollUntilTheEnd(): Promise<Outcome> {
+    if (this.#known && this.#accept(this.#known, false)) return await this.#ended()
     let pause = this.#planned
     for (;;) {
-      const isTime = await this.#sleep(pause)
+      const isTime = await this.#beforeDeadline(() => this.#sleep(pause))
       if (!isTime) return await this.#lastPoll()
-      const woken = this.#wakeup.take()
+      const woken = this.#takeSignal()
+      const listed = await this.#takeList(woken)
+      if (listed === 'ended') return await this.#ended()
+      if (listed === 'running') pause = this.#planned
+      if (listed !== undefined) continue
+      const isTurn = await this.#beforeDeadline(() => this.#turn())
+      if (!isTurn) return await this.#lastPoll()
       const sent = this.#step.now()
       const request = this.#request(this.#stop)
       const result = await beforeAbort(settled(request), this.#step.deadline)
       if (result === undefined) return await this.#lastPoll(request)
       if ('value' in result) {
+        this.#step.lists.polled(this.id, result.value)
         if (this.#accept(result.value, woken)) return await this.#ended()
         pause = this.#planned
       } else {
+        if (this.#listedEnd && result.error instanceof ApiError && this.#accept(this.#listedEnd, false)) {
+          return await this.#ended()
+        }
         const next = this.#fail(result.error, sent)
         if (next === 'give up') return this.#outcome('refused')
         pause = next
@@ -218,16 +339,11 @@ class PredictionWait {
     }
   }
 
-  /** Sleeps until the next poll may be made. @returns false if the deadline came first */
-  async #sleep(pause: number): Promise<boolean> {
-    const { options, doubt, deadline } = this.#step
-    const signal = this.#stopOrDeadline
+  /** @returns false if the deadline came before it was done */
+  async #beforeDeadline(act: () => Promise<void>): Promise<boolean> {
+    const { deadline } = this.#step
     try {
-      // What the server asked for, and a doubt, are not cut short by the stream.
-      if (this.#error) await options.clock.sleep(pause, signal)
-      else await this.#wakeup.sleep(options.clock, pause, signal)
-      await doubt.turn(this.#id, signal)
-      await options.limiter.take(signal)
+      await act()
       return true
     } catch (thrown) {
       if (deadline.aborted && !this.#stop.aborted && thrown === deadline.reason) return false
@@ -235,12 +351,70 @@ class PredictionWait {
     }
   }
 
+  async #sleep(pause: number): Promise<void> {
+    const { clock } = this.#step.options
+    // What the server asked for, and a doubt, are not cut short by the stream or a list.
+    if (this.#error) return await clock.sleep(pause, this.#stopOrDeadline)
+    this.#isAsleep = true
+    try {
+      await this.#wakeup.sleep(clock, pause, this.#stopOrDeadline)
+    } finally {
+      this.#isAsleep = false
+    }
+  }
+
+  /** Waits until a request for this prediction may be made. */
+  async #turn(): Promise<void> {
+    const { options, doubt } = this.#step
+    await doubt.turn(this.id, this.#stopOrDeadline)
+    await options.limiter.take(this.#stopOrDeadline)
+  }
+
+  /** Whether the stream has signalled since the last poll. */
+  #takeSignal(): boolean {
+    this.#wakeup.take()
+    const signalled = this.#signalled
+    this.#signalled = false
+    return signalled
+  }
+
+  /**
+   * Takes what a list says of this prediction, a new one if there is none.
+   * @returns undefined if it must be polled singly
+   */
+  async #takeList(woken: boolean): Promise<'ended' | 'running' | undefined> {
+    const { lists, deadline } = this.#step
+    const isSingle = this.#single || woken || !lists.isOn
+    this.#single = false
+    if (isSingle) return undefined
+    if (!this.#listed) {
+      await beforeAbort(lists.refresh(), this.#stopOrDeadline)
+      if (!deadline.aborted) this.#stop.throwIfAborted()
+    }
+    const listed = this.#listed
+    this.#listed = undefined
+    if (!listed) return undefined
+    if (!this.#isEnough(listed)) {
+      this.#listedEnd = listed
+      return undefined
+    }
+    return this.#accept(listed, false) ? 'ended' : 'running'
+  }
+
+  /** Whether a list tells all that is wanted: an output may be missing there, and the log is. */
+  #isEnough({ prediction }: Answer): boolean {
+    const status = statusOf(prediction)
+    if (!isTerminal(status)) return true
+    const hasOutput = !hasNoOutput(prediction) || prediction.data_removed === true
+    return status === 'succeeded' && hasOutput && this.#step.options.wantsLogs !== true
+  }
+
   async #request(signal: AbortSignal): Promise<Answer> {
     const step = this.#step
     this.polledAt = step.now()
     step.requested = true
     try {
-      const answer = await step.options.client.get(this.#id, signal)
+      const answer = await step.options.client.get(this.id, signal)
       step.responded = true
       return answer
     } catch (thrown) {
@@ -256,6 +430,8 @@ class PredictionWait {
     const { prediction } = answer
     this.#answer = answer
     this.#error = undefined
+    this.#listed = undefined
+    this.#listedEnd = undefined
     this.#patience = this.#newPatience()
     step.lastGood = now
     step.doubt.resolve()
@@ -263,29 +439,34 @@ class PredictionWait {
     const status = statusOf(prediction)
     this.#countsAsFailed = step.options.failOnStuckStatus !== false && this.#stuck.isStuck(prediction, now)
     const hasEnded = isTerminal(status) || this.#countsAsFailed
-    if (!hasEnded) this.#plan(answer, now, woken)
+    if (hasEnded) step.ran(prediction)
+    else this.#plan(answer, now, woken)
     const left = hasEnded ? undefined : this.#schedule.left(now)
-    step.options.observer.answered({ id: this.#id, now, answer, left })
+    step.options.observer.answered({ id: this.id, now, answer, left })
     return hasEnded
   }
 
   /** Decides when to poll next, and listens to the stream if there is one. */
   #plan(answer: Answer, now: number, woken: boolean): void {
-    const { options, open } = this.#step
+    const { options, lists } = this.#step
     const { prediction } = answer
     this.#ranAt = now
     this.#planned = this.#schedule.next({
       now,
       started: statusOf(prediction) !== 'starting',
       logs: progressLog(answer),
-      sharers: options.parallelJobs * open.size,
+      sharers: options.parallelJobs * lists.requestsOfRound,
       streaming: this.#endSignal?.connected ?? false,
       woken,
       refresh: answer.refresh,
+      siblings: this.#step.siblingsOf(prediction),
     })
     const stream = prediction.urls?.stream
     if (stream !== undefined) {
-      this.#endSignal ??= options.endSignals?.open(stream, this.#stopOrDeadline, () => this.#wakeup.call())
+      this.#endSignal ??= options.endSignals?.open(stream, this.#stopOrDeadline, () => {
+        this.#signalled = true
+        this.#wakeup.call()
+      })
     }
   }
 
@@ -303,10 +484,10 @@ class PredictionWait {
     const judgement = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
     if (judgement.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
     if (judgement.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
-      if (step.doubt.add(this.#id, thrown)) return 'give up'
+      if (step.doubt.add(this.id, thrown)) return 'give up'
     }
     if (judgement.kind === 'give up') return 'give up'
-    step.options.observer.failed({ id: this.#id, now, error: thrown, pause: judgement.pause })
+    step.options.observer.failed({ id: this.id, now, error: thrown, pause: judgement.pause })
     return judgement.pause
   }
 
@@ -335,10 +516,21 @@ class PredictionWait {
     const turn = step.lastTurn(this)
     using limit = deadlineSignal(clock, LAST_ANSWER, 'the last answer did not come in time')
     const stop = AbortSignal.any([this.#stop, limit.signal])
-    const polls = [...(underWay ? [underWay] : []), ...(turn < LAST_ANSWER ? [this.#pollInTurn(turn, stop)] : [])]
+    const own = turn < LAST_ANSWER ? [() => this.#pollInTurn(turn, stop)] : []
+    const last = step.lists.isOn ? [() => this.#lastList(own[0], stop)] : own
+    const polls = [...(underWay ? [underWay] : []), ...last.map((poll) => poll())]
     const hasEnded = await this.#firstEnd(polls, stop)
     if (signal.aborted) return this.#outcome('interrupted')
     return hasEnded ? this.#outcome('ended') : this.#outcome('timeout')
+  }
+
+  /** What the list says at the deadline, else a poll of this prediction. */
+  async #lastList(poll: (() => Promise<Answer>) | undefined, stop: AbortSignal): Promise<Answer> {
+    await this.#step.lists.refresh()
+    if (this.#listed) return this.#listed
+    if (poll) return await poll()
+    await this.#step.options.clock.sleep(LAST_ANSWER, stop)
+    throw stop.reason
   }
 
   async #pollInTurn(turn: number, stop: AbortSignal): Promise<Answer> {
@@ -380,7 +572,7 @@ class PredictionWait {
       try {
         await options.clock.sleep(pause, this.#stopOrDeadline)
         await options.limiter.take(this.#stopOrDeadline)
-        const answer = await options.client.get(this.#id, this.#stopOrDeadline)
+        const answer = await options.client.get(this.id, this.#stopOrDeadline)
         if (statusOf(answer.prediction) === 'succeeded' && !hasNoOutput(answer.prediction)) {
           this.#answer = answer
           break
@@ -413,7 +605,7 @@ class PredictionWait {
     const { status } = readStatus(word)
     const known = status === 'unknown' ? word : status
     return {
-      id: this.#id,
+      id: this.id,
       end,
       status: end === 'ended' && this.#countsAsFailed ? 'failed' : known,
       answer: this.#answer,

@@ -120,6 +120,8 @@ export interface PlayOptions {
   /** Seconds until a request that hangs is given up. */
   requestTimeout?: number
   observer?: WaitObserver
+  readsList?: boolean
+  wantsLogs?: boolean
   /** Milliseconds since the epoch. */
   date?: () => number
 }
@@ -146,6 +148,8 @@ export function startWait(clock: Clock, dispatcher: Dispatcher, options: PlayOpt
     parallelJobs,
     observer: options.observer ?? { answered() {}, failed() {}, settled() {} },
     ...(options.date ? { date: options.date } : {}),
+    readsList: options.readsList ?? true,
+    wantsLogs: options.wantsLogs ?? false,
     signal: options.signal ?? new AbortController().signal,
     random,
   })

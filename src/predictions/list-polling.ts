@@ -1,0 +1,73 @@
+import type { Answer } from './answer.ts'
+import { LIST_FROM, PAGE_SIZE, type PredictionList } from './list.ts'
+
+/** A prediction that is waited for, as the list sees it. */
+export interface Listed {
+  readonly id: string
+  /** Takes what a list says. */
+  deliver(answer: Answer): void
+  /** Asks for a poll of this single prediction, soon. */
+  pollSingly(): void
+}
+
+/** Polls of single predictions beside each list: they tell whether it lags behind, and they have the logs. */
+const SINGLES = 2
+
+/** One list at a time for all open predictions of a step; whoever is due first begins it, and all get what it says. */
+export class ListPolling {
+  readonly #list: PredictionList
+  readonly #open: ReadonlySet<Listed>
+  readonly #signal: AbortSignal
+  #underWay: Promise<void> | undefined
+  /** Who was polled singly last: the turn goes on after it. */
+  #turn = 0
+
+  /**
+   * @param open the predictions that have not ended, in a fixed order; it changes
+   * @param signal ends a list that is under way
+   */
+  constructor(list: PredictionList, open: ReadonlySet<Listed>, signal: AbortSignal) {
+    this.#list = list
+    this.#open = open
+    this.#signal = signal
+  }
+
+  /** Whether lists take the place of polls now. */
+  get isOn(): boolean {
+    return this.#list.usable && this.#open.size >= LIST_FROM
+  }
+
+  /** Requests that one round of polls of all open predictions takes. */
+  get requestsOfRound(): number {
+    return this.isOn ? Math.min(this.#open.size, Math.ceil(this.#open.size / PAGE_SIZE) + SINGLES) : this.#open.size
+  }
+
+  /** Notes what a poll of a single prediction said. */
+  polled(id: string, answer: Answer): void {
+    this.#list.polled(id, answer)
+  }
+
+  /**
+   * Waits for the list that is under way, or for a new one. What it says has been delivered then.
+   * @throws the reason of the signal
+   */
+  async refresh(): Promise<void> {
+    this.#underWay ??= this.#fetch().finally(() => {
+      this.#underWay = undefined
+    })
+    await this.#underWay
+  }
+
+  async #fetch(): Promise<void> {
+    const byId = new Map([...this.#open].map((each) => [each.id, each]))
+    this.#pollSome()
+    const answers = await this.#list.fetch(new Set(byId.keys()), this.#signal)
+    for (const [id, answer] of answers) byId.get(id)?.deliver(answer)
+  }
+
+  #pollSome(): void {
+    const all = [...this.#open]
+    for (let i = 0; i < Math.min(SINGLES, all.length); i++) all[(this.#turn + i) % all.length]?.pollSingly()
+    this.#turn = (this.#turn + SINGLES) % Math.max(1, all.length)
+  }
+}
