@@ -4,7 +4,8 @@ import { type Outcome, waitForPredictions } from '../predictions/wait.ts'
 import { openApi, openEndSignals } from './api.ts'
 import type { RunnerContext } from './context.ts'
 import type { Inputs } from './inputs.ts'
-import { createReporter, guarded } from './reporter.ts'
+
+import { createReporter, FEW, guarded } from './reporter.ts'
 
 /** Waits for the predictions of the step and reports on them. Every connection is closed when it returns or throws. */
 export async function awaitAll(
@@ -23,6 +24,8 @@ export async function awaitAll(
     schedule: () => (pollInterval === undefined ? adaptiveSchedule() : fixedSchedule(pollInterval)),
     endSignals,
     parallelJobs,
+    readsList: inputs.readsList,
+    wantsLogs: streamLogs && ids.length <= FEW,
     observer: guarded(reporter),
     signal,
   })

@@ -287,6 +287,12 @@ export function readHosts(text: string): string[] {
   return hosts
 }
 
+export function readList(text: string): boolean {
+  const word = text.toLowerCase()
+  if (word !== 'auto' && word !== 'never') throw new Fault(`${quote(text)} is neither auto nor never.`)
+  return word === 'auto'
+}
+
 export function readBoolean(text: string): boolean {
   const word = text.toLowerCase()
   if (word !== 'true' && word !== 'false') throw new Fault(`${quote(text)} is neither true nor false.`)

@@ -21,6 +21,8 @@ export interface Inputs extends ApiInputs {
   /** Undefined for the adaptive schedule. */
   pollInterval: number | undefined
   parallelJobs: number
+  /** Whether the list of predictions may be read. */
+  readsList: boolean
   cancelOn: ReadonlySet<value.CancelOn>
   streamLogs: boolean
   summary: boolean
@@ -108,6 +110,7 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
       ids,
       timeout: input('timeout', (text) => ({ text, seconds: value.readTimeout(text) }), '30m'),
       pollInterval: input('poll-interval', value.readPollInterval, 'auto'),
+      readsList: input('list', value.readList, 'auto'),
       parallelJobs: input('parallel-jobs', (text) => value.readInteger(text, 1, 10_000), '1'),
       cancelOn: input('cancel-on', value.readCancelOn, 'cancelled'),
       streamLogs: input('stream-logs', value.readBoolean, 'true'),

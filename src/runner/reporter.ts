@@ -15,7 +15,7 @@ export interface Reporter extends WaitObserver, Disposable {}
 /** Seconds between two heartbeats: a bit less than the 30 that are promised. */
 const HEARTBEAT = 25
 /** With more predictions than this, a line for each of their changes would bury the rest. */
-const FEW = 20
+export const FEW = 20
 /** Lines from which a piece of a log reads better when it is collapsed. */
 const LONG_LOG = 12
 /** Warnings about odd answers, of all predictions together. */
@@ -56,6 +56,7 @@ export function createReporter(
       { status: '', left: undefined, at: 0, progress: undefined, log: emptyLog, trouble: undefined },
     ]),
   )
+  if (streamLogs && !few) info(`More than ${FEW} predictions: logs are shown only of those that fail.`)
   const warned = new Set<string>()
 
   const warnOnce = (topic: string, text: string) => {
@@ -95,7 +96,10 @@ export function createReporter(
 
   function printNewLogLines(id: string, prediction: Prediction, view: PredictionView, now: number): void {
     if (!streamLogs || prediction.logs === undefined) return
-    const complete = isTerminal(readStatus(prediction.status).status)
+    const { status } = readStatus(prediction.status)
+    const complete = isTerminal(status)
+    // Nobody reads a hundred logs side by side.
+    if (!few && (!complete || status === 'succeeded')) return
     const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(ids.length) })
     view.log = news.view
     const title = news.lines.length >= LONG_LOG ? `Log of ${id}: ${news.lines.length} lines` : undefined

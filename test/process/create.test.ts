@@ -88,10 +88,10 @@ describe('creating', { concurrency: 4 }, () => {
     ['what git keeps', 'image: "@.git/config"', /belongs to git/],
     ['a folder', 'image: "@.git"', /belongs to git/],
     ['a file that is too large', 'image: "@large.bin"', /has 1048577 bytes.*Put it on a server/],
-    ['a list', '[1, 2]', /is no mapping but a list/],
-    ['a text', 'hello', /is no mapping but a string/],
-    ['broken YAML', 'a: [', /In the input: /],
-    ['keys twice', 'a: 1\na: 2', /In the input: .*unique/],
+    ['a list', '[1, 2]', /is not a mapping but a list/],
+    ['a text', 'hello', /is not a mapping but a string/],
+    ['broken YAML', 'a: [', /In input: /],
+    ['keys twice', 'a: 1\na: 2', /In input: .*unique/],
     [
       'aliases without end',
       `a: &a [x]\n${Array.from(
@@ -101,7 +101,7 @@ describe('creating', { concurrency: 4 }, () => {
             .fill(i === 0 ? '*a' : `*b${i - 1}`)
             .join(', ')}]`,
       ).join('\n')}`,
-      /In the input: /,
+      /In input: /,
     ],
   ]
   for (const [name, input, words] of faults) {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import path from 'node:path'
 import { test } from 'node:test'
 import { whyNotSent } from '../../src/runner/embedded-files.ts'
-import { readModelInput } from '../../src/runner/model-input.ts'
 
 const ROOT = 'D:\\a\\work'
 /** What is said of a value `@name` in a workspace on Windows. */
@@ -59,14 +58,4 @@ test('what git keeps is not sent under any of the names that file systems have f
 test('a stream behind the name of a file is not sent on Windows', () => {
   for (const name of ['cake.png:hidden', '.git::$INDEX_ALLOCATION\\config', 'cake.png::$DATA'])
     assert.match(onWindows(name) ?? '', /stream/, name)
-})
-
-test('a key that yaml warns of is not printed', async () => {
-  const warnings: Error[] = []
-  const hear = (warning: Error) => void warnings.push(warning)
-  process.on('warning', hear)
-  await readModelInput('prompt: {? ["##[set-output name=x]1"] : 1}', '', process.cwd())
-  await new Promise((resolve) => setImmediate(resolve))
-  process.off('warning', hear)
-  assert.deepEqual(warnings, [])
 })
