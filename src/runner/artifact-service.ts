@@ -111,15 +111,17 @@ export interface ArtifactServiceSettings {
 }
 
 const TWIRP = '/twirp/github.actions.results.api.v1.ArtifactService'
-/** Milliseconds without an answer after which a request is given up; what the official client allows a block. */
-const ANSWER_TIMEOUT = 300_000
+/** Milliseconds without an answer after which a call is given up. */
+const CALL_TIMEOUT = 60_000
+/** The same for a block of 8 MiB; what the official client allows. */
+const BLOCK_TIMEOUT = 300_000
 
 export function createArtifactService(settings: ArtifactServiceSettings): ArtifactService {
   const { url, token, ids, protocol, dispatcher } = settings
   const { origin } = new URL(url)
 
   const send = async (call: string, to: URL, options: SendOptions): Promise<Answer> => {
-    const { method, headers, body, signal } = options
+    const { method, headers, body, signal, timeout = CALL_TIMEOUT } = options
     let answer: Answer
     try {
       const response = await dispatcher.request({
@@ -128,8 +130,8 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
         headers: { 'user-agent': USER_AGENT, ...headers },
         body,
         signal,
-        headersTimeout: ANSWER_TIMEOUT,
-        bodyTimeout: ANSWER_TIMEOUT,
+        headersTimeout: timeout,
+        bodyTimeout: timeout,
       })
       answer = { status: response.statusCode, headers: response.headers, text: await response.body.text() }
     } catch (cause) {
@@ -167,6 +169,7 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
         headers: BLOB_HEADERS,
         body: block,
         signal,
+        timeout: BLOCK_TIMEOUT,
       })
     },
     async commitBlocks(blob, blocks, mediaType, signal) {
@@ -204,6 +207,7 @@ interface SendOptions {
   headers: Record<string, string>
   body: string | Buffer
   signal: AbortSignal
+  timeout?: number
 }
 
 /** Signed URLs name the version of the API themselves; the store needs the header for the rest. */

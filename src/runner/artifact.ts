@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import path from 'node:path'
-import type { Readable } from 'node:stream'
 import type { Clock } from '../predictions/clock.ts'
 import { createDispatcher } from '../predictions/network/dispatcher.ts'
 import { backOff, retry } from '../predictions/retry.ts'
+import { blocksOf, type Content, type ContentRequest, contentsOf, digestOf } from './artifact-content.ts'
 import {
   type ArtifactService,
   ArtifactServiceError,
@@ -18,29 +17,15 @@ import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
 import { fileSize } from './format.ts'
 import { info, notice, warn } from './print.ts'
-import { type ZipEntry, zipStream } from './zip.ts'
 
 /** What to upload, and how. */
-export interface UploadRequest {
-  /** The name of the zipped artifact; unzipped ones have the names of their files. */
-  name: string
+export interface UploadRequest extends ContentRequest {
   /** Whether the workflow chose the name, so that other steps may look for it. */
   nameGiven: boolean
-  /** In the order in which they are listed. */
-  files: readonly ArtifactFile[]
-  /** One zip of all files, or every file an artifact of its own that a click opens in the browser. */
-  archive: boolean
   /** Days; undefined for the default of the repository. */
   retentionDays: number | undefined
-  /** From 0 to 9. */
-  compressionLevel: number
   /** Whether an artifact of the same name is replaced. */
   overwrite: boolean
-}
-
-export interface ArtifactFile extends ZipEntry {
-  /** Its media type. */
-  type: string
 }
 
 export interface UploadedArtifact {
@@ -62,6 +47,13 @@ export class ArtifactsUnavailable extends Error {
 /** An upload failed for good. The message is whole sentences. */
 export class UploadError extends Error {
   override readonly name = 'UploadError'
+  /** Whether it is about this artifact only, so that others may still be uploaded. */
+  readonly isOfArtifact: boolean
+
+  constructor(message: string, options: ErrorOptions & { isOfArtifact?: boolean } = {}) {
+    super(message, options)
+    this.isOfArtifact = options.isOfArtifact ?? false
+  }
 }
 
 export interface UploadSurroundings {
@@ -77,21 +69,21 @@ const MOST_ARTIFACTS = 500
 const ATTEMPTS = 5
 /** Seconds that a hint is obeyed. */
 const LONGEST_HINT = 60
-/** Bytes of a block, as the official client cuts them; a blob has 50,000 of them at most. */
-const BLOCK_SIZE = 8 * 2 ** 20
 /** Blocks of one blob that are under way at once. */
 const PARALLEL_BLOCKS = 4
 
 /**
- * Uploads files as workflow artifacts.
- * @param uploaded gets each as soon as it is there, so that those before a failure are known; it is what is returned
+ * Uploads files as workflow artifacts. A file whose name is taken or that cannot be read does not keep the others from
+ * it; a service that fails does.
+ * @param uploaded gets each as soon as it is there, so that those before a failure are known
+ * @returns a message of whole sentences for each file that is not there
  * @throws ArtifactsUnavailable, UploadError
  */
 export async function uploadArtifacts(
   request: UploadRequest,
   { clock, signal, runner, random = Math.random }: UploadSurroundings,
-  uploaded: UploadedArtifact[] = [],
-): Promise<UploadedArtifact[]> {
+  uploaded: UploadedArtifact[],
+): Promise<string[]> {
   const { files, archive } = request
   const settings = serviceSettings(runner)
   if (!archive && files.length > MOST_ARTIFACTS) {
@@ -106,12 +98,18 @@ export async function uploadArtifacts(
   try {
     const service = createArtifactService({ ...settings, dispatcher })
     const upload = new Upload({ request, service, clock, signal, runner, random })
+    const failures: string[] = []
     for (const content of contentsOf(request, settings.protocol)) {
-      const artifact = await upload.store(content)
-      info(`uploaded the artifact ${artifact.name} · ${fileSize(artifact.size)}`)
-      uploaded.push(artifact)
+      try {
+        const artifact = await upload.store(content)
+        info(`uploaded the artifact ${artifact.name} · ${fileSize(artifact.size)}`)
+        uploaded.push(artifact)
+      } catch (error) {
+        if (!(error instanceof UploadError && error.isOfArtifact)) throw error
+        failures.push(error.message)
+      }
     }
-    return uploaded
+    return failures
   } finally {
     await dispatcher.destroy()
   }
@@ -136,60 +134,6 @@ function serviceSettings({ forge, serverUrl, env }: RunnerContext) {
     )
   }
   return { protocol, token, url, ids }
-}
-
-/** What becomes one artifact. */
-interface Content {
-  name: string
-  mediaType: string
-  /** The bytes, the same each time. */
-  open(): Readable
-  /** The same as a zip, for a service that does not take the type. */
-  zipped?: Content
-}
-
-function contentsOf({ name, files, archive, compressionLevel }: UploadRequest, protocol: 7 | 4): Content[] {
-  const zip = (zipName: string, entries: readonly ZipEntry[]): Content => ({
-    name: zipName,
-    mediaType: 'application/zip',
-    open: () => zipStream(entries, compressionLevel),
-  })
-  if (archive) return [zip(name, files)]
-  return files.map((file) => {
-    const zipped = zip(file.name, [file])
-    if (protocol === 4) return zipped
-    return { name: file.name, mediaType: mediaTypeOf(file.type), open: () => createReadStream(file.path), zipped }
-  })
-}
-
-/** Types that the official client sends and the service takes. */
-const TAKEN_TYPES: ReadonlySet<string> = new Set([
-  'text/plain',
-  'text/html',
-  'text/csv',
-  'text/markdown',
-  'application/json',
-  'application/pdf',
-  'application/zip',
-  'image/png',
-  'image/jpeg',
-  'image/gif',
-  'image/svg+xml',
-  'image/webp',
-  'image/bmp',
-  'image/tiff',
-  'audio/mpeg',
-  'audio/wav',
-  'audio/ogg',
-  'audio/flac',
-  'video/mp4',
-  'video/webm',
-  'video/quicktime',
-])
-
-function mediaTypeOf(type: string): string {
-  const bare = type.split(';')[0]?.trim().toLowerCase() ?? ''
-  return TAKEN_TYPES.has(bare) ? bare : 'application/octet-stream'
 }
 
 /** The name belongs to an artifact with other content. */
@@ -218,14 +162,18 @@ class Upload {
         warn(`The artifact service does not take ${content.name} as it is, so it is uploaded as a zip.`)
         return this.store(content.zipped)
       }
-      if (error instanceof NameTaken) throw new UploadError(takenSentence(content.name, request), { cause: error })
+      if (error instanceof NameTaken) {
+        throw new UploadError(takenSentence(content.name, request), { cause: error, isOfArtifact: true })
+      }
       if (error instanceof ArtifactServiceError && isOldServer(error, runner)) {
         throw new ArtifactsUnavailable(
           `This ${runner.forge.name} server is too old to take artifacts of this kind (${error.status}).`,
         )
       }
       if (error instanceof ArtifactsUnavailable) throw error
-      throw new UploadError(`The artifact ${content.name} could not be uploaded: ${messageOf(error)}`, { cause: error })
+      const isOfArtifact = !(error instanceof ArtifactServiceError)
+      const message = `The artifact ${content.name} could not be uploaded: ${messageOf(error)}`
+      throw new UploadError(message, { cause: error, isOfArtifact })
     }
   }
 
@@ -301,6 +249,7 @@ class Upload {
     const puts: Promise<void>[] = []
     const running = new Set<Promise<unknown>>()
     let size = 0
+    let failed = false
     for await (const block of blocksOf(open())) {
       hash.update(block)
       size += block.length
@@ -308,9 +257,14 @@ class Upload {
       const put = this.#retry((signal) => service.putBlock(url, id, block, signal))
       puts.push(put)
       // A failure is thrown where all are waited for.
-      const settled = put.catch(() => {}).finally(() => running.delete(settled))
+      const settled = put
+        .catch(() => {
+          failed = true
+        })
+        .finally(() => running.delete(settled))
       running.add(settled)
       if (running.size >= PARALLEL_BLOCKS) await Promise.race(running)
+      if (failed) break
     }
     await Promise.all(puts)
     const ids = puts.map((_, index) => idOf(index))
@@ -396,27 +350,4 @@ function takenSentence(name: string, { archive }: UploadRequest): string {
     ? 'Give another artifact-name, or overwrite: true to replace it.'
     : 'Set overwrite: true to replace it, or archive: true to put all files into one artifact that artifact-name names.'
   return `An artifact named ${name} with other content already exists in this run. ${way}`
-}
-
-async function digestOf(content: Readable): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of content) hash.update(chunk)
-  return hash.digest('hex')
-}
-
-/** Cuts a stream into blocks of one size; the last one is smaller. */
-async function* blocksOf(content: Readable): AsyncGenerator<Buffer> {
-  let chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of content as AsyncIterable<Buffer>) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size < BLOCK_SIZE) continue
-    const whole = Buffer.concat(chunks, size)
-    let at = 0
-    for (; size - at >= BLOCK_SIZE; at += BLOCK_SIZE) yield whole.subarray(at, at + BLOCK_SIZE)
-    chunks = [whole.subarray(at)]
-    size -= at
-  }
-  if (size > 0) yield Buffer.concat(chunks, size)
 }

@@ -12,8 +12,6 @@ import {
   type ReleaseSurroundings,
 } from './release-api.ts'
 
-export { ReleaseError } from './release-api.ts'
-
 export interface AttachRequest {
   tag: string
   token: string

@@ -3,7 +3,8 @@ import { access, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
 import type { Judged } from '../predictions/verdict.ts'
-import type { ArtifactFile, UploadedArtifact, UploadSurroundings } from './artifact.ts'
+import type { UploadedArtifact, UploadSurroundings } from './artifact.ts'
+import type { ArtifactFile } from './artifact-content.ts'
 import { type Failure, messageOf } from './failure.ts'
 import type { ArtifactInputs, Inputs } from './inputs.ts'
 import { info, warn } from './print.ts'
@@ -78,7 +79,8 @@ async function uploadAsArtifacts(
       nameGiven: given !== undefined,
       files: archive ? [...readable, await describePredictions(staging, judged, files)] : readable,
     }
-    await uploadArtifacts(request, around, artifacts)
+    const messages = await uploadArtifacts(request, around, artifacts)
+    failures.push(...messages.map((message) => ({ title: 'Artifact not uploaded', message })))
   } catch (error) {
     if (!(error instanceof ArtifactsUnavailable)) throw error
     const [first] = files

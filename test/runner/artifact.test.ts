@@ -7,12 +7,13 @@ import { after, before, beforeEach, describe, test } from 'node:test'
 import { DefaultArtifactClient } from '@actions/artifact'
 import { unzipSync } from 'fflate'
 import {
-  type ArtifactFile,
   ArtifactsUnavailable,
+  UploadError,
   type UploadedArtifact,
   type UploadRequest,
   uploadArtifacts,
 } from '../../src/runner/artifact.ts'
+import type { ArtifactFile } from '../../src/runner/artifact-content.ts'
 import { readContext } from '../../src/runner/context.ts'
 import { artifactNameFault } from '../../src/runner/input-values.ts'
 import { cake } from '../fixtures/pictures.ts'
@@ -63,11 +64,7 @@ describe('uploading', () => {
     runner: readContext({ ...service.env, GITHUB_REPOSITORY: 'octo/pictures', GITHUB_RUN_ID: '7', ...env }),
     random: () => 0.5,
   })
-  const upload = (
-    more: Partial<UploadRequest> = {},
-    env: Record<string, string> = {},
-    uploaded?: UploadedArtifact[],
-  ): Promise<UploadedArtifact[]> =>
+  const attempt = (more: Partial<UploadRequest>, env: Record<string, string>, uploaded: UploadedArtifact[]) =>
     uploadArtifacts(
       {
         name: `artifact-${++count}`,
@@ -82,6 +79,13 @@ describe('uploading', () => {
       around(env),
       uploaded,
     )
+  /** Throws what fails, also for a single file. */
+  const upload = async (more: Partial<UploadRequest> = {}, env: Record<string, string> = {}) => {
+    const uploaded: UploadedArtifact[] = []
+    const failures = await attempt(more, env, uploaded)
+    if (failures.length > 0) throw new Error(failures.join('\n'))
+    return uploaded
+  }
   const named = (name: string) => service.artifacts.filter((artifact) => artifact.name === name)
   const callsOf = async (act: () => Promise<unknown>) => {
     const before = service.calls.length
@@ -264,15 +268,37 @@ describe('uploading', () => {
     assert.equal(artifact?.name, 'prediction-abc')
   })
 
-  test('that fails half-way tells of what is there by then', async () => {
-    const two = [await file('first.png', picture), await file('second.png', picture)]
+  test('of other files goes on if one has a taken name or cannot be read', async () => {
+    const gone = { name: 'gone.png', path: path.join(folder, 'gone'), type: 'image/png' }
+    const three = [await file('second.png', picture), gone, await file('first.png', picture)]
     service.occupy('second.png')
     const uploaded: UploadedArtifact[] = []
-    await assert.rejects(upload({ archive: false, files: two }, {}, uploaded), /named second.png with other content/)
+    const failures = await attempt({ archive: false, files: three }, {}, uploaded)
     assert.deepEqual(
       uploaded.map(({ name }) => name),
       ['first.png'],
     )
+    assert.match(failures[0] ?? '', /named second.png with other content/)
+    assert.match(failures[1] ?? '', /gone\.png could not be uploaded: ENOENT/)
+  })
+
+  test('of other files ends if the service fails', async () => {
+    const refusal = { status: 403, body: { code: 'permission_denied', msg: 'no' } }
+    service.fail('CreateArtifact', refusal)
+    const calls = await callsOf(() =>
+      assert.rejects(attempt({ archive: false }, {}, []), (error) => error instanceof UploadError),
+    )
+    assert.deepEqual(calls, ['CreateArtifact'])
+  })
+
+  test('stops sending blocks when one cannot be stored', async () => {
+    await using broken = await startForgeArtifacts({ knowsMediaTypes: true, full: true })
+    const large = await file('large.bin', Buffer.alloc(80 * 2 ** 20))
+    await assert.rejects(
+      upload({ files: [large] }, { ...broken.env, GITEA_ACTIONS: 'true' }),
+      /Put Block was answered with 507 Insufficient Storage/,
+    )
+    assert.ok(broken.calls.filter((call) => call === 'UploadArtifact block').length <= 4 * 5 + 4, broken.calls.join())
   })
 
   test('replaces a taken name with overwrite, and deletes nothing before the service refused the name', async () => {
@@ -311,6 +337,7 @@ describe('uploading', () => {
         ...{ retentionDays: undefined, compressionLevel: 0, overwrite: false },
       },
       around({}, cancel.signal),
+      [],
     )
     setTimeout(() => cancel.abort(new Error('the step was canceled')), 100)
     await assert.rejects(uploading, /the step was canceled/)

@@ -30,6 +30,8 @@ export interface ForgeArtifactsOptions {
   knowsMediaTypes: boolean
   /** Before 1.22 there is no such service. */
   present?: boolean
+  /** Its disk is. */
+  full?: boolean
 }
 
 export async function startForgeArtifacts(options: ForgeArtifactsOptions): Promise<ForgeArtifacts> {
@@ -104,6 +106,7 @@ class ForgeStore {
   }
 
   #upload({ searchParams: query }: URL, body: Buffer): [number, unknown] {
+    if (this.#options.full) return [507, 'no space left on device']
     if (!query.get('sig')?.endsWith('=')) return [401, 'Error unauthorized']
     if (query.get('comp') === 'block') this.#blocks.set(query.get('blockid') ?? '', body)
     if (query.get('comp') === 'blocklist') {

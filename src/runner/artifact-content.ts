@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { type ZipEntry, zipStream } from './zip.ts'
+
+export interface ArtifactFile extends ZipEntry {
+  /** Its media type. */
+  type: string
+}
+
+/** What becomes one artifact. */
+export interface Content {
+  name: string
+  mediaType: string
+  /** The bytes, the same each time. */
+  open(): Readable
+  /** The same as a zip, for a service that does not take the type. */
+  zipped?: Content
+}
+
+export interface ContentRequest {
+  /** The name of the zip; files that are not zipped have their own. */
+  name: string
+  files: readonly ArtifactFile[]
+  archive: boolean
+  compressionLevel: number
+}
+
+/** One zip of all files, or every file as it is; as a zip of its own if the protocol has zips only. */
+export function contentsOf({ name, files, archive, compressionLevel }: ContentRequest, protocol: 7 | 4): Content[] {
+  const zip = (zipName: string, entries: readonly ZipEntry[]): Content => ({
+    name: zipName,
+    mediaType: 'application/zip',
+    open: () => zipStream(entries, compressionLevel),
+  })
+  if (archive) return [zip(name, files)]
+  return files.map((file) => {
+    const zipped = zip(file.name, [file])
+    if (protocol === 4) return zipped
+    return { name: file.name, mediaType: mediaTypeOf(file.type), open: () => createReadStream(file.path), zipped }
+  })
+}
+
+/** Types that the official client sends and the service takes. */
+const TAKEN_TYPES: ReadonlySet<string> = new Set([
+  'text/plain',
+  'text/html',
+  'text/csv',
+  'text/markdown',
+  'application/json',
+  'application/pdf',
+  'application/zip',
+  'image/png',
+  'image/jpeg',
+  'image/gif',
+  'image/svg+xml',
+  'image/webp',
+  'image/bmp',
+  'image/tiff',
+  'audio/mpeg',
+  'audio/wav',
+  'audio/ogg',
+  'audio/flac',
+  'video/mp4',
+  'video/webm',
+  'video/quicktime',
+])
+
+function mediaTypeOf(type: string): string {
+  const bare = type.split(';')[0]?.trim().toLowerCase() ?? ''
+  return TAKEN_TYPES.has(bare) ? bare : 'application/octet-stream'
+}
+
+/** The SHA-256 of a stream in hexadecimal. */
+export async function digestOf(content: Readable): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of content) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+/** Bytes of a block, as the official client cuts them; a blob has 50,000 of them at most. */
+const BLOCK_SIZE = 8 * 2 ** 20
+
+/** Cuts a stream into blocks of 8 MiB; the last one is smaller. */
+export async function* blocksOf(content: Readable): AsyncGenerator<Buffer> {
+  let chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of content as AsyncIterable<Buffer>) {
+    chunks.push(chunk)
+    size += chunk.length
+    if (size < BLOCK_SIZE) continue
+    const whole = Buffer.concat(chunks, size)
+    let at = 0
+    for (; size - at >= BLOCK_SIZE; at += BLOCK_SIZE) yield whole.subarray(at, at + BLOCK_SIZE)
+    chunks = [whole.subarray(at)]
+    size -= at
+  }
+  if (size > 0) yield Buffer.concat(chunks, size)
+}
