@@ -288,7 +288,18 @@ describe('the reusable workflow', () => {
     const different = Object.entries(own)
       .filter(([name, input]) => name in declared && String(input.default) !== (declared[name]?.default ?? ''))
       .map(([name]) => name)
-    // The workflow is for saving: it uploads unless told otherwise.
-    assert.deepEqual(different, ['upload-artifact'])
+    // It uploads unless told otherwise, and an expression cannot be a default of its own.
+    assert.deepEqual(different, ['parallel-jobs', 'upload-artifact'])
+    assert.equal(own['parallel-jobs']?.default, 1)
+    assert.equal(own['timeout-minutes']?.default, 360)
+  })
+
+  test('takes the key under either name, so that secrets can be inherited', async () => {
+    const text = await read('.github/workflows/prediction.yml')
+    const { on, jobs } = parse(text)
+    assert.deepEqual(Object.keys(on.workflow_call.secrets), ['api-key', 'API_KEY'])
+    const keys = jobs.prediction.steps.map((step: { with: Record<string, string> }) => step.with['api-key'])
+    assert.equal(keys.length, 2)
+    for (const key of keys) assert.match(key, /^\$\{\{ secrets\.api-key \|\| secrets\.API_KEY \}\}$/)
   })
 })

@@ -23,6 +23,8 @@ const ID = /^[A-Za-z0-9][\w-]{0,127}$/
 const NO_ID: ReadonlySet<string> = new Set(['null', 'undefined', 'None', 'false'])
 /** IDs that a fault names. */
 const NAMED = 5
+/** IDs of one step: more of them would be polled so rarely that a step could not tell their ends. */
+const MOST_IDS = 5000
 
 /** Prediction IDs, each once: separated as people separate them, or a JSON array of strings. */
 export function readIds(text: string): string[] {
@@ -39,6 +41,9 @@ export function readIds(text: string): string[] {
     throw new Fault(
       `${quote(missing)} is not an ID: the step that should have created the prediction has no ID as its output. Check that step.`,
     )
+  }
+  if (ids.length > MOST_IDS) {
+    throw new Fault(`has ${ids.length} IDs; one step waits for ${MOST_IDS} at most. Give the others to other steps.`)
   }
   const wrong = ids.filter((id) => !ID.test(id))
   if (wrong.length === 0) return ids
@@ -59,10 +64,10 @@ function readIdArray(text: string): string[] {
       `${quote(text)} looks like a JSON array but is not valid JSON. Give IDs separated by commas or lines, or a JSON array of strings.`,
     )
   }
-  if (!Array.isArray(list) || !list.every((id) => typeof id === 'string')) {
-    throw new Fault(`${quote(text)} is not a JSON array of strings.`)
-  }
-  return list.map((id) => id.trim())
+  // A null is what a missing output becomes, and is named as such.
+  const isId = (id: unknown) => typeof id === 'string' || id === null
+  if (!Array.isArray(list) || !list.every(isId)) throw new Fault(`${quote(text)} is not a JSON array of strings.`)
+  return list.map((id) => String(id).trim())
 }
 
 /** `jq` without `-r` leaves the quotes of JSON around a text, and so does YAML in the wrong place. */

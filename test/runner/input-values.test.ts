@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { parseDuration, warningsOf } from '../../src/runner/input-values.ts'
+import { Fault, parseDuration, readIds, warningsOf } from '../../src/runner/input-values.ts'
 
 describe('a duration', () => {
   test('is read in seconds', () => {
@@ -34,4 +34,32 @@ test('plain http leaves the machine unless it goes to a loopback host', () => {
     'http://[::1]/v1',
   ])
     assert.deepEqual(warningsOf(url), [], url)
+})
+
+describe('prediction IDs', () => {
+  const fault = (text: string): string => {
+    try {
+      readIds(text)
+    } catch (error) {
+      assert.ok(error instanceof Fault)
+      return error.message
+    }
+    return ''
+  }
+  test('are read as people separate them, each once and without quotes', () => {
+    for (const text of ['a,b', 'a b\nb', 'a，b', 'a、b', '"a","b"', "'a' 'b'", '["a", "b"]', '[" a", "\\"b\\""]']) {
+      assert.deepEqual(readIds(text), ['a', 'b'], text)
+    }
+  })
+  test('of a step that has none are named as such', () => {
+    for (const text of ['null', 'undefined', 'None', '"null"', 'a,null', '[null]', '["undefined"]']) {
+      assert.match(fault(text), /the step that should have created the prediction/, text)
+    }
+    assert.deepEqual(readIds('nullable'), ['nullable'])
+  })
+  test('are 5,000 at most, repeated ones not counted', () => {
+    const ids = (count: number) => Array.from({ length: count }, (_, i) => `id${i}`)
+    assert.equal(readIds([...ids(5000), 'id7'].join()).length, 5000)
+    assert.match(fault(ids(5001).join()), /has 5001 IDs; one step waits for 5000 at most/)
+  })
 })
