@@ -22,9 +22,10 @@ export interface OpenApi extends AsyncDisposable {
 }
 
 /** Opens the API. Every request is a line of the debug log. @throws ProxyError */
-export function openApi({ apiUrl, apiKey }: ApiInputs, { runner, clock, requestTimeout }: ApiOptions): OpenApi {
+export function openApi({ api, apiUrl, apiKey }: ApiInputs, { runner, clock, requestTimeout }: ApiOptions): OpenApi {
   const dispatcher = createDispatcher(runner.env)
   const client = createClient({
+    api,
     apiUrl,
     apiKey,
     dispatcher,

@@ -1,10 +1,10 @@
+import { predictions } from '../predictions/apis/predictions.ts'
 import type { Clock } from '../predictions/clock.ts'
-import { adaptiveSchedule, fixedSchedule } from '../predictions/schedule.ts'
+import { adaptiveSchedule, fixedSchedule, pacedSchedule } from '../predictions/schedule.ts'
 import { type Outcome, waitForPredictions } from '../predictions/wait.ts'
 import { openApi, openEndSignals } from './api.ts'
 import type { RunnerContext } from './context.ts'
 import type { Inputs } from './inputs.ts'
-
 import { createReporter, FEW, guarded } from './reporter.ts'
 
 /** Waits for the predictions of the step and reports on them. Every connection is closed when it returns or throws. */
@@ -12,7 +12,8 @@ export async function awaitAll(
   inputs: Inputs,
   { clock, runner, signal }: { clock: Clock; runner: RunnerContext; signal: AbortSignal },
 ): Promise<Outcome[]> {
-  const { ids, pollInterval, parallelJobs, policy, streamLogs, timeout } = inputs
+  const { api: kind, ids, pollInterval, parallelJobs, policy, streamLogs, timeout } = inputs
+  const isPredictions = kind === predictions
   using reporter = createReporter(ids, { clock, streamLogs })
   await using api = openApi(inputs, { runner, clock })
   await using endSignals = pollInterval === undefined ? openEndSignals(policy, { runner, clock }) : undefined
@@ -21,11 +22,16 @@ export async function awaitAll(
     limiter: api.limiter,
     clock,
     timeout: timeout.seconds,
-    schedule: () => (pollInterval === undefined ? adaptiveSchedule() : fixedSchedule(pollInterval)),
+    schedule: () =>
+      pollInterval === undefined
+        ? pacedSchedule(adaptiveSchedule(), kind.shortestInterval)
+        : fixedSchedule(pollInterval),
     endSignals,
     parallelJobs,
-    readsList: inputs.readsList,
+    // Other APIs have no list, and their words are known only in part.
+    readsList: isPredictions && inputs.readsList,
     wantsLogs: streamLogs && ids.length <= FEW,
+    failOnStuckStatus: isPredictions,
     observer: guarded(reporter),
     signal,
   })

@@ -37,6 +37,7 @@ export async function cancelAll(
   inputs: ApiInputs,
   { runner, clock, signal }: { runner: RunnerContext; clock: Clock; signal?: AbortSignal },
 ): Promise<Cancellation[]> {
+  if (!inputs.api.cancel) return ids.map((id) => ({ id, end: 'impossible' }))
   using limit = deadlineSignal(clock, LIMIT, `the cancellations took ${LIMIT} s`)
   await using api = openApi(inputs, { runner, clock, requestTimeout: REQUEST_LIMIT })
   const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal

@@ -1,5 +1,7 @@
 import { homedir } from 'node:os'
 import path from 'node:path'
+import type { Api } from '../predictions/apis/api.ts'
+import { APIS, predictions } from '../predictions/apis/index.ts'
 import type { CreateRequest } from '../predictions/client.ts'
 import { clip } from './format.ts'
 
@@ -18,7 +20,6 @@ const quote = (text: string) => JSON.stringify(clip(text, 100))
 
 /** What people and models put between IDs: commas, also those of Chinese and Japanese, and white space. */
 const BETWEEN_IDS = /[\s,，、]+/
-const ID = /^[A-Za-z0-9][\w-]{0,127}$/
 /** What an expression gives for a step that has no such output, once somebody has made JSON or text of it. */
 const NO_ID: ReadonlySet<string> = new Set(['null', 'undefined', 'None', 'false'])
 /** IDs that a fault names. */
@@ -26,8 +27,16 @@ const NAMED = 5
 /** IDs of one step: more of them would be polled so rarely that a step could not tell their ends. */
 const MOST_IDS = 5000
 
+/** An API by the word that it has in the input. */
+export function readApi(text: string): Api {
+  const word = text.toLowerCase()
+  const api = APIS.find(({ name }) => name === word)
+  if (!api) throw new Fault(`${quote(text)} is none of ${APIS.map(({ name }) => name).join(', ')}.`)
+  return api
+}
+
 /** Prediction IDs, each once: separated as people separate them, or a JSON array of strings. */
-export function readIds(text: string): string[] {
+export function readIds(text: string, api: Pick<Api, 'isId' | 'idRule'> = predictions): string[] {
   if (text === '') {
     throw new Fault(
       'must not be empty. Give the ID of a prediction, or several. If it comes from another step, check that step and its output.',
@@ -45,14 +54,13 @@ export function readIds(text: string): string[] {
   if (ids.length > MOST_IDS) {
     throw new Fault(`has ${ids.length} IDs; one step waits for ${MOST_IDS} at most. Give the others to other steps.`)
   }
-  const wrong = ids.filter((id) => !ID.test(id))
+  const wrong = ids.filter((id) => !api.isId(id))
   if (wrong.length === 0) return ids
   const named = wrong.slice(0, NAMED).map(quote).join(', ')
   const more = wrong.length > NAMED ? ` and ${wrong.length - NAMED} more` : ''
-  const hint = wrong.some((id) => id.includes('/')) ? ' From a URL, give only the part after /predictions/.' : ''
-  throw new Fault(
-    `${named}${more} cannot be the ID of a prediction: an ID has only letters, digits, "-" and "_", at most 128 of them.${hint}`,
-  )
+  const isUrl = api === predictions && wrong.some((id) => id.includes('/'))
+  const hint = isUrl ? ' From a URL, give only the part after /predictions/.' : ''
+  throw new Fault(`${named}${more} cannot be the ID of a prediction: ${api.idRule}.${hint}`)
 }
 
 function readIdArray(text: string): string[] {
@@ -95,7 +103,7 @@ export function readApiKey(text: string): string {
 }
 
 /** The base of an API, without a slash at the end. */
-export function readApiUrl(text: string): string {
+export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): string {
   const shown = quote(withoutSecrets(text))
   const url = URL.parse(text)
   if (!url) throw new Fault(`${shown} is not a URL. Give one such as https://api.replicate.com/v1.`)
@@ -119,8 +127,17 @@ export function readApiUrl(text: string): string {
       `${shown} already ends in /predictions. Give ${quote(url.origin + base[1])} instead: the rest is put at its end.`,
     )
   }
+  const root = api === predictions ? path : path.replace(BASE_OF_ONE_API, '')
+  if (root !== path) {
+    throw new Fault(
+      `${shown} is the base of one API. Give ${quote(url.origin + root)}, the root of the gateway: ${api.path('{id}')} is put at its end.`,
+    )
+  }
   return url.origin + path
 }
+
+/** Where gateways have the base of one of their APIs. */
+const BASE_OF_ONE_API = /(?:\/(?:replicate|kling|runwayml|dream-machine|volc|minimax))?\/v\d$/
 
 /** What may be printed of a URL, however it is mistyped: a password stands before an `@`, a token may be in the query. */
 const withoutSecrets = (url: string) => url.replace(/^.*@/s, '***@').replace(/[?#].*$/s, '?…')

@@ -1,4 +1,6 @@
 import { getInput, setSecret } from '@actions/core'
+import type { Api } from '../predictions/apis/api.ts'
+import { predictions } from '../predictions/apis/predictions.ts'
 import type { CreateRequest } from '../predictions/client.ts'
 import type { HostPolicy } from '../predictions/network/addresses.ts'
 import { createRedactor } from '../predictions/redact.ts'
@@ -8,6 +10,8 @@ import { maskableParts } from './untrusted.ts'
 
 /** What every request to the API needs. */
 export interface ApiInputs {
+  /** What is waited for, or started. */
+  api: Api
   /** The base of the API, without a slash at its end. */
   apiUrl: string
   apiKey: string
@@ -80,9 +84,6 @@ export class InputError extends Error {
 /** Reads the text of one input; `""` if it was not given. */
 export type InputSource = (name: string) => string
 
-/** The base of the API if `api-url` is not given. */
-const DEFAULT_API_URL = 'https://api.fuhuapi.com/replicate/v1'
-
 /**
  * Reads and checks every input of the root action; secrets are masked before anything else happens.
  * @throws InputError with every fault
@@ -91,8 +92,10 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
   const apiKey = readSecret('api-key', source)
   const token = readSecret('github-token', source)
   return collect(apiKey, source, (input, fault) => {
-    const ids = input('prediction-id', value.readIds)
-    const api = readApi(apiKey, input, fault)
+    // After a fault the others are still to be checked, as for predictions.
+    const api = input('api', value.readApi, predictions.name) ?? predictions
+    const ids = input('prediction-id', (text) => value.readIds(text, api))
+    const access = readAccess(api, apiKey, input, fault)
     const overwrite = input('overwrite', value.readBoolean, 'false')
     const artifact: ArtifactInputs = {
       name: input('artifact-name', value.readArtifactName),
@@ -106,7 +109,7 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
       fault('github-token: must not be empty with release-tag. Pass a token with the permission contents: write.')
     }
     return {
-      ...api,
+      ...access,
       ids,
       timeout: input('timeout', (text) => ({ text, seconds: value.readTimeout(text) }), '30m'),
       pollInterval: input('poll-interval', value.readPollInterval, 'auto'),
@@ -121,7 +124,7 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
         maxFileSize: input('max-file-size', value.readSize, '2 GB'),
         overwrite,
       },
-      policy: { apiUrl: api.apiUrl, allowedHosts: input('allowed-hosts', value.readHosts) },
+      policy: { apiUrl: access.apiUrl, allowedHosts: input('allowed-hosts', value.readHosts) },
       artifact: input('upload-artifact', value.readBoolean, 'false') ? artifact : undefined,
       release: tag === undefined ? undefined : { tag, token, overwrite },
     }
@@ -132,7 +135,7 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
 export function readCreateInputs(source: InputSource = getInput): CreateInputs {
   const apiKey = readSecret('api-key', source)
   return collect(apiKey, source, (input, fault) => ({
-    ...readApi(apiKey, input, fault),
+    ...readAccess(predictions, apiKey, input, fault),
     target: readTarget(input, fault),
     input: input('input', String),
     inputFile: input('input-file', String),
@@ -178,15 +181,15 @@ function collect<T extends ApiInputs>(
   throw new InputError([`${count} invalid; no request was made.`, ...faults.map((fault) => redact(fault))].join('\n'))
 }
 
-function readApi(key: string, input: ReadInput, fault: AddFault): ApiInputs {
+function readAccess(api: Api, key: string, input: ReadInput, fault: AddFault): ApiInputs {
   const apiKey = input('api-key', value.readApiKey)
-  const apiUrl = input('api-url', value.readApiUrl, DEFAULT_API_URL)
-  if (/^r8_/.test(key) && apiUrl === DEFAULT_API_URL) {
+  const apiUrl = input('api-url', (text) => value.readApiUrl(text, api), api.defaultUrl)
+  if (/^r8_/.test(key) && apiUrl === api.defaultUrl) {
     fault(
       'api-key: this is a key of Replicate, and without api-url it would go to another gateway. Add the line api-url: https://api.replicate.com/v1',
     )
   }
-  return { apiUrl, apiKey }
+  return { api, apiUrl, apiKey }
 }
 
 /** What to run: exactly one of three inputs says it. */

@@ -114,6 +114,10 @@ const SEEN: Record<string, (run: WorkflowRun) => void | Promise<void>> = {
       [],
     )
   },
+  'video.yml': () => {
+    const polled = stage.gateway.requests.filter(({ url }) => url.startsWith('/v1/videos/'))
+    assert.ok(polled.some(({ url }) => url.endsWith('/content')))
+  },
 }
 
 describe('the example', { concurrency: 2 }, () => {

@@ -39,7 +39,7 @@ export const minimax = taskApi({
   path: (id) =>
     id.startsWith('v2/')
       ? `/v2/query/video_generation/${encodeId(id.slice('v2/'.length))}`
-      : `/v1/query/video_generation?task_id=${encodeURIComponent(id)}`,
+      : `/v1/query/video_generation?task_id=${encodeId(id)}`,
   id: {
     accepts: ([version, ...rest]) => rest.length === 0 || (version === 'v2' && rest.length === 1),
     rule: 'the ID of a MiniMax task is the ID itself or, for version 2 of its API, v2/<ID>',

@@ -1,3 +1,4 @@
+import { isRawNumber } from '../json.ts'
 import { isFile } from '../output.ts'
 import { isRecord } from '../text.ts'
 
@@ -52,5 +53,6 @@ export const each = <T>(path: string, find: Find<T>): Find<T> => {
 
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'number') return String(value)
+  if (isRawNumber(value)) return value.rawJSON
   return typeof value === 'string' && value.trim() !== '' ? value.trim() : undefined
 }

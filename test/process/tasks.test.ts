@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import type { TaskPlay } from '../servers/tasks.ts'
+import { runAction } from '../support/run-action.ts'
+
+type ApiName = TaskPlay['api']
+const APIS = ['videos', 'suno', 'midjourney', 'kling', 'runway', 'luma', 'minimax', 'seedance'] as const
+const idFor = (api: ApiName) => (api === 'kling' ? 'text2video/878106242831892400' : `task:${api}-1`)
+
+const inputs = (simulator: Simulator, api: string, id: string, more: Record<string, string> = {}) => ({
+  api,
+  'prediction-id': id,
+  'api-key': simulator.key,
+  'api-url': simulator.origin,
+  'poll-interval': '200ms',
+  timeout: '30s',
+  ...more,
+})
+const run = (...args: Parameters<typeof inputs>) => runAction({ inputs: inputs(...args) })
+/** Requests for a path, and whether each had the key. */
+const keysFor = (simulator: Simulator, part: string) =>
+  simulator.requests
+    .filter(({ url }) => url.includes(part))
+    .map(({ headers }) => headers.authorization === `Bearer ${simulator.key}`)
+
+describe('a task', { concurrency: 4 }, () => {
+  for (const api of APIS) {
+    test(`of ${api} is waited for`, async () => {
+      await using simulator = await startSimulator()
+      const link = 'https://files.example.com/out.mp4'
+      const id = simulator.tasks.add({ api, id: idFor(api), ends: 0.6, links: [link] })
+      await using result = await run(simulator, api, id)
+      assert.equal(result.exitCode, 0, result.log)
+      assert.equal(result.outputs.status, 'succeeded')
+      assert.equal(result.outputs.output_urls, JSON.stringify([link]))
+      assert.equal(result.outputs.predict_time, '')
+      assert.deepEqual(result.annotations, [])
+    })
+    test(`of ${api} that fails turns the step red with the words of the API`, async () => {
+      await using simulator = await startSimulator()
+      const id = simulator.tasks.add({ api, id: idFor(api), ends: 0.3, outcome: 'failed' })
+      await using result = await run(simulator, api, id)
+      assert.equal(result.exitCode, 1)
+      assert.equal(result.outputs.status, 'failed')
+      assert.match(result.outputs.error ?? '', /The prompt was refused\./)
+      assert.equal(result.outputs.output_urls, '[]')
+    })
+  }
+
+  test('in an envelope of the gateway is read as one without', async () => {
+    await using simulator = await startSimulator()
+    const link = 'https://files.example.com/out.mp4'
+    const id = simulator.tasks.add({ api: 'runway', ends: 0.4, links: [link], enveloped: true })
+    await using result = await run(simulator, 'runway', id)
+    assert.equal(result.outputs.output_urls, JSON.stringify([link]))
+    assert.equal(result.outputs.total_time, '240')
+  })
+
+  test('that the gateway knows only after a second is waited for', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.tasks.add({ api: 'suno', ends: 1.5, unknownFor: 1, links: ['https://x.example/a.mp3'] })
+    await using result = await run(simulator, 'suno', id)
+    assert.equal(result.outputs.status, 'succeeded')
+  })
+
+  test('that the gateway never knows ends the step with what to check', async () => {
+    await using simulator = await startSimulator()
+    await using result = await run(simulator, 'videos', 'nobody')
+    assert.equal(result.exitCode, 1)
+    assert.match(result.annotations[0]?.message ?? '', /task_not_exist.*check api-key and api-url/)
+  })
+
+  test('that waits for a person fails with what to do', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.tasks.add({ api: 'midjourney', ends: 60, body: { status: 'MODAL' } })
+    await using result = await run(simulator, 'midjourney', id)
+    assert.equal(result.exitCode, 1)
+    assert.match(result.outputs.error ?? '', /waits for a person.*\/mj\/submit\/modal/)
+  })
+})
+
+describe('a file that has only an ID', () => {
+  test('has its link looked up with the key, if the answer has only its ID', async () => {
+    await using simulator = await startSimulator()
+    const link = 'https://files.example.com/out.mp4'
+    const id = simulator.tasks.add({ api: 'minimax', ends: 0.3, links: [link] })
+    await using result = await run(simulator, 'minimax', id)
+    assert.equal(result.outputs.output_url, link)
+    assert.deepEqual(keysFor(simulator, '/v1/files/retrieve'), [true])
+  })
+})
+
+describe('cancel-on for a task', { concurrency: 4 }, () => {
+  test('says in one line that an API cannot cancel, and sends nothing', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.tasks.add({ api: 'suno', ends: 60 })
+    await using result = await run(simulator, 'suno', id, { timeout: '1s', 'cancel-on': 'timeout' })
+    assert.match(result.log, /task-1 cannot be canceled: this API has no such call/)
+    assert.deepEqual(new Set(simulator.requests.map(({ method }) => method)), new Set(['GET']))
+    await using post = await runAction({ inputs: inputs(simulator, 'suno', id), step: 'post', state: { open: id } })
+    assert.match(post.log, /task-1 cannot be canceled: this API has no such call/)
+  })
+  test('deletes a task of Runway that runs', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.tasks.add({ api: 'runway', ends: 60 })
+    await using result = await run(simulator, 'runway', id, { timeout: '1s', 'cancel-on': 'timeout' })
+    assert.match(result.log, /task-1 canceled/)
+    assert.equal(simulator.tasks.isDeleted(id), true)
+  })
+  test('never deletes a task of Runway that has ended', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.tasks.add({ api: 'runway', ends: 0 })
+    await using post = await runAction({ inputs: inputs(simulator, 'runway', id), step: 'post', state: { open: id } })
+    assert.match(post.log, /task-1 had ended by then \(succeeded\)/)
+    assert.equal(simulator.tasks.isDeleted(id), false)
+  })
+})
+
+describe('the input api', { concurrency: 4 }, () => {
+  const faultsOf = async (given: Record<string, string>) => {
+    await using result = await runAction({ inputs: { 'api-key': 'sk-secret-0123456789', ...given } })
+    assert.equal(result.exitCode, 1)
+    return result.annotations[0]?.message ?? ''
+  }
+  test('is one of the known words', async () => {
+    assert.match(
+      await faultsOf({ api: 'sora', 'prediction-id': 'abc' }),
+      /api: "sora" is none of replicate, videos, suno, midjourney, kling, runway, luma, minimax, seedance/,
+    )
+  })
+  test('decides what an ID looks like', async () => {
+    assert.match(await faultsOf({ api: 'kling', 'prediction-id': '8781' }), /"8781".*text2video\/<ID>/)
+    assert.match(await faultsOf({ 'prediction-id': 'text2video/8781' }), /prediction-id: "text2video\/8781"/)
+  })
+  test('wants the root of the gateway as api-url', async () => {
+    const given = { api: 'videos', 'prediction-id': 'abc' }
+    for (const base of ['https://gateway.example/replicate/v1', 'https://gateway.example/v1'])
+      assert.match(await faultsOf({ ...given, 'api-url': base }), /api-url:.*Give "https:\/\/gateway\.example"/)
+  })
+})
