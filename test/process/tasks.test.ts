@@ -5,7 +5,7 @@ import type { TaskPlay } from '../servers/tasks.ts'
 import { runAction } from '../support/run-action.ts'
 
 type ApiName = TaskPlay['api']
-const APIS = ['videos', 'suno', 'midjourney', 'kling', 'runway', 'luma', 'minimax', 'seedance'] as const
+const APIS = ['videos', 'suno', 'midjourney', 'kling', 'runway', 'luma', 'minimax', 'seedance', 'dashscope'] as const
 const idFor = (api: ApiName) => (api === 'kling' ? 'text2video/878106242831892400' : `task:${api}-1`)
 
 const inputs = (simulator: Simulator, api: string, id: string, more: Record<string, string> = {}) => ({

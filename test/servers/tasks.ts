@@ -153,6 +153,15 @@ const SHAPES = {
     ...(stage === 'succeeded' ? { content: { video_url, last_frame_url: `${video_url}?last` } } : {}),
     ...(stage === 'failed' ? { error: { code: 'SensitiveContent', message: REASON } } : {}),
   }),
+  dashscope: ({ id, stage, links: [video_url] }: Shown) => ({
+    request_id: 'r-1',
+    output: {
+      task_id: id,
+      task_status: stage === 'queued' ? 'PENDING' : stage.toUpperCase(),
+      ...(stage === 'succeeded' ? { video_url } : {}),
+      ...(stage === 'failed' ? { code: 'InvalidParameter', message: REASON } : {}),
+    },
+  }),
 }
 
 /** Where each task is; the first group of each pattern is its ID. */
@@ -165,6 +174,7 @@ const ROUTES: readonly (readonly [TaskPlay['api'], RegExp])[] = [
   ['luma', /^\/dream-machine\/v1\/generations\/([^/]+)$/],
   ['minimax', /^\/v1\/query\/video_generation\?task_id=([^&]+)$/],
   ['seedance', /^\/volc\/v3\/contents\/generations\/tasks\/([^/]+)$/],
+  ['dashscope', /^\/api\/v1\/tasks\/([^/]+)$/],
 ]
 
 /** The tasks of one gateway. */

@@ -112,6 +112,7 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   luma: ['assets.video', 'assets.image', 'video.url', 'video.download_url', 'video_raw', 'video_raw.url'],
   minimax: ['content.url', 'file.download_url', 'video_url'],
   seedance: ['content.video_url'],
+  dashscope: ['output.video_url', 'output.results.*.url'],
 }
 const ENVELOPE_PLACES = ['data.result_url', 'data.fail_reason']
 const isNamed = (api: Api, path: string): boolean =>
