@@ -57,6 +57,16 @@ describe('a task', { concurrency: 4 }, () => {
     assert.equal(result.outputs.total_time, '240')
   })
 
+  test('among many is polled by its ID, because there is no list of tasks', async () => {
+    await using simulator = await startSimulator()
+    const ids = Array.from({ length: 10 }, () =>
+      simulator.tasks.add({ api: 'luma', ends: 0.6, links: ['https://x.example/a'] }),
+    )
+    await using result = await run(simulator, 'luma', ids.join())
+    assert.equal(result.outputs.status, 'succeeded')
+    assert.ok(simulator.requests.every(({ url }) => url.startsWith('/dream-machine/v1/generations/task-')))
+  })
+
   test('that the gateway knows only after a second is waited for', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'suno', ends: 1.5, unknownFor: 1, links: ['https://x.example/a.mp3'] })
