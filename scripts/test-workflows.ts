@@ -19,6 +19,7 @@ const ACT = {
   ],
 }
 
+const wanted = process.env.ACT?.includes(path.sep) ? path.resolve(process.env.ACT) : process.env.ACT
 process.chdir(path.resolve(import.meta.dirname, '..'))
 
 const runs = (program: string, ...args: string[]) => spawnSync(program, args).status === 0
@@ -27,7 +28,7 @@ function findAct(): { program: string } | { missing: string } {
   if (process.platform === 'win32') return { missing: 'in host mode the workflows need a Unix shell' }
   for (const program of ['git', 'tar', 'curl'])
     if (!runs(program, '--version')) return { missing: `${program} is not on the PATH, which the workflows need` }
-  const given = [process.env.ACT, 'act'].find((program) => program !== undefined && runs(program, '--version'))
+  const given = [wanted, 'act'].find((program) => program !== undefined && runs(program, '--version'))
   return given === undefined ? pythonTool(ACT) : { program: given }
 }
 
