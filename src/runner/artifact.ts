@@ -338,7 +338,7 @@ const isUnknownRequest = ({ status, text }: ArtifactServiceError) =>
 
 /** The server has no such service, or an older one. */
 const isOldServer = (error: ArtifactServiceError, { forge }: RunnerContext) =>
-  isUnknownRequest(error) || (forge.name !== 'GitHub' && error.call === 'CreateArtifact' && error.status === 404)
+  isUnknownRequest(error) || (forge.selfHosted && error.call === 'CreateArtifact' && error.status === 404)
 
 const nameOfAttempt = (name: string, attempt: number, archive: boolean): string => {
   const { name: stem, ext } = archive ? { name, ext: '' } : path.parse(name)

@@ -4,6 +4,8 @@ import path from 'node:path'
 /** What differs between the servers that run workflows: callers ask for a property, never for a name. `docs/forges.md` has the sources. */
 export interface Forge {
   readonly name: 'GitHub' | 'GitHub Enterprise Server' | 'Gitea' | 'Forgejo'
+  /** Whether everybody runs their own server, of any age. */
+  readonly selfHosted: boolean
   /** The artifact protocol that it takes: 7 with files as they are, 4 with zips only; undefined without either. */
   readonly artifactProtocol: 7 | 4 | undefined
   /** The last part of the address of an artifact's page. */
@@ -67,6 +69,7 @@ const withoutSlash = (url: string) => url.replace(/\/+$/, '')
 
 const github: Forge = {
   name: 'GitHub',
+  selfHosted: false,
   artifactProtocol: 7,
   artifactPage: ({ id }) => String(id),
   annotations: true,
@@ -75,9 +78,15 @@ const github: Forge = {
   renamesAssets: true,
   assetLimits: { count: 1000, bytes: 2 * 2 ** 30 },
 }
-const enterprise: Forge = { ...github, name: 'GitHub Enterprise Server', artifactProtocol: undefined }
+const enterprise: Forge = {
+  ...github,
+  name: 'GitHub Enterprise Server',
+  selfHosted: true,
+  artifactProtocol: undefined,
+}
 const gitea: Forge = {
   name: 'Gitea',
+  selfHosted: true,
   artifactProtocol: 7,
   artifactPage: ({ name }) => encodeURIComponent(name),
   annotations: false,

@@ -1,6 +1,8 @@
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
+import { numberOf } from '../predictions/json.ts'
+import { errorText } from '../predictions/prediction-error.ts'
 import { isRecord } from '../predictions/text.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
@@ -89,7 +91,9 @@ export function publicResult({ outcome }: Judged, files: readonly SavedFile[]): 
     body: {
       ...picked(body, ['id', 'status', ...PUBLIC_TEXTS], isText),
       ...picked(body, ['data_removed'], (value) => typeof value === 'boolean'),
-      ...picked(body, ['output', 'error'], () => true),
+      ...picked(body, ['output'], () => true),
+      // As text: an object may repeat the input.
+      error: errorText(body.error) || null,
       metrics: isRecord(body.metrics) ? picked(body.metrics, Object.keys(body.metrics), isNumber) : undefined,
       urls: isRecord(body.urls) ? picked(body.urls, PUBLIC_URLS, isText) : undefined,
     },
@@ -98,7 +102,7 @@ export function publicResult({ outcome }: Judged, files: readonly SavedFile[]): 
 }
 
 const isText = (value: unknown) => typeof value === 'string'
-const isNumber = (value: unknown) => typeof value === 'number'
+const isNumber = (value: unknown) => numberOf(value) !== undefined
 
 const picked = (from: Record<string, unknown>, keys: readonly string[], fits: (value: unknown) => boolean) =>
   Object.fromEntries(keys.flatMap((key) => (fits(from[key]) && from[key] !== undefined ? [[key, from[key]]] : [])))
