@@ -38,7 +38,8 @@ await failOnThrow(async () => {
       : nothingDelivered
   const resultFile = await writeResultFile(judged, delivery.files, runner.temp)
   const unset = outputs.set({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' })
-  if (inputs.summary) await writeSummary(() => summaryOf(judged, delivery))
+  if (inputs.summary)
+    await writeSummary(() => summaryOf(judged, { ...delivery, failures: [...delivery.failures, ...unset] }))
 
   if (!interrupt.signal.aborted) saveOpenPredictions([], runner)
 

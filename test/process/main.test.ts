@@ -385,11 +385,11 @@ describe('several predictions', { concurrency: 4 }, () => {
   test('with logs without end print no more than some megabytes together', async () => {
     await using simulator = await startSimulator()
     const logs = `${'y'.repeat(99)}\n`.repeat(5000)
-    const ids = Array.from({ length: 30 }, () => simulator.ended({ output: 'x', logs }))
+    const ids = Array.from({ length: 20 }, () => simulator.ended({ output: 'x', logs }))
     await using run = await wait(simulator, ids.join())
     assert.equal(run.exitCode, 0)
     assert.ok(run.log.length < 6_000_000, `${run.log.length} characters`)
-    assert.equal(run.lines.filter((line) => line.includes('the rest of this log is not shown')).length, 30)
+    assert.equal(run.lines.filter((line) => line.includes('the rest of this log is not shown')).length, 20)
   })
 
   test('that all fail are ten annotations, the last of which counts the others', async () => {
@@ -449,7 +449,8 @@ describe('hostile text', { concurrency: 4 }, () => {
       assert.deepEqual(Object.keys(run.state), ['open'])
       assert.deepEqual([run.exported, run.paths, run.masks], [{}, [], [simulator.key, TOKEN]])
       assert.ok(run.annotations.every(({ message }) => message !== 'forged'))
-      assert.doesNotMatch(run.summary, /<img src=x|@somebody/)
+      // In a preformatted block GitHub looks for no mention.
+      assert.doesNotMatch(run.summary.replaceAll(/<pre>[\s\S]*?<\/pre>/g, ''), /(?<!\\)<img src=x|@somebody/)
     })
   }
 

@@ -60,7 +60,7 @@ describe('an artifact', () => {
     assert.equal(run.outputs.artifact_id, String(stored?.id))
     assert.equal(run.outputs.artifact_url, `https://github.com/octo/pictures/actions/runs/4711/artifacts/${stored?.id}`)
     assert.equal(`sha256:${run.outputs.artifact_digest}`, stored?.hash)
-    assert.ok(run.summary.includes(`prediction&#45;${id}</a>`))
+    assert.ok(run.summary.includes(`prediction-${id}</a>`))
     assert.ok((run.outputs.files ?? '').startsWith(run.home))
     assert.match(run.log, /^uploaded the artifact prediction-\w+ · [\d.]+ kB$/m)
   })

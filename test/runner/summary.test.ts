@@ -30,10 +30,10 @@ describe('the summary of one prediction', () => {
       }),
     ])
     assert.match(markdown, /### ✅ Prediction succeeded/)
-    assert.match(markdown, /owner&#47;model/)
-    assert.match(markdown, /8\.733 s/)
-    assert.match(markdown, /<img src="https&#58;/)
-    assert.match(markdown, /out&#45;0&#46;webp<\/a>/)
+    assert.match(markdown, /\| Model \| `owner\/model` \|/)
+    assert.match(markdown, /8\.733 s \(billed\)/)
+    assert.match(markdown, /<img src="https:\/\/files\.example\.com\/a\/out-0\.webp"/)
+    assert.match(markdown, />out-0\.webp<\/a>/)
     assert.match(markdown, /one hour/)
   })
   test('says what went wrong', () => {
@@ -89,7 +89,11 @@ describe('foreign text in a summary', () => {
         const markdown = summaryOf([
           ended({ status: 'failed', model: `a${model}a`, error: `a${error}a`, output: `a${output}a` }),
         ])
-        const structure = (text: string) => text.replace(/&#\d+;|[^<>|`@[\]\n#]/g, '')
+        const structure = (text: string) =>
+          text
+            .replace(/<pre>[\s\S]*?<\/pre>/g, '<pre>')
+            .replace(/<code>.*?<\/code>|`[^`\n]*`/g, 'C')
+            .replace(/<\/?span>|\\.|&#\d+;|&\w+;|[^<|`\nC]/g, '')
         assert.equal(structure(markdown), structure(plain))
       }),
     )
@@ -132,6 +136,18 @@ describe('the summary of many predictions', () => {
   test('shows an output that is nested too deeply to be indented as it is', () => {
     let output: unknown = Array.from({ length: 1_000_000 }, () => 1)
     for (let depth = 0; depth < 400; depth++) output = [output]
-    assert.match(summaryOf([ended({ output })]), /<pre>(&#91;){401}1/)
+    assert.match(summaryOf([ended({ output })]), /<pre>(\[){401}1/)
   })
+})
+
+test('a heading is not green if the step is red for another reason', () => {
+  const failures = [{ title: 'File not saved', message: 'The file is gone.' }]
+  const delivery = { files: [], artifacts: [], releaseUrls: [], failures }
+  assert.match(summaryOf([ended({})], delivery), /^### ❌ Prediction succeeded, but not everything worked$/m)
+  assert.match(
+    summaryOf([ended({ id: 'a1' }), ended({ id: 'b2' })], delivery),
+    /^### ❌ 2 of 2 predictions succeeded, but not everything worked$/m,
+  )
+  assert.match(summaryOf([ended({ status: 'failed' })], delivery), /^### ❌ Prediction failed$/m)
+  assert.match(summaryOf([ended({ id: 'a1' }), ended({ id: 'b2' })]), /^### ✅ 2 of 2 predictions succeeded$/m)
 })
