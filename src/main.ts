@@ -10,6 +10,7 @@ import { listenForInterrupts } from './runner/interrupt.ts'
 import { OUTPUTS, openOutputs, outputsOf } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
 import { writeResultFile } from './runner/result-file.ts'
+import { startSaving } from './runner/saving.ts'
 import { saveOpenPredictions } from './runner/state.ts'
 import { summaryOf, writeSummary } from './runner/summary.ts'
 
@@ -21,21 +22,20 @@ await failOnThrow(async () => {
   saveOpenPredictions(inputs.ids, runner)
   using interrupt = listenForInterrupts()
   warnAll(inputs.warnings)
-  const outcomes = await awaitAll(inputs, { clock, runner, signal: interrupt.signal })
+  const around = { clock, runner, signal: interrupt.signal }
+  using saving = wantsFiles(inputs) ? startSaving(inputs, around) : undefined
+  const outcomes = await awaitAll(inputs, around, saving)
 
   const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
   const isToCancel = late.length > 0 && inputs.cancelOn.has('timeout')
-  const cancellations = isToCancel ? await cancelAll(late, inputs, { runner, clock, signal: interrupt.signal }) : []
+  const cancellations = isToCancel ? await cancelAll(late, inputs, around) : []
   if (isToCancel) reportCancellations(cancellations)
 
   const judged = withCancellations(outcomes, cancellations).map((outcome) => ({
     outcome,
     verdict: verdictOf(outcome, inputs.timeout.text),
   }))
-  const delivery =
-    wantsFiles(inputs) && !interrupt.signal.aborted
-      ? await deliver(judged, inputs, { clock, signal: interrupt.signal, runner })
-      : nothingDelivered
+  const delivery = saving ? await deliver(judged, saving, inputs, around) : nothingDelivered
   const resultFile = await writeResultFile(judged, delivery.files, runner.temp)
   const unset = outputs.set({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' })
   if (inputs.summary)

@@ -1,28 +1,62 @@
-const isUrl = (text: string) => /^https?:\/\/\S+$/.test(text) && URL.canParse(text)
+import { isRawNumber } from './json.ts'
+
+const isUrl = (text: string) => (/^https?:\/\/\S+$/.test(text) && URL.canParse(text)) || isUrlWithBlanks(text)
 /** With a media type, or parameters, or neither (RFC 2397); a text that begins with "data: a, b" is none. */
 const isDataUri = (text: string) => /^data:(?:[\w.+-]+\/[\w.+-]+)?(?:;[\w.+-]+(?:=[^\s,;]*)?)*,/.test(text)
 /** A URL or a `data:` URI, as a whole. */
 export const isFile = (value: unknown): value is string =>
   typeof value === 'string' && (isUrl(value) || isDataUri(value))
 
+const LONGEST_URL_WITH_BLANKS = 2000
+
+/** A URL whose author forgot to encode blanks: its last part has an extension, and no second URL follows. */
+function isUrlWithBlanks(text: string): boolean {
+  if (text.length > LONGEST_URL_WITH_BLANKS || !/^https?:\/\/[^\s/]+\/[\S ]*\S$/.test(text)) return false
+  const path = URL.parse(text)?.pathname ?? ''
+  return /\.[a-z0-9]{1,16}$/i.test(path) && text.lastIndexOf('://') === text.indexOf('://')
+}
+
+/** Files of an output that are looked for, and all files that a step saves. */
+export const MOST_FILES = 5000
+/** Values of an output that are looked at: the walk of one that has more ends there. */
+const MOST_VALUES = 1_000_000
+/** Strings at the start of a list that tell whether it is a list of files. */
+const TELLING = 10_000
+
 /**
  * The files of an output in document order: URLs and `data:` URIs, at any depth, as values of lists and objects.
  * A string is a file only as a whole, untrimmed; in a list of strings either all are files or none is (a language
  * model's tokens may look like URLs). Walks without recursion: depth is the sender's to choose.
+ * @param most files that are returned
  */
-export function outputFiles(output: unknown): string[] {
+export function outputFiles(output: unknown, most = MOST_FILES): string[] {
   const files: string[] = []
-  const stack: unknown[] = [output]
-  while (stack.length > 0) {
-    const value = stack.pop()
+  const stack: Iterator<unknown>[] = [[output].values()]
+  for (let values = 0; stack.length > 0 && files.length < most && values < MOST_VALUES; ) {
+    const { done, value } = stack.at(-1)?.next() ?? { done: true, value: undefined }
+    if (done) {
+      stack.pop()
+      continue
+    }
+    values++
     if (isFile(value)) files.push(value)
-    else if (Array.isArray(value)) {
-      const isText = value.some((item) => typeof item === 'string' && !isFile(item))
-      for (let i = value.length - 1; i >= 0; i--) if (!isText || typeof value[i] !== 'string') stack.push(value[i])
-    } else if (typeof value === 'object' && value !== null)
-      for (const item of Object.values(value).reverse()) stack.push(item)
+    else if (Array.isArray(value)) stack.push(isTextList(value) ? value.values().filter(isNoString) : value.values())
+    else if (typeof value === 'object' && value !== null) stack.push(Object.values(value).values())
   }
   return files
+}
+
+const isNoString = (value: unknown) => typeof value !== 'string'
+
+/** Whether a list holds a string that is no file, so that its strings are text. */
+function isTextList(list: readonly unknown[]): boolean {
+  let strings = 0
+  for (const item of list) {
+    if (typeof item !== 'string') continue
+    if (!isFile(item)) return true
+    if (++strings === TELLING) return false
+  }
+  return false
 }
 
 /** The files of an output that have an address: {@link outputFiles} without `data:` URIs. */
@@ -33,5 +67,12 @@ export function outputText(output: unknown): string | undefined {
   if (typeof output === 'string') return isFile(output) ? undefined : output
   if (!Array.isArray(output) || output.length === 0) return undefined
   if (!output.every((item): item is string => typeof item === 'string')) return undefined
-  return output.every((item) => isFile(item)) ? undefined : output.join('')
+  return isTextList(output) ? output.join('') : undefined
+}
+
+/** Whether an output is JSON that holds something, but neither files nor text. */
+export function isJsonOutput(output: unknown): boolean {
+  if (output === null || output === undefined || typeof output === 'string') return false
+  if (typeof output === 'object' && !isRawNumber(output) && Object.keys(output).length === 0) return false
+  return outputText(output) === undefined && outputFiles(output, 1).length === 0
 }

@@ -1,16 +1,20 @@
 import { predictions } from '../predictions/apis/predictions.ts'
 import type { Clock } from '../predictions/clock.ts'
 import { adaptiveSchedule, fixedSchedule, pacedSchedule } from '../predictions/schedule.ts'
-import { type Outcome, waitForPredictions } from '../predictions/wait.ts'
+import { type Outcome, type WaitObserver, waitForPredictions } from '../predictions/wait.ts'
 import { openApi, openEndSignals } from './api.ts'
 import type { RunnerContext } from './context.ts'
 import type { Inputs } from './inputs.ts'
 import { createReporter, FEW, guarded } from './reporter.ts'
 
-/** Waits for the predictions of the step and reports on them. Every connection is closed when it returns or throws. */
+/**
+ * Waits for the predictions of the step and reports on them. Every connection is closed when it returns or throws.
+ * @param next what goes on with each prediction as soon as it has come to its outcome
+ */
 export async function awaitAll(
   inputs: Inputs,
   { clock, runner, signal }: { clock: Clock; runner: RunnerContext; signal: AbortSignal },
+  next?: Pick<WaitObserver, 'answered' | 'settled'>,
 ): Promise<Outcome[]> {
   const { api: kind, ids, pollInterval, parallelJobs, policy, streamLogs, timeout } = inputs
   const isPredictions = kind === predictions
@@ -32,7 +36,20 @@ export async function awaitAll(
     readsList: isPredictions && inputs.readsList,
     wantsLogs: streamLogs && ids.length <= FEW,
     failOnStuckStatus: isPredictions,
-    observer: guarded(reporter),
+    observer: next ? inTurn(guarded(reporter), next) : guarded(reporter),
     signal,
   })
 }
+
+/** Two observers as one: what is reported of a prediction comes before what is done with it. */
+const inTurn = (first: WaitObserver, then: Pick<WaitObserver, 'answered' | 'settled'>): WaitObserver => ({
+  answered(event) {
+    first.answered(event)
+    then.answered(event)
+  },
+  failed: (event) => first.failed(event),
+  settled(outcome) {
+    first.settled(outcome)
+    then.settled(outcome)
+  },
+})

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { Api } from '../predictions/apis/api.ts'
 import { APIS, predictions } from '../predictions/apis/index.ts'
 import type { CreateRequest } from '../predictions/client.ts'
+import { fileNameFault } from '../predictions/files/file-name.ts'
 import { clip } from './format.ts'
 
 /*
@@ -215,6 +216,13 @@ export function readArtifactName(text: string): string | undefined {
   const fault = artifactNameFault(text)
   if (fault !== undefined) throw new Fault(`${quote(text)} ${fault}.`)
   return text === '' ? undefined : text
+}
+
+/** A template of names of files; `{name}` means something only if the step starts its predictions from named inputs. */
+export function readFileName(text: string): string {
+  const fault = fileNameFault(text, ['{id}', '{index}', '{number}'])
+  if (fault !== undefined) throw new Fault(`${quote(text)} ${fault}.`)
+  return text
 }
 
 /** @returns undefined if the files go to no release */

@@ -2,6 +2,7 @@ import { getInput, setSecret } from '@actions/core'
 import type { Api } from '../predictions/apis/api.ts'
 import { predictions } from '../predictions/apis/predictions.ts'
 import type { CreateRequest } from '../predictions/client.ts'
+import { DEFAULT_FILE_NAME } from '../predictions/files/file-name.ts'
 import type { HostPolicy } from '../predictions/network/addresses.ts'
 import { createRedactor } from '../predictions/redact.ts'
 import type { RunnerContext } from './context.ts'
@@ -44,7 +45,11 @@ export interface Inputs extends ApiInputs {
 export interface DownloadInputs {
   /** Absolute; undefined for a temporary folder. */
   directory: string | undefined
+  /** The template of names, without extensions. */
+  fileName: string
   maxFileSize: number
+  /** Of all files together. */
+  maxTotalSize: number
   overwrite: boolean
   ifNoFilesFound: 'warn' | 'error' | 'ignore'
 }
@@ -121,7 +126,9 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
       download: {
         directory: input('output-dir', (text) => value.readFolder(text, workspace)),
         ifNoFilesFound: input('if-no-files-found', value.readIfNoFilesFound, 'warn'),
+        fileName: input('file-name', value.readFileName, DEFAULT_FILE_NAME),
         maxFileSize: input('max-file-size', value.readSize, '2 GB'),
+        maxTotalSize: input('max-total-size', value.readSize, '10 GB'),
         overwrite,
       },
       policy: { apiUrl: access.apiUrl, allowedHosts: input('allowed-hosts', value.readHosts) },

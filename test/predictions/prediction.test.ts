@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { outputFiles, outputText, outputUrls } from '../../src/predictions/output.ts'
+import { isJsonOutput, outputFiles, outputText, outputUrls } from '../../src/predictions/output.ts'
 import { isExpired, Prediction, predictTime, readStatus, totalTime } from '../../src/predictions/prediction.ts'
 import { errorMeaning, errorText, lastLogLine } from '../../src/predictions/prediction-error.ts'
 
@@ -94,11 +94,39 @@ describe('the files of an output', () => {
     assert.deepEqual(outputFiles(output), [file('1.png'), file('2.png'), file('3.mp4')])
   })
   test('are a single text that is an address as a whole', () => {
-    assert.deepEqual(outputFiles(file('a b.png')), [])
     assert.deepEqual(outputFiles(` ${file('a.png')}`), [])
     assert.deepEqual(outputFiles(`${file('a.png')}\n`), [])
     assert.deepEqual(outputFiles(`see ${file('a.png')}`), [])
     assert.deepEqual(outputFiles(file('a.png')), [file('a.png')])
+  })
+  test('may have blanks in their addresses if the last part has an extension', () => {
+    const list = [file('a red, blue cat.png'), file('b.png')]
+    assert.deepEqual(outputFiles(list), list)
+    assert.equal(outputText(list), undefined)
+    for (const text of [
+      'https://files.example.com/x and more',
+      'https://files.example.com is a.site',
+      `${file('a.png')} and ${file('b.png')}`,
+      `${file('a')}\nb.png`,
+      `${file('a b.png')} `,
+      `https://files.example.com/${'x '.repeat(1000)}.png`,
+    ]) {
+      assert.deepEqual(outputFiles(text), [], text)
+      assert.equal(outputText(text), text)
+    }
+  })
+  test('are looked for in a million values, and 5,000 of them are found', () => {
+    const many = Array.from({ length: 100_000 }, () => file('a.png'))
+    assert.equal(outputFiles(many).length, 5000)
+    assert.equal(outputFiles(many, 5001).length, 5001)
+    const after = (values: number) => [Array.from({ length: values - 3 }, () => 0), [file('a.png')]]
+    assert.equal(outputFiles(after(999_999)).length, 1)
+    assert.equal(outputFiles(after(1_000_001)).length, 0)
+  })
+  test('are what an output of other JSON has not', () => {
+    for (const output of [{ a: 1 }, [[0.5]], [{}], 0, false, [1], ['a', 1]]) assert.equal(isJsonOutput(output), true)
+    for (const output of [null, undefined, {}, [], 'a', ['a', 'b'], file('a.png'), { a: [file('a.png')] }])
+      assert.equal(isJsonOutput(output), false, JSON.stringify(output))
   })
   test('are all or none of a list of texts', () => {
     assert.deepEqual(outputFiles(['see ', file('a.png'), '.']), [])

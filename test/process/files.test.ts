@@ -89,6 +89,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
   test('that cannot be had turn the step red, one annotation each, and the others are there', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({
+      completed_at: new Date(Date.now() - 3_600_000).toISOString(),
       output: [
         simulator.file('gone.png', { tricks: [{ status: 404 }] }),
         simulator.file('fine.png', { body: await cake('png') }),
@@ -142,12 +143,136 @@ describe('files in output-dir', { concurrency: 4 }, () => {
       ['error', 1, 0],
       ['ignore', 0, 0],
     ] as const) {
-      await using run = await wait(simulator, simulator.ended({ output: { score: 0.5 } }), {
+      await using run = await wait(simulator, simulator.ended({ output: {} }), {
         'output-dir': 'out',
         'if-no-files-found': wanted,
       })
       assert.deepEqual([run.exitCode, warnings(run).length], [exitCode, count], wanted)
     }
+  })
+
+  test('of other JSON are JSON', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({ output: { segments: [{ text: 'Hello', seed: 7 }] } })
+    await using run = await wait(simulator, id, { 'output-dir': 'out' })
+    assert.equal(run.exitCode, 0, run.log)
+    const json = await readFile(path.join(run.workspace, 'out', `${id}-output.json`), 'utf8')
+    assert.equal(json, `${JSON.stringify({ segments: [{ text: 'Hello', seed: 7 }] }, null, 2)}\n`)
+  })
+
+  test('are named by file-name in the order of the predictions, and replaced when they are made again', async () => {
+    await using simulator = await startSimulator()
+    const home = await mkdtemp(path.join(tmpdir(), 'home-'))
+    const named = { 'output-dir': 'out', 'file-name': '圖-{number}', overwrite: 'true' }
+    for (const candles of [3, 4]) {
+      const bodies = [await cake('png', candles), await cake('webp', candles)]
+      const url = (i: number) => simulator.file(`${candles}-${i}`, { body: bodies[i] ?? Buffer.alloc(0) })
+      const late = simulator.add({
+        moments: [
+          { at: 0, status: 'processing' },
+          { at: 1, status: 'succeeded', output: [url(0)] },
+        ],
+        startsWhenSeen: true,
+      })
+      const ids = `${late},${simulator.ended({ output: url(1) })}`
+      await using run = await wait(simulator, ids, named, { home })
+      assert.equal(run.exitCode, 0, run.log)
+      assert.deepEqual(warnings(run), [])
+      assert.deepEqual((await readdir(path.join(run.workspace, 'out'))).sort(), ['圖-1.png', '圖-2.webp'])
+      assert.deepEqual(await readFile(path.join(run.workspace, 'out/圖-1.png')), bodies[0])
+    }
+    await rm(home, { recursive: true })
+  })
+
+  test('of one prediction are on disk while another one still runs', async () => {
+    await using simulator = await startSimulator()
+    const quick = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
+    const slow = simulator.add({
+      moments: [
+        { at: 0, status: 'processing' },
+        { at: 6, status: 'succeeded', output: [simulator.file('b.png', { body: await cake('png', 2) })] },
+      ],
+      startsWhenSeen: true,
+    })
+    const started = await startAction({
+      inputs: {
+        'prediction-id': `${quick},${slow}`,
+        'api-key': simulator.key,
+        'api-url': simulator.apiUrl,
+        'output-dir': 'out',
+      },
+    })
+    await started.until('saved ')
+    assert.equal(simulator.statusOf(slow), 'processing')
+    assert.deepEqual(await readdir(path.join(started.workspace, 'out')), [`${quick}-0.png`])
+    await using run = await started.result
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual(
+      (await readdir(path.join(run.workspace, 'out'))).sort(),
+      [`${quick}-0.png`, `${slow}-0.png`].sort(),
+    )
+  })
+
+  test('that were saved before a cancel are in the outputs, though others still ran', async () => {
+    await using simulator = await startSimulator()
+    const quick = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
+    const slow = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
+    const started = await startAction({
+      inputs: {
+        'prediction-id': `${quick},${slow}`,
+        'api-key': simulator.key,
+        'api-url': simulator.apiUrl,
+        'output-dir': 'out',
+      },
+    })
+    await started.until('saved ')
+    started.child.kill('SIGINT')
+    await using run = await started.result
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.files, path.join(run.workspace, 'out', `${quick}-0.png`))
+  })
+
+  test('are not written through a link that leads out of the workspace', async () => {
+    await using simulator = await startSimulator()
+    const home = await mkdtemp(path.join(tmpdir(), 'home-'))
+    await mkdir(path.join(home, 'workspace'))
+    await mkdir(path.join(home, 'elsewhere'))
+    await symlink('../elsewhere', path.join(home, 'workspace', 'out'))
+    await using run = await wait(simulator, simulator.ended({ output: 'text' }), { 'output-dir': 'out/sub' }, { home })
+    assert.equal(run.exitCode, 1)
+    assert.match(errors(run)[0] ?? '', /leads out of the workspace through a symbolic link/)
+    assert.deepEqual(await readdir(path.join(home, 'elsewhere')), [])
+    await rm(home, { recursive: true })
+  })
+
+  test('that are too large together are left out, each with the limit', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.ended({
+      output: Array.from({ length: 3 }, (_, i) => simulator.file(`${i}.bin`, { size: 40_000 })),
+    })
+    await using run = await wait(simulator, id, { 'output-dir': 'out', 'max-total-size': '100 kB' })
+    assert.equal(run.exitCode, 1)
+    assert.equal(errors(run).length, 1)
+    assert.match(
+      errors(run)[0] ?? '',
+      /larger than max-total-size allows \(40000 bytes, and 80000 of 100000 bytes are used\)/,
+    )
+    assert.equal((await readdir(path.join(run.workspace, 'out'))).length, 2)
+  })
+
+  test('that are links to web pages beside a file are warnings', async () => {
+    await using simulator = await startSimulator()
+    const page = { type: 'text/html', body: Buffer.from('<!doctype html><title>License</title>') }
+    const id = simulator.ended({
+      output: { image: simulator.file('a.png', { body: await cake('png') }), license: simulator.file('license', page) },
+    })
+    await using run = await wait(simulator, id, { 'output-dir': 'out' })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual(await readdir(path.join(run.workspace, 'out')), [`${id}-0.png`])
+    assert.match(warnings(run).join(), /File 1 \(127\.0\.0\.1\/…\/license\) .* is a web page, not a file/)
+    const only = simulator.ended({ output: simulator.file('report', page) })
+    await using kept = await wait(simulator, only, { 'output-dir': 'out' })
+    assert.deepEqual(await readdir(path.join(kept.workspace, 'out')), [`${only}-0.html`])
   })
 
   test('of text are text', async () => {

@@ -43,7 +43,9 @@ describe('the inputs of the root action', () => {
     })
     assert.deepEqual(download, {
       directory: path.resolve('/work/pictures'),
+      fileName: '{id}-{index}',
       maxFileSize: 2e9,
+      maxTotalSize: 10e9,
       overwrite: true,
       ifNoFilesFound: 'warn',
     })

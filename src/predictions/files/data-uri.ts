@@ -10,19 +10,36 @@ export function decodeDataUri(uri: string): { bytes: Buffer; type: string } {
     .map((part) => part.trim().toLowerCase())
   const data = uri.slice(comma + 1)
   if (!parameters.includes('base64')) return { bytes: percentDecoded(data), type: type || 'text/plain' }
-  const base64 = data
-    .replace(/\s|%0a|%0d|%20/gi, '')
-    .replace(/%2b/gi, '+')
-    .replace(/%2f/gi, '/')
-    .replace(/%3d/gi, '=')
-  if (base64 === '' || /[^\w+/=-]/.test(base64)) throw new PermanentError('its data: URI holds no base64')
+  const base64 = NOT_BASE64.test(data) ? percentDecoded(data).toString('latin1').replace(/\s/g, '') : data
+  if (base64 === '' || NOT_BASE64.test(base64)) throw new PermanentError('its data: URI holds no base64')
   return { bytes: Buffer.from(base64, 'base64'), type: type === 'image/jpg' ? 'image/jpeg' : type }
 }
 
-/** The bytes of a percent-encoded text; a percent sign that encodes nothing stands for itself (URL Standard, percent-decode). */
+const NOT_BASE64 = /[^\w+/=-]/
+const PERCENT = 0x25
+
+/**
+ * The bytes of a percent-encoded text; a percent sign that encodes nothing stands for itself (URL Standard,
+ * percent-decode). Works in the text's own bytes: a URI may be as large as a whole answer.
+ */
 function percentDecoded(text: string): Buffer {
-  const parts = text.split(/((?:%[0-9a-f]{2})+)/i)
-  return Buffer.concat(
-    parts.map((part, i) => (i % 2 === 1 ? Buffer.from(part.replaceAll('%', ''), 'hex') : Buffer.from(part))),
-  )
+  const bytes = Buffer.from(text)
+  let to = bytes.indexOf(PERCENT)
+  if (to < 0) return bytes
+  for (let from = to; from < bytes.length; from++) {
+    const [high, low] = bytes[from] === PERCENT ? [hexDigit(bytes[from + 1]), hexDigit(bytes[from + 2])] : [-1, -1]
+    if (high >= 0 && low >= 0) {
+      bytes[to++] = high * 16 + low
+      from += 2
+    } else bytes[to++] = bytes[from] ?? 0
+  }
+  return bytes.subarray(0, to)
+}
+
+/** The value of the ASCII code of a hexadecimal digit; -1 for anything else. */
+function hexDigit(code: number | undefined): number {
+  if (code === undefined) return -1
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const letter = code | 0x20
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x61 + 10 : -1
 }

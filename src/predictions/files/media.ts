@@ -1,4 +1,9 @@
+import { Buffer } from 'node:buffer'
 import type { FileHandle } from 'node:fs/promises'
+import { binaryClaim, byClaim, type Claim, refined } from './extensions.ts'
+import { PermanentError } from './file-error.ts'
+import { isSvg, isText, isTextMedia } from './file-kind.ts'
+import { isWhole } from './whole.ts'
 
 /** What a file's content says about itself. */
 export interface Media {
@@ -14,66 +19,33 @@ export interface Media {
 /** Bytes at the start of a file that are looked at: the size of a JPEG can stand behind a large preview. */
 const HEAD = 256 * 1024
 
-/** Content types and extensions of formats whose first bytes are known, so that content without them is something else. */
-const CLAIMS =
-  /^(?:image\/(?!svg)|video\/|audio\/(?!.*(?:raw|pcm|basic|l16)))|^(?:png|jpe?g|webp|gif|avif|heic|bmp|tiff?|mp4|mov|webm|mkv|avi|mp3|wav|flac|ogg|m4a)$/i
-
-/** Extensions of content types whose content says nothing; the rest of a type that is not here is not trusted. */
-const EXTENSIONS: Readonly<Record<string, string>> = {
-  'application/json': 'json',
-  'application/pdf': 'pdf',
-  'application/zip': 'zip',
-  'image/svg+xml': 'svg',
-  'model/gltf-binary': 'glb',
-  'model/obj': 'obj',
-  'text/csv': 'csv',
-  'text/html': 'html',
-  'text/markdown': 'md',
-  'text/vtt': 'vtt',
-}
-const TYPES: Readonly<Record<string, string>> = {
-  ...Object.fromEntries(Object.entries(EXTENSIONS).map(([type, extension]) => [extension, type])),
-  txt: 'text/plain',
-}
-
-/** The content is not what it claims to be, or not all of it. The message fits behind the name of a file. */
-export class MediaError extends Error {
+/** The content is not what it claims to be, or not all of it. */
+export class MediaError extends PermanentError {
   override readonly name = 'MediaError'
 }
 
 /**
- * Tells the type of a file by its content, then by the content type it was sent with, then by the name in its URL.
- * @throws MediaError where it claims to be a picture, a video or a sound and is none, or breaks off before its end
+ * Tells the type of a file by its content, then by what is claimed. What is binary and unknown keeps its claim.
+ * @param lengthKnown whether the server told the length of the file, and as much came
+ * @throws MediaError if it is text in place of a picture, a video or a sound, or breaks off before its end
  */
-export async function inspect(
-  file: FileHandle,
-  size: number,
-  claimed: { type: string; extension: string },
-): Promise<Media> {
+export async function inspect(file: FileHandle, size: number, claim: Claim, lengthKnown: boolean): Promise<Media> {
   const head = Buffer.alloc(Math.min(HEAD, size))
   await file.read(head, 0, head.length, 0)
-  const { fileTypeFromBuffer } = await import('file-type')
-  const found = await fileTypeFromBuffer(head)
-  // XML is the clothing of many formats, SVG among them: it says less than the claim.
-  const media =
-    found && found.ext !== 'xml' ? { type: found.mime as string, extension: found.ext as string } : undefined
-  if (!media) {
-    const claim = [claimed.type, claimed.extension].find((each) => CLAIMS.test(each))
-    if (claim !== undefined)
-      throw new MediaError(size === 0 ? 'is empty' : `is not the ${claim} that it claims to be${beginning(head)}`)
-    return byClaim(claimed)
-  }
-  if (!(await isWhole(file, size, head, media.extension)))
-    throw new MediaError(`breaks off before its end (${size} bytes)`)
-  return { ...media, ...(media.type.startsWith('image/') ? await dimensions(head) : {}) }
+  const found = await sniff(head, size, claim)
+  if (found === undefined) return unknown(head, size, claim)
+  if (!(await isWhole(file, size, found.extension, lengthKnown)))
+    throw new MediaError(`it breaks off before its end (${size} bytes)`)
+  const pixels = found.type.startsWith('image/') ? await dimensions(head) : {}
+  return { ...found, extension: refined(found.extension, claim), ...pixels }
 }
 
-function byClaim({ type, extension }: { type: string; extension: string }): Media {
-  const byType = EXTENSIONS[type]
-  if (byType !== undefined) return { type, extension: byType }
-  const known = /^[a-z0-9]{1,8}$/.test(extension) ? extension : undefined
-  const text = type.startsWith('text/') ? 'txt' : 'bin'
-  return { type: type || (TYPES[known ?? ''] ?? 'application/octet-stream'), extension: known ?? text }
+function unknown(head: Buffer, size: number, claim: Claim): Media {
+  const text = isText(head)
+  const binary = binaryClaim(claim)
+  if (text && binary !== undefined && !isTextMedia(head))
+    throw new MediaError(size === 0 ? 'it is empty' : `it is not the ${binary} that it claims to be${beginning(head)}`)
+  return byClaim(claim, text)
 }
 
 /** The first characters of text that came in place of a picture: usually an error page that says what is wrong. */
@@ -82,50 +54,83 @@ function beginning(head: Buffer): string {
   return /^[\x20-\x7e\s]+$/.test(start) ? `: it begins with ${JSON.stringify(start)}` : ''
 }
 
-/** Whether the format's own marks of its end are there; true for formats that have none or are not known here. */
-async function isWhole(file: FileHandle, size: number, head: Buffer, extension: string): Promise<boolean> {
-  const tail = Buffer.alloc(Math.min(65_536, size))
-  await file.read(tail, 0, tail.length, size - tail.length)
-  switch (extension) {
-    case 'png':
-    case 'apng':
-      return tail.includes('IEND')
-    case 'jpg':
-      return tail.includes(Buffer.of(0xff, 0xd9))
-    case 'gif':
-      return tail.includes(0x3b)
-    case 'webp':
-    case 'wav':
-    case 'avi': {
-      // Writers that stream leave 0 or the largest number there.
-      const length = head.readUInt32LE(4)
-      return length === 0 || length > 0xffff_ff00 || length + 8 <= size + 1
-    }
-    case 'mp4':
-    case 'mov':
-    case 'm4a':
-    case 'm4v':
-    case 'avif':
-    case 'heic':
-      return boxesEndAt(file, size)
-    default:
-      return true
+/** Formats that are known by a few bytes only, which other files begin with too, such as samples of sound. */
+const WEAK: ReadonlySet<string> = new Set(['aac', 'cur', 'ico', 'mp1', 'mp2', 'mp3', 'mpg', 'ttf'])
+
+/** The type that the content proves. */
+async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | undefined> {
+  if (isText(head)) {
+    if (isSvg(head)) return { type: 'image/svg+xml', extension: 'svg' }
+    if (/^#EXTM3U/.test(head.toString('latin1', 0, 7)))
+      return { type: 'application/vnd.apple.mpegurl', extension: 'm3u8' }
   }
+  const { fileTypeFromBuffer } = await import('file-type')
+  const found = await fileTypeFromBuffer(head).catch(() => undefined)
+  // XML is the clothing of many formats: it says less than the claim.
+  if (found === undefined || found.ext === 'xml') return undefined
+  const media = { type: found.mime as string, extension: found.ext as string }
+  if (!WEAK.has(media.extension) || isProven(media.extension, head, size)) return media
+  const claimed = byClaim(claim, false)
+  return claimed.extension === 'bin' || claimed.extension === media.extension ? media : undefined
 }
 
-/** Walks the top-level boxes of an ISO base media file: the last one must not reach beyond the file. */
-async function boxesEndAt(file: FileHandle, size: number): Promise<boolean> {
-  const header = Buffer.alloc(16)
-  let at = 0
-  for (let boxes = 0; at < size && boxes < 10_000; boxes++) {
-    const { bytesRead } = await file.read(header, 0, 16, at)
-    if (bytesRead < 8) return true
-    const length = header.readUInt32BE(0)
-    if (length === 0) return true
-    at += length === 1 ? Number(header.readBigUInt64BE(8)) : length
-    if (length !== 1 && length < 8) return true
+/** Whether more than the first bytes of a weakly marked format fits. */
+function isProven(extension: string, head: Buffer, size: number): boolean {
+  if (extension === 'ico' || extension === 'cur') return iconsFit(head, size)
+  if (extension === 'mp3' || extension === 'mp2' || extension === 'mp1' || extension === 'aac')
+    return head.toString('latin1', 0, 3) === 'ID3' || framesFollow(head)
+  return false
+}
+
+/** An icon's directory: every entry lies behind it and within the file. */
+function iconsFit(head: Buffer, size: number): boolean {
+  const count = head.length < 6 ? 0 : head.readUInt16LE(4)
+  const end = 6 + 16 * count
+  if (count === 0 || end > head.length) return false
+  for (let at = 6; at < end; at += 16) {
+    const offset = head.readUInt32LE(at + 12)
+    if (offset < end || offset + head.readUInt32LE(at + 8) > size) return false
   }
-  return at <= size
+  return true
+}
+
+const BITRATES = {
+  // kbit/s by index, of layers 1, 2 and 3 of MPEG-1, then of layer 1 and of layers 2 and 3 of MPEG-2 (ISO 11172-3, 13818-3)
+  v1: [
+    [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
+    [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],
+    [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320],
+  ],
+  v2: [
+    [0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256],
+    [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+    [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
+  ],
+} as const
+const SAMPLE_RATES = [44_100, 48_000, 32_000] as const
+
+/** Whether the frame at the start of compressed sound is followed by another one. */
+function framesFollow(head: Buffer): boolean {
+  const length = head.length < 8 ? 0 : frameLength(head.readUInt32BE(0), head.readUInt32BE(4))
+  return (
+    length > 0 && length + 1 < head.length && head[length] === head[0] && ((head[length + 1] ?? 0) ^ (head[1] ?? 0)) < 2
+  )
+}
+
+/** Bytes of a frame of MPEG audio or ADTS by its header; 0 if it is none. */
+function frameLength(word: number, next: number): number {
+  const layerBits = (word >>> 17) & 3
+  if (layerBits === 0) return ((word & 3) << 11) | (next >>> 21)
+  const layer = 4 - layerBits
+  const versionBits = (word >>> 19) & 3
+  const first = versionBits === 3
+  const bitrate = (first ? BITRATES.v1 : BITRATES.v2)[layer - 1]?.[(word >>> 12) & 15] ?? 0
+  const rate = SAMPLE_RATES[(word >>> 10) & 3] ?? 0
+  if (versionBits === 1 || bitrate === 0 || rate === 0) return 0
+  const sampleRate = rate / (first ? 1 : versionBits === 2 ? 2 : 4)
+  const padding = (word >>> 9) & 1
+  if (layer === 1) return (Math.floor((12_000 * bitrate) / sampleRate) + padding) * 4
+  return Math.floor(((layer === 3 && !first ? 72_000 : 144_000) * bitrate) / sampleRate) + padding
 }
 
 async function dimensions(head: Buffer): Promise<{ width?: number; height?: number }> {

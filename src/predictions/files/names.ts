@@ -20,6 +20,8 @@ export class Names {
   readonly #directory: string
   /** One placing after the other, so that two files cannot take the same free name. */
   #last: Promise<unknown> = Promise.resolve()
+  /** Names of this step, as file systems compare them that know no case: no file takes that of another one. */
+  readonly #taken = new Set<string>()
 
   constructor(directory: string) {
     this.#directory = directory
@@ -39,26 +41,40 @@ export class Names {
     { overwrite, renamed, clock }: PlaceOptions,
   ): Promise<string> {
     const { name: stem, ext } = path.parse(wanted)
+    let isTaken = false
     for (let n = 1; ; n++) {
       const name = n === 1 ? wanted : `${stem}-${n}${ext}`
-      const target = path.join(this.#directory, name)
-      const there = await lstat(target).catch(() => undefined)
-      if (!there && (await moveNew(temporary, target, clock))) {
-        if (n > 1) renamed(name, wanted)
+      if (this.#taken.has(folded(name))) continue
+      if (await this.#placeAs(temporary, path.join(this.#directory, name), sha256, { overwrite, clock })) {
+        this.#taken.add(folded(name))
+        if (isTaken) renamed(name, wanted)
         return name
       }
-      if (there?.isFile() && (await sha256Of(target)) === sha256) {
-        await rm(temporary)
-        return name
-      }
-      // Renaming replaces a symbolic link itself, never what it points to.
-      if (overwrite && !there?.isDirectory()) {
-        await whenFree(() => rename(temporary, target), clock)
-        return name
-      }
+      isTaken = true
     }
   }
+
+  /** @returns false if the name is taken */
+  async #placeAs(
+    temporary: string,
+    target: string,
+    sha256: string,
+    { overwrite, clock }: Pick<PlaceOptions, 'overwrite' | 'clock'>,
+  ): Promise<boolean> {
+    const there = await lstat(target).catch(() => undefined)
+    if (!there && (await moveNew(temporary, target, clock))) return true
+    if (there?.isFile() && (await sha256Of(target)) === sha256) {
+      await rm(temporary)
+      return true
+    }
+    if (!overwrite || there?.isDirectory()) return false
+    // Renaming replaces a symbolic link itself, never what it points to.
+    await whenFree(() => rename(temporary, target), clock)
+    return true
+  }
 }
+
+const folded = (name: string) => name.normalize('NFC').toLowerCase()
 
 /**
  * Moves a file to a name that must be free.

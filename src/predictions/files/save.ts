@@ -1,218 +1,231 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, rm } from 'node:fs/promises'
-import path from 'node:path'
 import type { Clock } from '../clock.ts'
-import { type HostPolicy, HostRefusal } from '../network/addresses.ts'
+import type { HostPolicy } from '../network/addresses.ts'
 import { openUntrustedNetwork, type ProxyEnvironment, type UntrustedNetwork } from '../network/dispatcher.ts'
-import { describeFault } from '../network/network-errors.ts'
-import { outputFiles, outputText } from '../output.ts'
+import { MOST_FILES } from '../output.ts'
 import { decodeDataUri } from './data-uri.ts'
-import { PermanentError, tooLarge } from './file-error.ts'
+import { DEFAULT_FILE_NAME, FileNames, type NamedPrediction } from './file-name.ts'
+import { Folder } from './folder.ts'
 import { createCollector } from './garbage.ts'
-import { inspect, MediaError } from './media.ts'
+import { Hosts } from './hosts.ts'
+import { type Item, itemsOf } from './items.ts'
 import { Names } from './names.ts'
-import { type Received, Transfer } from './transfer.ts'
+import type { Ending } from './patience.ts'
+import {
+  type Content,
+  contentOf,
+  FileError,
+  type Page,
+  type SavedFile,
+  type SaveObserver,
+  saveContent,
+  saveLink,
+  type Tools,
+} from './save-one.ts'
+import { SizeLimits } from './size-limits.ts'
 
-/** A file on disk, whole and verified. */
-export interface SavedFile {
-  /** The prediction that it belongs to, and its place among that one's files. */
-  predictionId: string
-  index: number
-  /** Absolute. */
-  path: string
-  name: string
-  /** Bytes. */
-  size: number
-  /** MIME type, by the content where the content tells it. */
-  type: string
-  /** Hexadecimal. */
-  sha256: string
-  /** Pixels, of pictures. */
-  width?: number
-  height?: number
-  /** Where it came from: a URL, `data:`, or `text`. */
-  source: string
-}
-
-/** A file that could not be saved. The message is whole sentences. */
-export class FileError extends Error {
-  override readonly name = 'FileError'
-  readonly predictionId: string
-  readonly source: string
-
-  constructor(item: { predictionId: string; label: string; source: string }, why: string, options?: ErrorOptions) {
-    super(`The file ${item.label} of prediction ${item.predictionId} was not saved: ${why}.`, options)
-    this.predictionId = item.predictionId
-    this.source = item.source
-  }
-}
-
-/** What saving tells while it lasts. */
-export interface SaveObserver {
-  saved(file: SavedFile): void
-  /** Bytes of a large file that have come, now and then; `total` where the server said it. */
-  progress(name: string, bytes: number, total: number | undefined): void
-  retrying(label: string, reason: string, pause: number): void
-  /** Another file had the name already, and was not overwritten. */
-  renamed(name: string, taken: string): void
-}
+export { FileError, type SavedFile, type SaveObserver, type SavingState } from './save-one.ts'
 
 export interface SaveOptions {
   /** Absolute; made when the first file is saved. */
   directory: string
+  /** Absolute; if `directory` is in it by its name, no link may lead out of it. */
+  workspace?: string | undefined
+  /** The template of names. */
+  fileName?: string
+  /** The predictions of the step; those that are added, unless told otherwise. */
+  predictions?: { count: number; ids: readonly string[] }
   policy: HostPolicy
   /** The largest file, in bytes. */
   maxFileSize: number
+  /** All files together, in bytes; no limit unless told otherwise. */
+  maxTotalSize?: number
   /** Whether a file of the same name and other content is replaced. */
   overwrite: boolean
   clock: Clock
   signal: AbortSignal
+  /** When the timeout of the step comes, on the clock; Infinity unless told otherwise. */
+  deadline?: number
   observer: SaveObserver
   /** Where the proxy is named, if there is one. */
   env: ProxyEnvironment
-  /** Seconds without a byte after which a transfer is broken off and taken up again. */
+  /** Seconds over which the speed of a transfer counts. */
   stall?: number
+  /** The way to the hosts of files; that of the policy unless told otherwise. */
+  network?: UntrustedNetwork
 }
 
-const AT_ONCE = 6
-const MOST_FILES = 5000
+/** A prediction that has ended. */
+export interface EndedPrediction {
+  id: string
+  output?: unknown
+  /** Its place in the step, from 1; that of the call unless told otherwise. */
+  number?: number
+  /** That of its input. */
+  name?: string
+  /** Seconds since its end; undefined if nobody knows. */
+  age?: number | undefined
+}
 
-/** One thing to save. */
-interface Item {
-  predictionId: string
-  index: number
-  /** The name without its extension, which depends on the content. */
-  stem: string
-  source: string
-  /** For people: the last part of the URL, shortened. */
-  label: string
-  text?: string
+/** What became of files. Files and failures come in the order of the predictions and of their outputs. */
+export interface SaveResult {
+  files: SavedFile[]
+  failures: FileError[]
+  /** What was not saved, and need not be. */
+  warnings: string[]
+  /** How many files were not whole when the step was canceled. */
+  canceled: number
+}
+
+/** Seconds between two lines about files that are not saved yet. */
+const HEARTBEAT = 30
+
+/**
+ * Saves the files of predictions while others still run: what has a URL is fetched without any key, `data:` URIs are
+ * decoded one after the other, text and JSON become files of their own. A file appears under its name only when it is
+ * whole. One that fails leaves nothing behind and does not stop the others.
+ */
+export class Saver {
+  readonly #options: SaveOptions
+  readonly #tools: Tools
+  readonly #network: UntrustedNetwork
+  readonly #results: { number: number; result: Promise<SaveResult> }[] = []
+  readonly #over = new AbortController()
+  /** What needs no network is done one after the other, so that only one of it is in memory. */
+  #local: Promise<unknown> = Promise.resolve()
+  #files = 0
+  #saved = 0
+  #left = 0
+
+  constructor(options: SaveOptions) {
+    this.#options = options
+    const { clock, signal, predictions = { count: 1, ids: [] } } = options
+    this.#network = options.network ?? openUntrustedNetwork(options.policy, options.env)
+    this.#tools = {
+      ...options,
+      network: this.#network,
+      hosts: new Hosts({ clock, signal }),
+      folder: new Folder(options.directory, options.workspace),
+      names: new Names(options.directory),
+      fileNames: new FileNames(options.fileName ?? DEFAULT_FILE_NAME, predictions),
+      limits: new SizeLimits(options.maxFileSize, options.maxTotalSize ?? Number.POSITIVE_INFINITY),
+      collectGarbage: createCollector(),
+      transfers: new Set(),
+    }
+    this.#beat().catch(() => {})
+  }
+
+  /** Begins to save the files of a prediction. */
+  add(prediction: EndedPrediction): void {
+    const { clock, deadline = Number.POSITIVE_INFINITY } = this.#options
+    const named = { number: this.#results.length + 1, ...prediction }
+    const ending = { seenAt: clock.now(), age: prediction.age, deadline }
+    const result = this.#save(named, ending)
+    // Whoever ends the step is answered by the end of it.
+    result.catch(() => {})
+    this.#results.push({ number: named.number, result })
+  }
+
+  /** Waits until every file is saved or given up; after a cancel, for what is whole. */
+  async finish(): Promise<SaveResult> {
+    try {
+      const all = this.#results.toSorted((a, b) => a.number - b.number)
+      const results = await Promise.all(all.map(({ result }) => result))
+      return {
+        files: results.flatMap(({ files }) => files),
+        failures: results.flatMap(({ failures }) => failures),
+        warnings: results.flatMap(({ warnings }) => warnings),
+        canceled: results.reduce((sum, { canceled }) => sum + canceled, 0),
+      }
+    } finally {
+      this.#over.abort(new Error('saving is over'))
+      await this.#network.close()
+    }
+  }
+
+  async #save(prediction: EndedPrediction & NamedPrediction, ending: Ending): Promise<SaveResult> {
+    const { id, output } = prediction
+    const { items, more } = itemsOf(output, MOST_FILES - this.#files)
+    this.#files += items.length
+    this.#left += items.length
+    const outcomes = await Promise.all(items.map((item) => this.#saveItem(item, prediction, ending)))
+    const settled = await this.#settlePages(outcomes, id)
+    if (more) settled.failures.push(new FileError(id, 'Other files', `a step saves at most ${MOST_FILES} files`))
+    return settled
+  }
+
+  /** @returns undefined if the step was canceled before the file was whole */
+  async #saveItem(
+    item: Item,
+    prediction: EndedPrediction & NamedPrediction,
+    ending: Ending,
+  ): Promise<SavedFile | FileError | Page | undefined> {
+    try {
+      const outcome = await (item.source === 'data:' || typeof item.kind === 'string'
+        ? this.#inTurn(() => saveContent(item, prediction, this.#contentOf(item, prediction), this.#tools))
+        : saveLink(item, prediction, ending, this.#tools))
+      if ('path' in outcome) this.#saved++
+      return outcome
+    } catch (error) {
+      if (this.#options.signal.aborted) return undefined
+      return new FileError(prediction.id, item.label, error, this.#tools.folder.path)
+    } finally {
+      this.#left--
+    }
+  }
+
+  readonly #contentOf = (item: Item, { output }: EndedPrediction): Content =>
+    item.uri === undefined ? contentOf(output, item.kind) : decodeDataUri(item.uri)
+
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#local.then(() => {
+      this.#options.signal.throwIfAborted()
+      return act()
+    })
+    this.#local = done.catch(() => {})
+    return done
+  }
+
+  /** A web page beside files that were saved is no file; a web page that is all there is, is one if it came whole. */
+  async #settlePages(outcomes: readonly (SavedFile | FileError | Page | undefined)[], id: string): Promise<SaveResult> {
+    const result: SaveResult = { files: [], failures: [], warnings: [], canceled: 0 }
+    const beside = outcomes.some((outcome) => outcome !== undefined && 'path' in outcome)
+    for (const outcome of outcomes) {
+      if (outcome === undefined) result.canceled++
+      else if (outcome instanceof FileError) result.failures.push(outcome)
+      else if ('path' in outcome) result.files.push(outcome)
+      else if (beside) {
+        await outcome.drop()
+        result.warnings.push(`${outcome.label} of prediction ${id} is a web page, not a file; it was not saved.`)
+      } else {
+        const kept = await outcome
+          .keep()
+          .catch((error) => new FileError(id, outcome.label, error, this.#tools.folder.path))
+        if (kept instanceof FileError) result.failures.push(kept)
+        else result.files.push(kept)
+      }
+    }
+    return result
+  }
+
+  async #beat(): Promise<void> {
+    const { clock, observer } = this.#options
+    for (;;) {
+      await clock.sleep(HEARTBEAT, this.#over.signal)
+      const current = [...this.#tools.transfers].map(({ label, transfer }) => ({ label, ...transfer.state }))
+      if (this.#left > 0) observer.waiting?.({ saved: this.#saved, left: this.#left, current })
+    }
+  }
 }
 
 /**
- * Saves the files of outputs, in document order: what has a URL is fetched without any key, `data:` URIs are decoded,
- * and text becomes a file of its own. A file appears under its name only when it is whole. One that fails leaves
- * nothing behind and does not stop the others.
+ * Saves the files of outputs in one go.
  * @throws the reason of the signal when it is aborted
  */
-export async function saveOutputs(
-  predictions: readonly { id: string; output?: unknown }[],
-  options: SaveOptions,
-): Promise<{ files: SavedFile[]; failures: FileError[] }> {
-  const items = itemsOf(predictions)
-  const results: (SavedFile | FileError)[] = []
-  for (const item of items.slice(MOST_FILES)) {
-    results.push(new FileError(item, `a step saves ${MOST_FILES} files at the most, and there are ${items.length}`))
-  }
-  const queue = items.slice(0, MOST_FILES).entries()
-  const ordered: (SavedFile | FileError)[] = []
-  const network = openUntrustedNetwork(options.policy, options.env)
-  const names = new Names(options.directory)
-  const collectGarbage = createCollector()
-  try {
-    await Promise.all(
-      Array.from({ length: AT_ONCE }, async () => {
-        for (const [i, item] of queue) ordered[i] = await saveOne(item, { ...options, network, names, collectGarbage })
-      }),
-    )
-  } finally {
-    await network.close()
-  }
-  const all = [...ordered, ...results]
-  return {
-    files: all.flatMap((result) => (result instanceof FileError ? [] : [result])),
-    failures: all.flatMap((result) => (result instanceof FileError ? [result] : [])),
-  }
-}
-
-function itemsOf(predictions: readonly { id: string; output?: unknown }[]): Item[] {
-  // Two ids that differ only by case would be one file on Windows and macOS.
-  const folded = Map.groupBy(predictions, ({ id }) => id.toLowerCase())
-  return predictions.flatMap(({ id, output }) => {
-    const alone = (folded.get(id.toLowerCase())?.length ?? 0) < 2
-    const base = alone ? id : `${id}-${createHash('sha256').update(id).digest('hex').slice(0, 8)}`
-    const sources = outputFiles(output)
-    const width = String(Math.max(0, sources.length - 1)).length
-    const files = sources.map(
-      (source, index): Item => ({
-        predictionId: id,
-        index,
-        stem: `${base}-${String(index).padStart(width, '0')}`,
-        source: source.startsWith('data:') ? 'data:' : source,
-        label: labelOf(source),
-        ...(source.startsWith('data:') ? { text: source } : {}),
-      }),
-    )
-    const text = outputText(output)
-    if (text !== undefined) {
-      files.push({ predictionId: id, index: 0, stem: `${base}-text`, source: 'text', label: 'with its text', text })
-    }
-    return files
-  })
-}
-
-function labelOf(source: string): string {
-  if (source.startsWith('data:')) return 'in a data: URI'
-  const { hostname, pathname } = new URL(source)
-  const last = pathname.split('/').at(-1) ?? ''
-  return `${hostname}/…/${last.length > 60 ? `…${last.slice(-60)}` : last}`
-}
-
-type Context = SaveOptions & { network: UntrustedNetwork; names: Names; collectGarbage: (bytes: number) => void }
-
-async function saveOne(item: Item, context: Context): Promise<SavedFile | FileError> {
-  const { directory, signal } = context
-  signal.throwIfAborted()
-  const temporary = path.join(directory, `.${item.stem}.${randomBytes(6).toString('hex')}.part`)
-  try {
-    await mkdir(directory, { recursive: true })
-    const file = await open(temporary, 'wx+')
-    let media: Awaited<ReturnType<typeof inspect>>
-    let size: number
-    let sha256: string
-    try {
-      const received = await fill(file, item, context)
-      size = received.size
-      sha256 = received.hash.digest('hex')
-      media =
-        item.source === 'text' ? { type: 'text/plain', extension: 'txt' } : await inspect(file, size, received.claimed)
-    } finally {
-      await file.close()
-    }
-    const name = await context.names.place(temporary, `${item.stem}.${media.extension}`, sha256, {
-      ...context,
-      renamed: context.observer.renamed,
-    })
-    const { extension: _, ...described } = media
-    const { predictionId, index, source } = item
-    const saved = { predictionId, index, path: path.join(directory, name), name, size, ...described, sha256, source }
-    context.observer.saved(saved)
-    return saved
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {})
-    if (signal.aborted) throw signal.reason
-    return new FileError(item, whyNot(error, directory), { cause: error })
-  }
-}
-
-function whyNot(error: unknown, directory: string): string {
-  if (error instanceof PermanentError) return error.message
-  if (error instanceof MediaError) return `it ${error.message}`
-  if (error instanceof HostRefusal) return error.message
-  const { code } = error as NodeJS.ErrnoException
-  if (code === 'ENOSPC' || code === 'EDQUOT') return `the disk is full (${code}, ${directory})`
-  if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') return `${directory} cannot be written to (${code})`
-  if (code === 'EBUSY') return `another program holds a file of that name open (${code}, ${directory})`
-  if (code === 'ENOTDIR' || code === 'EEXIST') return `${directory} is not a folder (${code})`
-  return describeFault(error)
-}
-
-/** Fills an empty file with what an item holds. */
-async function fill(file: FileHandle, item: Item, context: Context): Promise<Received> {
-  if (item.text === undefined) return new Transfer(new URL(item.source), file, { ...context, label: item.label }).run()
-  const { bytes, type } =
-    item.source === 'text' ? { bytes: Buffer.from(item.text), type: 'text/plain' } : decodeDataUri(item.text)
-  if (bytes.length > context.maxFileSize) throw tooLarge(bytes.length, context.maxFileSize)
-  await file.writeFile(bytes)
-  return { size: bytes.length, hash: createHash('sha256').update(bytes), claimed: { type, extension: '' } }
+export async function saveOutputs(predictions: readonly EndedPrediction[], options: SaveOptions): Promise<SaveResult> {
+  const ids = predictions.map(({ id }) => id)
+  const saver = new Saver({ predictions: { count: ids.length, ids }, ...options })
+  for (const prediction of predictions) saver.add(prediction)
+  const result = await saver.finish()
+  options.signal.throwIfAborted()
+  return result
 }

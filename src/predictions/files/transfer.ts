@@ -1,208 +1,304 @@
-import { createHash, type Hash } from 'node:crypto'
-import type { FileHandle } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
-import {
-  discard,
-  headerOf,
-  REDIRECT_STATUSES,
-  requestTarget,
-  retryAfterOf,
-  TRANSIENT_STATUSES,
-  USER_AGENT,
-} from '../http.ts'
+import { discard, headerOf, REDIRECT_STATUSES, requestTarget, USER_AGENT } from '../http.ts'
 import { HostRefusal } from '../network/addresses.ts'
 import type { UntrustedNetwork } from '../network/dispatcher.ts'
-import { describeFault, isCertificateFault } from '../network/network-errors.ts'
-import { PermanentError, tooLarge } from './file-error.ts'
+import { adviceForFault, causeOf, describeFault, isBug, settingFaultOf } from '../network/network-errors.ts'
+import { packingsOf, UnpackError, unpacked } from '../unpack.ts'
+import { type Claim, extensionOf, namesOf } from './extensions.ts'
+import { InterruptedTransfer, isWebPage, lengthOfPart, refusalOf } from './file-answer.ts'
+import { PermanentError, WebPageError } from './file-error.ts'
+import type { Host, Hosts, Turn } from './hosts.ts'
+import { Meter } from './meter.ts'
+import { type Ending, givenUpAt, LEAST_PATIENCE, LONGEST_SAVING, STALL } from './patience.ts'
+import type { Allowance } from './size-limits.ts'
 
 const REDIRECTS = 5
-/** Attempts in a row that bring nothing; one that brings bytes starts the count anew. */
-const TRIES = 5
-/** Seconds without a byte after which a transfer is broken off and resumed. */
-const STALL = 30
-/** Seconds between two lines about a file that is still coming. */
-const PROGRESS_PAUSE = 5
 /** Bytes gathered before they are written. */
 const WRITE_SIZE = 2 ** 18
+/** Seconds after the end of the patience within which a file that waited for it has its last attempt. */
+const LAST_ATTEMPT = 1
+
+/** Where the bytes go. */
+export interface Sink {
+  /** Writes all of them. @throws DiskError */
+  write(pieces: readonly Buffer[], position: number): Promise<void>
+  /** Gives up what is held open, until the next write. */
+  rest(): Promise<void>
+}
 
 /** What a transfer needs, and whom it tells. */
 export interface TransferOptions {
-  /** The name of the file in messages. */
-  label: string
   network: UntrustedNetwork
+  hosts: Hosts
   clock: Clock
   signal: AbortSignal
-  /** In bytes. */
-  maxFileSize: number
-  /** Seconds without a byte after which a transfer is broken off and resumed. */
-  stall?: number
+  allowance: Allowance
+  ending: Ending
+  /** The base URL of the API, whose key no file is fetched with. */
+  apiUrl: string
+  /** Seconds over which the speed counts; {@link STALL} unless told otherwise. */
+  stall?: number | undefined
   collectGarbage(bytes: number): void
-  observer: {
-    /** Bytes of a large file that have come, now and then; `total` if the server said it. */
-    progress(label: string, bytes: number, total: number | undefined): void
-    retrying(label: string, reason: string, pause: number): void
-  }
+  /** An attempt failed; the next one is made in about `pause` seconds. */
+  retrying(reason: string, pause: number): void
 }
 
 /** What a file was filled with. */
 export interface Received {
   size: number
-  hash: Hash
-  claimed: { type: string; extension: string }
+  sha256: string
+  claim: Claim
+  /** Whether the server told the length. */
+  lengthKnown: boolean
+  /** Whether it is a web page, of a link without an extension. */
+  isPage: boolean
 }
 
-/** A transfer that is cut off, stalls or is put off can be taken up again where it stopped. */
-class InterruptedTransfer extends Error {
-  /** Seconds that the server asked to wait. */
-  readonly retryAfter: number | undefined
-  constructor(reason: string, retryAfter?: number) {
-    super(reason)
-    this.retryAfter = retryAfter
-  }
+/** An answer that brings bytes, and what is known about them. */
+interface Accepted {
+  answer: Dispatcher.ResponseData
+  /** Of the address that answered at last. */
+  url: URL
+  /** Bytes of the whole file; undefined if the server did not tell them, or packed the file. */
+  total: number | undefined
+  packed: boolean
 }
 
 /** The download of one URL into one file, over as many requests as it takes. */
 export class Transfer {
   readonly #url: URL
-  readonly #file: FileHandle
-  readonly #context: TransferOptions
-  #size = 0
+  readonly #sink: Sink
+  readonly #options: TransferOptions
+  readonly #host: Host
   #hash = createHash('sha256')
   /** What tells that a later answer is about the same bytes: a strong ETag, else the date. */
   #validator: string | undefined
-  #type = ''
-  #lastWord: number
+  /** When the first of the attempts began that brought nothing. */
+  #nothingSince: number | undefined
+  #fault: InterruptedTransfer | undefined
+  #size = 0
+  #total: number | undefined
 
-  constructor(url: URL, file: FileHandle, context: TransferOptions) {
+  constructor(url: URL, sink: Sink, options: TransferOptions) {
     this.#url = url
-    this.#file = file
-    this.#context = context
-    this.#lastWord = context.clock.now()
+    this.#sink = sink
+    this.#options = options
+    this.#host = options.hosts.of(url.origin)
   }
 
+  /** How it stands: bytes that are written, bytes that there are if the server told them, and what is the matter. */
+  get state(): { bytes: number; total: number | undefined; trouble: string | undefined } {
+    return { bytes: this.#size, total: this.#total, trouble: this.#fault?.message }
+  }
+
+  /**
+   * Fetches the file, with as much patience as there is.
+   * @throws PermanentError, HostRefusal, or the reason of the signal
+   */
   async run(): Promise<Received> {
-    const { clock, signal, observer } = this.#context
-    for (let tries = 1; ; tries++) {
-      const before = this.#size
-      try {
-        await this.#receive()
-        const extension = /\.(\w{1,8})$/.exec(this.#url.pathname)?.[1]?.toLowerCase() ?? ''
-        return { size: this.#size, hash: this.#hash, claimed: { type: this.#type, extension } }
-      } catch (error) {
-        if (signal.aborted || !(error instanceof InterruptedTransfer)) throw error
-        if (this.#size > before) tries = 0
-        if (tries === TRIES) throw new PermanentError(`${error.message}, ${TRIES} times in a row`)
-        const pause = Math.max(0.5 * 2 ** tries * (0.75 + 0.5 * Math.random()), Math.min(60, error.retryAfter ?? 0))
-        observer.retrying(this.#context.label, error.message, pause)
-        await clock.sleep(pause, signal)
-      }
+    const { clock, signal } = this.#options
+    for (;;) {
+      const pause = await this.#attempt()
+      if (typeof pause !== 'number') return pause
+      await this.#sink.rest()
+      await clock.sleep(pause, signal)
     }
   }
 
-  async #receive(): Promise<void> {
-    const { maxFileSize } = this.#context
-    const { statusCode, headers, body } = await this.#ask()
+  /** @returns the file, or the seconds until the next attempt */
+  async #attempt(): Promise<Received | number> {
+    const { signal, clock } = this.#options
+    using turn = await this.#host.take()
+    const late = clock.now() - this.#overAt()
+    // The last attempt is made just when the patience ends.
+    if (late >= (this.#fault === undefined ? 0 : LAST_ATTEMPT)) throw this.#givenUp()
+    if (turn === undefined) return 0
+    const began = clock.now()
     try {
-      const header = (name: string) => headerOf(headers, name)
-      if (statusCode === 416 && this.#size > 0) {
-        this.#startOver()
-        throw new InterruptedTransfer('the server does not have the rest of it')
-      }
-      if (statusCode !== 200 && statusCode !== 206) refuse(statusCode, headers)
-      const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(header('content-range') ?? '')
-      if (statusCode === 200 && this.#size > 0) this.#startOver()
-      if (statusCode === 206 && Number(range?.[1]) !== this.#size) {
-        this.#startOver()
-        throw new InterruptedTransfer('the server sent another part than was asked for')
-      }
-      if (header('content-encoding') !== undefined && header('content-encoding') !== 'identity') {
-        throw new PermanentError(`the server packed it (${header('content-encoding')}) although it was asked not to`)
-      }
-      const etag = header('etag')
-      this.#validator = etag !== undefined && !etag.startsWith('W/') ? etag : header('last-modified')
-      this.#type = /^[\w.+-]+\/[\w.+-]+/.exec(header('content-type') ?? '')?.[0].toLowerCase() ?? ''
-      const length = header('content-length')
-      const total = length === undefined ? undefined : this.#size + Number(length)
-      if (total !== undefined && total > maxFileSize) throw tooLarge(total, maxFileSize)
-      await this.#write(body, total)
+      const received = await this.#watched(turn)
+      this.#gave()
+      return received
+    } catch (error) {
+      if (signal.aborted) throw signal.reason
+      if (!(error instanceof InterruptedTransfer)) throw error
+      return this.#interrupted(error, began)
+    }
+  }
+
+  #gave(): void {
+    this.#nothingSince = undefined
+    this.#fault = undefined
+    this.#host.gave()
+  }
+
+  /** @returns the seconds until the next attempt @throws PermanentError if there is none */
+  #interrupted(fault: InterruptedTransfer, began: number): number {
+    const { clock, retrying } = this.#options
+    this.#fault = fault
+    // A host that serves others at the same time gives something: this file only waits for its turn.
+    const queued = fault.overloaded && this.#host.serves
+    this.#nothingSince = queued ? undefined : (this.#nothingSince ?? began)
+    const wanted = this.#host.failed(fault, began)
+    const until = Math.min(this.#overAt(), fault.until)
+    const left = until - clock.now()
+    if (left <= 0) throw this.#givenUp()
+    this.#host.waitNoLongerThan(until)
+    const pause = Math.min(wanted, left)
+    retrying(fault.message, pause)
+    return pause
+  }
+
+  /** When this file is given up if nothing comes. */
+  #overAt(): number {
+    const { ending, hosts } = this.#options
+    const hour = ending.seenAt + LONGEST_SAVING
+    const { gaveAt } = this.#host
+    const since = [this.#nothingSince, this.#host.nothingSince].filter((time) => time !== undefined)
+    if (since.length > 0) return Math.min(hour, givenUpAt(ending, Math.min(...since), gaveAt))
+    if (gaveAt !== undefined) return hour
+    // Nobody knows this host yet: it has its chance while the patience lasts, and while files come from others.
+    return Math.min(hour, Math.max(givenUpAt(ending, undefined, undefined), (hosts.gaveAt ?? 0) + LEAST_PATIENCE))
+  }
+
+  #givenUp(): PermanentError {
+    const { clock, ending } = this.#options
+    this.#host.wake()
+    const seconds = Math.round(clock.now() - ending.seenAt)
+    const why = this.#fault?.message ?? this.#host.trouble ?? 'its turn did not come in time'
+    const message = `${why}. It was given up ${seconds} s after the step saw the end of the prediction. If the file still exists, run the step again with the same ID`
+    return this.#fault?.page === true ? new WebPageError(message) : new PermanentError(message)
+  }
+
+  /** Receives what one request brings, unless it is too slow or takes too long. */
+  async #watched(turn: Turn): Promise<Received> {
+    const { clock, signal, ending, stall = STALL } = this.#options
+    const over = new AbortController()
+    /** Aborted when nothing comes, so that the connection is not used again. */
+    const silence = new AbortController()
+    const stop = AbortSignal.any([signal, over.signal])
+    const meter = new Meter(clock, stall)
+    const moves = () => {
+      this.#gave()
+      if (clock.now() - ending.seenAt >= LONGEST_SAVING)
+        over.abort(new PermanentError(`not all of it came within an hour of the end (${this.#size} bytes)`))
+    }
+    meter.watch(moves, stop).then(
+      (fault) => {
+        if (meter.isSilent) silence.abort(fault)
+        over.abort(fault)
+      },
+      () => {},
+    )
+    try {
+      return await this.#receive(turn, { meter, signal: stop, silence: silence.signal })
+    } catch (error) {
+      if (error instanceof PermanentError || !over.signal.aborted) throw error
+      throw over.signal.reason
+    } finally {
+      over.abort(new Error('the request is over'))
+    }
+  }
+
+  async #receive(
+    turn: Turn,
+    { meter, signal, silence }: { meter: Meter; signal: AbortSignal; silence: AbortSignal },
+  ): Promise<Received> {
+    const { answer, url } = await this.#request(signal, silence)
+    const { headers, body } = answer
+    try {
+      const accepted = this.#accept(answer, url)
+      turn.accepted()
+      await this.#write(accepted, meter, signal)
+      const { total, packed } = accepted
       if (total !== undefined && this.#size !== total)
         throw new InterruptedTransfer(`it broke off after ${this.#size} of ${total} bytes`)
+      const lengthKnown = total !== undefined || packed
+      return { size: this.#size, sha256: this.#hash.digest('hex'), ...this.#claim(headers, url), lengthKnown }
     } finally {
       discard(body)
     }
   }
 
-  /** Writes what comes; on a fault, what has come until then counts. */
-  async #write(body: Dispatcher.ResponseData['body'], total: number | undefined): Promise<void> {
-    const { maxFileSize, observer, clock, signal } = this.#context
-    let gathered: Buffer[] = []
-    let bytes = 0
-    const flush = async () => {
-      for (const chunk of gathered) this.#hash.update(chunk)
-      const { bytesWritten } = bytes === 0 ? { bytesWritten: 0 } : await this.#file.writev(gathered, this.#size)
-      if (bytesWritten < bytes)
-        throw new PermanentError(`the disk is full (${bytesWritten} of ${bytes} bytes were written)`)
-      this.#size += bytes
-      this.#context.collectGarbage(bytes)
-      gathered = []
-      bytes = 0
-    }
-    try {
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        gathered.push(chunk)
-        bytes += chunk.length
-        if (this.#size + bytes > maxFileSize) throw tooLarge(undefined, maxFileSize)
-        if (bytes < WRITE_SIZE) continue
-        await flush()
-        if (clock.now() - this.#lastWord < PROGRESS_PAUSE) continue
-        this.#lastWord = clock.now()
-        observer.progress(this.#context.label, this.#size, total)
-      }
-    } catch (error) {
-      if (error instanceof PermanentError || signal.aborted) throw error
-      await flush()
-      throw new InterruptedTransfer(`it broke off after ${this.#size} bytes: ${describeFault(error)}`)
-    }
-    await flush()
+  #claim(headers: Dispatcher.ResponseData['headers'], url: URL): { claim: Claim; isPage: boolean } {
+    const type = /^[\w.+-]+\/[\w.+-]+/.exec(headerOf(headers, 'content-type') ?? '')?.[0].toLowerCase() ?? ''
+    const names = namesOf(
+      headerOf(headers, 'content-disposition'),
+      url.href === this.#url.href ? [url] : [this.#url, url],
+    )
+    return { claim: { type, names }, isPage: isWebPage(headers) && !this.#hasExtension() }
   }
 
-  #startOver(): void {
+  #hasExtension(): boolean {
+    return namesOf(undefined, [this.#url]).some((name) => extensionOf(name) !== undefined)
+  }
+
+  /** Decides what an answer brings. @throws InterruptedTransfer or PermanentError if that is nothing of use */
+  #accept(answer: Dispatcher.ResponseData, url: URL): Accepted {
+    const { allowance, clock, ending, apiUrl } = this.#options
+    const { statusCode: status, headers } = answer
+    if (status === 416 && this.#size > 0) throw this.#startOver('the server does not have the rest of it')
+    if (status !== 200 && status !== 206) {
+      const ofApi = url.origin === new URL(apiUrl).origin
+      throw refusalOf(status, headers, { ending, now: clock.now(), ofApi, hasExtension: this.#hasExtension() })
+    }
+    const packed = isPacked(headers, this.#claim(headers, url).claim)
+    if (status === 200 && this.#size > 0) this.#startOver('the server sent all of it')
+    const part = status === 206 && !packed ? lengthOfPart(headers, this.#size) : undefined
+    if (status === 206 && part === undefined) throw this.#startOver('the server sent another part than was requested')
+    const length = headerOf(headers, 'content-length')
+    const told = length === undefined || packed ? undefined : Number(length)
+    const total = part ?? told
+    if (total !== undefined) allowance.expect(total)
+    const etag = headerOf(headers, 'etag')
+    this.#validator = etag !== undefined && !etag.startsWith('W/') ? etag : headerOf(headers, 'last-modified')
+    this.#total = total
+    return { answer, url, total, packed }
+  }
+
+  /** Writes what comes; on a fault, what has come until then counts, unless it is packed. */
+  async #write({ answer, packed }: Accepted, meter: Meter, signal: AbortSignal): Promise<void> {
+    const pieces = new Pieces((gathered, bytes) => this.#append(gathered, bytes))
+    const raw = metered(answer.body as AsyncIterable<Buffer>, meter)
+    const stop = () => discard(answer.body)
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      for await (const piece of packed ? unpacked(raw, answer.headers) : raw) await pieces.add(piece)
+      signal.throwIfAborted()
+    } catch (error) {
+      if (error instanceof PermanentError || this.#options.signal.aborted) throw error
+      if (packed) throw this.#startOver(`it broke off: ${wordsOf(error)}`)
+      await pieces.flush()
+      throw new InterruptedTransfer(`it broke off after ${this.#size} bytes: ${wordsOf(error)}`)
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+    await pieces.flush()
+  }
+
+  async #append(pieces: readonly Buffer[], bytes: number): Promise<void> {
+    const { allowance, collectGarbage } = this.#options
+    allowance.use(this.#size + bytes)
+    for (const piece of pieces) this.#hash.update(piece)
+    await this.#sink.write(pieces, this.#size)
+    this.#size += bytes
+    collectGarbage(bytes)
+  }
+
+  #startOver(reason: string): InterruptedTransfer {
     this.#size = 0
     this.#hash = createHash('sha256')
+    this.#options.allowance.use(0)
+    return new InterruptedTransfer(reason)
   }
 
-  /** Asks for the file, or the rest of it, and follows redirects by hand: each hop is a host that somebody else chose. */
-  async #ask(): Promise<Dispatcher.ResponseData> {
-    const { network, signal, stall = STALL } = this.#context
+  /** Requests the file, or the rest of it, and follows redirects by hand: each hop is a host that somebody else chose. */
+  async #request(signal: AbortSignal, silence: AbortSignal): Promise<{ answer: Dispatcher.ResponseData; url: URL }> {
     let url = this.#url
     for (let hop = 0; hop <= REDIRECTS; hop++) {
-      const dispatcher = await network.to(url)
-      let answer: Dispatcher.ResponseData
-      try {
-        answer = await dispatcher.request({
-          ...requestTarget(url),
-          method: 'GET',
-          headers: {
-            accept: '*/*',
-            'accept-encoding': 'identity',
-            'user-agent': USER_AGENT,
-            ...(this.#size > 0 && this.#validator !== undefined
-              ? { range: `bytes=${this.#size}-`, 'if-range': this.#validator }
-              : {}),
-          },
-          signal,
-          headersTimeout: stall * 2000,
-          bodyTimeout: stall * 1000,
-        })
-      } catch (error) {
-        if (signal.aborted) throw error
-        const refusal = causeOf(error, HostRefusal)
-        if (refusal) throw refusal
-        if (isCertificateFault(error)) throw new PermanentError(`${url.hostname}: ${describeFault(error)}`)
-        throw new InterruptedTransfer(describeFault(error))
-      }
-      if (!REDIRECT_STATUSES.has(answer.statusCode)) return answer
+      const answer = await this.#requestOne(url, signal, silence)
+      if (!REDIRECT_STATUSES.has(answer.statusCode)) return { answer, url }
       discard(answer.body)
       const location = headerOf(answer.headers, 'location')
       const next = location === undefined ? null : URL.parse(location, url.href)
@@ -211,21 +307,72 @@ export class Transfer {
     }
     throw new PermanentError(`it was redirected more than ${REDIRECTS} times`)
   }
-}
 
-function causeOf<T>(error: unknown, type: abstract new (...args: never) => T): T | undefined {
-  for (let current = error; current instanceof Error; current = current.cause)
-    if (current instanceof type) return current
-  return undefined
-}
-
-function refuse(status: number, headers: Dispatcher.ResponseData['headers']): never {
-  if (TRANSIENT_STATUSES.has(status))
-    throw new InterruptedTransfer(`the server answered ${status}`, retryAfterOf(headers))
-  if (status === 403 || status === 404 || status === 410) {
-    throw new PermanentError(
-      `the server answered ${status}: it has probably expired, for files are deleted one hour after the prediction ended. Only a new prediction brings them back`,
-    )
+  async #requestOne(url: URL, signal: AbortSignal, silence: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const { network } = this.#options
+    const rest = this.#size > 0 && this.#validator
+    try {
+      const dispatcher = await network.to(url)
+      return await dispatcher.request({
+        ...requestTarget(url),
+        method: 'GET',
+        headers: {
+          accept: '*/*',
+          'accept-encoding': 'identity',
+          'user-agent': USER_AGENT,
+          ...(rest ? { range: `bytes=${this.#size}-`, 'if-range': rest } : {}),
+        },
+        signal,
+        silence,
+      })
+    } catch (error) {
+      if (signal.aborted || isBug(error)) throw error
+      const refusal = causeOf(error, HostRefusal)
+      if (refusal) throw refusal
+      if (settingFaultOf(error) === undefined) throw new InterruptedTransfer(describeFault(error))
+      throw new PermanentError(
+        [`${url.hostname}: ${describeFault(error)}`, adviceForFault(error)].filter(Boolean).join('. '),
+      )
+    }
   }
-  throw new PermanentError(`the server answered ${status}`)
 }
+
+/** Pieces gathered until it is worth to write them. */
+class Pieces {
+  readonly #append: (pieces: readonly Buffer[], bytes: number) => Promise<void>
+  #pieces: Buffer[] = []
+  #bytes = 0
+
+  constructor(append: (pieces: readonly Buffer[], bytes: number) => Promise<void>) {
+    this.#append = append
+  }
+
+  async add(piece: Buffer): Promise<void> {
+    this.#pieces.push(piece)
+    this.#bytes += piece.length
+    if (this.#bytes >= WRITE_SIZE) await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    const [pieces, bytes] = [this.#pieces, this.#bytes]
+    this.#pieces = []
+    this.#bytes = 0
+    if (bytes > 0) await this.#append(pieces, bytes)
+  }
+}
+
+async function* metered(body: AsyncIterable<Buffer>, meter: Meter): AsyncGenerator<Buffer> {
+  for await (const piece of body) {
+    meter.add(piece.length)
+    yield piece
+  }
+}
+
+/** Some servers name the packing that the file itself has, as of `a.tar.gz`: it stays as it is. */
+function isPacked(headers: Dispatcher.ResponseData['headers'], { type, names }: Claim): boolean {
+  const packings = packingsOf(headers)
+  const isGzip = /gzip$/.test(type) || names.some((name) => /gz$/.test(extensionOf(name) ?? ''))
+  return packings.length > 0 && !(isGzip && packings.length === 1 && /gzip$/.test(packings[0] ?? ''))
+}
+
+const wordsOf = (error: unknown): string => (error instanceof UnpackError ? error.message : describeFault(error))

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+
+/** The template of names that files have unless told otherwise. */
+export const DEFAULT_FILE_NAME = '{id}-{index}'
+
+/** What stands for something in a template. */
+const PLACEHOLDERS = ['{id}', '{index}', '{name}', '{number}'] as const
+export type Placeholder = (typeof PLACEHOLDERS)[number]
+
+/** Names of devices on Windows, with any extension. */
+const RESERVED = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(?:\.|$)/i
+/** What no name of a file may hold on Windows, line ends of all kinds, and characters that turn text around. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: no name may hold them
+const FORBIDDEN = /[<>:"\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/u
+/** Bytes of a template without its placeholders. */
+const LONGEST_TEMPLATE = 80
+/** Bytes of what stands for `{name}`, and of a whole name; file systems allow 255. */
+const LONGEST_VALUE = 120
+const LONGEST_STEM = 220
+
+/**
+ * What is wrong with a template, as a clause; undefined if nothing is.
+ * @param known the placeholders that mean something in this action
+ */
+export function fileNameFault(template: string, known: readonly Placeholder[] = PLACEHOLDERS): string | undefined {
+  const unknown = template.match(/\{[^{}]*\}?|\}/g)?.find((found) => !known.some((each) => each === found))
+  if (unknown !== undefined) return `holds ${JSON.stringify(unknown)}; only ${known.join(', ')} stand for something`
+  const own = PLACEHOLDERS.reduce((text, each) => text.replaceAll(each, ''), template)
+  if (own.includes('/')) return 'holds "/"; folders belong into output-dir'
+  const forbidden = FORBIDDEN.exec(own)?.[0]
+  if (forbidden !== undefined) return `holds ${escaped(forbidden)}, which no file on Windows can have in its name`
+  if (RESERVED.test(template)) return 'is the name of a device on Windows'
+  if (/^\.{1,2}$/.test(template)) return 'is no name of a file'
+  if (Buffer.byteLength(own) > LONGEST_TEMPLATE) return `is longer than ${LONGEST_TEMPLATE} bytes`
+  return undefined
+}
+
+const escaped = (character: string) =>
+  /^[\x21-\x7e]$/.test(character)
+    ? JSON.stringify(character)
+    : `U+${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}`
+
+/** The prediction that a file belongs to. */
+export interface NamedPrediction {
+  id: string
+  /** Its place in the step, from 1. */
+  number: number
+  /** That of its input; undefined where there is none. */
+  name?: string | undefined
+}
+
+/** One file of a prediction: its place among them, and how many there are; or the whole output as text or JSON. */
+export type Kind = { index: number; of: number } | 'text' | 'output'
+
+/** Names the files of a step by a template, the same each time, whatever ends first. Without extensions. */
+export class FileNames {
+  readonly #template: string
+  readonly #folded: Map<string, number>
+
+  /** @param predictions how many the step has, and the IDs that are known from the start */
+  constructor(template: string, predictions: { count: number; ids: readonly string[] }) {
+    const apart = /\{(?:id|name|number)\}/.test(template)
+    this.#template = (apart || predictions.count < 2 ? template : `${template}-{number}`).normalize('NFC')
+    // Two IDs that differ only by case would be one file on Windows and macOS.
+    this.#folded = new Map()
+    for (const id of predictions.ids) this.#folded.set(id.toLowerCase(), (this.#folded.get(id.toLowerCase()) ?? 0) + 1)
+  }
+
+  /** The name of one file, without its extension. */
+  stem(prediction: NamedPrediction, kind: Kind): string {
+    const { id, number, name = id } = prediction
+    const known = {
+      '{id}': this.#idInName(id),
+      '{name}': nameInName(name),
+      '{number}': String(number),
+    }
+    const values: Readonly<Record<string, string>> = { ...known, '{index}': indexOf(kind) }
+    const stem = this.#templateFor(kind).replace(/\{\w+\}/g, (found) => values[found] ?? found)
+    return withinLimits(stem)
+  }
+
+  #templateFor(kind: Kind): string {
+    if (this.#template === DEFAULT_FILE_NAME && typeof kind === 'string') return `{id}-${kind}`
+    if (typeof kind === 'string' || kind.of < 2 || this.#template.includes('{index}')) return this.#template
+    return `${this.#template}-{index}`
+  }
+
+  #idInName(id: string): string {
+    const alone = (this.#folded.get(id.toLowerCase()) ?? 0) < 2
+    return nameInName(alone ? id : `${id}-${createHash('sha256').update(id).digest('hex').slice(0, 8)}`)
+  }
+}
+
+/** With leading zeros, so that names sort in document order. */
+const indexOf = (kind: Kind): string =>
+  typeof kind === 'string' ? '0' : String(kind.index).padStart(String(Math.max(0, kind.of - 1)).length, '0')
+
+/** What stands for a name of somebody else's: letters of every script, without what no name of a file may hold. */
+export const nameInName = (name: string): string =>
+  cutTo(name.normalize('NFC').replaceAll(new RegExp(`${FORBIDDEN.source}|/`, 'gu'), '-'), LONGEST_VALUE)
+
+function withinLimits(stem: string): string {
+  const usable = RESERVED.test(stem) ? stem.replace(/^[^.\s]+/, '$&_') : stem
+  return /^[.\s]*$/.test(usable) ? '_' : cutTo(usable, LONGEST_STEM)
+}
+
+/** Cut at a character, so that not more than so many bytes of UTF-8 remain. */
+function cutTo(text: string, bytes: number): string {
+  if (Buffer.byteLength(text) <= bytes) return text
+  let kept = ''
+  for (const character of text) {
+    if (Buffer.byteLength(kept + character) > bytes) break
+    kept += character
+  }
+  return kept
+}

@@ -1,0 +1,166 @@
+import type { Clock } from '../predictions/clock.ts'
+import type { SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
+import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
+import type { Outcome, WaitObserver } from '../predictions/wait.ts'
+import type { RunnerContext } from './context.ts'
+import { type Failure, messageOf } from './failure.ts'
+import { clip, duration, fileSize } from './format.ts'
+import type { Inputs } from './inputs.ts'
+import { info, warn, warnAll } from './print.ts'
+import { makeTemporaryFolder } from './result-file.ts'
+
+/** What was saved, and what turns the step red. */
+export interface Saved {
+  files: SavedFile[]
+  failures: Failure[]
+}
+
+/** The second stage of a step: saves the files of each prediction as soon as it has ended, while others are waited for. */
+export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disposable {
+  /** Waits until every file is saved or given up. Never throws. */
+  finish(): Promise<Saved>
+}
+
+/** A prediction that has ended, under the ID that was asked for. */
+interface Ended {
+  id: string
+  prediction: Prediction
+}
+
+/** Begins with nothing; files come with the predictions that settle. Dispose of it if nobody waits for its end. */
+export function startSaving(
+  inputs: Pick<Inputs, 'ids' | 'download' | 'policy' | 'timeout'>,
+  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
+): Saving {
+  const { clock } = around
+  const abandoned = new AbortController()
+  const signal = AbortSignal.any([around.signal, abandoned.signal])
+  const numbers = new Map(inputs.ids.map((id, i) => [id, i + 1]))
+  const deadline = clock.now() + inputs.timeout.seconds
+  const seenRunning = new Set<string>()
+  const ended: Ended[] = []
+  const renamed: string[] = []
+  /** Made with the first prediction that ends: its code is not needed before. */
+  let saver: Promise<Saver> | undefined
+
+  return {
+    answered({ id, answer }) {
+      if (!isTerminal(statusOf(answer.prediction))) seenRunning.add(id)
+    },
+    settled({ id, end, answer }: Outcome) {
+      if (end !== 'ended' || !answer) return
+      const { prediction } = answer
+      ended.push({ id, prediction })
+      const age = ageOf(prediction, seenRunning.has(id))
+      saver ??= openSaver(inputs, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
+      saver.then(
+        (files) => files.add({ id, number: numbers.get(id) ?? 0, output: prediction.output, age }),
+        () => {},
+      )
+    },
+    async finish() {
+      try {
+        const { files, failures, warnings, canceled } = (await (await saver)?.finish()) ?? NOTHING
+        warnAll(renamed)
+        warnAll(warnings)
+        const faults = failures.map(({ message }) => ({ title: 'File not saved', message }))
+        if (canceled > 0) faults.push({ title: 'Files not saved', message: messageOf(around.signal.reason) })
+        faults.push(...expired(ended))
+        faults.push(...missing(ended, files.length + faults.length, inputs.download.ifNoFilesFound))
+        return { files, failures: faults }
+      } catch (error) {
+        return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }] }
+      }
+    },
+    [Symbol.dispose]() {
+      abandoned.abort(new Error('nobody waits for the files any more'))
+      saver?.then((files) => files.finish()).catch(() => {})
+    },
+  }
+}
+
+const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
+
+async function openSaver(
+  { ids, download, policy }: Pick<Inputs, 'ids' | 'download' | 'policy'>,
+  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext; deadline: number; observer: SaveObserver },
+): Promise<Saver> {
+  const { runner, ...rest } = around
+  const { Saver } = await import('../predictions/files/save.ts')
+  return new Saver({
+    ...rest,
+    directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
+    workspace: runner.workspace,
+    fileName: download.fileName,
+    predictions: { count: ids.length, ids },
+    policy,
+    maxFileSize: download.maxFileSize,
+    maxTotalSize: download.maxTotalSize,
+    overwrite: download.overwrite,
+    env: runner.env,
+  })
+}
+
+/** Seconds since the end of a prediction; undefined if neither the API says it nor the step saw it running. */
+function ageOf(prediction: Prediction, seenRunning: boolean): number | undefined {
+  const end = completedAt(prediction)
+  if (end === undefined) return seenRunning ? 0 : undefined
+  return Math.max(0, (Date.now() - end) / 1000)
+}
+
+const expired = (ended: readonly Ended[]): Failure[] =>
+  ended
+    .filter(({ prediction }) => isExpired(prediction))
+    .map(({ id }) => ({
+      title: 'Files expired',
+      message: `The files of prediction ${id} are gone: the API deletes them one hour after the end. Only a new prediction brings them back.`,
+    }))
+
+/** What the step says if there was nothing to save. */
+function missing(ended: readonly Ended[], found: number, ifNone: Inputs['download']['ifNoFilesFound']): Failure[] {
+  if (found > 0 || !ended.some(({ prediction }) => statusOf(prediction) === 'succeeded')) return []
+  const message = 'No files were found to save: the output is empty.'
+  if (ifNone === 'warn') warn(message)
+  return ifNone === 'error' ? [{ title: 'No files found', message }] : []
+}
+
+/** Files that are named in one line about saving. */
+const NAMED = 3
+/** Lines about the same trouble, and kinds of trouble that are printed. */
+const SAME_TROUBLE = 3
+const KINDS_OF_TROUBLE = 20
+
+/** @param renamed takes a warning for each file that got another name */
+function createSaveObserver(renamed: string[]): SaveObserver {
+  const troubles = new Map<string, number>()
+  return {
+    saved: ({ path: file, size, type, width, height }) =>
+      info(
+        `saved ${file} · ${[type, width && height ? `${width}×${height}` : '', fileSize(size)].filter(Boolean).join(' · ')}`,
+      ),
+    retrying: (label, reason, pause) => {
+      const times = (troubles.get(reason) ?? 0) + 1
+      if (troubles.size >= KINDS_OF_TROUBLE && times === 1) return
+      troubles.set(reason, times)
+      if (times <= SAME_TROUBLE) info(`fetching ${label} again in ${duration(pause)}: ${reason}`)
+    },
+    renamed: (name, taken) =>
+      renamed.push(
+        `${taken} already exists with other content: the new file was saved as ${name}. With overwrite: true it replaces the old one.`,
+      ),
+    waiting: (state) => info(savingLine(state)),
+  }
+}
+
+const LONGEST_TROUBLE = 100
+
+/** The line that says how saving stands. */
+export function savingLine({ saved, left, current }: SavingState): string {
+  const named = current.slice(0, NAMED).map(({ label, bytes, total, trouble }) => {
+    const size = total === undefined ? fileSize(bytes) : `${fileSize(bytes)} of ${fileSize(total)}`
+    return `${label}: ${trouble === undefined ? size : `${size}, ${clip(trouble, LONGEST_TROUBLE)}`}`
+  })
+  const others = left - named.length
+  const more = others > 0 ? [`and ${others} more`] : []
+  return `fetching ${left} ${left === 1 ? 'file' : 'files'}, ${saved} saved · ${[...named, ...more].join(' · ')}`
+}
