@@ -77,6 +77,11 @@ const PUBLIC_TEXTS = [
   'completed_at',
   'deadline',
 ] as const
+/**
+ * What is public as it was read: a task API has it elsewhere and in other forms, and there may be prompts in what it
+ * calls `output`.
+ */
+const READ_TEXTS = ['status', 'model', 'created_at', 'completed_at'] as const
 /** Pages and addresses that only the key opens. */
 const PUBLIC_URLS = ['get', 'web'] as const
 
@@ -90,10 +95,11 @@ export function publicResult({ outcome }: Judged, files: readonly SavedFile[]): 
     status,
     body: {
       ...picked(body, ['id', 'status', ...PUBLIC_TEXTS], isText),
+      ...picked({ ...answer?.prediction }, READ_TEXTS, isText),
       ...picked(body, ['data_removed'], (value) => typeof value === 'boolean'),
-      ...picked(body, ['output'], () => true),
+      ...picked({ ...answer?.prediction }, ['output'], () => true),
       // As text: an object may repeat the input.
-      error: errorText(body.error) || null,
+      error: errorText(answer?.prediction.error) || null,
       metrics: isRecord(body.metrics) ? picked(body.metrics, Object.keys(body.metrics), isNumber) : undefined,
       urls: isRecord(body.urls) ? picked(body.urls, PUBLIC_URLS, isText) : undefined,
     },

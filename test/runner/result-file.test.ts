@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
+import { APIS } from '../../src/predictions/apis/index.ts'
 import type { Judged } from '../../src/predictions/verdict.ts'
+import type { Outcome } from '../../src/predictions/wait.ts'
 import { publicResult } from '../../src/runner/result-file.ts'
+import { TASK_CASES } from '../fixtures/tasks.ts'
 
 const described = (body: Record<string, unknown>) =>
   publicResult(
-    { outcome: { id: 'abc', status: 'succeeded', answer: { body } }, verdict: { ok: true } } as unknown as Judged,
+    {
+      outcome: { id: 'abc', status: 'succeeded', answer: { body, prediction: body } },
+      verdict: { ok: true },
+    } as unknown as Judged,
     [],
   )
 
@@ -41,4 +47,42 @@ test('prediction.json holds nothing of fields that have another form than they s
     data_removed: 'secret',
   }
   assert.doesNotMatch(JSON.stringify(described(odd)), /secret/)
+})
+
+function bodyOf(name: string, body: unknown): Record<string, unknown> {
+  const reading = APIS.find((api) => api.name === name)?.read(body, { id: 'task-1', apiUrl: 'https://x.example' })
+  assert.equal(reading?.kind, 'prediction')
+  const { prediction } = reading
+  const answer = { prediction, body: body as Record<string, unknown> }
+  const outcome: Outcome = {
+    id: 'task-1',
+    end: 'ended',
+    status: prediction.status,
+    answer,
+    error: undefined,
+    waited: 1,
+  }
+  const result = publicResult({ outcome, verdict: { ok: true } }, []) as { body: Record<string, unknown> }
+  return JSON.parse(JSON.stringify(result.body))
+}
+
+describe('prediction.json of a task', () => {
+  test('holds its files and times as they were read', () => {
+    const music = TASK_CASES.find(({ name }) => name === 'music with two clips')
+    const { status, output, created_at } = bodyOf('suno', music?.body)
+    assert.deepEqual(
+      { status, output, created_at },
+      { status: 'succeeded', output: music?.means.output, created_at: '2026-03-01T12:00:00.000Z' },
+    )
+  })
+  test('holds no prompt, wherever the API repeats it', () => {
+    const film = { task_status: 'SUCCEEDED', video_url: 'https://x.example/a.mp4', orig_prompt: 'secret plans' }
+    const bodies: [string, unknown][] = [
+      ['dashscope', { output: film }],
+      ['midjourney', { status: 'SUCCESS', prompt: 'secret plans', imageUrl: 'https://x.example/a.png' }],
+      ['videos', { status: 'completed', prompt: 'secret plans', metadata: { prompt: 'secret plans' } }],
+      ['suno', { code: 'success', data: { status: 'SUCCESS', data: [{ metadata: { prompt: 'secret plans' } }] } }],
+    ]
+    for (const [name, body] of bodies) assert.doesNotMatch(JSON.stringify(bodyOf(name, body)), /secret plans/, name)
+  })
 })
