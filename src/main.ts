@@ -7,6 +7,7 @@ import { deliver, nothingDelivered, wantsFiles } from './runner/delivery.ts'
 import { failOnThrow, StepFailed } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
+import { allowSlowHandshakes } from './runner/network.ts'
 import { OUTPUTS, openOutputs, outputsOf } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
 import { writeResultFile } from './runner/result-file.ts'
@@ -21,6 +22,7 @@ await failOnThrow(async () => {
   const inputs = readInputs(runner)
   saveOpenPredictions(inputs.ids, runner)
   using interrupt = listenForInterrupts()
+  allowSlowHandshakes()
   warnAll(inputs.warnings)
   const around = { clock, runner, signal: interrupt.signal }
   using saving = wantsFiles(inputs) ? startSaving(inputs, around) : undefined

@@ -1,6 +1,7 @@
 import type { Clock } from './clock.ts'
 import { discard, requestTarget, USER_AGENT } from './http.ts'
-import { CONNECTIONS, type UntrustedNetwork } from './network/dispatcher.ts'
+import { CONNECTIONS, type Connections, type UntrustedNetwork } from './network/dispatcher.ts'
+import { unpacked } from './unpack.ts'
 
 /**
  * A connection to `urls.stream` that rings when a prediction comes to its end. Only a hint: what counts is the next
@@ -13,8 +14,8 @@ export interface EndSignal {
 
 export interface EndSignals {
   /**
-   * Opens one; where too many are open already, or the address is not allowed, one that is never connected.
-   * @param ring called when the stream tells the end, a few times at the most
+   * Opens one; if too many are open already, or the address is not allowed, one that is never connected.
+   * @param ring called when the stream tells the end
    */
   open(url: string, signal: AbortSignal, ring: () => void): EndSignal
   close(): Promise<void>
@@ -22,7 +23,7 @@ export interface EndSignals {
 
 /** The API ends a stream after a quiet half minute; a prediction can be quiet for longer. */
 const RECONNECTS = 60
-/** A connection that ends sooner than this has nothing to say; so many of those in a row and it is left. */
+/** Seconds. A connection that ends or breaks off sooner is of no use; so many of those in a row and it is left. */
 const SHORTEST = 5
 const SHORT_ONES = 3
 /** Bytes of one connection, and of one event, after which it is left. */
@@ -62,53 +63,84 @@ interface Listening {
   ring: () => void
 }
 
-async function listen(
-  url: URL,
-  endSignal: { connected: boolean },
-  { network, clock, signal, ring }: Listening,
-): Promise<void> {
-  const { createParser } = await import('eventsource-parser')
-  const dispatcher = await network.to(url)
-  for (let connections = 0, short = 0; connections < RECONNECTS && short < SHORT_ONES; connections++) {
+/** Connects as long as that is of use. A stream that has said something is opened again if it breaks off. */
+async function listen(url: URL, endSignal: { connected: boolean }, listening: Listening): Promise<void> {
+  const { network, clock, signal, ring } = listening
+  const connections = await network.to(url)
+  let hasSpoken = false
+  for (let opened = 0, short = 0; opened < RECONNECTS && short < SHORT_ONES; opened++) {
     const start = clock.now()
-    const { statusCode, headers, body } = await dispatcher.request({
-      ...requestTarget(url),
-      method: 'GET',
-      headers: { accept: 'text/event-stream', 'cache-control': 'no-store', 'user-agent': USER_AGENT },
-      signal,
-      headersTimeout: SILENCE * 1000,
-      bodyTimeout: SILENCE * 1000,
-    })
-    let over = false
-    let sinceEvent = 0
+    const spoke = () => {
+      endSignal.connected = true
+      hasSpoken = true
+    }
+    let end: 'over' | 'ended' | 'useless'
     try {
-      if (statusCode !== 200 || !String(headers['content-type']).startsWith('text/event-stream')) return
-      const spoke = () => {
-        endSignal.connected = true
-        sinceEvent = 0
-      }
-      const parser = createParser({
-        onComment: spoke,
-        onEvent({ event }) {
-          spoke()
-          if (event === 'done' || event === 'error') over = true
-        },
-      })
-      const decoder = new TextDecoder()
-      let bytes = 0
-      for await (const chunk of body as AsyncIterable<Buffer>) {
-        bytes += chunk.length
-        sinceEvent += chunk.length
-        if (bytes > LONGEST_STREAM || sinceEvent > LONGEST_EVENT) return
-        parser.feed(decoder.decode(chunk, { stream: true }))
-        if (over) break
-      }
+      end = await follow(await connect(connections, url, signal), spoke)
+    } catch (error) {
+      if (signal.aborted || !hasSpoken) throw error
+      end = 'ended'
     } finally {
       endSignal.connected = false
-      discard(body)
     }
-    if (over) return ring()
+    if (end === 'over') return ring()
+    if (end === 'useless') return
     short = clock.now() - start < SHORTEST ? short + 1 : 0
     await clock.sleep(1, signal)
+  }
+}
+
+const connect = (connections: Connections, url: URL, signal: AbortSignal) =>
+  connections.request({
+    ...requestTarget(url),
+    method: 'GET',
+    headers: {
+      accept: 'text/event-stream',
+      'accept-encoding': 'identity',
+      'cache-control': 'no-store',
+      'user-agent': USER_AGENT,
+    },
+    signal,
+    headersTimeout: SILENCE * 1000,
+    bodyTimeout: SILENCE * 1000,
+  })
+
+/**
+ * Reads one connection until the stream tells the end or the connection ends.
+ * @param spoke called at every sign of life
+ * @returns `useless` if it is no stream, or one that says too much
+ */
+async function follow(
+  { statusCode, headers, body }: Awaited<ReturnType<typeof connect>>,
+  spoke: () => void,
+): Promise<'over' | 'ended' | 'useless'> {
+  try {
+    if (statusCode !== 200 || !String(headers['content-type']).startsWith('text/event-stream')) return 'useless'
+    let over = false
+    let sinceEvent = 0
+    const heard = () => {
+      sinceEvent = 0
+      spoke()
+    }
+    const { createParser } = await import('eventsource-parser')
+    const parser = createParser({
+      onComment: heard,
+      onEvent({ event }) {
+        heard()
+        if (event === 'done' || event === 'error') over = true
+      },
+    })
+    const decoder = new TextDecoder()
+    let bytes = 0
+    for await (const chunk of unpacked(body, headers)) {
+      bytes += chunk.length
+      sinceEvent += chunk.length
+      if (bytes > LONGEST_STREAM || sinceEvent > LONGEST_EVENT) return 'useless'
+      parser.feed(decoder.decode(chunk, { stream: true }))
+      if (over) return 'over'
+    }
+    return 'ended'
+  } finally {
+    discard(body)
   }
 }

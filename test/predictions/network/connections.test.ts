@@ -1,0 +1,308 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { createSecureServer, type ServerHttp2Session } from 'node:http2'
+import { type AddressInfo, createServer, type LookupFunction, type Socket } from 'node:net'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createServer as createTlsServer } from 'node:tls'
+import { HostRefusal } from '../../../src/predictions/network/addresses.ts'
+import {
+  type Connections,
+  createDispatcher,
+  openUntrustedNetwork,
+  type RequestOptions,
+} from '../../../src/predictions/network/dispatcher.ts'
+import { ConnectFailure, causeOf, errorCode, wasNeverSent } from '../../../src/predictions/network/network-errors.ts'
+import { type Authority, certificateAuthority } from '../../support/certificate.ts'
+import { listen } from '../../support/listen.ts'
+
+let authority: Authority
+let ca: string
+before(async () => {
+  authority = await certificateAuthority()
+  ca = await readFile(authority.caFile, 'utf8')
+})
+after(() => authority[Symbol.asyncDispose]())
+
+/** Connections that are closed at the end of the block. */
+function connections(connect: { lookup?: LookupFunction } = {}): Connections & AsyncDisposable {
+  const made = createDispatcher({}, { connect: { ca, ...connect } })
+  return {
+    request: (options) => made.request(options),
+    destroy: () => made.destroy(),
+    [Symbol.asyncDispose]: () => made.destroy(),
+  }
+}
+
+const get = (origin: string, path: string, more: Partial<RequestOptions> = {}): RequestOptions => ({
+  origin,
+  path,
+  method: 'GET',
+  headers: {},
+  ...more,
+})
+
+/** A TCP server whose sockets can be looked at. */
+async function tcp(greet: (socket: Socket) => void) {
+  const sockets: Socket[] = []
+  const server = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}))
+    greet(socket)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    sockets,
+    host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+/** Settings of an HTTP/2 server that allows no streams: the request stays in undici's queue. */
+const NO_STREAMS = Buffer.from('000006040000000000000300000000', 'hex')
+
+async function noStreams() {
+  const sockets = new Set<Socket>()
+  const server = createTlsServer({ ...authority.certificate, ALPNProtocols: ['h2'] }, (socket) => {
+    sockets.add(socket.on('error', () => {}).on('close', () => sockets.delete(socket)))
+    socket.resume().write(NO_STREAMS)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    sockets,
+    origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    },
+  }
+}
+
+/** Aborts a request after a moment. @returns milliseconds until it heard of it, and what it said */
+async function abortSoon(made: Connections, options: RequestOptions): Promise<{ ms: number; reason: unknown }> {
+  const stop = new AbortController()
+  const request = made.request({ ...options, signal: stop.signal })
+  await sleep(200)
+  const start = performance.now()
+  stop.abort(new Error('enough'))
+  const reason = await request.then(
+    () => undefined,
+    (error) => error,
+  )
+  return { ms: performance.now() - start, reason }
+}
+
+describe('a request hears its signal at once, and destroying the connections closes its socket', () => {
+  test('in a TLS handshake that never ends', async () => {
+    await using server = await tcp(() => {})
+    const made = connections()
+    const { ms, reason } = await abortSoon(made, get(`https://${server.host}`, '/'))
+    assert.ok(ms < 50, `${ms} ms`)
+    assert.equal((reason as Error).message, 'enough')
+    await made.destroy()
+    const [socket] = server.sockets
+    if (socket && !socket.closed) await once(socket.resume(), 'close', { signal: AbortSignal.timeout(1000) })
+  })
+
+  test('in the queue of an HTTP/2 connection that allows no streams', async () => {
+    await using server = await noStreams()
+    const made = connections()
+    const { ms, reason } = await abortSoon(made, get(server.origin, '/'))
+    assert.ok(ms < 50, `${ms} ms`)
+    assert.equal((reason as Error).message, 'enough')
+    await made.destroy()
+    for (let i = 0; i < 20 && server.sockets.size > 0; i++) await sleep(20)
+    assert.equal(server.sockets.size, 0)
+  })
+
+  test('behind as many requests as there may be connections', async () => {
+    await using server = await listen(() => {})
+    await using made = createOne()
+    made.request(get(server.origin, '/first')).catch(() => {})
+    const { ms } = await abortSoon(made, get(server.origin, '/second'))
+    assert.ok(ms < 50, `${ms} ms`)
+  })
+
+  test('before it is made', async () => {
+    await using made = connections()
+    const signal = AbortSignal.abort(new Error('enough'))
+    await assert.rejects(made.request(get('http://127.0.0.1:1', '/', { signal })), /enough/)
+  })
+})
+
+function createOne(): Connections & AsyncDisposable {
+  const made = createDispatcher({}, { connections: 1 })
+  return Object.assign(Object.create(made), {
+    request: (options: RequestOptions) => made.request(options),
+    [Symbol.asyncDispose]: () => made.destroy(),
+  })
+}
+
+test('the time for the headers counts the queue and the handshake', async () => {
+  await using queue = await noStreams()
+  await using handshake = await tcp(() => {})
+  await using made = connections()
+  for (const origin of [queue.origin, `https://${handshake.host}`]) {
+    const start = performance.now()
+    await assert.rejects(
+      made.request(get(origin, '/', { headersTimeout: 200 })),
+      (error) => errorCode(error) === 'UND_ERR_HEADERS_TIMEOUT',
+    )
+    assert.ok(performance.now() - start < 400)
+  }
+})
+
+for (const http2 of [false, true]) {
+  describe(`a connection of HTTP/${http2 ? 2 : 1.1} on which a request hangs`, () => {
+    /** Which of the server's connections each request came on. */
+    async function server(answer: RequestListener) {
+      const seen: { path: string; connection: number }[] = []
+      const known = new Map<unknown, number>()
+      const listening = await listen(
+        (request: IncomingMessage, response: ServerResponse) => {
+          const key =
+            (request as unknown as { stream?: { session?: ServerHttp2Session } }).stream?.session ?? request.socket
+          if (!known.has(key)) known.set(key, known.size)
+          seen.push({ path: request.url ?? '', connection: known.get(key) ?? -1 })
+          answer(request, response)
+        },
+        { tls: authority.certificate, http2 },
+      )
+      return { ...listening, seen, [Symbol.asyncDispose]: listening.close }
+    }
+
+    test('gets no new requests, is used for its own answer, and is closed then', async () => {
+      let release = () => {}
+      const closed: boolean[] = []
+      await using api = await server((request, response) => {
+        if (request.url !== '/slow') return void response.end('fast')
+        release = () => response.end('slow')
+        request.socket.once('close', () => closed.push(true))
+      })
+      await using made = connections()
+      const silence = new AbortController()
+      const slow = made.request(get(api.origin, '/slow', { silence: silence.signal }))
+      await sleep(100)
+      silence.abort(new Error('silent'))
+      for (const path of ['/a', '/b'])
+        assert.equal(await (await made.request(get(api.origin, path))).body.text(), 'fast')
+      const connection = (path: string) => api.seen.find((each) => each.path === path)?.connection
+      assert.notEqual(connection('/a'), connection('/slow'))
+      assert.notEqual(connection('/b'), connection('/slow'))
+      assert.deepEqual(closed, [])
+      release()
+      assert.equal(await (await slow).body.text(), 'slow')
+      for (let i = 0; i < 40 && closed.length === 0; i++) await sleep(20)
+      assert.deepEqual(closed, [true])
+    })
+
+    const hangs: [name: string, answer: RequestListener, limits: Partial<RequestOptions>, code: string][] = [
+      ['headers', () => {}, { headersTimeout: 300 }, 'UND_ERR_HEADERS_TIMEOUT'],
+      ['body', (_, response) => response.write('half'), { bodyTimeout: 300 }, 'UND_ERR_BODY_TIMEOUT'],
+    ]
+    for (const [name, answer, limits, code] of hangs) {
+      test(`is left when its ${name} do not come in time`, async () => {
+        await using api = await server((request, response) =>
+          request.url === '/hangs' ? answer(request, response) : response.end('fine'),
+        )
+        await using made = connections()
+        await (await made.request(get(api.origin, '/before'))).body.text()
+        await assert.rejects(
+          async () => (await made.request(get(api.origin, '/hangs', limits))).body.text(),
+          (error) => errorCode(error) === code,
+        )
+        await (await made.request(get(api.origin, '/after'))).body.text()
+        const [, hanging, next] = api.seen
+        assert.notEqual(next?.connection, hanging?.connection)
+      })
+    }
+  })
+}
+
+describe('a host with several addresses', () => {
+  const resolvesTo =
+    (...addresses: string[]): LookupFunction =>
+    (_, __, callback) =>
+      callback(
+        null,
+        addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
+      )
+
+  for (const addresses of [
+    ['2001:db8::1', '127.0.0.1'],
+    ['127.0.0.1', '2001:db8::1'],
+    ['2001:db8::1', '2001:db8::2', '2001:db8::3', '127.0.0.1'],
+  ]) {
+    test(`is reached within the second if only one of them can be: ${addresses.join(', ')}`, async () => {
+      await using server = await listen((_, response) => response.end('here'))
+      await using made = connections({ lookup: resolvesTo(...addresses) })
+      const start = performance.now()
+      const { body } = await made.request(get(`http://two.test:${server.port}`, '/'))
+      assert.equal(await body.text(), 'here')
+      assert.ok(performance.now() - start < 1000)
+    })
+  }
+
+  test('is refused with what its reachable address says', async () => {
+    await using made = connections({ lookup: resolvesTo('2001:db8::1', '127.0.0.1') })
+    const failure = await made.request(get('http://two.test:1', '/')).catch((error) => error)
+    assert.equal(errorCode(failure), 'ECONNREFUSED')
+    assert.ok(causeOf(failure, ConnectFailure))
+  })
+
+  test('without an address does not exist', async () => {
+    await using made = connections({ lookup: resolvesTo() })
+    const failure = await made.request(get('http://two.test:1', '/')).catch((error) => error)
+    assert.equal(errorCode(failure), 'ENOTFOUND')
+  })
+})
+
+test('what fails before the connection is made was never sent, a connection that is cut off may have been', async () => {
+  await using closes = await tcp((socket) => socket.destroy())
+  await using cuts = await tcp((socket) => socket.once('data', () => socket.destroy()))
+  await using made = connections()
+  const sent = async (origin: string) =>
+    !wasNeverSent(await made.request(get(origin, '/', { method: 'POST', body: 'x' })).catch((error) => error))
+  assert.equal(await sent('http://127.0.0.1:1'), false)
+  assert.equal(await sent(`https://${closes.host}`), false)
+  assert.equal(await sent(`http://${cuts.host}`), true)
+})
+
+test('headers of 250 KiB are read over HTTP/1.1, and of 100 KiB over HTTP/2, whose frames end there', async () => {
+  const headers = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-policy-${i}`, 'p'.repeat(50 * 1024)]))
+  await using plain = await listen((_, response) => response.writeHead(200, headers(5)).end('fine'))
+  const secure = createSecureServer({ ...authority.certificate, maxSendHeaderBlockLength: 2 ** 20 }, (_, response) => {
+    response.writeHead(200, headers(2))
+    response.end('fine')
+  })
+  secure.listen(0, '127.0.0.1')
+  await once(secure, 'listening')
+  try {
+    await using made = connections()
+    for (const [origin, last] of [
+      [plain.origin, 4],
+      [`https://127.0.0.1:${(secure.address() as AddressInfo).port}`, 1],
+    ] as const) {
+      const answer = await made.request(get(origin, '/'))
+      assert.equal(String(answer.headers[`x-policy-${last}`]).length, 50 * 1024)
+      assert.equal(await answer.body.text(), 'fine')
+    }
+  } finally {
+    secure.close()
+  }
+})
+
+test('a host that no_proxy exempts is checked on the address that is connected to', async () => {
+  await using server = await listen((_, response) => response.end('internal'), { tls: authority.certificate })
+  const env = { https_proxy: 'http://127.0.0.1:1', no_proxy: '*' }
+  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, env)
+  const url = new URL(`https://localhost:${server.port}/secret`)
+  const failure = await (await network.to(url)).request(get(url.origin, url.pathname)).catch((error) => error)
+  assert.ok(causeOf(failure, HostRefusal), String(failure.cause))
+  await network.close()
+})
