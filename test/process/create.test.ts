@@ -8,8 +8,6 @@ import { type Simulator, startSimulator } from '../servers/simulator.ts'
 import { eventually } from '../support/eventually.ts'
 import { type RunResult, runAction, startAction } from '../support/run-action.ts'
 
-const errors = (run: RunResult) =>
-  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
 const posts = (simulator: Simulator) => simulator.requests.filter(({ method }) => method === 'POST')
 
 async function create(
@@ -113,7 +111,7 @@ describe('creating', { concurrency: 4 }, () => {
         { 'large.bin': Buffer.alloc(2 ** 20 + 1), '.git/config': 'token' },
       )
       assert.equal(run.exitCode, 1)
-      assert.match(errors(run)[0] ?? '', words)
+      assert.match(run.errors[0] ?? '', words)
       assert.equal(simulator.requests.length, 0)
     })
   }
@@ -121,14 +119,14 @@ describe('creating', { concurrency: 4 }, () => {
   test('tells every fault of its inputs at once', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'painter', version: 'v', 'cancel-after': '1s', 'api-key': '' })
-    const lines = (errors(run)[0] ?? '').split('\n')
+    const lines = (run.errors[0] ?? '').split('\n')
     assert.equal(lines.length, 5)
     assert.match(
       lines.join('\n'),
       /api-key: must not be empty[\s\S]*model: "painter" is not of the form owner\/name[\s\S]*model and version are given\. Give exactly one[\s\S]*cancel-after: "1s"/,
     )
     const none = await create(simulator, {})
-    assert.match(errors(none)[0] ?? '', /none of them is given/)
+    assert.match(none.errors[0] ?? '', /none of them is given/)
   })
 
   test('is repeated where it cannot have been carried out', async () => {
@@ -150,7 +148,7 @@ describe('creating', { concurrency: 4 }, () => {
     started.child.kill('SIGINT')
     await using run = await started.result
     assert.equal(run.exitCode, 1)
-    assert.match(errors(run)[0] ?? '', /canceled or timed out \(SIGINT\)\. .*may have been started all the same/)
+    assert.match(run.errors[0] ?? '', /canceled or timed out \(SIGINT\)\. .*may have been started all the same/)
   })
 
   for (const trick of [
@@ -165,21 +163,21 @@ describe('creating', { concurrency: 4 }, () => {
       const run = await create(simulator, { model: 'a/b', input: '{}' })
       assert.equal(run.exitCode, 1)
       assert.equal(posts(simulator).length, 1)
-      assert.match(errors(run)[0] ?? '', /may have been started all the same/)
+      assert.match(run.errors[0] ?? '', /may have been started all the same/)
     })
   }
 
   test('says which fields of the input the model refuses', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'a/b', input: 'steps: many' })
-    assert.match(errors(run)[0] ?? '', /422 .*\ninput steps: Invalid type\. Expected: integer, given: string\./)
-    assert.doesNotMatch(errors(run)[0] ?? '', /may have been started/)
+    assert.match(run.errors[0] ?? '', /422 .*\ninput steps: Invalid type\. Expected: integer, given: string\./)
+    assert.doesNotMatch(run.errors[0] ?? '', /may have been started/)
   })
 
   test('is refused with a sentence where the key is wrong', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'a/b', input: '{}', 'api-key': 'sk-wrong-0123456789' })
-    assert.match(errors(run)[0] ?? '', /401 .*check the secret given as api-key/)
+    assert.match(run.errors[0] ?? '', /401 .*check the secret given as api-key/)
   })
 })
 
@@ -198,15 +196,15 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     simulator.trick('*', { status: 200, body: '{"id":null,"status":"succeeded","output":"x"}' })
     const run = await create(simulator, { model: 'a/b', input: '{}' })
     assert.equal(posts(simulator).length, 1)
-    assert.match(errors(run)[0] ?? '', /may have been started all the same/)
+    assert.match(run.errors[0] ?? '', /may have been started all the same/)
   })
 
   test('says what to do about a model that is not found and an input that is too large', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', { status: 404, body: '{"detail":"Not found."}' }, { status: 413 })
     const missing = await create(simulator, { model: 'a/b', input: '{}' })
-    assert.match(errors(missing)[0] ?? '', /owner\/name:version/)
+    assert.match(missing.errors[0] ?? '', /owner\/name:version/)
     const large = await create(simulator, { model: 'a/b', input: '{}' })
-    assert.match(errors(large)[0] ?? '', /give files as URLs/)
+    assert.match(large.errors[0] ?? '', /give files as URLs/)
   })
 })

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../servers/simulator.ts'
-import { type RunResult, runAction, startAction } from '../support/run-action.ts'
+import { runAction, startAction } from '../support/run-action.ts'
 
 function wait(
   simulator: Simulator,
@@ -20,10 +20,6 @@ function wait(
   })
 }
 
-const errors = (run: RunResult) =>
-  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
-const warnings = (run: RunResult) =>
-  run.annotations.filter(({ level }) => level === 'warning').map(({ message }) => message)
 const withoutKey = (simulator: Simulator) =>
   simulator.requests
     .filter(({ url }) => url.startsWith('/files/'))
@@ -82,7 +78,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     })
     await using run = await wait(simulator, id, { 'output-dir': 'out' })
     assert.equal(run.exitCode, 1)
-    assert.equal(errors(run).length, 1)
+    assert.equal(run.errors.length, 1)
     assert.match(run.outputs.files ?? '', /-0\.png$/)
   })
 
@@ -102,7 +98,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     await using run = await wait(simulator, id, { 'output-dir': 'out', 'max-file-size': '1 MB', 'allowed-hosts': '' })
     assert.equal(run.exitCode, 1)
     assert.deepEqual(await readdir(path.join(run.workspace, 'out')), [`${id}-1.png`])
-    const messages = errors(run)
+    const messages = run.errors
     for (const [i, words] of [
       /has probably expired/,
       /is not the image\/png/,
@@ -122,8 +118,8 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     const id = simulator.ended({ status: 'failed', error: 'broken', output: null, data_removed: true })
     await using run = await wait(simulator, id, { 'output-dir': 'out', 'if-no-files-found': 'error' })
     assert.equal(run.exitCode, 1)
-    assert.equal(errors(run).length, 1)
-    assert.match(errors(run)[0] ?? '', /failed: broken/)
+    assert.equal(run.errors.length, 1)
+    assert.match(run.errors[0] ?? '', /failed: broken/)
   })
 
   test('that have expired turn the step red', async () => {
@@ -133,7 +129,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
       'if-no-files-found': 'ignore',
     })
     assert.equal(run.exitCode, 1)
-    assert.match(errors(run)[0] ?? '', /files of prediction .* are gone/)
+    assert.match(run.errors[0] ?? '', /files of prediction .* are gone/)
   })
 
   test('of which there are none are a warning, an error or nothing, as wanted', async () => {
@@ -147,7 +143,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
         'output-dir': 'out',
         'if-no-files-found': wanted,
       })
-      assert.deepEqual([run.exitCode, warnings(run).length], [exitCode, count], wanted)
+      assert.deepEqual([run.exitCode, run.warnings.length], [exitCode, count], wanted)
     }
   })
 
@@ -291,7 +287,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     await symlink('../precious', path.join(home, 'workspace', `${id}-0.png`))
     await using run = await wait(simulator, id, { 'output-dir': '.' }, { home })
     assert.equal(run.exitCode, 0)
-    assert.match(warnings(run).join(), /already exists with other content/)
+    assert.match(run.warnings.join(), /already exists with other content/)
     assert.equal(await readFile(path.join(home, 'precious'), 'utf8'), 'precious')
     await rm(home, { recursive: true })
   })
@@ -332,7 +328,7 @@ test('inputs about files that are wrong are told', async () => {
       'allowed-hosts': 'https://x.com',
     },
   })
-  const lines = (errors(run)[0] ?? '').split('\n')
+  const lines = (run.errors[0] ?? '').split('\n')
   for (const [i, words] of [
     /^6 inputs/,
     /^artifact-name: "a:b" contains ":"/,

@@ -19,10 +19,6 @@ function wait(
   })
 }
 
-const errors = (run: RunResult) =>
-  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
-const warnings = (run: RunResult) =>
-  run.annotations.filter(({ level }) => level === 'warning').map(({ message }) => message)
 const urlsAsked = (simulator: Simulator) => simulator.apiRequests().map(({ method, url }) => `${method} ${url}`)
 
 const declaredOutputs = Object.keys(
@@ -75,7 +71,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     ])
     const result = JSON.parse(await readFile(result_file ?? '', 'utf8'))
     assert.equal(result.predictions[0].body.logs, 'Using seed: 1\ndone\n')
-    assert.deepEqual(errors(run), [])
+    assert.deepEqual(run.errors, [])
     assert.deepEqual(run.masks, [simulator.key, TOKEN])
     assert.ok(run.lines.some((line) => line === '│ Using seed: 1'))
     assert.match(run.summary, /✅ Prediction succeeded/)
@@ -106,7 +102,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     )
     assert.equal(run.exitCode, 0)
     assert.equal(run.outputs.status, 'succeeded')
-    assert.match(warnings(run).join(), /one hour after the end/)
+    assert.match(run.warnings.join(), /one hour after the end/)
     assert.match(run.summary, /Deleted by the API/)
   })
 
@@ -121,7 +117,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     await using run = await wait(simulator, id)
     assert.equal(run.exitCode, 0)
     assert.equal(run.outputs.status, 'succeeded')
-    assert.equal(warnings(run).filter((text) => text.includes('"SUCCESS"')).length, 1)
+    assert.equal(run.warnings.filter((text) => text.includes('"SUCCESS"')).length, 1)
   })
 
   test('after a status nobody knows is waited for, with one warning', async () => {
@@ -132,7 +128,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     await using run = await wait(simulator, id)
     assert.equal(run.outputs.output_text, 'x')
     assert.equal(simulator.requests.length, 4)
-    assert.equal(warnings(run).filter((text) => text.includes('"paused"')).length, 1)
+    assert.equal(run.warnings.filter((text) => text.includes('"paused"')).length, 1)
   })
 
   test('of another id than asked for is green with a warning', async () => {
@@ -141,7 +137,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     simulator.add({ id, moments: [], body: { id: 'another', status: 'succeeded', output: 'x' } })
     await using run = await wait(simulator, id)
     assert.equal(run.exitCode, 0)
-    assert.match(warnings(run).join(), /"another"/)
+    assert.match(run.warnings.join(), /"another"/)
   })
 })
 
@@ -164,8 +160,8 @@ describe('a prediction that does not succeed', { concurrency: 4 }, () => {
       await using simulator = await startSimulator()
       await using run = await wait(simulator, simulator.ended({ status, ...body }))
       assert.equal(run.exitCode, 1)
-      assert.equal(errors(run).length, 1)
-      assert.match(errors(run)[0] ?? '', message)
+      assert.equal(run.errors.length, 1)
+      assert.match(run.errors[0] ?? '', message)
       const plain = { ERROR: 'failed', cancelled: 'canceled' }[status] ?? status
       assert.equal(run.outputs.status, plain)
       assert.ok((run.outputs.error ?? '') !== '')
@@ -180,7 +176,7 @@ describe('a prediction that does not succeed', { concurrency: 4 }, () => {
     await using run = await wait(simulator, id, { timeout: '2s' })
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.status, 'processing')
-    assert.match(errors(run)[0] ?? '', /still processing when the timeout of 2s was reached.*run the step again/)
+    assert.match(run.errors[0] ?? '', /still processing when the timeout of 2s was reached.*run the step again/)
   })
 })
 
@@ -197,8 +193,8 @@ describe('an answer that is no prediction', { concurrency: 4 }, () => {
       simulator.trick('*', { body, type })
       await using run = await wait(simulator, newId())
       assert.equal(run.exitCode, 1)
-      assert.match(errors(run)[0] ?? '', message)
-      assert.match(errors(run)[0] ?? '', /GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\//)
+      assert.match(run.errors[0] ?? '', message)
+      assert.match(run.errors[0] ?? '', /GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\//)
       assert.equal(simulator.requests.length, 1)
     })
   }
@@ -206,7 +202,7 @@ describe('an answer that is no prediction', { concurrency: 4 }, () => {
   test('because the path of api-url is wrong is said so', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, newId(), { 'api-url': `${simulator.origin}/v2` })
-    assert.match(errors(run)[0] ?? '', /web page/)
+    assert.match(run.errors[0] ?? '', /web page/)
   })
 })
 
@@ -228,8 +224,8 @@ describe('a refusal', { concurrency: 4 }, () => {
       })
       await using run = await wait(simulator, newId())
       assert.equal(run.exitCode, 1)
-      assert.match(errors(run)[0] ?? '', words)
-      assert.match(errors(run)[0] ?? '', /令牌 \[\*\*\*\] 无效/)
+      assert.match(run.errors[0] ?? '', words)
+      assert.match(run.errors[0] ?? '', /令牌 \[\*\*\*\] 无效/)
       assert.equal(run.outputs.status, '')
       assert.equal(simulator.requests.length, 1)
     })
@@ -260,7 +256,7 @@ describe('a refusal', { concurrency: 4 }, () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, newId())
     assert.equal(run.exitCode, 1)
-    assert.match(errors(run)[0] ?? '', /ID is wrong.*another account.*dropped/)
+    assert.match(run.errors[0] ?? '', /ID is wrong.*another account.*dropped/)
     assert.ok(simulator.requests.length > 2)
   })
 })
@@ -281,8 +277,8 @@ describe('inputs', { concurrency: 4 }, () => {
       },
     })
     assert.equal(run.exitCode, 1)
-    assert.equal(errors(run).length, 1)
-    const lines = (errors(run)[0] ?? '').split('\n')
+    assert.equal(run.errors.length, 1)
+    const lines = (run.errors[0] ?? '').split('\n')
     assert.equal(lines.length, 9)
     for (const [i, words] of [
       /^8 inputs/,
@@ -314,14 +310,14 @@ describe('inputs', { concurrency: 4 }, () => {
         inputs: { 'prediction-id': 'abc', 'api-key': 'sk-secret-0123456789', 'api-url': url },
       })
       assert.equal(run.exitCode, 1)
-      assert.match(errors(run)[0] ?? '', words)
+      assert.match(run.errors[0] ?? '', words)
       assert.doesNotMatch(run.log, /hush/)
     })
   }
 
   test('that are missing are told', async () => {
     await using run = await runAction({ inputs: { 'prediction-id': '', 'api-key': '' } })
-    assert.match(errors(run)[0] ?? '', /prediction-id: must not be empty[\s\S]*api-key: must not be empty/)
+    assert.match(run.errors[0] ?? '', /prediction-id: must not be empty[\s\S]*api-key: must not be empty/)
   })
 
   test('an exposed http address is asked, with a warning', async () => {
@@ -333,7 +329,7 @@ describe('inputs', { concurrency: 4 }, () => {
         timeout: '1s',
       },
     })
-    assert.match(warnings(run).join(), /plain http/)
+    assert.match(run.warnings.join(), /plain http/)
   })
 
   test('logs and summary can be switched off', async () => {
@@ -368,7 +364,7 @@ describe('several predictions', { concurrency: 4 }, () => {
         [c, 'succeeded'],
       ],
     )
-    assert.equal(errors(run).length, 1)
+    assert.equal(run.errors.length, 1)
     assert.equal(simulator.requests.length, 3)
     assert.match(run.summary, /2 of 3 predictions succeeded/)
   })
@@ -378,8 +374,8 @@ describe('several predictions', { concurrency: 4 }, () => {
     const ids = Array.from({ length: 12 }, () => simulator.ended({ output: null, data_removed: true }))
     await using run = await wait(simulator, ids.join())
     assert.equal(run.exitCode, 0)
-    assert.equal(warnings(run).length, 5)
-    assert.match(warnings(run)[4] ?? '', /^8 more warnings like this one/)
+    assert.equal(run.warnings.length, 5)
+    assert.match(run.warnings[4] ?? '', /^8 more warnings like this one/)
   })
 
   test('with logs without end print no more than some megabytes together', async () => {
@@ -396,8 +392,8 @@ describe('several predictions', { concurrency: 4 }, () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 15 }, () => simulator.ended({ status: 'failed', error: 'broken' }))
     await using run = await wait(simulator, JSON.stringify(ids))
-    assert.equal(errors(run).length, 10)
-    assert.match(errors(run)[9] ?? '', /^6 more/)
+    assert.equal(run.errors.length, 10)
+    assert.match(run.errors[9] ?? '', /^6 more/)
   })
 })
 

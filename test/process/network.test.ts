@@ -7,10 +7,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { generate } from 'selfsigned'
-import { type RunResult, runAction } from '../support/run-action.ts'
-
-const errors = (run: RunResult) =>
-  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
+import { runAction } from '../support/run-action.ts'
 
 describe('a gateway with a certificate of its own', () => {
   let folder: string
@@ -54,7 +51,7 @@ describe('a gateway with a certificate of its own', () => {
     const { run, asked } = await ask({})
     assert.equal(run.exitCode, 1)
     assert.match(
-      errors(run)[0] ?? '',
+      run.errors[0] ?? '',
       /self.signed certificate.*Its certificate is for "Private Gateway, gateway", issued by "Private Gateway, gateway", valid until .*NODE_EXTRA_CA_CERTS/,
     )
     assert.deepEqual(asked, [])

@@ -10,10 +10,8 @@ import { startResultsService } from '../servers/results-service.ts'
 import { type Simulator, startSimulator } from '../servers/simulator.ts'
 import { type Authority, certificateAuthority } from '../support/certificate.ts'
 import { listen } from '../support/listen.ts'
-import { type RunResult, runAction } from '../support/run-action.ts'
+import { runAction } from '../support/run-action.ts'
 
-const errors = (run: RunResult) =>
-  run.annotations.filter(({ level }) => level === 'error').map(({ message }) => message)
 const hostOf = ({ origin }: { origin: string }) => new URL(origin).host
 const RUNNING = { moments: [{ at: 0, status: 'processing' }] }
 
@@ -76,7 +74,7 @@ describe('a proxy', { concurrency: 4 }, () => {
       },
       env: { http_proxy: proxy.url, ...authority.env },
     })
-    assert.match(errors(run)[0] ?? '', /ECONNREFUSED/)
+    assert.match(run.errors[0] ?? '', /ECONNREFUSED/)
     assert.deepEqual([proxy.passed, proxy.refused], [[], []])
   })
 
@@ -103,7 +101,7 @@ describe('a proxy', { concurrency: 4 }, () => {
       },
       env: { https_proxy: 'http://user:hidden@127.0.0.1:1' },
     })
-    assert.match(errors(run)[0] ?? '', /the proxy of https_proxy cannot be used: .*ECONNREFUSED/)
+    assert.match(run.errors[0] ?? '', /the proxy of https_proxy cannot be used: .*ECONNREFUSED/)
     assert.ok(!run.log.includes('hidden'))
   })
 
@@ -282,13 +280,13 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
       const inputs = { 'prediction-id': 'abc', 'api-key': key, 'api-url': url }
       await using missing = await runAction({ inputs, env: { [variable]: proxy.url } })
       assert.match(
-        errors(missing)[0] ?? '',
+        missing.errors[0] ?? '',
         new RegExp(`wants a user name and a password \\(407\\), and the environment variable ${variable} has none`),
       )
       const wrongUrl = proxy.url.replace('//', '//user:mistaken@')
       await using wrong = await runAction({ inputs, env: { [variable]: wrongUrl } })
       assert.match(
-        errors(wrong)[0] ?? '',
+        wrong.errors[0] ?? '',
         new RegExp(`the proxy of ${variable} does not accept the user name and password in it \\(407\\)`),
       )
       assert.equal(proxy.refused.length, 2)
@@ -300,7 +298,7 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
       const inputs = { 'api-key': key, 'api-url': url, model: 'owner/painter', input: 'prompt: x' }
       await using run = await runAction({ action: 'create', inputs, env: { [variable]: proxy.url } })
       assert.equal(run.exitCode, 1)
-      assert.match(errors(run)[0] ?? '', new RegExp(`environment variable ${variable} has none`))
+      assert.match(run.errors[0] ?? '', new RegExp(`environment variable ${variable} has none`))
       assert.doesNotMatch(run.log, /may have been started/)
       assert.equal(proxy.refused.length, 1)
     })
@@ -314,7 +312,7 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
       inputs: { 'prediction-id': 'abc', 'api-key': key, 'api-url': 'http://gateway.test/v1' },
       env: { http_proxy: proxy.origin },
     })
-    assert.match(errors(run)[0] ?? '', /wants Negotiate or NTLM authentication \(407\)/)
+    assert.match(run.errors[0] ?? '', /wants Negotiate or NTLM authentication \(407\)/)
   })
 })
 
