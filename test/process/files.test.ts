@@ -173,7 +173,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
       const ids = `${late},${simulator.ended({ output: url(1) })}`
       await using run = await wait(simulator, ids, named, { home })
       assert.equal(run.exitCode, 0, run.log)
-      assert.deepEqual(warnings(run), [])
+      assert.deepEqual(run.warnings, [])
       assert.deepEqual((await readdir(path.join(run.workspace, 'out'))).sort(), ['圖-1.png', '圖-2.webp'])
       assert.deepEqual(await readFile(path.join(run.workspace, 'out/圖-1.png')), bodies[0])
     }
@@ -236,7 +236,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     await symlink('../elsewhere', path.join(home, 'workspace', 'out'))
     await using run = await wait(simulator, simulator.ended({ output: 'text' }), { 'output-dir': 'out/sub' }, { home })
     assert.equal(run.exitCode, 1)
-    assert.match(errors(run)[0] ?? '', /leads out of the workspace through a symbolic link/)
+    assert.match(run.errors[0] ?? '', /leads out of the workspace through a symbolic link/)
     assert.deepEqual(await readdir(path.join(home, 'elsewhere')), [])
     await rm(home, { recursive: true })
   })
@@ -248,9 +248,9 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     })
     await using run = await wait(simulator, id, { 'output-dir': 'out', 'max-total-size': '100 kB' })
     assert.equal(run.exitCode, 1)
-    assert.equal(errors(run).length, 1)
+    assert.equal(run.errors.length, 1)
     assert.match(
-      errors(run)[0] ?? '',
+      run.errors[0] ?? '',
       /larger than max-total-size allows \(40000 bytes, and 80000 of 100000 bytes are used\)/,
     )
     assert.equal((await readdir(path.join(run.workspace, 'out'))).length, 2)
@@ -265,7 +265,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     await using run = await wait(simulator, id, { 'output-dir': 'out' })
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual(await readdir(path.join(run.workspace, 'out')), [`${id}-0.png`])
-    assert.match(warnings(run).join(), /File 1 \(127\.0\.0\.1\/…\/license\) .* is a web page, not a file/)
+    assert.match(run.warnings.join(), /File 1 \(127\.0\.0\.1\/…\/license\) .* is a web page, not a file/)
     const only = simulator.ended({ output: simulator.file('report', page) })
     await using kept = await wait(simulator, only, { 'output-dir': 'out' })
     assert.deepEqual(await readdir(path.join(kept.workspace, 'out')), [`${only}-0.html`])
