@@ -1,5 +1,6 @@
 import type { Answer } from './answer.ts'
 import type { Clock } from './clock.ts'
+import { CreateError } from './create.ts'
 import { RefusalError } from './errors.ts'
 import { errorText, isPlatformFault } from './prediction-error.ts'
 import { jittered } from './retry.ts'
@@ -27,7 +28,7 @@ export interface EntryResult {
 export interface BatchOptions<Request> {
   /**
    * Starts one prediction; it is never called again for the same attempt.
-   * @throws CreationFailed, or the reason of the signal
+   * @throws CreateError, or the reason of the signal
    */
   create(request: Request, name: string): Promise<Answer>
   /** Waits until a prediction has ended, or the deadline came. Never rejects because of the API. */
@@ -45,18 +46,6 @@ export interface BatchOptions<Request> {
     /** A failed attempt will be followed by another after `pause` seconds. */
     again(name: string, outcome: Outcome, pause: number): void
     settled(result: EntryResult): void
-  }
-}
-
-/** A creation did not bring a prediction. */
-export class CreationFailed extends Error {
-  override readonly name = 'CreationFailed'
-  /** True if a prediction may have been started all the same. */
-  readonly mayRun: boolean
-
-  constructor(message: string, { mayRun, cause }: { mayRun: boolean; cause: unknown }) {
-    super(message, { cause })
-    this.mayRun = mayRun
   }
 }
 
@@ -127,7 +116,7 @@ class BatchState {
     return created
   }
 
-  creationFailed(error: CreationFailed): void {
+  creationFailed(error: CreateError): void {
     const { cause } = error
     if (cause instanceof RefusalError && WHOLE_ACCOUNT.has(cause.status)) {
       this.#stopped ??= `the API refused an earlier one (${cause.status})`
@@ -164,7 +153,7 @@ async function runEntry<Request>(
       })
     } catch (error) {
       if (error instanceof NotStarted) return notStarted(`No prediction was started for ${name}: ${error.message}.`)
-      if (!(error instanceof CreationFailed)) throw error
+      if (!(error instanceof CreateError)) throw error
       state.creationFailed(error)
       return notStarted(error.message, error.mayRun, error.cause)
     }

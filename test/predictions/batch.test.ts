@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readAnswer } from '../../src/predictions/answer.ts'
-import { type BatchOptions, CreationFailed, runBatch } from '../../src/predictions/batch.ts'
+import { type BatchOptions, runBatch } from '../../src/predictions/batch.ts'
+import { CreateError } from '../../src/predictions/create.ts'
 import { RefusalError } from '../../src/predictions/errors.ts'
 import type { Outcome } from '../../src/predictions/wait.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
@@ -18,7 +19,7 @@ const ended = (id: string, status: string, error?: unknown): Outcome => ({
   waited: 1,
 })
 const refused = (status: number) =>
-  new CreationFailed(`refused ${status}`, {
+  new CreateError(`refused ${status}`, {
     mayRun: false,
     cause: new RefusalError(REQUEST, { status, headers: {}, text: '' }),
   })
@@ -121,7 +122,7 @@ describe('a batch', () => {
   }
 
   test('a creation that may have been carried out is not repeated, and the others go on', async () => {
-    const lost = new CreationFailed('lost', { mayRun: true, cause: undefined })
+    const lost = new CreateError('lost', { mayRun: true, cause: undefined })
     const { results, created } = await play(names(4), { attempts: 5, create: (_, n) => (n === 1 ? lost : undefined) })
     assert.equal(created.length, 4)
     assert.deepEqual(
