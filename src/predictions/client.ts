@@ -1,10 +1,12 @@
 import { Buffer } from 'node:buffer'
+import { randomUUID } from 'node:crypto'
 import { type Answer, readAnswer, readBody } from './answer.ts'
 import type { Api, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
 import { parseErrorBody } from './error-body.ts'
 import {
+  ApiError,
   type ApiRequest,
   BrokenAnswerError,
   ConnectionError,
@@ -15,9 +17,11 @@ import {
 import { type Attempt, createHedge } from './hedge.ts'
 import { type Headers, headerOf, USER_AGENT } from './http.ts'
 import { type ListPage, PAGE_LIMIT, readListPage } from './list-page.ts'
+import type { RecentPredictions } from './lost.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
 import { createRedactor } from './redact.ts'
+import { isRecord } from './text.ts'
 import { UnpackError, unpacked } from './unpack.ts'
 
 export interface Client {
@@ -33,6 +37,16 @@ export interface Client {
    * Undefined if the API has no list. @throws as `get`
    */
   list?(query: ListQuery, wanted: ReadonlySet<string>, signal: AbortSignal): Promise<ListPage>
+  /** The predictions of the account that were created at that time or later, one page. @throws as `get` */
+  recent?(since: Date, signal: AbortSignal): Promise<RecentPredictions>
+  /**
+   * Uploads a file that stands in an input.
+   * @returns undefined if the API takes no uploads
+   * @throws the reason of the signal, or an error of the file system
+   */
+  upload(file: UploadedContent, signal: AbortSignal): Promise<UploadedFile | undefined>
+  /** Deletes an uploaded file. Never throws because of the API: it deletes them by itself after a day. */
+  deleteUpload(id: string, signal: AbortSignal): Promise<void>
   /** Starts a prediction, once: a lost answer may be that of one that was created. @throws as `get` */
   create(request: CreateRequest, signal: AbortSignal): Promise<Answer>
 }
@@ -44,6 +58,21 @@ export interface CreateRequest {
   input: Readonly<Record<string, unknown>>
   /** Sent as `Cancel-After`, such as `5m`: the API cancels the prediction by itself after that time. */
   cancelAfter: string | undefined
+}
+
+/** A file to be uploaded. */
+export interface UploadedContent {
+  /** The name that the API shows. */
+  name: string
+  /** MIME type. */
+  type: string
+  content: Buffer
+}
+
+export interface UploadedFile {
+  id: string
+  /** What stands in the input of the model. */
+  url: string
 }
 
 /** Which page of the list: that after a cursor, or the first one. */
@@ -86,7 +115,7 @@ const NO_LINK = 'The task has succeeded, but the API does not tell where its fil
 interface Call {
   method: ApiRequest['method']
   path: string
-  body?: string
+  body?: string | Buffer
   headers?: Record<string, string>
   /** The largest body that is read, in bytes. */
   limit?: number
@@ -99,7 +128,7 @@ export function createClient(options: ClientOptions): Client {
   const exchange = createExchange(options)
   const hedge = createHedge(clock)
 
-  async function send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; text: string }> {
+  async function send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; status: number; text: string }> {
     const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
     using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
@@ -122,7 +151,7 @@ export function createClient(options: ClientOptions): Client {
           unknownId,
         })
       }
-      return { request, text: scrubbed }
+      return { request, status, text: scrubbed }
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (limit.signal.aborted) throw new ConnectionError(request, limit.signal.reason)
@@ -140,6 +169,14 @@ export function createClient(options: ClientOptions): Client {
   }
 
   const taskOf = (id: string): Task => ({ id, apiUrl })
+
+  const recentOf = (path: string) => async (since: Date, signal: AbortSignal) => {
+    const search = new URLSearchParams({ created_after: since.toISOString() })
+    const { request, text } = await send({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
+    const { results, next } = readBody(request, text, api).body
+    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
+    return { items: results, isComplete: next === null || next === undefined }
+  }
 
   const listOf = (path: string) => async (query: ListQuery, wanted: ReadonlySet<string>, signal: AbortSignal) => {
     const search = query.cursor === undefined ? '' : `?${new URLSearchParams({ cursor: query.cursor })}`
@@ -160,7 +197,23 @@ export function createClient(options: ClientOptions): Client {
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
       return readAnswer(request, text, api, taskOf(id))
     },
-    ...(api.list === undefined ? {} : { list: listOf(api.list) }),
+    ...(api.list === undefined ? {} : { list: listOf(api.list), recent: recentOf(api.list) }),
+    async upload(file, signal) {
+      try {
+        const { request, status, text } = await send({ method: 'POST', path: '/files', ...multipart(file) }, signal)
+        return status === 201 ? uploadedFile(readBody(request, text, api).body) : undefined
+      } catch (error) {
+        if (error instanceof ApiError) return undefined
+        throw error
+      }
+    },
+    async deleteUpload(id, signal) {
+      try {
+        await send({ method: 'DELETE', path: `/files/${encodeURIComponent(id)}` }, signal)
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error
+      }
+    },
     async create({ target, input, cancelAfter }, signal) {
       const [path, body] =
         'model' in target
@@ -181,6 +234,24 @@ export function createClient(options: ClientOptions): Client {
 const callOf = ({ method, body }: Call): NonNullable<ApiRequest['call']> => {
   if (method === 'GET') return 'get'
   return body === undefined ? 'cancel' : 'create'
+}
+
+/** The body of a form with one file (RFC 7578). */
+function multipart({ name, type, content }: UploadedContent): { body: Buffer; headers: Record<string, string> } {
+  const boundary = randomUUID()
+  const fileName = name.replaceAll(/["\\\r\n]/g, (character) => encodeURIComponent(character))
+  const disposition = `form-data; name="content"; filename="${fileName}"`
+  const head = `--${boundary}\r\ncontent-disposition: ${disposition}\r\ncontent-type: ${type}\r\n\r\n`
+  return {
+    body: Buffer.concat([Buffer.from(head), content, Buffer.from(`\r\n--${boundary}--\r\n`)]),
+    headers: { 'content-type': `multipart/form-data; boundary=${boundary}` },
+  }
+}
+
+/** What `POST /files` answered; undefined if it has no URL to pass on. */
+function uploadedFile({ id, urls }: Record<string, unknown>): UploadedFile | undefined {
+  const url = isRecord(urls) ? urls.get : undefined
+  return typeof id === 'string' && typeof url === 'string' && URL.canParse(url) ? { id, url } : undefined
 }
 
 /** A whole answer, whatever its status. */
