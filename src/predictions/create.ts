@@ -22,10 +22,13 @@ export class CreateError extends Error {
   override readonly name = 'CreateError'
   /** True if a prediction may have been started all the same. */
   readonly mayRun: boolean
+  /** The message without the advice for that case. */
+  readonly reason: string
 
-  constructor(message: string, { mayRun, cause }: { mayRun: boolean; cause: unknown }) {
-    super(sentences(message, mayRun && MAY_RUN), { cause })
+  constructor(reason: string, { mayRun, cause }: { mayRun: boolean; cause: unknown }) {
+    super(sentences(reason, mayRun && MAY_RUN), { cause })
     this.mayRun = mayRun
+    this.reason = reason
   }
 }
 

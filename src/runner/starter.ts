@@ -1,0 +1,125 @@
+import { readFile } from 'node:fs/promises'
+import type { Answer } from '../predictions/answer.ts'
+import type { Client, CreateRequest } from '../predictions/client.ts'
+import { type Clock, deadlineSignal } from '../predictions/clock.ts'
+import { CreateError, createPrediction } from '../predictions/create.ts'
+import { candidateOf } from '../predictions/lost.ts'
+import type { RunnerContext } from './context.ts'
+import { type LargeFile, resolveLargeFiles } from './embedded-files.ts'
+import { duration } from './format.ts'
+import { info, warn } from './print.ts'
+import { saveCreation, saveOpenPredictions } from './state.ts'
+
+/** What a starter starts. */
+export interface StarterInputs {
+  target: CreateRequest['target']
+  cancelAfter: string | undefined
+}
+
+export interface StarterOptions {
+  client: Client
+  clock: Clock
+  runner: RunnerContext
+  /** Ends creations: the step was canceled, or its deadline came. */
+  signal: AbortSignal
+  /** Seconds during which refusals are waited out. */
+  patience?: number
+}
+
+/** Seconds that the list is waited for after an answer was lost, and that deleting uploads takes at most. */
+const LOOKUP_LIMIT = 10
+const DELETE_LIMIT = 10
+
+/**
+ * Starts predictions one by one. What it has started, and what it is about to start, is left behind for the post step
+ * as soon as it is known.
+ */
+export class Starter {
+  readonly #inputs: StarterInputs
+  readonly #options: StarterOptions
+  readonly #uploads: string[] = []
+  /** Paths of files that were uploaded, with their URLs: one that is mentioned twice is uploaded once. */
+  readonly #urls = new Map<string, Promise<string | undefined>>()
+  readonly #started: string[] = []
+
+  constructor(inputs: StarterInputs, options: StarterOptions) {
+    this.#inputs = inputs
+    this.#options = options
+  }
+
+  /** The IDs of all predictions that were started, in their order. */
+  get started(): readonly string[] {
+    return this.#started
+  }
+
+  /**
+   * Starts one prediction.
+   * @param name that of the input, for messages
+   * @throws CreateError; ModelInputError if a file is too large; the reason of the signal if nothing was sent
+   */
+  async create(input: Readonly<Record<string, unknown>>, name: string): Promise<Answer> {
+    const { client, clock, runner, signal, patience } = this.#options
+    const resolved = (await resolveLargeFiles(input, (file) => this.#upload(file))) as Record<string, unknown>
+    const request: CreateRequest = { ...this.#inputs, input: resolved }
+    const since = Date.now()
+    saveCreation(name, runner)
+    try {
+      const answer = await createPrediction(request, {
+        client,
+        clock,
+        signal,
+        ...(patience === undefined ? {} : { patience }),
+        onRetry: (error, pause) => info(`${name}: retrying in ${duration(pause)}: ${error.message}`),
+        warn,
+      })
+      this.#started.push(answer.prediction.id)
+      saveOpenPredictions(this.#started, runner)
+      return answer
+    } catch (error) {
+      throw error instanceof CreateError && error.mayRun ? await this.#withCandidate(error, request, since) : error
+    } finally {
+      saveCreation('', runner)
+    }
+  }
+
+  /** Deletes what was uploaded, as far as that is possible within a few seconds. */
+  async deleteUploads(): Promise<void> {
+    const { client, clock } = this.#options
+    if (this.#uploads.length === 0) return
+    using limit = deadlineSignal(clock, DELETE_LIMIT, 'deleting uploads took too long')
+    await Promise.allSettled(this.#uploads.map((id) => client.deleteUpload(id, limit.signal)))
+  }
+
+  #upload(file: LargeFile): Promise<string | undefined> {
+    const known = this.#urls.get(file.path)
+    if (known) return known
+    const { client, signal } = this.#options
+    const upload = async () => {
+      const content = await readFile(file.path)
+      const uploaded = await client.upload({ name: file.name, type: file.type, content }, signal)
+      if (!uploaded) return undefined
+      this.#uploads.push(uploaded.id)
+      info(`uploaded ${file.name}`)
+      return uploaded.url
+    }
+    const url = upload()
+    this.#urls.set(file.path, url)
+    return url
+  }
+
+  /** Looks for the prediction whose answer was lost. It is named, not adopted: it could be another job's. */
+  async #withCandidate(error: CreateError, request: CreateRequest, since: number): Promise<CreateError> {
+    const { client, clock, signal } = this.#options
+    if (signal.aborted || !client.recent) return error
+    using limit = deadlineSignal(clock, LOOKUP_LIMIT, 'the list took too long')
+    try {
+      const recent = await client.recent(new Date(since), AbortSignal.any([signal, limit.signal]))
+      const id = candidateOf(recent, request, since)
+      if (id === undefined) return error
+      const found = `The list of predictions has exactly one that fits: ${id}. It may be the one that was started here.`
+      return new CreateError(`${error.reason} ${found}`, { mayRun: true, cause: error.cause })
+    } catch {
+      return error
+    }
+  }
+}
