@@ -10,7 +10,19 @@ import { clip, duration } from './format.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
 import { block, info, warn } from './print.ts'
 
-export interface Reporter extends WaitObserver, Disposable {}
+export interface Reporter extends WaitObserver, Disposable {
+  /** A prediction was started for an input of that name, which stands for its ID from now on. */
+  started(name: string, answer: Answer): void
+}
+
+export interface ReporterOptions {
+  clock: Clock
+  streamLogs: boolean
+  /** Predictions of the step; as many as there are IDs unless given. */
+  total?: number
+  /** Whether every change and every log is printed; up to {@link FEW} predictions unless given. */
+  detailed?: boolean
+}
 
 /** Seconds between two heartbeats: a bit less than the 30 that are promised. */
 const HEARTBEAT = 25
@@ -26,6 +38,7 @@ const LISTED_URLS = 10
 
 /** Characters kept of what others wrote. */
 const LONGEST_WORD = 60
+const LONGEST_PREFIX = 8
 const LONGEST_MODEL = 120
 const LONGEST_TROUBLE = 500
 
@@ -46,17 +59,14 @@ interface PredictionView {
  */
 export function createReporter(
   ids: readonly string[],
-  { clock, streamLogs }: { clock: Clock; streamLogs: boolean },
+  { clock, streamLogs, total = ids.length, detailed = total <= FEW }: ReporterOptions,
 ): Reporter {
   const start = clock.now()
-  const few = ids.length <= FEW
-  const open = new Map<string, PredictionView>(
-    ids.map((id) => [
-      id,
-      { status: '', left: undefined, at: 0, progress: undefined, log: emptyLog, trouble: undefined },
-    ]),
-  )
-  if (streamLogs && !few) info(`More than ${FEW} predictions: logs are shown only of those that fail.`)
+  const names = new Map<string, string>()
+  const nameOf = (id: string) => names.get(id) ?? id
+  let done = 0
+  const open = new Map(ids.map((id) => [id, newView()]))
+  if (streamLogs && !detailed) info(`${total} predictions: logs are shown only of those that fail.`)
   const warned = new Set<string>()
 
   const warnOnce = (topic: string, text: string) => {
@@ -87,9 +97,9 @@ export function createReporter(
   function printStatusChange(id: string, prediction: Prediction, view: PredictionView, now: number): void {
     const { status } = readStatus(prediction.status)
     const shown = status === 'unknown' ? clip(prediction.status, LONGEST_WORD) : status
-    if (shown !== view.status && few && !isTerminal(status)) {
+    if (shown !== view.status && detailed && !isTerminal(status)) {
       const model = view.status === '' && prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
-      info(`[${duration(now)}] ${id}: ${shown}${model}`)
+      info(`[${duration(now)}] ${nameOf(id)}: ${shown}${model}`)
     }
     view.status = shown
   }
@@ -99,18 +109,30 @@ export function createReporter(
     const { status } = readStatus(prediction.status)
     const complete = isTerminal(status)
     // Nobody reads a hundred logs side by side.
-    if (!few && (!complete || status === 'succeeded')) return
-    const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(ids.length) })
+    if (!detailed && (!complete || status === 'succeeded')) return
+    const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(total) })
     view.log = news.view
-    const title = news.lines.length >= LONG_LOG ? `Log of ${id}: ${news.lines.length} lines` : undefined
-    block(news.lines, ids.length === 1 ? '│ ' : `${id.slice(0, 8)} │ `, title)
+    const title = news.lines.length >= LONG_LOG ? `Log of ${nameOf(id)}: ${news.lines.length} lines` : undefined
+    block(news.lines, total === 1 ? '│ ' : `${nameOf(id).slice(0, LONGEST_PREFIX)} │ `, title)
   }
 
   const printHeartbeat = () => {
-    for (const line of heartbeatLines([...open], ids.length, clock.now() - start)) info(line)
+    for (const line of heartbeatLines(
+      [...open].map(([id, view]) => [nameOf(id), view]),
+      total,
+      clock.now() - start,
+    ))
+      info(line)
   }
 
   return {
+    started(name, { prediction }) {
+      names.set(prediction.id, name)
+      open.set(prediction.id, newView())
+      const model = prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
+      info(`[${duration(clock.now() - start)}] ${name}: started ${prediction.id}${model}`)
+    },
+
     answered({ id, now, answer, left }) {
       const { prediction } = answer
       const view = open.get(id)
@@ -128,7 +150,7 @@ export function createReporter(
       const view = open.get(id)
       if (!view) return
       // The same trouble again is part of the heartbeat; a line for each attempt would be noise.
-      if (few && error.message !== view.trouble) {
+      if (detailed && error.message !== view.trouble) {
         info(`[${duration(now)}] retrying in ${duration(pause)}: ${clip(error.message, LONGEST_TROUBLE)}`)
       }
       view.trouble = error.message
@@ -136,16 +158,26 @@ export function createReporter(
 
     settled(outcome) {
       open.delete(outcome.id)
-      const count = ids.length > 1 ? [`${ids.length - open.size} of ${ids.length}`] : []
-      const parts = [...outcomeParts(outcome, few), ...count]
-      info(`[${duration(outcome.waited)}] ${outcome.id}: ${parts.join(' · ')}`)
+      done++
+      const count = total > 1 ? [`${done} of ${total}`] : []
+      const parts = [...outcomeParts(outcome, detailed), ...count]
+      info(`[${duration(outcome.waited)}] ${nameOf(outcome.id)}: ${parts.join(' · ')}`)
       const urls = outputUrls(outcome.answer?.prediction.output)
-      if (few) block(urls.slice(0, LISTED_URLS), '  ')
+      if (detailed) block(urls.slice(0, LISTED_URLS), '  ')
     },
 
     ...repeat(printHeartbeat, HEARTBEAT, clock),
   }
 }
+
+const newView = (): PredictionView => ({
+  status: '',
+  left: undefined,
+  at: 0,
+  progress: undefined,
+  log: emptyLog,
+  trouble: undefined,
+})
 
 /** Calls at an interval, in seconds, until it is disposed of. What the call throws ends the calls, with a warning. */
 function repeat(call: () => void, interval: number, clock: Clock): Disposable {

@@ -28,6 +28,7 @@ async function reported(ids: readonly string[], act: (reporter: Reporter, clock:
 }
 
 const IDS = Array.from({ length: 21 }, (_, i) => `id${i}`)
+const LOGS = '21 predictions: logs are shown only of those that fail.'
 
 describe('the reporter', () => {
   test('prints a status once, with the model the first time', async () => {
@@ -46,7 +47,27 @@ describe('the reporter', () => {
       const answer = answerOf({ id: 'id0', status: 'succeeded', output: ['https://x.test/a.png'] })
       settled({ id: 'id0', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 3 })
     })
-    assert.deepEqual(lines.slice(1), ['[3.0 s] id0: done · succeeded · 1 file · 1 of 21'])
+    assert.deepEqual(lines, [LOGS, '[3.0 s] id0: done · succeeded · 1 file · 1 of 21'])
+  })
+
+  test('prints the log of a prediction among many only if it fails', async () => {
+    const { lines } = await reported(IDS, ({ answered }) => {
+      const answer = (id: string, status: string) => answerOf({ id, status, logs: `log of ${id}\n` })
+      answered({ id: 'id0', now: 1, answer: answer('id0', 'processing'), left: undefined })
+      answered({ id: 'id1', now: 2, answer: answer('id1', 'succeeded'), left: undefined })
+      answered({ id: 'id2', now: 3, answer: answer('id2', 'failed'), left: undefined })
+    })
+    assert.deepEqual(lines, [LOGS, 'id2 │ log of id2'])
+  })
+
+  test('names a prediction that was started after its input', async () => {
+    const { lines } = await reported([], ({ started, settled }) => {
+      const answer = answerOf({ id: 'abc', status: 'starting', model: 'owner/name' })
+      started('hero', answer)
+      settled({ id: 'abc', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 3 })
+    })
+    assert.equal(lines[0], '[0.0 s] hero: started abc · owner/name')
+    assert.match(lines[1] ?? '', /^\[3\.0 s\] hero: done · succeeded/)
   })
 
   test('says every 25 seconds how things stand, in at most six lines', async () => {
@@ -54,7 +75,8 @@ describe('the reporter', () => {
       answered({ id: 'id0', now: 1, answer: answerOf({ id: 'id0' }), left: 60 })
       await clock.run(clock.sleep(51))
     })
-    assert.deepEqual(lines.slice(1, 7), [
+    assert.deepEqual(lines.slice(0, 7), [
+      LOGS,
       '[25 s] id0: processing · about 36 s left',
       ...[1, 2, 3, 4].map((i) => `[25 s] id${i}: no answer yet`),
       '[25 s] 0 of 21 ended; 1 processing, 20 without an answer',
