@@ -96,7 +96,12 @@ export class ReleaseApi {
     const { apiUrl } = around.runner
     const nothing = () => {}
     const log = { debug: nothing, info: nothing, warn: nothing, error: nothing }
-    return new ReleaseApi(getOctokit(token, { baseUrl: apiUrl, log, request: { signal: around.signal } }), around)
+    const octokit = getOctokit(token, { baseUrl: apiUrl, log })
+    // An option `request` would replace the toolkit's own, which is the way through a proxy.
+    octokit.hook.before('request', (options) => {
+      options.request = { ...options.request, signal: around.signal }
+    })
+    return new ReleaseApi(octokit, around)
   }
 
   /** The release of a tag; a draft has none yet, so it is looked for in the list. */
