@@ -1,1 +1,1 @@
-export const id=661;export const ids=[661];export const modules={86661:(e,t,n)=>{n.a(e,async(e,o)=>{try{if(n.r(t),process.env.STATE_open){const{cancelOpenPredictions:e}=await Promise.all([n.e(99),n.e(919),n.e(783)]).then(n.bind(n,7783));await e()}o()}catch(e){o(e)}},1)}};
+export const id=661;export const ids=[661];export const modules={6661:(e,t,n)=>{n.a(e,async(e,o)=>{try{if(n.r(t),process.env.STATE_open){const{cancelOpenPredictions:e}=await Promise.all([n.e(119),n.e(591),n.e(786)]).then(n.bind(n,3786));await e()}o()}catch(e){o(e)}},1)}};

@@ -112,8 +112,9 @@ export class Transfer {
     const { signal, clock } = this.#options
     using turn = await this.#host.take()
     const late = clock.now() - this.#overAt()
-    // The last attempt is made just when the patience ends.
-    if (late >= (this.#fault === undefined ? 0 : LAST_ATTEMPT)) throw this.#givenUp()
+    // Who waited for the end of the patience makes the last attempt just then.
+    const isLast = turn !== undefined && this.#fault !== undefined && late < LAST_ATTEMPT
+    if (late >= 0 && !isLast) throw this.#givenUp()
     if (turn === undefined) return 0
     const began = clock.now()
     try {

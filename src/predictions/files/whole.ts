@@ -140,16 +140,24 @@ async function riffIsWhole(bytes: Bytes): Promise<boolean> {
   return length === 0 || length >= PLACEHOLDER || length + 8 <= bytes.size + 1
 }
 
+/** Boxes that stand at the top of a file, of ISO 14496-12 and QuickTime. */
+const BOXES: ReadonlySet<string> = new Set(
+  'ftyp styp moov moof mdat meta free skip wide uuid sidx ssix mfra pdin prft emsg idat pnot udta'.split(' '),
+)
+
 /** The top-level boxes of an ISO base media file: none reaches beyond the file. What is no box follows the end. */
 async function boxesAreWhole(bytes: Bytes): Promise<boolean> {
   let at = 0
+  let hasData = false
   for (let boxes = 0; at < bytes.size && boxes < MOST_PARTS; boxes++) {
     const header = await bytes.at(at, 16)
-    if (header.length < 8) return true
+    if (header.length < 8) return hasData
     const length = header.readUInt32BE(0)
-    if (length === 0 || !/^[\x20-\x7e]{4}$/.test(header.toString('latin1', 4, 8))) return true
+    const type = header.toString('latin1', 4, 8)
+    if (length === 0 || !BOXES.has(type)) return true
     if (length === 1 && header.length < 16) return false
     if (length !== 1 && length < 8) return true
+    hasData ||= type === 'mdat'
     at += length === 1 ? Number(header.readBigUInt64BE(8)) : length
   }
   return at <= bytes.size

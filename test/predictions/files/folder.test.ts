@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { describeDiskFault } from '../../../src/predictions/files/file-error.ts'
+import { Folder } from '../../../src/predictions/files/folder.ts'
+
+/** A workspace with a folder beside it. */
+async function place() {
+  const root = await realpath(await mkdtemp(path.join(tmpdir(), 'folder-')))
+  const workspace = path.join(root, 'workspace')
+  await mkdir(workspace)
+  await mkdir(path.join(root, 'outside'))
+  return { root, workspace, [Symbol.asyncDispose]: () => rm(root, { recursive: true }) }
+}
+const make = (folder: string, workspace?: string) =>
+  new Folder(folder, workspace).make().then(
+    () => 'made',
+    (error: Error) => `${error.name}: ${error.message}`,
+  )
+
+describe('the folder of the files', () => {
+  test('is made with those above it, and may be there already', async () => {
+    await using at = await place()
+    const folder = path.join(at.workspace, 'a/b/c')
+    assert.deepEqual([await make(folder, at.workspace), await make(folder, at.workspace)], ['made', 'made'])
+    assert.deepEqual(await readdir(path.join(at.workspace, 'a/b')), ['c'])
+  })
+
+  test('must not lie behind a link out of the workspace, whether it exists or not', async () => {
+    await using at = await place()
+    await symlink('../outside', path.join(at.workspace, 'out'))
+    for (const name of ['out', 'out/sub/deeper'])
+      assert.match(await make(path.join(at.workspace, name), at.workspace), /DiskError: .* leads out of the workspace/)
+    assert.deepEqual(await readdir(path.join(at.root, 'outside')), [])
+  })
+
+  test('may lie behind a link inside the workspace, and outside of it if that was asked for', async () => {
+    await using at = await place()
+    await mkdir(path.join(at.workspace, 'real'))
+    await symlink('real', path.join(at.workspace, 'link'))
+    assert.equal(await make(path.join(at.workspace, 'link/sub'), at.workspace), 'made')
+    assert.equal(await make(path.join(at.root, 'outside/sub'), at.workspace), 'made')
+  })
+
+  test('is no file, no dangling link, no circle and nothing under /proc', async () => {
+    await using at = await place()
+    await writeFile(path.join(at.workspace, 'file'), '')
+    await symlink('nowhere', path.join(at.workspace, 'dangling'))
+    await symlink('circle', path.join(at.workspace, 'circle'))
+    const inside = (name: string) => make(path.join(at.workspace, name), at.workspace)
+    assert.match(await inside('file'), /file is not a folder/)
+    assert.match(await inside('file/sub'), /file\/sub is not a folder \(ENOTDIR\)/)
+    assert.match(await inside('dangling/sub'), /is not a folder \(EEXIST\)|cannot be made/)
+    assert.match(await inside('circle/sub'), /leads to itself \(ELOOP\)/)
+    if (process.platform === 'linux') assert.match(await make('/proc/a/b'), /cannot be made there \(ENOENT\)/)
+  })
+})
+
+test('faults of the file system are told in words, with their codes', () => {
+  const words = (code: string) => describeDiskFault(Object.assign(new Error(code), { code }), '/out')
+  assert.equal(words('ENOSPC'), 'the disk is full: /out (ENOSPC)')
+  assert.equal(words('EROFS'), '/out is on a file system that is read-only (EROFS)')
+  assert.equal(words('EFBIG'), 'the runner does not allow a file of this size in /out (EFBIG)')
+  assert.equal(words('ECONNRESET'), undefined)
+  assert.equal(describeDiskFault(undefined, '/out'), undefined)
+})

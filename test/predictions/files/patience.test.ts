@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { believedFrom, givenUpAt, mayHaveExpired } from '../../../src/predictions/files/patience.ts'
+import { type FileReaction, type FileRequest, playTransfers } from '../../support/scripted-host.ts'
+
+const URL_1 = 'https://files.example.com/a.bin'
+const urlsOf = (count: number, host = (_: number) => 'files.example.com') =>
+  Array.from({ length: count }, (_, i) => `https://${host(i)}/${i}.bin`)
+const refuses: FileReaction = { code: 'ECONNREFUSED' }
+const whole: FileReaction = { status: 200, headers: { 'content-length': '3' }, pieces: ['abc'] }
+const bytes = (count: number) => 'x'.repeat(count)
+const times = (requests: readonly FileRequest[]) => requests.map(({ at }) => Number(at.toFixed(1)))
+const messageOf = (result: unknown) => (result instanceof Error ? result.message : 'saved')
+
+describe('the patience with a host that gives nothing', () => {
+  for (const [name, deadline, last] of [
+    ['ends after five minutes if the timeout is later', 1800, 300],
+    ['ends after five minutes without a timeout', Number.POSITIVE_INFINITY, 300],
+    ['ends at the timeout', 60, 60],
+    ['lasts for twenty seconds after the end, whatever the timeout', 5, 20],
+  ] as const) {
+    test(name, async () => {
+      for (const reaction of [refuses, { status: 502 }, { status: 423 }]) {
+        const { requests, results, took } = await playTransfers([URL_1], () => reaction, { deadline })
+        assert.equal(times(requests).at(-1), last)
+        assert.equal(took, last)
+        assert.match(messageOf(results[0]), new RegExp(`It was given up ${last} s after the step saw the end`))
+        assert.ok(requests.length < 40, `${requests.length} requests`)
+      }
+    })
+  }
+
+  test('ends with the file when the host is there again', async () => {
+    const { requests, results } = await playTransfers([URL_1], ({ at }) => (at < 40 ? refuses : whole))
+    assert.equal(messageOf(results[0]), 'saved')
+    assert.ok((times(requests).at(-1) ?? 0) <= 50)
+    assert.deepEqual(times(requests).slice(0, 6), [0, 1, 3, 7, 15, 25])
+  })
+
+  test('is shared by the files of the host: 5,000 links that refuse cost no more than one', async () => {
+    const { requests, results, took } = await playTransfers(urlsOf(5000), () => refuses)
+    assert.ok(requests.length < 50, `${requests.length} requests`)
+    assert.equal(took, 300)
+    assert.match(messageOf(results[4999]), /refuses connections \(ECONNREFUSED\)/)
+  })
+
+  test('is bounded for 5,000 hosts that say nothing', async () => {
+    const { took, results } = await playTransfers(
+      urlsOf(5000, (i) => `h${i}.example.com`),
+      () => 'hang',
+      { deadline: 5 },
+    )
+    assert.ok(took < 70, `${took} s`)
+    assert.match(messageOf(results[4999]), /its turn did not come in time/)
+  })
+
+  test('gives a host that nobody knows its chance when the others have taken long', async () => {
+    const files = [...urlsOf(12), 'https://late.example.com/b.bin']
+    const slow = {
+      status: 200,
+      headers: { 'content-length': '660000' },
+      pieces: Array(600).fill(bytes(1100)),
+      every: 1,
+    }
+    const { results } = await playTransfers(files, ({ url }) => (url.includes('late') ? whole : slow), { deadline: 5 })
+    assert.deepEqual(results.map(messageOf), Array(13).fill('saved'))
+  })
+
+  test('obeys hints, up to its end', async () => {
+    const hint = (seconds: string) => ({ status: 503, headers: { 'retry-after': seconds } })
+    const obeyed = await playTransfers([URL_1], ({ at }) => (at < 47 ? hint('47') : whole))
+    assert.deepEqual(times(obeyed.requests), [0, 47])
+    const long = await playTransfers([URL_1], () => hint('86400'), { deadline: 100 })
+    assert.deepEqual(times(long.requests), [0, 100])
+  })
+
+  test('is the same for silence, which is broken off after half a minute', async () => {
+    const { requests, reasons } = await playTransfers([URL_1], ({ at }) => (at < 60 ? 'hang' : whole))
+    assert.deepEqual(times(requests), [0, 31, 63])
+    assert.deepEqual(reasons, ['nothing came for 30 s', 'nothing came for 30 s'])
+  })
+})
+
+describe('a file that is not there', () => {
+  for (const status of [403, 404]) {
+    test(`with ${status} is requested again for half a minute after the end`, async () => {
+      const { requests, results } = await playTransfers([URL_1], () => ({ status }))
+      assert.equal(times(requests).at(-1), 30)
+      assert.match(messageOf(results[0]), new RegExp(`^the server answered ${status}: `))
+      assert.doesNotMatch(messageOf(results[0]), /expired/)
+      const late = await playTransfers([URL_1], ({ at }) => (at < 12 ? { status } : whole))
+      assert.equal(messageOf(late.results[0]), 'saved')
+    })
+
+    test(`with ${status} is believed at once if the prediction ended more than a minute ago`, async () => {
+      const { requests } = await playTransfers([URL_1], () => ({ status }), { age: 61 })
+      assert.equal(requests.length, 1)
+      const recent = await playTransfers([URL_1], ({ at }) => (at < 5 ? { status } : whole), { age: 60 })
+      assert.equal(messageOf(recent.results[0]), 'saved')
+    })
+  }
+
+  test('is said to have expired only if an hour may have passed', async () => {
+    for (const [age, expired] of [
+      [undefined, true],
+      [61, false],
+      [3299, false],
+      [3300, true],
+    ] as const) {
+      const { results } = await playTransfers([URL_1], () => ({ status: 410 }), { age })
+      assert.equal(/has probably expired/.test(messageOf(results[0])), expired, String(age))
+    }
+  })
+
+  test('because it wants the key says that files are fetched without it', async () => {
+    const { results, requests } = await playTransfers(['https://api.example.com/file'], () => ({ status: 401 }))
+    assert.match(messageOf(results[0]), /wants the key of the API, and files are fetched without the key/)
+    assert.equal(requests.length, 1)
+    const other = await playTransfers([URL_1], () => ({ status: 401 }))
+    assert.match(messageOf(other.results[0]), /wants credentials/)
+  })
+
+  test('is a web page only if its link has no extension', async () => {
+    const page = () => ({ status: 404, headers: { 'content-type': 'text/html; charset=utf-8' } })
+    const { results } = await playTransfers(['https://files.example.com/license', URL_1], page, { age: 90 })
+    assert.deepEqual(
+      results.map((result) => (result as Error).name),
+      ['WebPageError', 'PermanentError'],
+    )
+  })
+})
+
+describe('a transfer', () => {
+  const stream = (rate: number, seconds: number, total = rate * seconds): FileReaction => ({
+    status: 200,
+    headers: { 'content-length': String(total), etag: '"e"' },
+    pieces: Array(seconds).fill(bytes(rate)),
+    every: 1,
+  })
+
+  test('that moves goes on past the timeout', async () => {
+    const { results, took } = await playTransfers([URL_1], () => stream(1100, 600), { deadline: 5 })
+    assert.equal(messageOf(results[0]), 'saved')
+    assert.equal(took, 600)
+  })
+
+  test('that moves is broken off an hour after the end', async () => {
+    const { results, took } = await playTransfers([URL_1], () => stream(1100, 5000), { deadline: 5 })
+    assert.match(messageOf(results[0]), /not all of it came within an hour of the end/)
+    assert.ok(took >= 3600 && took < 3610, `${took} s`)
+  })
+
+  test('below a kilobyte a second is broken off after half a minute', async () => {
+    const { results, requests, took } = await playTransfers([URL_1], () => stream(900, 600), { deadline: 5 })
+    assert.match(messageOf(results[0]), /^less than 1 kB\/s came for 30 s/)
+    assert.equal(requests.length, 1)
+    assert.equal(took, 30)
+  })
+
+  test('of one byte for each request ends with the patience', async () => {
+    const { results, took } = await playTransfers(
+      [URL_1],
+      ({ range }) => {
+        const from = Number(/\d+/.exec(range ?? '0')?.[0])
+        const headers = { etag: '"e"', 'content-range': `bytes ${from}-999/1000` }
+        return {
+          status: range ? 206 : 200,
+          headers: range ? headers : { etag: '"e"', 'content-length': '1000' },
+          pieces: ['x'],
+        }
+      },
+      { deadline: 5 },
+    )
+    assert.match(messageOf(results[0]), /^it broke off after \d+ of 1000 bytes/)
+    assert.equal(took, 20)
+  })
+
+  test('that breaks off after the timeout is taken up for twenty seconds more', async () => {
+    const { results, requests } = await playTransfers(
+      [URL_1],
+      ({ at, range }) => {
+        if (range === undefined) return stream(1100, 100, 150_000)
+        if (at < 115) return refuses
+        return {
+          status: 206,
+          headers: { etag: '"e"', 'content-range': 'bytes 110000-149999/150000' },
+          pieces: [bytes(40_000)],
+        }
+      },
+      { deadline: 5 },
+    )
+    assert.equal(messageOf(results[0]), 'saved')
+    assert.equal(requests.at(-1)?.range, 'bytes=110000-')
+  })
+
+  test('gets the rest of a file only if it is the part that was requested, up to its total', async () => {
+    const part = (range: string): FileReaction => ({
+      status: 206,
+      headers: { 'content-range': range },
+      pieces: ['0123456789'],
+    })
+    for (const range of ['bytes 0-9/100', 'bytes 5-14/15', 'bytes 0-9/*', '']) {
+      const { results } = await playTransfers([URL_1], () => part(range), { deadline: 5 })
+      assert.notEqual(messageOf(results[0]), 'saved', range)
+    }
+    const { results } = await playTransfers([URL_1], () => part('bytes 0-9/10'))
+    assert.equal(messageOf(results[0]), 'saved')
+  })
+})
+
+describe('a host that refuses some', () => {
+  const slow = { status: 200, headers: { 'content-length': '10' }, pieces: ['0123456789'], every: 20 }
+
+  for (const status of [429, 503]) {
+    test(`with ${status} loses nothing, and gets no more than it takes`, async () => {
+      const { results, together, requests } = await playTransfers(
+        urlsOf(20),
+        (_, open) => (open >= 2 ? { status } : slow),
+        { deadline: 5 },
+      )
+      assert.deepEqual(results.map(messageOf), Array(20).fill('saved'))
+      assert.equal(together, 2)
+      assert.ok(requests.length < 20 + 20, `${requests.length} requests`)
+    })
+  }
+
+  test('because it was away serves six at once again afterwards', async () => {
+    const { results, together } = await playTransfers(urlsOf(60), ({ at }) => (at < 8 ? refuses : slow))
+    assert.deepEqual(results.map(messageOf), Array(60).fill('saved'))
+    assert.equal(together, 6)
+  })
+
+  test('does not keep the files of others from coming', async () => {
+    const files = [...urlsOf(30), ...urlsOf(30, () => 'good.example.com')]
+    const good: number[] = []
+    await playTransfers(files, ({ url, at }) => {
+      if (!url.includes('good')) return 'hang'
+      good.push(at)
+      return whole
+    })
+    assert.ok(Math.max(...good) < 1, String(good.at(-1)))
+  })
+})
+
+test('when a file is given up, in seconds', () => {
+  const ending = { seenAt: 1000, age: 0, deadline: 2800 }
+  assert.equal(givenUpAt(ending, undefined, undefined), 1300)
+  assert.equal(givenUpAt(ending, 1400, undefined), 1700)
+  assert.equal(givenUpAt({ ...ending, deadline: 1100 }, 1000, undefined), 1100)
+  assert.equal(givenUpAt({ ...ending, deadline: 1001 }, 1000, undefined), 1020)
+  assert.equal(givenUpAt({ ...ending, deadline: 1001 }, 1500, 1490), 1510)
+  assert.equal(givenUpAt({ ...ending, deadline: 1001 }, 1000, 1490), 1300)
+  assert.deepEqual(
+    [0, 60, 61].map((age) => believedFrom({ ...ending, age })),
+    [1030, 1030, 1000],
+  )
+  assert.equal(mayHaveExpired({ ...ending, age: 0 }, 4299), false)
+  assert.equal(mayHaveExpired({ ...ending, age: 0 }, 4300), true)
+})
