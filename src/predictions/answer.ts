@@ -1,4 +1,4 @@
-import type { Api, Lookup, Task } from './apis/api.ts'
+import type { Api, LinkLife, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
 import { describePage, isChallenge, isPage } from './error-body.ts'
 import {
@@ -23,6 +23,8 @@ export interface Answer {
   progress?: number | undefined
   /** Seconds in which the API has nothing new to say. */
   refresh?: number | undefined
+  /** How long the links of the output work after the end; an hour unless given. */
+  linkLife?: LinkLife
 }
 
 /** An answer, and what must still be looked up to make it whole. */
@@ -50,7 +52,7 @@ export function readAnswer(
   switch (reading.kind) {
     case 'prediction': {
       const { prediction, progress, refresh, lookup } = reading
-      return { prediction, body, hadNonFinite, progress, refresh, lookup }
+      return { prediction, body, hadNonFinite, progress, refresh, lookup, linkLife: api.linkLife }
     }
     case 'unknown-id':
       throw new UnknownIdError(request)

@@ -5,7 +5,7 @@ import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { clip, duration, fileSize } from './format.ts'
-import type { Inputs } from './inputs.ts'
+import type { ApiInputs, Inputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
 import { makeTemporaryFolder } from './result-file.ts'
 
@@ -27,9 +27,12 @@ interface Ended {
   prediction: Prediction
 }
 
+/** What files are saved by. */
+type SavingInputs = ApiInputs & Pick<Inputs, 'ids' | 'download' | 'policy'>
+
 /** Begins with nothing; files come with the predictions that settle. Dispose of it if nobody waits for its end. */
 export function startSaving(
-  inputs: Pick<Inputs, 'ids' | 'download' | 'policy' | 'timeout'>,
+  inputs: SavingInputs & Pick<Inputs, 'timeout'>,
   around: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
 ): Saving {
   const { clock } = around
@@ -54,7 +57,14 @@ export function startSaving(
       const age = ageOf(prediction, seenRunning.has(id))
       saver ??= openSaver(inputs, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
       saver.then(
-        (files) => files.add({ id, number: numbers.get(id) ?? 0, output: prediction.output, age }),
+        (files) =>
+          files.add({
+            id,
+            number: numbers.get(id) ?? 0,
+            output: prediction.output,
+            age,
+            expires: answer.linkLife !== 'unknown',
+          }),
         () => {},
       )
     },
@@ -82,7 +92,7 @@ export function startSaving(
 const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
 
 async function openSaver(
-  { ids, download, policy }: Pick<Inputs, 'ids' | 'download' | 'policy'>,
+  { api, apiUrl, apiKey, ids, download, policy }: SavingInputs,
   around: { clock: Clock; signal: AbortSignal; runner: RunnerContext; deadline: number; observer: SaveObserver },
 ): Promise<Saver> {
   const { runner, ...rest } = around
@@ -94,6 +104,10 @@ async function openSaver(
     fileName: download.fileName,
     predictions: { count: ids.length, ids },
     policy,
+    keyed: (link, id) => {
+      const url = api.keyedUrl(link, { id, apiUrl })
+      return url === undefined ? undefined : { url, authorization: `Bearer ${apiKey}` }
+    },
     maxFileSize: download.maxFileSize,
     maxTotalSize: download.maxTotalSize,
     overwrite: download.overwrite,

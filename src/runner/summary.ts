@@ -1,4 +1,5 @@
 import { summary } from '@actions/core'
+import type { Answer } from '../predictions/answer.ts'
 import { outputFiles, outputText, outputUrls } from '../predictions/output.ts'
 import { isExpired, predictTime, totalTime } from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
@@ -110,7 +111,7 @@ function oneSummary(judged: Judged, lasting: boolean, isWhole: boolean): string 
         ? ''
         : `> [!WARNING]\n> ${inline(verdict.warning, 2000)}`
       : `**What went wrong**\n\n${pre(verdict.message)}`,
-    prediction ? outputSection(prediction.output, isExpired(prediction), lasting) : '',
+    outcome.answer ? outputSection(outcome.answer, lasting) : '',
   ]
   return `${sections.filter(Boolean).join('\n\n')}\n`
 }
@@ -132,7 +133,15 @@ function headline({ outcome: { end, status, cancellation } }: Judged): string {
 
 const seconds = (value: number) => `${Number(value.toFixed(3))} s`
 
-function outputSection(output: unknown, expired: boolean, lasting: boolean): string {
+const THEY_EXPIRE = '> These addresses expire; the API does not say when.'
+
+const expiryOf = (judged: readonly Judged[]): string =>
+  judged.some(({ outcome }) => outcome.answer?.linkLife === 'unknown')
+    ? THEY_EXPIRE
+    : '> The addresses of outputs work until one hour after the end of their prediction.'
+
+function outputSection({ prediction, linkLife }: Answer, lasting: boolean): string {
+  const { output } = prediction
   const urls = outputUrls(output)
   const inline = outputFiles(output).length - urls.length
   const text = outputText(output)
@@ -146,13 +155,15 @@ function outputSection(output: unknown, expired: boolean, lasting: boolean): str
         'files',
       ),
     )
-    parts.push('> These addresses work until one hour after the end of the prediction.')
+    parts.push(
+      linkLife === 'unknown' ? THEY_EXPIRE : '> These addresses work until one hour after the end of the prediction.',
+    )
   }
   if (inline > 0)
     parts.push(`${inline} ${inline === 1 ? 'file is' : 'files are'} part of the output itself, as data: URIs.`)
   if (text !== undefined && text !== '') parts.push(pre(text))
   else if (parts.length === 0 && output !== undefined && output !== null) parts.push(pre(readable(output)))
-  if (parts.length === 0) parts.push(expired ? 'Deleted by the API.' : 'None.')
+  if (parts.length === 0) parts.push(isExpired(prediction) ? 'Deleted by the API.' : 'None.')
   return ['**Output**', ...parts.filter(Boolean)].join('\n\n')
 }
 
@@ -197,9 +208,7 @@ function tableSummary(judged: readonly Judged[], isWhole: boolean): string {
     `### ${green === judged.length && isWhole ? '✅' : '❌'} ${green} of ${judged.length} predictions succeeded${isWhole ? '' : BUT}`,
     times.length === 0 ? '' : `Predict time: ${seconds(sum)} in total (billed).`,
     table(['Prediction', 'Model', 'Status', 'Predict time', 'Output'], rows),
-    judged.some(({ outcome }) => outputUrls(outcome.answer?.prediction.output).length > 0)
-      ? '> The addresses of outputs work until one hour after the end of their prediction.'
-      : '',
+    judged.some(({ outcome }) => outputUrls(outcome.answer?.prediction.output).length > 0) ? expiryOf(judged) : '',
   ]
   return `${sections.filter(Boolean).join('\n\n')}\n`
 }

@@ -70,6 +70,14 @@ describe('the reporter', () => {
     assert.match(lines[1] ?? '', /^\[3\.0 s\] hero: done · succeeded/)
   })
 
+  test('shows the progress that an API tells as a number as it shows that of a log', async () => {
+    const { lines } = await reported(['abc'], async ({ answered }, clock) => {
+      answered({ id: 'abc', now: 1, answer: { ...answerOf({}), progress: 0.425 }, left: undefined })
+      await clock.run(clock.sleep(26))
+    })
+    assert.deepEqual(lines, ['[1.0 s] abc: processing', '[25 s] abc: processing · 42.5 %'])
+  })
+
   test('says every 25 seconds how things stand, in at most six lines', async () => {
     const { lines } = await reported(IDS, async ({ answered }, clock) => {
       answered({ id: 'id0', now: 1, answer: answerOf({ id: 'id0' }), left: 60 })

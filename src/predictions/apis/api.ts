@@ -20,6 +20,7 @@ export interface Api {
   isUnknownId(answer: { json: unknown; empty: boolean }): boolean
   /** Undefined if the API cannot cancel. */
   readonly cancel: CancelCall | undefined
+  readonly linkLife: LinkLife
   /** Seconds between two polls of one task at least: the server asks for them, or shows nothing new sooner. */
   readonly shortestInterval: number
   /**
@@ -28,6 +29,9 @@ export interface Api {
    */
   keyedUrl(link: string, task: Task): string | undefined
 }
+
+/** How long the links of an output work after the end, as far as an API says it. */
+export type LinkLife = 'an hour' | 'unknown'
 
 /** The call that cancels. Its path is below the base address. */
 export interface CancelCall {

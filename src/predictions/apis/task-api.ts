@@ -79,6 +79,7 @@ export function taskApi(table: TaskTable): Api {
     read: (json, task) => readTask(table, json, task),
     isUnknownId: ({ json, empty }) => (empty ? table.emptyIsUnknown === true : isUnknownToGateway(json)),
     cancel: table.cancel,
+    linkLife: 'unknown',
     shortestInterval: POLL_SECONDS,
     keyedUrl: contentUrl,
   }

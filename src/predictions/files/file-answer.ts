@@ -30,8 +30,10 @@ export class InterruptedTransfer extends Error {
 export interface Refused {
   ending: Ending
   now: number
-  /** Whether the address is of the API, whose key no file is fetched with. */
+  /** Whether the address is of the API. */
   ofApi: boolean
+  /** Whether it was requested with the key. */
+  keyed: boolean
   /** Whether the link has an extension, so that it cannot be meant as a web page. */
   hasExtension: boolean
 }
@@ -59,7 +61,8 @@ export function refusalOf(status: number, headers: Headers, refused: Refused): I
   return page ? new WebPageError(message) : new PermanentError(message)
 }
 
-function reasonOf(status: number, { ending, now, ofApi }: Refused): string {
+function reasonOf(status: number, { ending, now, ofApi, keyed }: Refused): string {
+  if (status === 401 && keyed) return 'it does not accept the key'
   if (status === 401 && ofApi)
     return 'it wants the key of the API, and files are fetched without the key. Fetch it in a step of your own'
   if (status === 401) return 'it wants credentials, and files are fetched without any'

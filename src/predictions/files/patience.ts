@@ -25,6 +25,8 @@ export interface Ending {
   age: number | undefined
   /** When the timeout of the step comes; Infinity without one. */
   deadline: number
+  /** Whether the API deletes files an hour after the end; true unless told otherwise. */
+  expires?: boolean
 }
 
 /**
@@ -47,5 +49,5 @@ export function givenUpAt(
 export const believedFrom = ({ seenAt, age = 0 }: Ending): number => (age > SETTLED ? seenAt : seenAt + NOT_THERE_YET)
 
 /** Whether the API can have deleted the files by now. */
-export const mayHaveExpired = ({ seenAt, age }: Ending, now: number): boolean =>
-  age === undefined || age + (now - seenAt) >= KEPT - SKEW
+export const mayHaveExpired = ({ seenAt, age, expires = true }: Ending, now: number): boolean =>
+  expires && (age === undefined || age + (now - seenAt) >= KEPT - SKEW)

@@ -84,6 +84,12 @@ export interface SaveObserver {
   waiting?(state: SavingState): void
 }
 
+/**
+ * Where the file of a link is fetched with the key, and the header with which; undefined if it is fetched without it.
+ * Such a URL is never one that somebody else chose.
+ */
+export type KeyedFiles = (link: string, id: string) => { url: string; authorization: string } | undefined
+
 /** What all files of a step are saved with. */
 export interface Tools {
   network: UntrustedNetwork
@@ -93,6 +99,7 @@ export interface Tools {
   fileNames: FileNames
   limits: SizeLimits
   policy: HostPolicy
+  keyed: KeyedFiles
   overwrite: boolean
   clock: Clock
   signal: AbortSignal
@@ -161,17 +168,19 @@ export async function saveLink(
   tools: Tools,
 ): Promise<SavedFile | Page> {
   const { observer, policy, transfers } = tools
+  const keyed = tools.keyed(item.source, prediction.id)
   const part = new PartFile(tools.folder)
   const allowance = tools.limits.open()
   const drop = async () => {
     allowance.release()
     await part[Symbol.asyncDispose]()
   }
-  const transfer = new Transfer(new URL(item.source), part, {
+  const transfer = new Transfer(new URL(keyed?.url ?? item.source), part, {
     ...tools,
     allowance,
     ending,
     apiUrl: policy.apiUrl,
+    authorization: keyed?.authorization,
     retrying: (reason, pause) => observer.retrying(item.label, reason, pause),
   })
   const listed = { label: item.label, transfer }

@@ -14,6 +14,7 @@ import {
   type Content,
   contentOf,
   FileError,
+  type KeyedFiles,
   type Page,
   type SavedFile,
   type SaveObserver,
@@ -35,6 +36,8 @@ export interface SaveOptions {
   /** The predictions of the step; those that are added, unless told otherwise. */
   predictions?: { count: number; ids: readonly string[] }
   policy: HostPolicy
+  /** Which files are fetched with the key; none unless told otherwise. */
+  keyed?: KeyedFiles
   /** The largest file, in bytes. */
   maxFileSize: number
   /** All files together, in bytes; no limit unless told otherwise. */
@@ -64,6 +67,8 @@ export interface EndedPrediction {
   name?: string
   /** Seconds since its end; undefined if nobody knows. */
   age?: number | undefined
+  /** Whether the API deletes its files an hour after the end; true unless told otherwise. */
+  expires?: boolean
 }
 
 /** What became of files. Files and failures come in the order of the predictions and of their outputs. */
@@ -102,6 +107,7 @@ export class Saver {
     this.#network = options.network ?? openUntrustedNetwork(options.policy, options.env)
     this.#tools = {
       ...options,
+      keyed: options.keyed ?? (() => undefined),
       network: this.#network,
       hosts: new Hosts({ clock, signal }),
       folder: new Folder(options.directory, options.workspace),
@@ -118,7 +124,7 @@ export class Saver {
   add(prediction: EndedPrediction): void {
     const { clock, deadline = Number.POSITIVE_INFINITY } = this.#options
     const named = { number: this.#results.length + 1, ...prediction }
-    const ending = { seenAt: clock.now(), age: prediction.age, deadline }
+    const ending = { seenAt: clock.now(), age: prediction.age, deadline, expires: prediction.expires ?? true }
     const result = this.#save(named, ending)
     // Whoever ends the step is answered by the end of it.
     result.catch(() => {})

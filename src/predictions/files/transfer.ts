@@ -36,8 +36,10 @@ export interface TransferOptions {
   signal: AbortSignal
   allowance: Allowance
   ending: Ending
-  /** The base URL of the API, whose key no file is fetched with. */
+  /** The base URL of the API. */
   apiUrl: string
+  /** Sent to the origin of the URL, and to no other that it redirects to; most files are fetched without it. */
+  authorization?: string | undefined
   /** Seconds over which the speed counts; {@link STALL} unless told otherwise. */
   stall?: number | undefined
   collectGarbage(bytes: number): void
@@ -64,6 +66,14 @@ interface Accepted {
   /** Bytes of the whole file; undefined if the server did not tell them, or packed the file. */
   total: number | undefined
   packed: boolean
+}
+
+/** An answer to the last of the requests that a link took. */
+interface Responded {
+  answer: Dispatcher.ResponseData
+  url: URL
+  /** Whether it was requested with the key. */
+  keyed: boolean
 }
 
 /** The download of one URL into one file, over as many requests as it takes. */
@@ -206,10 +216,11 @@ export class Transfer {
     turn: Turn,
     { meter, signal, silence }: { meter: Meter; signal: AbortSignal; silence: AbortSignal },
   ): Promise<Received> {
-    const { answer, url } = await this.#request(signal, silence)
-    const { headers, body } = answer
+    const responded = await this.#request(signal, silence)
+    const { url } = responded
+    const { headers, body } = responded.answer
     try {
-      const accepted = this.#accept(answer, url)
+      const accepted = this.#accept(responded)
       turn.accepted()
       await this.#write(accepted, meter, signal)
       const { total, packed } = accepted
@@ -236,13 +247,13 @@ export class Transfer {
   }
 
   /** Decides what an answer brings. @throws InterruptedTransfer or PermanentError if that is nothing of use */
-  #accept(answer: Dispatcher.ResponseData, url: URL): Accepted {
+  #accept({ answer, url, keyed }: Responded): Accepted {
     const { allowance, clock, ending, apiUrl } = this.#options
     const { statusCode: status, headers } = answer
     if (status === 416 && this.#size > 0) throw this.#startOver('the server does not have the rest of it')
     if (status !== 200 && status !== 206) {
       const ofApi = url.origin === new URL(apiUrl).origin
-      throw refusalOf(status, headers, { ending, now: clock.now(), ofApi, hasExtension: this.#hasExtension() })
+      throw refusalOf(status, headers, { ending, now: clock.now(), ofApi, keyed, hasExtension: this.#hasExtension() })
     }
     const packed = isPacked(headers, this.#claim(headers, url).claim)
     if (status === 200 && this.#size > 0) this.#startOver('the server sent all of it')
@@ -295,21 +306,29 @@ export class Transfer {
   }
 
   /** Requests the file, or the rest of it, and follows redirects by hand: each hop is a host that somebody else chose. */
-  async #request(signal: AbortSignal, silence: AbortSignal): Promise<{ answer: Dispatcher.ResponseData; url: URL }> {
+  async #request(signal: AbortSignal, silence: AbortSignal): Promise<Responded> {
     let url = this.#url
+    let { authorization } = this.#options
     for (let hop = 0; hop <= REDIRECTS; hop++) {
-      const answer = await this.#requestOne(url, signal, silence)
-      if (!REDIRECT_STATUSES.has(answer.statusCode)) return { answer, url }
+      const answer = await this.#requestOne(url, authorization, signal, silence)
+      if (!REDIRECT_STATUSES.has(answer.statusCode)) return { answer, url, keyed: authorization !== undefined }
       discard(answer.body)
       const location = headerOf(answer.headers, 'location')
       const next = location === undefined ? null : URL.parse(location, url.href)
       if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) to nowhere`)
+      // It stays dropped if a later redirect leads back: somebody else chose that path.
+      if (next.origin !== url.origin) authorization = undefined
       url = next
     }
     throw new PermanentError(`it was redirected more than ${REDIRECTS} times`)
   }
 
-  async #requestOne(url: URL, signal: AbortSignal, silence: AbortSignal): Promise<Dispatcher.ResponseData> {
+  async #requestOne(
+    url: URL,
+    authorization: string | undefined,
+    signal: AbortSignal,
+    silence: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
     const { network } = this.#options
     const rest = this.#size > 0 && this.#validator
     try {
@@ -321,6 +340,7 @@ export class Transfer {
           accept: '*/*',
           'accept-encoding': 'identity',
           'user-agent': USER_AGENT,
+          ...(authorization === undefined ? {} : { authorization }),
           ...(rest ? { range: `bytes=${this.#size}-`, 'if-range': rest } : {}),
         },
         signal,

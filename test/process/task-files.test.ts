@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { cake } from '../fixtures/pictures.ts'
+import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import type { TaskPlay } from '../servers/tasks.ts'
+import { runAction } from '../support/run-action.ts'
+
+type ApiName = TaskPlay['api']
+const APIS = ['videos', 'suno', 'midjourney', 'kling', 'runway', 'luma', 'minimax', 'seedance', 'dashscope'] as const
+const idFor = (api: ApiName) => (api === 'kling' ? 'text2video/878106242831892400' : `task:${api}-1`)
+const picture = await cake('png')
+
+const inputs = (simulator: Simulator, api: string, id: string, more: Record<string, string> = {}) => ({
+  api,
+  'prediction-id': id,
+  'api-key': simulator.key,
+  'api-url': simulator.origin,
+  'poll-interval': '200ms',
+  timeout: '30s',
+  ...more,
+})
+const run = (...args: Parameters<typeof inputs>) => runAction({ inputs: inputs(...args) })
+/** Requests for a path, and whether each had the key. */
+const keysFor = (simulator: Simulator, part: string) =>
+  simulator.requests
+    .filter(({ url }) => url.includes(part))
+    .map(({ headers }) => headers.authorization === `Bearer ${simulator.key}`)
+
+describe('a task', { concurrency: 4 }, () => {
+  for (const api of APIS) {
+    test(`of ${api} is waited for, and its file saved without the key`, async () => {
+      await using simulator = await startSimulator()
+      const link = simulator.file(`${api}/out.png`, { body: picture, type: 'image/png' })
+      const id = simulator.tasks.add({ api, id: idFor(api), ends: 0.6, links: [link] })
+      await using result = await run(simulator, api, id, { 'output-dir': 'films' })
+      assert.equal(result.exitCode, 0, result.log)
+      assert.equal(result.outputs.status, 'succeeded')
+      assert.equal(result.outputs.output_urls, JSON.stringify([link]))
+      assert.equal(result.outputs.predict_time, '')
+      assert.equal(result.annotations.length, 0, JSON.stringify(result.annotations))
+      const [name = '', ...others] = await readdir(path.join(result.workspace, 'films'))
+      assert.deepEqual([name, ...others], [`${id.replaceAll(/[/:]/g, '-')}-0.png`])
+      assert.deepEqual(await readFile(path.join(result.workspace, 'films', name)), picture)
+      assert.deepEqual(keysFor(simulator, new URL(link).pathname), [false])
+      assert.match(result.summary, /These addresses expire; the API does not say when\./)
+    })
+  }
+})
+
+describe('a film behind the key', { concurrency: 4 }, () => {
+  test('is fetched with it from an address built from api-url and the ID', async () => {
+    await using simulator = await startSimulator()
+    const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { body: picture, type: 'image/png' } })
+    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films' })
+    assert.equal(result.exitCode, 0, result.log)
+    assert.equal(result.outputs.output_urls, JSON.stringify([`${simulator.origin}/v1/videos/${id}/content`]))
+    assert.deepEqual(await readdir(path.join(result.workspace, 'films')), [`${id}-0.png`])
+    assert.deepEqual(keysFor(simulator, '/content'), [true])
+  })
+  test('is fetched from there although the answer names it at another host, which sees nothing', async () => {
+    await using simulator = await startSimulator()
+    await using other = await startSimulator()
+    const id = 'task_abc'
+    const link = `${other.origin}/v1/videos/${id}/content`
+    const content = { body: picture, type: 'image/png' }
+    simulator.tasks.add({ api: 'videos', id, ends: 0.3, content, body: { metadata: { url: link } } })
+    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', 'allowed-hosts': '127.0.0.1' })
+    assert.equal(result.exitCode, 0, result.log)
+    assert.equal(result.outputs.output_urls, JSON.stringify([link]))
+    assert.deepEqual(keysFor(simulator, '/content'), [true])
+    assert.deepEqual(other.requests, [])
+  })
+  test('takes the key along to no other origin that it is redirected to', async () => {
+    await using simulator = await startSimulator()
+    await using store = await startSimulator()
+    const target = store.file('store/out.png', { body: picture, type: 'image/png' })
+    const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { tricks: [{ redirect: target }] } })
+    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', 'allowed-hosts': '127.0.0.1' })
+    assert.equal(result.exitCode, 0, result.log)
+    assert.deepEqual(
+      store.requests.map(({ headers }) => headers.authorization),
+      [undefined],
+    )
+  })
+  test('does not take it up again when another origin redirects back', async () => {
+    await using simulator = await startSimulator()
+    await using store = await startSimulator()
+    const back = simulator.file('back/out.png', { body: picture, type: 'image/png' })
+    const target = store.file('store/out.png', { tricks: [{ redirect: back }] })
+    const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { tricks: [{ redirect: target }] } })
+    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', 'allowed-hosts': '127.0.0.1' })
+    assert.equal(result.exitCode, 0, result.log)
+    assert.deepEqual(keysFor(simulator, '/content'), [true])
+    assert.deepEqual(keysFor(simulator, '/files/back/'), [false])
+  })
+  test('that is gone says nothing of the hour after which predictions lose their files', async () => {
+    await using simulator = await startSimulator()
+    const video_url = `${simulator.origin}/files/gone.mp4`
+    const id = simulator.tasks.add({ api: 'videos', ends: 0, body: { video_url } })
+    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', timeout: '1s' })
+    assert.equal(result.exitCode, 1)
+    assert.match(result.outputs.error ?? '', /the server answered 404/)
+    assert.doesNotMatch(result.outputs.error ?? '', /one hour/)
+  })
+  test('is the only thing that a link of the answer can have fetched with it', async () => {
+    await using simulator = await startSimulator()
+    const links = ['/v1/videos/other/content', '/api/user/self', '/files/x/v1/videos'].map(
+      (at) => simulator.origin + at,
+    )
+    for (const [i, video_url] of links.entries()) {
+      const id = simulator.tasks.add({ api: 'videos', id: `task-${i}`, ends: 0.2, body: { video_url } })
+      await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', timeout: '1s' })
+      assert.equal(result.outputs.output_url, video_url)
+      assert.ok(!keysFor(simulator, new URL(video_url).pathname).includes(true), video_url)
+    }
+  })
+})
