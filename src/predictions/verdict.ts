@@ -1,3 +1,4 @@
+import { LimitError } from './errors.ts'
 import { hasNoOutput, isExpired, type Prediction, readStatus } from './prediction.ts'
 import { errorMeaning, errorText, lastLogLine } from './prediction-error.ts'
 import { sentence, sentences } from './text.ts'
@@ -169,6 +170,7 @@ function guessed(prediction: Prediction | undefined): string {
 
 /** How long bad answers came before they were believed. */
 function wentOn({ error, answer, waited }: Outcome): string {
+  if (error instanceof LimitError) return 'Such an answer came three times.'
   if (answer) return 'The answers before were good, and nothing but such answers came for at least a minute.'
   return error?.retryability === 'transient' ? `This went on for ${Math.round(waited)} s, so the wait gave up.` : ''
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Answer } from '../../src/predictions/answer.ts'
-import { ConnectionError, RefusalError } from '../../src/predictions/errors.ts'
+import { ConnectionError, RefusalError, TooLargeError } from '../../src/predictions/errors.ts'
 import { reasonOf, type Verdict, verdictOf } from '../../src/predictions/verdict.ts'
 import type { Outcome } from '../../src/predictions/wait.ts'
 
@@ -138,6 +138,10 @@ describe('the verdict on a wait that ended before its prediction', () => {
       /nothing but such answers came for at least a minute\. The API's error so far: worker 3 restarted\. It may still succeed/,
     )
     assert.ok(text.endsWith(`${AGAIN}.`))
+  })
+  test('after an answer beyond the limits says that it came three times', () => {
+    const text = verdict({ end: 'refused', answer: answer({}), error: new TooLargeError(REQUEST, 2 ** 20) })
+    assert.match(text, /more than 1 MiB.*Such an answer came three times\. It may still succeed/)
   })
   test('at the start says how long it tried', () => {
     const text = verdict({ end: 'refused', status: '', error: reset })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import type { EndSignals } from '../../src/predictions/end-signal.ts'
 import { fixedSchedule } from '../../src/predictions/schedule.ts'
 import type { WaitObserver } from '../../src/predictions/wait.ts'
 import { says, seeded } from '../support/faults.ts'
@@ -202,6 +203,28 @@ describe('faults', () => {
   test('a 429 is asked again no sooner than its hint', async () => {
     const { requests } = await playWait((_, i) => (i === 0 ? refuses(429, { 'retry-after': '20' }) : says('succeeded')))
     assert.ok((requests[1]?.at ?? 0) >= 20)
+  })
+
+  test('a signal of the end wakes a wait from its pause, but from none that the server asked for', async () => {
+    /** Signals so many seconds after the stream was opened. */
+    const signalsAfter = (seconds: number, clock: VirtualClock): EndSignals => ({
+      open(_, signal, ring) {
+        clock.sleep(seconds, signal).then(ring, () => {})
+        return { connected: true }
+      },
+      close: async () => {},
+    })
+    const secondPoll = async (answer: Reaction): Promise<number> => {
+      const clock = new VirtualClock()
+      const stream = says('processing', 'abc', { urls: { stream: 'https://stream.example/x' } })
+      const { dispatcher, requests } = scriptedDispatcher(clock, (_, i) => [stream, answer][i] ?? says('succeeded'))
+      const options = { schedule: () => fixedSchedule(5), endSignals: signalsAfter(8, clock), random: () => 0 }
+      await clock.run(startWait(clock, dispatcher, options))
+      return requests[2]?.at ?? 0
+    }
+    assert.equal(await secondPoll(says('processing')), 8.05)
+    assert.equal(await secondPoll(refuses(429, { 'retry-after': '20' })), 25.1)
+    assert.equal(await secondPoll(refuses(401)), 17.1)
   })
 
   test('a hint is obeyed to the last second, also a long one, and after it the patience goes on', async () => {

@@ -4,6 +4,7 @@ import type { Api } from '../../src/predictions/apis/api.ts'
 import { predictions } from '../../src/predictions/apis/index.ts'
 import { createClient } from '../../src/predictions/client.ts'
 import type { Clock } from '../../src/predictions/clock.ts'
+import type { EndSignals } from '../../src/predictions/end-signal.ts'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
 import { adaptiveSchedule, pacedSchedule, type Schedule } from '../../src/predictions/schedule.ts'
 import { type Outcome, type WaitObserver, waitForPredictions } from '../../src/predictions/wait.ts'
@@ -122,6 +123,7 @@ export interface PlayOptions {
   observer?: WaitObserver
   readsList?: boolean
   wantsLogs?: boolean
+  endSignals?: EndSignals
   /** Milliseconds since the epoch. */
   date?: () => number
 }
@@ -148,6 +150,7 @@ export function startWait(clock: Clock, dispatcher: Dispatcher, options: PlayOpt
     parallelJobs,
     observer: options.observer ?? { answered() {}, failed() {}, settled() {} },
     ...(options.date ? { date: options.date } : {}),
+    endSignals: options.endSignals,
     readsList: options.readsList ?? true,
     wantsLogs: options.wantsLogs ?? false,
     signal: options.signal ?? new AbortController().signal,
