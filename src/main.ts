@@ -8,6 +8,7 @@ import { failOnThrow, StepFailed } from './runner/failure.ts'
 import { readInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { allowSlowHandshakes } from './runner/network.ts'
+import { makeOutputFolder } from './runner/output-folder.ts'
 import { OUTPUTS, openOutputs, outputsOf } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
 import { writeResultFile } from './runner/result-file.ts'
@@ -20,6 +21,7 @@ const outputs = openOutputs(OUTPUTS, runner)
 
 await failOnThrow(async () => {
   const inputs = readInputs(runner)
+  await makeOutputFolder(inputs.download.directory, runner)
   saveOpenPredictions(inputs.ids, runner)
   using interrupt = listenForInterrupts()
   allowSlowHandshakes()

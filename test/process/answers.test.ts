@@ -49,16 +49,32 @@ describe('a wait that had a good answer', { concurrency: 6 }, () => {
     })
   }
 
-  test('goes on after every status that passes, as late as the server asks for', async () => {
+  test('goes on after statuses that are rarely seen, as late as the server asks for', async () => {
     await using simulator = await startSimulator()
-    const id = simulator.add(ENDS_SOON)
-    const statuses = [408, 409, 423, 499, 505, 507, 525, 530, 598]
-    const tricks = statuses.map((status): Trick => ({ status, body: '{"retry_after":0.2}' }))
-    simulator.trick(id, 'pass', ...tricks)
+    const moments = [
+      { at: 0, status: 'processing' },
+      { at: 4, status: 'succeeded', output: 'x' },
+    ]
+    const id = simulator.add({ startsWhenSeen: true, moments })
+    simulator.trick(id, ...[530, 409].flatMap((status): Trick[] => ['pass', { status, body: '{"retry_after":1.5}' }]))
     await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '60s' }) })
     assert.equal(run.exitCode, 0, run.log)
-    assert.equal(polls(simulator, id), statuses.length + 2)
+    for (const status of [530, 409])
+      assert.match(run.log, new RegExp(`retrying in (?:1\\.[5-9]|2).* answered ${status}`))
   })
+})
+
+test('an output folder that cannot be made is said before any request', async () => {
+  await using simulator = await startSimulator()
+  for (const directory of ['/dev/null/pictures', '/proc/pictures']) {
+    await using run = await runAction({
+      inputs: inputs(simulator, simulator.ended({ output: 'x' }), { 'output-dir': directory }),
+    })
+    assert.equal(run.exitCode, 1)
+    assert.match(messages(run, 'error')[0] ?? '', /no request was made\.\noutput-dir: /)
+    assert.match(run.outputs.error ?? '', /output-dir: /)
+  }
+  assert.equal(simulator.requests.length, 0)
 })
 
 describe('an end in words that the API does not document', { concurrency: 3 }, () => {

@@ -1,0 +1,19 @@
+import { DiskError } from '../predictions/files/file-error.ts'
+import { Folder } from '../predictions/files/folder.ts'
+import type { RunnerContext } from './context.ts'
+import { InputError } from './inputs.ts'
+
+/**
+ * Makes the folder for the files before anything is waited for: a fault that is found only when a paid prediction has
+ * ended costs its files.
+ * @throws InputError
+ */
+export async function makeOutputFolder(directory: string | undefined, { workspace }: RunnerContext): Promise<void> {
+  if (directory === undefined) return
+  try {
+    await new Folder(directory, workspace).make()
+  } catch (error) {
+    if (!(error instanceof DiskError)) throw error
+    throw new InputError(`1 input is invalid; no request was made.\noutput-dir: ${error.message}.`)
+  }
+}
