@@ -17,42 +17,48 @@ const withoutInvisible = (text: string) =>
     .replace(INVISIBLE, '')
 
 /** What begins markup. Before a letter a backslash is a backslash, and within a word an underscore is one. */
-const MARKUP = /(?<markup>[`*[<~]|\\(?=[!-/:-@[-`{-~]|$)|_(?![\p{L}\p{N}])|(?<![\p{L}\p{N}])_|&(?=#?\w{1,40};))/u
-/** The end of a cell of a table; in some renderers also if it is escaped. */
-const PIPE = /(?<pipe>\|)/u
-/** `https://` and `www.` are links if the source has them so. */
-const AUTOLINK = /(?<autolink>:(?=\/\/)|(?<=www)\.)/u
+const MARKUP = /(?<markup>[`*[~]|\\(?=[!-/:-@[-`{-~]|$)|_(?![\p{L}\p{N}])|(?<![\p{L}\p{N}])_)/u
+/** What begins tags, entities and mathematics, and ends the cell of a table, in some renderers also if it is escaped. */
+const ENTITY = /(?<entity>[<>|$]|&(?=#?\w{1,40};))/u
+/** `https://` and `www.` are links if the source has them so; `javascript:` has no business in a summary. */
+const AUTOLINK = /(?<autolink>:(?=\/\/)|(?<=script):|(?<=www)\.)/u
 /**
- * Mentions, mail addresses, references, mathematics and emoji (`10:30:00` is none) are looked for in each text of what has
- * been rendered, when no escape is left: a tag cuts the text in two.
+ * Mentions, mail addresses, references and emoji (`10:30:00` is none) are looked for in each text of what has been rendered,
+ * when no escape is left: a tag behind the character cuts the text in two.
  */
-const RENDERED = /(?<rendered>[@#$]|:(?!\d{1,2}:)(?=[\w+-]{1,100}:))/u
-const ACTING = new RegExp([MARKUP, PIPE, AUTOLINK, RENDERED].map(({ source }) => source).join('|'), 'giu')
+const RENDERED = /(?<rendered>[@#]|:(?!\d{1,2}:)(?=[\w+-]{1,100}:))/u
+const ACTING = new RegExp([MARKUP, ENTITY, AUTOLINK, RENDERED].map(({ source }) => source).join('|'), 'giu')
+const CUT = '<b></b>'
 
 /** Untrusted text within a line of Markdown: a paragraph, a cell of a table, the text of a link. */
 export const inline = (text: string, limit = 500): string =>
   withoutInvisible(clip(text, limit)).replace(ACTING, (character, ...found) => {
-    const { pipe, rendered } = found.at(-1) as Record<string, string | undefined>
-    if (pipe !== undefined) return '&#124;'
-    return rendered === undefined ? `\\${character}` : `<span>${character}</span>`
+    const kind = found.at(-1) as Record<string, string | undefined>
+    if (kind.entity !== undefined) return entity(character)
+    return kind.rendered === undefined ? `\\${character}` : `${character}${CUT}`
   })
 
-/** Untrusted text as code in a line. Not every text can be between backticks in the cell of a table. */
-export function code(text: string, limit?: number): string {
-  const line = withoutInvisible(clip(text, limit ?? 500)).trim()
+/** Untrusted text as code in a line: between backticks if nothing in it could act. */
+export function code(text: string, limit = 500): string {
+  const line = withoutInvisible(clip(text, limit)).trim()
   if (line === '') return ''
-  return /[`|\\]/.test(line) ? `<code>${inline(line, line.length)}</code>` : `\`${line}\``
+  const escaped = inline(line, line.length)
+  return escaped === line ? `\`${line}\`` : `<code>${escaped}</code>`
 }
 
 /** Untrusted text of several lines. In this block of HTML, which ends with its tag, nothing is Markdown. */
 export const pre = (text: string): string =>
   `<pre>${clip(text, LONGEST_TEXT)
     .split(LINE_END)
-    .map((line) => withoutInvisible(line).replace(/[&<>]/g, entity))
+    .map((line) =>
+      withoutInvisible(line)
+        .replace(/[&<>]|(?<=script):/gi, entity)
+        .replaceAll('@', `@${CUT}`),
+    )
     .join('\n')}</pre>`
 
 /** Untrusted text in an attribute between double quotes, also in the cell of a table. */
-const attribute = (text: string) => withoutInvisible(text).replace(/[&<>"'`|\\]/g, entity)
+const attribute = (text: string) => withoutInvisible(text).replace(/[&<>"'`|\\]|(?<=script):/gi, entity)
 
 const entity = (character: string) =>
   ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[character] ?? `&#${character.codePointAt(0)};`
