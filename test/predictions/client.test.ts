@@ -309,6 +309,38 @@ describe('how long a 429 asks to wait', () => {
   })
 })
 
+test('what is a bug is thrown as it is, not taken for a fault of the network', async () => {
+  const bugs = [new TypeError('x is not a function'), new RangeError('out of it'), new ReferenceError('x'), 'text']
+  for (const bug of bugs) {
+    const dispatcher = { request: () => Promise.reject(bug) }
+    const client = createClient({ apiUrl: 'https://api.test/v1', apiKey: KEY, dispatcher, clock: systemClock })
+    await assert.rejects(client.get('abc', never), (error) => error === bug)
+  }
+})
+
+test('every request is traced when it is over', async () => {
+  const traces: unknown[] = []
+  const dispatcher = {
+    request: async ({ method }: { method: string }) => {
+      if (method === 'POST') throw Object.assign(new Error('reset'), { code: 'ECONNRESET' })
+      return { statusCode: 200, headers: {}, body: [Buffer.from(PREDICTION)] } as never
+    },
+  }
+  const client = createClient({
+    apiUrl: 'https://api.test/v1',
+    apiKey: KEY,
+    dispatcher,
+    clock: systemClock,
+    onRequest: ({ ms, ...trace }) => traces.push({ ...trace, timed: ms >= 0 }),
+  })
+  await client.get('abc', never)
+  await client.cancel('abc', never).catch(() => {})
+  assert.deepEqual(traces, [
+    { method: 'GET', path: '/v1/predictions/abc', status: 200, timed: true },
+    { method: 'POST', path: '/v1/predictions/abc/cancel', status: undefined, timed: true },
+  ])
+})
+
 test('a body that no prediction needs is refused before memory is full', async () => {
   const chunk = Buffer.alloc(2 ** 20, 32)
   const error = await failure((_, response) => {
