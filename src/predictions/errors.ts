@@ -15,6 +15,7 @@ import {
   type SettingFault,
   settingFaultOf,
   wasNeverSent,
+  withoutOpenSslLines,
 } from './network/network-errors.ts'
 import { sentence, sentences } from './text.ts'
 
@@ -65,7 +66,7 @@ export class ConnectionError extends ApiError {
 
   constructor(request: ApiRequest, cause: unknown) {
     super(request, sentences(`${nameOf(request)} got no answer: ${describeFault(cause)}.`, adviceForFault(cause)), {
-      cause,
+      cause: withoutOpenSslLines(cause),
     })
     this.settingFault = settingFaultOf(cause)
     this.retryability = this.settingFault === undefined ? 'transient' : 'permanent'

@@ -147,7 +147,7 @@ export class ConnectFailure extends Error {
   readonly proxy: string | undefined
 
   constructor(cause: unknown, certificate?: string, proxy?: string) {
-    super('no connection was made', { cause })
+    super('no connection was made', { cause: withoutOpenSslLines(cause) })
     this.certificate = certificate
     this.proxy = proxy
   }
@@ -178,6 +178,13 @@ function passwordWanted(
   return hasPassword
     ? `the proxy of ${variable} does not accept the user name and password in it (407): correct them in the environment variable ${variable}, special characters percent-encoded`
     : `the proxy wants a user name and a password (407), and the environment variable ${variable} has none: write them into it, as in http://USER:PASSWORD@proxy.example.com:3128`
+}
+
+/** An error of OpenSSL has its own file names and numbers as its message: of those only the reason is kept. */
+export function withoutOpenSslLines(error: unknown): unknown {
+  if (!(error instanceof Error) || !error.message.includes(':error:')) return error
+  const { reason, code } = error as { reason?: unknown; code?: unknown }
+  return Object.assign(new Error(typeof reason === 'string' ? reason : 'TLS failed'), { code })
 }
 
 /** The first code in a chain of causes, such as `ECONNRESET`. */
@@ -238,13 +245,12 @@ export function adviceForFault(error: unknown): string {
   return [causeOf(error, ConnectFailure)?.certificate, SETTING_FAULTS[fault].advice].filter(Boolean).join(' ')
 }
 
-/** The innermost message; of OpenSSL only the reason, without its file names and line ends. */
+/** The innermost message. */
 function messageOf(error: unknown): string {
   let inner = error
   while (inner instanceof ConnectFailure) inner = inner.cause
+  inner = withoutOpenSslLines(inner)
   if (!(inner instanceof Error)) return String(inner)
-  const { reason } = inner as { reason?: unknown }
-  if (inner.message.includes(':error:') && typeof reason === 'string') return reason
   // Node's advice after the semicolon is about its own command line.
   return (inner.message.split('\n')[0] || inner.name).replace(/; if the root CA is installed locally,.*$/, '')
 }
