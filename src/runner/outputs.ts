@@ -5,7 +5,7 @@ import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { type Failure, messageOf } from './failure.ts'
-import { linesWithin } from './format.ts'
+import { jsonStart, linesWithin } from './format.ts'
 import { warn } from './print.ts'
 import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
 
@@ -55,7 +55,7 @@ export function outputsOf(
   )
   return {
     status: worst(judged.map(({ outcome }) => outcome.status)),
-    output: one ? JSON.stringify(outputs[0]) : `[${joined(outputs, ',', JSON.stringify)}]`,
+    output: one ? jsonOf(outputs[0]) : `[${joined(outputs, ',', jsonOf)}]`,
     output_urls: `[${joined(urls, ',', JSON.stringify)}]`,
     output_url: urls[0] ?? '',
     output_text: joined(texts, '\n'),
@@ -74,6 +74,9 @@ export function outputsOf(
     release_urls: JSON.stringify(delivery.releaseUrls.filter((url) => url !== undefined)),
   }
 }
+
+/** As {@link joined}: what is too long to be set is not made. */
+const jsonOf = (value: unknown) => jsonStart(value, LONGEST_VALUE)
 
 /**
  * Joins texts as far as an output can take them, because hundreds of large ones are more than a string can hold. What

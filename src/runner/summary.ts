@@ -6,7 +6,7 @@ import { errorText } from '../predictions/prediction-error.ts'
 import type { Judged } from '../predictions/verdict.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'
-import { duration, fileSize } from './format.ts'
+import { duration, fileSize, jsonStart } from './format.ts'
 import { code, inline, LONGEST_TEXT, limited, link, pre, table, thumbnail } from './markdown.ts'
 import { warn } from './print.ts'
 
@@ -169,7 +169,7 @@ function outputSection({ prediction, linkLife }: Answer, lasting: boolean): stri
 
 /** As JSON; indented only where that cannot make a few megabytes, nested deeply, longer than a string can be. */
 function readable(output: unknown): string {
-  const json = JSON.stringify(output)
+  const json = jsonStart(output, LONGEST_TEXT)
   return json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2)
 }
 

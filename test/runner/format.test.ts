@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clip, duration } from '../../src/runner/format.ts'
+import fc from 'fast-check'
+import { clip, duration, jsonStart } from '../../src/runner/format.ts'
 
 test('durations read as people say them', () => {
   assert.deepEqual([0.04, 8.73, 42, 59.7, 725, 7380].map(duration), [
@@ -17,4 +18,20 @@ test('a text that is clipped ends with an ellipsis and never with half a charact
   assert.equal(clip('abc', 3), 'abc')
   assert.equal(clip('abcd', 3), 'abc…')
   assert.equal(clip('ab🎂', 3), 'ab\ufffd…')
+})
+
+test('the start of JSON is all of it if it is short, and costs no more if it is long', () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 4 }), fc.nat(40), (value, most) => {
+      const whole = JSON.stringify(value)
+      assert.equal(jsonStart(value, whole.length), whole)
+      const start = jsonStart(value, most)
+      if (whole.length <= most) assert.equal(start, whole)
+      else assert.ok(start.length > most && start.length <= 6 * most + 20)
+    }),
+  )
+  const large = Array.from({ length: 5_000_000 }, () => ({}))
+  const before = performance.now()
+  assert.equal(jsonStart(large, 10), '[{},{},{},{}')
+  assert.ok(performance.now() - before < 50)
 })
