@@ -1,6 +1,7 @@
 import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
+import { createRedactor } from '../predictions/redact.ts'
 import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
@@ -38,6 +39,8 @@ export function startSaving(
   const { clock } = around
   const abandoned = new AbortController()
   const signal = AbortSignal.any([around.signal, abandoned.signal])
+  // What a gateway echoes of the key must not be in a file that is committed or uploaded.
+  const redactor = createRedactor(inputs.apiKey)
   const numbers = new Map(inputs.ids.map((id, i) => [id, i + 1]))
   const deadline = clock.now() + inputs.timeout.seconds
   const seenRunning = new Set<string>()
@@ -61,7 +64,7 @@ export function startSaving(
           files.add({
             id,
             number: numbers.get(id) ?? 0,
-            output: prediction.output,
+            output: redactor.value(prediction.output),
             age,
             expires: answer.linkLife !== 'unknown',
           }),

@@ -95,7 +95,7 @@ export async function playTransfers(
   const fetchOne = (url: string) =>
     new Transfer(
       new URL(url),
-      { write: async () => {}, rest: async () => {} },
+      { expect: async () => {}, write: async () => {}, rest: async () => {} },
       {
         network,
         hosts,

@@ -1,4 +1,4 @@
-import { mkdir, realpath, stat } from 'node:fs/promises'
+import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { DiskError, describeDiskFault } from './file-error.ts'
 
@@ -7,6 +7,8 @@ export class Folder {
   readonly path: string
   readonly #workspace: string | undefined
   #made: Promise<void> | undefined
+  /** Bytes that files under way will still need, as far as that is known. */
+  readonly #expected = new Map<object, number>()
 
   /**
    * @param folder absolute
@@ -22,6 +24,36 @@ export class Folder {
     this.#made ??= makeFolder(this.path, this.#workspace)
     return this.#made
   }
+
+  /**
+   * Keeps room for a file of so many bytes, so that files that fit together do not fail over one that does not.
+   * @throws DiskError if the disk has no room for it
+   */
+  async reserve(file: object, bytes: number): Promise<void> {
+    await this.make()
+    this.#expected.set(file, bytes)
+    const free = await freeBytes(this.path)
+    const others = [...this.#expected].reduce((sum, [other, needed]) => sum + (other === file ? 0 : needed), 0)
+    if (free === undefined || bytes <= free - others) return
+    this.release(file)
+    throw new DiskError(`the disk is full: ${this.path} has no room for ${bytes} more bytes (ENOSPC)`)
+  }
+
+  /** So many bytes of a file were written. */
+  wrote(file: object, bytes: number): void {
+    const left = this.#expected.get(file)
+    if (left !== undefined) this.#expected.set(file, Math.max(0, left - bytes))
+  }
+
+  release(file: object): void {
+    this.#expected.delete(file)
+  }
+}
+
+/** Undefined if the file system does not tell it; some tell 0. */
+async function freeBytes(folder: string): Promise<number | undefined> {
+  const { bavail = 0, bsize = 0, blocks = 0 } = await statfs(folder).catch(() => ({}) as Record<string, undefined>)
+  return blocks === 0 ? undefined : bavail * bsize
 }
 
 const isWithin = (folder: string, parent: string) => {

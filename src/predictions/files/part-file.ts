@@ -29,7 +29,12 @@ export class PartFile implements Sink, AsyncDisposable {
         if (more.bytesWritten === 0) throw new DiskError(`the disk is full: ${this.#folder.path}`)
         bytesWritten += more.bytesWritten
       }
+      this.#folder.wrote(this, size)
     })
+  }
+
+  async expect(bytes: number): Promise<void> {
+    await this.#folder.reserve(this, bytes)
   }
 
   /** Cuts it to its size: a transfer that started over can have left more. */
@@ -58,6 +63,7 @@ export class PartFile implements Sink, AsyncDisposable {
 
   /** It has another name now, or is not wanted. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#folder.release(this)
     await this.rest().catch(() => {})
     if (this.#made) await rm(this.path, { force: true }).catch(() => {})
   }

@@ -15,7 +15,8 @@ export class SizeLimits {
   /** Begins to count one more file. */
   open(): Allowance {
     let own = 0
-    const check = (size: number, exact: boolean): void => {
+    const count = (size: number, exact: boolean): void => {
+      if (size <= own) return
       const found = exact ? `${size} bytes` : `more than ${Math.min(size, this.#file)} bytes`
       if (size > this.#file)
         throw new PermanentError(`it is larger than max-file-size allows (${found}, allowed are ${this.#file} bytes)`)
@@ -23,14 +24,12 @@ export class SizeLimits {
         throw new PermanentError(
           `with it the files of this step are larger than max-total-size allows (${found}, and ${this.#used - own} of ${this.#total} bytes are used)`,
         )
+      this.#used += size - own
+      own = size
     }
     return {
-      expect: (size) => check(size, true),
-      use: (size) => {
-        check(size, false)
-        this.#used += size - own
-        own = size
-      },
+      expect: (size) => count(size, true),
+      use: (size) => count(size, false),
       release: () => {
         this.#used -= own
         own = 0
@@ -41,7 +40,7 @@ export class SizeLimits {
 
 /** What one file takes of the limits. */
 export interface Allowance {
-  /** Checks the size that a file is said to have. @throws PermanentError if it is too much */
+  /** Counts the size that a file is said to have, so that no other one takes its place. @throws PermanentError if it is too much */
   expect(size: number): void
   /** Counts the bytes that the file has by now. @throws PermanentError if they are too many */
   use(size: number): void

@@ -22,6 +22,8 @@ const LAST_ATTEMPT = 1
 
 /** Where the bytes go. */
 export interface Sink {
+  /** So many bytes are to come. @throws DiskError if there is no room for them */
+  expect(bytes: number): Promise<void>
   /** Writes all of them. @throws DiskError */
   write(pieces: readonly Buffer[], position: number): Promise<void>
   /** Gives up what is held open, until the next write. */
@@ -222,6 +224,7 @@ export class Transfer {
     try {
       const accepted = this.#accept(responded)
       turn.accepted()
+      if (accepted.total !== undefined) await this.#sink.expect(accepted.total - this.#size)
       await this.#write(accepted, meter, signal)
       const { total, packed } = accepted
       if (total !== undefined && this.#size !== total)
@@ -301,7 +304,6 @@ export class Transfer {
   #startOver(reason: string): InterruptedTransfer {
     this.#size = 0
     this.#hash = createHash('sha256')
-    this.#options.allowance.use(0)
     return new InterruptedTransfer(reason)
   }
 

@@ -8,7 +8,12 @@ import { describe, test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { systemClock } from '../../../src/predictions/clock.ts'
 import { moveNew } from '../../../src/predictions/files/names.ts'
-import { type SaveOptions, saveOutputs } from '../../../src/predictions/files/save.ts'
+import {
+  type SaveObserver,
+  type SaveOptions,
+  type SavingState,
+  saveOutputs,
+} from '../../../src/predictions/files/save.ts'
 import { cake } from '../../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../../servers/simulator.ts'
 import { fastClock } from '../../support/fast-clock.ts'
@@ -50,6 +55,17 @@ async function save(simulator: Simulator, output: unknown, more: Partial<SaveOpt
     },
   }
 }
+
+const silent: SaveObserver = { saved() {}, retrying() {}, renamed() {} }
+const optionsFor = (simulator: Simulator) => ({
+  policy: { apiUrl: simulator.apiUrl, allowedHosts: [] as string[] },
+  maxFileSize: 10 ** 9,
+  overwrite: false,
+  clock: fastClock(100),
+  signal: new AbortController().signal,
+  env: {},
+  observer: silent,
+})
 
 const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
 const png = () => cake('png')
@@ -570,6 +586,38 @@ test('a folder that cannot be made or written is told', async () => {
   await using inFile = await save(simulator, 'text', { directory: path.join(file, 'sub') })
   assert.match(inFile.reasons[0] ?? '', /is not a folder/)
   await rm(path.dirname(file), { recursive: true })
+})
+
+describe('many files', () => {
+  test('are saved up to 5,000 of a step, and the others are one sentence', async () => {
+    await using simulator = await startSimulator()
+    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    const output = Array.from({ length: 3000 }, (_, i) => `data:text/plain,${i}`)
+    const predictions = ['a', 'b', 'c'].map((id) => ({ id, output }))
+    const { files, failures } = await saveOutputs(predictions, { ...optionsFor(simulator), directory })
+    assert.equal(files.length, 5000)
+    assert.deepEqual(
+      failures.map(({ message }) => message),
+      ['b', 'c'].map((id) => `Other files of prediction ${id} were not saved: a step saves at most 5000 files.`),
+    )
+    await rm(directory, { recursive: true })
+  })
+
+  test('are told of every half minute, with what comes and what is the matter', async () => {
+    await using simulator = await startSimulator()
+    const states: SavingState[] = []
+    const url = simulator.file('a.bin', { size: 10 ** 6, tricks: [{ status: 502 }, 'hang', { stallAfter: 300_000 }] })
+    const observer = { ...silent, waiting: (state: SavingState) => void states.push(state) }
+    await using run = await save(simulator, ['data:text/plain,a', url], { observer })
+    assert.equal(run.files.length, 2)
+    assert.ok(states.length >= 2, `${states.length} lines`)
+    assert.deepEqual(
+      states.map(({ saved, left }) => [saved, left]),
+      states.map(() => [1, 1]),
+    )
+    assert.equal(states[0]?.current[0]?.label, 'File 1 (127.0.0.1/…/a.bin)')
+    assert.equal(states[0]?.current[0]?.trouble, 'the server answered 502')
+  })
 })
 
 test('249 files of one output are saved, each once', async () => {
