@@ -9,6 +9,7 @@ import { listenForInterrupts } from './runner/interrupt.ts'
 import { readModelInput } from './runner/model-input.ts'
 import { CREATE_OUTPUTS, openOutputs } from './runner/outputs.ts'
 import { info, warn, warnAll } from './runner/print.ts'
+import { redacted } from './runner/secrets.ts'
 
 const runner = readContext()
 const outputs = openOutputs(CREATE_OUTPUTS, runner)
@@ -30,7 +31,7 @@ await failOnThrow(async () => {
       onRetry: (error, pause) => info(`retrying in ${pause.toFixed(1)} s: ${error.message}`),
     },
   )
-  const { id, status, model = '' } = prediction
+  const { id, status, model = '' } = redacted.value(prediction)
   info(`started prediction ${id}${model === '' ? '' : ` of ${model}`}: ${status}`)
   const failures = outputs.set({ prediction_id: id, status, model })
   if (failures.length > 0) throw new StepFailed(failures)

@@ -13,6 +13,7 @@ import { OUTPUTS, openOutputs, outputsOf } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
 import { writeResultFile } from './runner/result-file.ts'
 import { startSaving } from './runner/saving.ts'
+import { redactJudged } from './runner/secrets.ts'
 import { saveOpenPredictions } from './runner/state.ts'
 import { summaryOf, writeSummary } from './runner/summary.ts'
 
@@ -35,10 +36,9 @@ await failOnThrow(async () => {
   const cancellations = isToCancel ? await cancelAll(late, inputs, around) : []
   if (isToCancel) reportCancellations(cancellations)
 
-  const judged = withCancellations(outcomes, cancellations).map((outcome) => ({
-    outcome,
-    verdict: verdictOf(outcome, inputs.timeout.text),
-  }))
+  const judged = withCancellations(outcomes, cancellations).map((outcome) =>
+    redactJudged({ outcome, verdict: verdictOf(outcome, inputs.timeout.text) }),
+  )
   const delivery = saving ? await deliver(judged, saving, inputs, around) : nothingDelivered
   const resultFile = await writeResultFile(judged, delivery.files, runner.temp)
   const unset = outputs.set({ ...outputsOf(judged, delivery), result_file: resultFile ?? '' })

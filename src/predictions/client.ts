@@ -15,12 +15,11 @@ import {
   TooLargeError,
 } from './errors.ts'
 import { type Attempt, createHedge } from './hedge.ts'
-import { type Headers, headerOf, USER_AGENT } from './http.ts'
+import { type Headers, USER_AGENT } from './http.ts'
 import { type ListPage, PAGE_LIMIT, readListPage } from './list-page.ts'
 import type { RecentPredictions } from './lost.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
-import { createRedactor } from './redact.ts'
 import { isRecord } from './text.ts'
 import { UnpackError, unpacked } from './unpack.ts'
 
@@ -121,10 +120,9 @@ interface Call {
   limit?: number
 }
 
-/** The calls of a predictions API. The key is scrubbed from every body before anything else sees it. */
+/** The calls of a predictions API. What they return and throw may hold the key: it is removed where text leaves the process. */
 export function createClient(options: ClientOptions): Client {
   const { api = predictions, apiUrl, clock, requestTimeout = REQUEST_TIMEOUT } = options
-  const { text: scrubError, identifier: scrubAnswer } = createRedactor(options.apiKey)
   const exchange = createExchange(options)
   const hedge = createHedge(clock)
 
@@ -139,19 +137,11 @@ export function createClient(options: ClientOptions): Client {
       const { status, headers, text } = await (call.method === 'GET'
         ? hedge.run(attempt, stop)
         : hedge.single(attempt, stop))
-      const isGood = status >= 200 && status <= 299
-      const scrubbed = isGood ? scrubAnswer(text) : scrubError(text)
-      if (!isGood) {
-        const location = headerOf(headers, 'location')
-        const unknownId = api.isUnknownId({ json: parseErrorBody(scrubbed), empty: false })
-        throw new RefusalError(request, {
-          status,
-          headers: { ...headers, location: location && scrubAnswer(location) },
-          text: scrubbed,
-          unknownId,
-        })
+      if (status < 200 || status > 299) {
+        const unknownId = api.isUnknownId({ json: parseErrorBody(text), empty: false })
+        throw new RefusalError(request, { status, headers, text, unknownId })
       }
-      return { request, status, text: scrubbed }
+      return { request, status, text }
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (limit.signal.aborted) throw new ConnectionError(request, limit.signal.reason)

@@ -4,6 +4,7 @@ import type { Judged } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Inputs } from './inputs.ts'
 import type { Saving } from './saving.ts'
+import { redacted } from './secrets.ts'
 import { type Uploads, uploadFiles } from './upload.ts'
 
 /** What became of the files that predictions made. */
@@ -30,5 +31,11 @@ export async function deliver(
 ): Promise<Delivery> {
   const { files, failures } = await saving.finish()
   const uploads = await uploadFiles(judged, files, inputs, around)
-  return { ...uploads, files, failures: [...failures, ...uploads.failures] }
+  const all = [...failures, ...uploads.failures]
+  // Labels of files come from their URLs.
+  return {
+    ...uploads,
+    files,
+    failures: all.map((failure) => ({ ...failure, message: redacted.text(failure.message) })),
+  }
 }

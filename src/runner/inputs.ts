@@ -4,9 +4,9 @@ import { predictions } from '../predictions/apis/predictions.ts'
 import type { CreateRequest } from '../predictions/client.ts'
 import { DEFAULT_FILE_NAME } from '../predictions/files/file-name.ts'
 import type { HostPolicy } from '../predictions/network/addresses.ts'
-import { createRedactor } from '../predictions/redact.ts'
 import type { RunnerContext } from './context.ts'
 import * as value from './input-values.ts'
+import { hideKey, redacted } from './secrets.ts'
 import { maskableParts } from './untrusted.ts'
 
 /** What every request to the API needs. */
@@ -94,9 +94,9 @@ export type InputSource = (name: string) => string
  * @throws InputError with every fault
  */
 export function readInputs({ workspace }: RunnerContext, source: InputSource = getInput): Inputs {
-  const apiKey = readSecret('api-key', source)
-  const token = readSecret('github-token', source)
-  return collect(apiKey, source, (input, fault) => {
+  const apiKey = readSecret('api-key', source, hideKey)
+  const token = readSecret('github-token', source, () => {})
+  return collect(source, (input, fault) => {
     // After a fault the others are still to be checked, as for predictions.
     const api = input('api', value.readApi, predictions.name) ?? predictions
     const ids = input('prediction-id', (text) => value.readIds(text, api))
@@ -140,8 +140,8 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
 
 /** As {@link readInputs}, of the action that starts predictions. @throws InputError with every fault */
 export function readCreateInputs(source: InputSource = getInput): CreateInputs {
-  const apiKey = readSecret('api-key', source)
-  return collect(apiKey, source, (input, fault) => ({
+  const apiKey = readSecret('api-key', source, hideKey)
+  return collect(source, (input, fault) => ({
     ...readAccess(predictions, apiKey, input, fault),
     target: readTarget(input, fault),
     input: input('input', String),
@@ -151,9 +151,10 @@ export function readCreateInputs(source: InputSource = getInput): CreateInputs {
 }
 
 /** A secret is masked on the line that reads it. A mask of a few characters would blank harmless text all over the log. */
-function readSecret(name: string, source: InputSource): string {
+function readSecret(name: string, source: InputSource, hide: (secret: string) => void): string {
   const secret = source(name).trim()
   for (const part of maskableParts(secret)) if (part.length >= value.SHORTEST_KEY) setSecret(part)
+  if (secret.length >= value.SHORTEST_KEY) hide(secret)
   return secret
 }
 
@@ -167,7 +168,6 @@ type AddFault = (message: string) => void
  * @throws InputError with all of them, without the key
  */
 function collect<T extends ApiInputs>(
-  apiKey: string,
   source: InputSource,
   build: (input: ReadInput, fault: AddFault) => T,
 ): T & { warnings: string[] } {
@@ -183,9 +183,8 @@ function collect<T extends ApiInputs>(
   }
   const inputs = build(input, (message) => faults.push(message))
   if (faults.length === 0) return { ...inputs, warnings: value.warningsOf(inputs.apiUrl) }
-  const redact = apiKey.length >= value.SHORTEST_KEY ? createRedactor(apiKey).text : String
   const count = faults.length === 1 ? '1 input is' : `${faults.length} inputs are`
-  throw new InputError([`${count} invalid; no request was made.`, ...faults.map((fault) => redact(fault))].join('\n'))
+  throw new InputError([`${count} invalid; no request was made.`, ...faults.map(redacted.text)].join('\n'))
 }
 
 function readAccess(api: Api, key: string, input: ReadInput, fault: AddFault): ApiInputs {

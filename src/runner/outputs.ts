@@ -7,6 +7,7 @@ import type { Delivery } from './delivery.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { jsonStart, linesWithin } from './format.ts'
 import { warn } from './print.ts'
+import { redacted } from './secrets.ts'
 import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
 
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
@@ -101,7 +102,7 @@ function joinReasons(reasons: readonly string[]): string {
   return [...kept, ...(kept.length < lines.length ? [`… and ${lines.length - kept.length} more`] : [])].join('\n')
 }
 
-const reasonLine = (reason: string) => withoutCommands(oneLine(reason, LONGEST_REASON))
+const reasonLine = (reason: string) => withoutCommands(redacted.text(oneLine(reason, LONGEST_REASON)))
 
 function worst(statuses: readonly string[]): string {
   const rank = (status: string) =>
@@ -159,7 +160,7 @@ export function openOutputs<Name extends string>(
   // Without the file, core would print the commands that runners no longer carry out.
   const write = (values: Readonly<Record<string, string>>) => {
     if (outputFile === undefined) return
-    for (const [name, value] of Object.entries(values)) setOutput(name, value)
+    for (const [name, value] of Object.entries(values)) setOutput(name, redacted.identifier(value))
   }
   const writeError = () => write({ error: joinReasons([...error.split('\n').filter(Boolean), ...unexpected]) })
   try {

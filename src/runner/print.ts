@@ -1,33 +1,47 @@
 import * as core from '@actions/core'
+import { redacted } from './secrets.ts'
 import { oneLine, severalLines, untrustedBlock, withoutColons, withoutCommands } from './untrusted.ts'
 
 /*
  * The only place that prints. Every text may hold untrusted parts: names of files, answers, messages of errors. Nothing
- * of it reaches the runner as a command. The linter and test/source.test.ts keep the rest of src/ from printing.
+ * of it reaches the runner as a command, and the key is removed last: what is not seen could have parted
+ * it. The linter and test/source.test.ts keep the rest of src/ from printing.
  */
 
 /** Characters of a line: a path has at most 4096. */
 const LONGEST_LINE = 5000
 const LONGEST_TITLE = 200
 
+const cleanLine = (line: string, limit: number) => redacted.text(oneLine(line, limit))
+const cleanLines = (message: string) => redacted.text(severalLines(message))
+
 /** Prints one line. */
-export const info = (line: string): void => core.info(withoutCommands(oneLine(line, LONGEST_LINE)))
+export const info = (line: string): void => core.info(withoutCommands(cleanLine(line, LONGEST_LINE)))
 
 /** Prints one line that is shown only if the workflow runs with debug logging. */
-export const debug = (line: string): void => core.debug(withoutColons(oneLine(line, LONGEST_LINE)))
+export const debug = (line: string): void => core.debug(withoutColons(cleanLine(line, LONGEST_LINE)))
 
 /** Prints lines that somebody else wrote, such as a log, each after a prefix; in a collapsed group if it has a title. */
 export function block(lines: readonly string[], prefix: string, title?: string): void {
-  if (lines.length > 0) core.info(untrustedBlock(lines, prefix, title))
+  printBlock(lines, prefix, redacted.text, title)
+}
+
+/** Prints URLs as {@link block} prints lines. */
+export const urlBlock = (urls: readonly string[], prefix: string): void => printBlock(urls, prefix, redacted.identifier)
+
+function printBlock(lines: readonly string[], prefix: string, redact: (line: string) => string, title?: string): void {
+  if (lines.length === 0) return
+  const clean = lines.map((line) => redact(oneLine(line, LONGEST_LINE)))
+  core.info(untrustedBlock(clean, prefix, title === undefined ? undefined : redact(title)))
 }
 
 /** Prints an annotation. */
-export const warn = (message: string): void => core.warning(withoutColons(severalLines(message)))
+export const warn = (message: string): void => core.warning(withoutColons(cleanLines(message)))
 /** As {@link warn}. */
-export const notice = (message: string): void => core.notice(withoutColons(severalLines(message)))
+export const notice = (message: string): void => core.notice(withoutColons(cleanLines(message)))
 /** As {@link warn}. It does not end the step: see failure.ts. */
 export const error = (message: string, title: string): void =>
-  core.error(withoutColons(severalLines(message)), { title: oneLine(title, LONGEST_TITLE) })
+  core.error(withoutColons(cleanLines(message)), { title: cleanLine(title, LONGEST_TITLE) })
 
 /** Prints an error as lines of the log, for runners that show annotations nowhere. */
 export function errorLines(message: string, title: string): void {

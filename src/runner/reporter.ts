@@ -8,7 +8,7 @@ import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import { messageOf } from './failure.ts'
 import { clip, duration } from './format.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
-import { block, info, warn } from './print.ts'
+import { block, info, urlBlock, warn } from './print.ts'
 
 export interface Reporter extends WaitObserver, Disposable {
   /** A prediction was started for an input of that name, which stands for its ID from now on. */
@@ -163,7 +163,7 @@ export function createReporter(
       const parts = [...outcomeParts(outcome, detailed), ...count]
       info(`[${duration(outcome.waited)}] ${nameOf(outcome.id)}: ${parts.join(' · ')}`)
       const urls = outputUrls(outcome.answer?.prediction.output)
-      if (detailed) block(urls.slice(0, LISTED_URLS), '  ')
+      if (detailed) urlBlock(urls.slice(0, LISTED_URLS), '  ')
     },
 
     ...repeat(printHeartbeat, HEARTBEAT, clock),

@@ -7,6 +7,7 @@ import { isRecord } from '../predictions/text.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
 import { warn } from './print.ts'
+import { redacted } from './secrets.ts'
 
 /**
  * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP.
@@ -62,7 +63,7 @@ export function describeFile({ name, size, type, sha256, width, height, source }
     type,
     sha256,
     ...(width === undefined ? {} : { width, height }),
-    source: source.startsWith('http') ? source : undefined,
+    source: source.startsWith('http') ? redacted.identifier(source) : undefined,
   }
 }
 

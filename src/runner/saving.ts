@@ -9,6 +9,7 @@ import { clip, duration, fileSize } from './format.ts'
 import type { ApiInputs, Inputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
 import { makeTemporaryFolder } from './result-file.ts'
+import { redacted } from './secrets.ts'
 
 /** What was saved, and what turns the step red. */
 export interface Saved {
@@ -102,6 +103,7 @@ async function openSaver(
   const { Saver } = await import('../predictions/files/save.ts')
   return new Saver({
     ...rest,
+    redact: redacted.value,
     directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
     workspace: runner.workspace,
     fileName: download.fileName,

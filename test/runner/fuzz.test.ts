@@ -9,19 +9,20 @@ import type { Outcome } from '../../src/predictions/wait.ts'
 import { nothingDelivered } from '../../src/runner/delivery.ts'
 import { emptyLog, newLogLines } from '../../src/runner/model-log.ts'
 import { outputsOf } from '../../src/runner/outputs.ts'
+import { redactJudged } from '../../src/runner/secrets.ts'
 import { summaryOf } from '../../src/runner/summary.ts'
 import { oneLine, severalLines, untrustedBlock } from '../../src/runner/untrusted.ts'
 import { carryOut } from '../support/run-action.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
-const { text: scrub } = createRedactor(KEY)
+const redactor = createRedactor(KEY)
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
 
 /** Everything that the action makes of one body, as far as it is pure. Undefined where it is refused with a sentence. */
 function digest(text: string): { outputs: Record<string, string>; summary: string; printed: string } | undefined {
   let outcome: Outcome
   try {
-    const answer = readAnswer(REQUEST, scrub(text))
+    const answer = readAnswer(REQUEST, text)
     outcome = { id: 'abc', end: 'ended', status: answer.prediction.status, answer, error: undefined, waited: 1 }
   } catch (error) {
     assert.ok(error instanceof ApiError, String(error))
@@ -29,16 +30,16 @@ function digest(text: string): { outputs: Record<string, string>; summary: strin
     return undefined
   }
   const verdict = verdictOf(outcome, '30m')
-  const judged = [{ outcome, verdict }]
+  const judged = [redactJudged({ outcome, verdict }, redactor)]
   const { lines } = newLogLines(emptyLog, outcome.answer?.prediction.logs ?? '', { now: 0, complete: true })
   const message = verdict.ok ? (verdict.warning ?? '') : verdict.message
   return {
     outputs: outputsOf(judged, nothingDelivered),
     summary: summaryOf(judged),
     printed: [
-      untrustedBlock(lines, '│ '),
-      `status: ${oneLine(outcome.status)}`,
-      `error: ${severalLines(message).replaceAll('\n', '%0A')}`,
+      untrustedBlock(lines.map(redactor.text), '│ '),
+      `status: ${redactor.text(oneLine(outcome.status))}`,
+      `error: ${redactor.text(severalLines(message)).replaceAll('\n', '%0A')}`,
     ].join('\n'),
   }
 }
@@ -178,11 +179,9 @@ test('whatever an error body and its headers hold, the refusal is one bounded me
       ),
       headers,
       (status, text, sent) => {
-        const { message, retryAfter } = new RefusalError(REQUEST, {
-          status,
-          headers: { ...sent, location: sent.location && scrub(sent.location) },
-          text: scrub(text),
-        })
+        const error = new RefusalError(REQUEST, { status, headers: sent, text })
+        const { retryAfter } = error
+        const message = redactor.text(error.message)
         assert.ok(message.length < 2500)
         assert.ok(!message.includes(KEY))
         assert.ok(retryAfter === undefined || (retryAfter > 0 && Number.isFinite(retryAfter)))

@@ -29,6 +29,8 @@ export { FileError, type SavedFile, type SaveObserver, type SavingState } from '
 export interface SaveOptions {
   /** Absolute; made when the first file is saved. */
   directory: string
+  /** Removes the key from an output that is saved as text or JSON; nothing unless given. */
+  redact?: (output: unknown) => unknown
   /** Absolute; if `directory` is in it by its name, no link may lead out of it. */
   workspace?: string | undefined
   /** The template of names. */
@@ -180,7 +182,7 @@ export class Saver {
   }
 
   readonly #contentOf = (item: Item, { output }: EndedPrediction): Content =>
-    item.uri === undefined ? contentOf(output, item.kind) : decodeDataUri(item.uri)
+    item.uri === undefined ? contentOf(this.#options.redact?.(output) ?? output, item.kind) : decodeDataUri(item.uri)
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const done = this.#local.then(() => {

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { readAnswer } from '../../src/predictions/answer.ts'
+import { INVISIBLE } from '../../src/predictions/invisible.ts'
+import { createRedactor } from '../../src/predictions/redact.ts'
+import { verdictOf } from '../../src/predictions/verdict.ts'
+import { nothingDelivered } from '../../src/runner/delivery.ts'
+import { outputsOf } from '../../src/runner/outputs.ts'
+import { publicResult } from '../../src/runner/result-file.ts'
+import { redactJudged } from '../../src/runner/secrets.ts'
+import { summaryOf } from '../../src/runner/summary.ts'
+
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
+
+/** Everything that leaves the process because of one answer. */
+function sinksOf(body: Record<string, unknown>, key: string | undefined): Record<string, string> {
+  const answer = readAnswer(REQUEST, JSON.stringify({ id: 'abc', status: 'succeeded', ...body }))
+  const { status } = answer.prediction
+  const outcome = { id: 'abc', end: 'ended', status, answer, error: undefined, waited: 1 } as const
+  const raw = { outcome, verdict: verdictOf(outcome, '30m') }
+  const judged = key === undefined ? raw : redactJudged(raw, createRedactor(key))
+  return {
+    ...outputsOf([judged], nothingDelivered),
+    summary: summaryOf([judged]),
+    public: JSON.stringify(publicResult(judged, [])),
+    body: JSON.stringify(judged.outcome.answer?.body),
+  }
+}
+
+/** A summary as a reader sees it, and any text without what is not seen. */
+const seen = (text: string) =>
+  text
+    .replace(/<[^>]*>/g, '')
+    .replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)))
+    .replace(/\\u([\da-f]{4})/gi, (_, code) => String.fromCodePoint(Number.parseInt(code, 16)))
+    .replace(INVISIBLE, '')
+
+const keyCharacter = fc.constantFrom(...'abcdefghijklmnopqrstuvwxyzABCDEF0123456789-_.~+/='.split(''))
+const key = fc.string({ unit: keyCharacter, minLength: 12, maxLength: 60 })
+const spelling = fc.constantFrom(
+  (c: string) => c,
+  (c: string) => `\\u00${c.charCodeAt(0).toString(16)}`,
+  (c: string) => `%${c.charCodeAt(0).toString(16)}`,
+  (c: string) => `\u200e${c}`,
+  (c: string) => `\u0000${c}`,
+)
+const hidden = key.chain((plain) =>
+  fc.record({
+    plain: fc.constant(plain),
+    form: fc
+      .array(spelling, { minLength: plain.length, maxLength: plain.length })
+      .map((spellings) => [...plain].map((c, i) => spellings[i]?.(c)).join('')),
+  }),
+)
+const field = fc.constantFrom('status', 'error', 'logs', 'output', 'model', 'version', 'created_at', 'other')
+const shape = fc.constantFrom<(text: string) => unknown>(
+  (text) => text,
+  (text) => `before ${text} after`,
+  (text) => [...text],
+  (text) => ({ [text]: { message: text } }),
+  (text) => [`https://files.test/${text}/a.png`, { a: [text] }],
+)
+
+describe('for any key', () => {
+  test('and any answer that does not hold it, everything that leaves the process is that of the answer', () => {
+    fc.assert(
+      fc.property(key, fc.dictionary(field, fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.webUrl())), (plain, body) => {
+        assert.deepEqual(
+          sinksOf({ ...body, status: 'succeeded' }, plain),
+          sinksOf({ ...body, status: 'succeeded' }, undefined),
+        )
+      }),
+      { numRuns: 500 },
+    )
+  })
+  test('and any answer that holds it, however it is written, nothing that leaves the process has it', () => {
+    fc.assert(
+      fc.property(hidden, field, shape, ({ plain, form }, name, put) => {
+        const value = put(form)
+        const sinks = sinksOf({ [name]: name === 'status' && typeof value !== 'string' ? form : value }, plain)
+        for (const [sink, text] of Object.entries(sinks)) {
+          assert.ok(!seen(text).includes(plain), `${sink}: ${text}`)
+          assert.ok(!seen(text.replaceAll('","', '')).includes(plain), `${sink}: ${text}`)
+          assert.ok(!text.includes(form), `${sink}: ${text}`)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+  test('and any error that holds twelve characters of it, no output, summary or message has them', () => {
+    fc.assert(
+      fc.property(key, fc.nat(48), fc.string(), fc.string(), (plain, from, before, after) => {
+        const piece = plain.slice(Math.min(from, plain.length - 12)).slice(0, 12)
+        const body = { status: 'failed', error: before + piece + after, logs: `${before}${piece}\n` }
+        const { status: _, ...sinks } = sinksOf(body, plain)
+        for (const [sink, text] of Object.entries(sinks)) assert.ok(!seen(text).includes(piece), `${sink}: ${text}`)
+      }),
+      { numRuns: 500 },
+    )
+  })
+})
