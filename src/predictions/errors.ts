@@ -41,7 +41,7 @@ export interface ApiRequest {
 
 const nameOf = ({ method, url }: ApiRequest) => `${method} ${url}`
 
-/** A request to the predictions API that did not bring what it asked for. The message is whole sentences, free of the key. */
+/** A request to the predictions API that did not bring what it asked for. The message is whole sentences; it may hold the key. */
 export abstract class ApiError extends Error {
   abstract readonly retryability: Retryability
   readonly scope: Scope = 'prediction'
