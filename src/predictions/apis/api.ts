@@ -55,7 +55,7 @@ export type Reading =
   /** Not a prediction. `expected`: what is missing, as in `JSON without …`. */
   | { readonly kind: 'other'; readonly expected: string }
 
-export interface TaskReading {
+interface TaskReading {
   readonly prediction: Prediction
   /** From 0 to 1, if the API tells it as a number. */
   readonly progress: number | undefined

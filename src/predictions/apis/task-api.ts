@@ -53,7 +53,7 @@ export interface TaskTable {
 }
 
 /** A status, or an end that needs a sentence of ours. */
-export type Word = Status | { readonly status: Status; readonly why: string }
+type Word = Status | { readonly status: Status; readonly why: string }
 
 /** Runway asks its clients not to poll more often; nobody else says more. */
 const POLL_SECONDS = 5
