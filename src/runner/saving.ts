@@ -1,7 +1,6 @@
 import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
-import { createRedactor } from '../predictions/redact.ts'
 import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
@@ -40,8 +39,6 @@ export function startSaving(
   const { clock } = around
   const abandoned = new AbortController()
   const signal = AbortSignal.any([around.signal, abandoned.signal])
-  // What a gateway echoes of the key must not be in a file that is committed or uploaded.
-  const redactor = createRedactor(inputs.apiKey)
   const numbers = new Map(inputs.ids.map((id, i) => [id, i + 1]))
   const deadline = clock.now() + inputs.timeout.seconds
   const seenRunning = new Set<string>()
@@ -65,7 +62,7 @@ export function startSaving(
           files.add({
             id,
             number: numbers.get(id) ?? 0,
-            output: redactor.value(prediction.output),
+            output: prediction.output,
             age,
             expires: answer.linkLife !== 'unknown',
           }),
@@ -108,7 +105,7 @@ async function openSaver(
     workspace: runner.workspace,
     fileName: download.fileName,
     predictions: { count: ids.length, ids },
-    policy,
+    policy: { ...policy, onMappedName: warnOnceOfMappedNames() },
     keyed: (link, id) => {
       const url = api.keyedUrl(link, { id, apiUrl })
       return url === undefined ? undefined : { url, authorization: `Bearer ${apiKey}` }
@@ -118,6 +115,18 @@ async function openSaver(
     overwrite: download.overwrite,
     env: runner.env,
   })
+}
+
+/** Whoever stands between is on the machine itself, so the name is trusted to lead where it says. */
+function warnOnceOfMappedNames(): (host: string, address: string) => void {
+  let warned = false
+  return (host, address) => {
+    if (warned) return
+    warned = true
+    warn(
+      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. Whether files come from the public internet is up to it.`,
+    )
+  }
 }
 
 /** Seconds since the end of a prediction; undefined if neither the API says it nor the step saw it running. */

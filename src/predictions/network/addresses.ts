@@ -1,18 +1,26 @@
 import { lookup as resolve } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
-/** Which hosts files are fetched from. */
+/** Which hosts files and streams may come from. */
 export interface HostPolicy {
-  /** Its host is trusted, also on a private address and over plain http. */
+  /** Its origin is trusted (scheme, host and port), also on a private address and over plain http. */
   apiUrl: string
   /**
-   * Hosts such as `cdn.example.com` and `*.example.com` (its sub-domains). Trusted in the same way; where there are
-   * any, no other host but that of `apiUrl` is asked.
+   * Hosts such as `cdn.example.com` and `*.example.com` (its subdomains), on any port. Trusted in the same way; if there
+   * are any, no other host is allowed, unless the word `public` is among them: then every public host is, over https.
    */
   allowedHosts: readonly string[]
+  /** Called for each name that a local proxy maps to an address of its own, see {@link isMappedAddress}. */
+  onMappedName?: ((host: string, address: string) => void) | undefined
 }
 
-/** Ranges that are not the public internet, after the registries of special-purpose addresses (RFC 6890, IANA). */
+/** Stands for every public host in `allowedHosts`. */
+export const PUBLIC_HOSTS = 'public'
+
+/** All of IPv6 that is given out to the internet so far (RFC 4291, IANA): what is not known to be public is not public. */
+const GLOBAL_IPV6: readonly [string, number] = ['2000::', 3]
+
+/** Ranges within those that are not the public internet, after the registries of special-purpose addresses (RFC 6890, IANA). */
 const SPECIAL: readonly (readonly [string, number])[] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -29,24 +37,20 @@ const SPECIAL: readonly (readonly [string, number])[] = [
   ['203.0.113.0', 24],
   ['224.0.0.0', 4],
   ['240.0.0.0', 4],
-  ['::', 96],
-  ['64:ff9b:1::', 48],
-  ['100::', 64],
   ['2001::', 23],
   ['2001:db8::', 32],
   ['2002::', 16],
   ['3fff::', 20],
-  ['5f00::', 16],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
   // The metadata service of Azure, at an address that is public by its looks.
   ['168.63.129.16', 32],
 ]
 
 const special = new BlockList()
 for (const [network, bits] of SPECIAL) special.addSubnet(network, bits, network.includes(':') ? 'ipv6' : 'ipv4')
+const globalIpv6 = new BlockList()
+globalIpv6.addSubnet(...GLOBAL_IPV6, 'ipv6')
+const mapped = new BlockList()
+mapped.addSubnet('198.18.0.0', 15, 'ipv4')
 
 /** True for an address of the public internet, IPv4 or IPv6; IPv4 inside IPv6 (mapped, NAT64) is judged as IPv4. */
 export function isPublicAddress(address: string): boolean {
@@ -56,59 +60,105 @@ export function isPublicAddress(address: string): boolean {
   // The URL parser writes every spelling of an IPv6 address in one way: hexadecimal groups.
   const normal = new URL(`http://[${plain}]`).hostname.slice(1, -1)
   const embedded = /^(?:::ffff:|64:ff9b::)(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/.exec(normal)
-  if (!embedded) return !special.check(normal, 'ipv6')
+  if (!embedded) return globalIpv6.check(normal, 'ipv6') && !special.check(normal, 'ipv6')
   const high = Number.parseInt(embedded[1] ?? '0', 16)
   const low = Number.parseInt(embedded[2] ?? '0', 16)
   return isPublicAddress(`${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`)
 }
 
-/** A URL is not asked, and why. */
+/**
+ * True for an address of 198.18.0.0/15, which is nobody's: proxies on the machine itself (Clash, Surge, sing-box) answer
+ * names with addresses of it, and resolve the names themselves.
+ */
+export const isMappedAddress = (address: string): boolean => isIP(address) === 4 && mapped.check(address, 'ipv4')
+
+/** A URL is not requested, and why: the rest of a sentence that begins with the file or the stream. */
 export class HostRefusal extends Error {
   override readonly name = 'HostRefusal'
 }
 
 /**
- * Decides about one URL before it is asked, the first one and each redirect alike.
+ * Decides about one URL before it is requested, the first one and each redirect alike.
  * @returns whether its host is trusted, so that the address it resolves to need not be public
  * @throws HostRefusal
  */
 export function checkUrl(url: URL, policy: HostPolicy): { trusted: boolean } {
-  const host = url.hostname.toLowerCase().replace(/\.$/, '')
-  const named = policy.allowedHosts.some((entry) =>
-    entry.startsWith('*.') ? host.endsWith(entry.slice(1).toLowerCase()) : host === entry.toLowerCase(),
-  )
-  const trusted = named || host === new URL(policy.apiUrl).hostname
-  if (url.protocol !== 'https:' && !(trusted && url.protocol === 'http:')) {
-    throw new HostRefusal(`it has the scheme ${url.protocol.slice(0, -1)}, and files are fetched over https alone`)
+  const host = hostOf(url)
+  const trusted = isOwnOrigin(url, policy) || policy.allowedHosts.some((entry) => isCovered(host, entry))
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new HostRefusal(`it has the scheme ${url.protocol.slice(0, -1)}, and only https is allowed`)
   }
-  if (url.username !== '' || url.password !== '') throw new HostRefusal('it holds a user name or a password')
+  if (url.username !== '' || url.password !== '') throw new HostRefusal('it contains a user name or a password')
   if (trusted) return { trusted }
-  if (policy.allowedHosts.length > 0) {
-    throw new HostRefusal(`its host ${host} is not in allowed-hosts (${policy.allowedHosts.join(', ')})`)
+  if (policy.allowedHosts.length > 0 && !policy.allowedHosts.includes(PUBLIC_HOSTS)) {
+    throw new HostRefusal(`its host ${host} is not in allowed-hosts${remedy(host, policy)}`)
   }
-  const literal = host.startsWith('[') ? host.slice(1, -1) : host
-  if (isIP(literal) !== 0 && !isPublicAddress(literal)) throw privateAddress(host, literal)
+  if (url.protocol === 'http:') {
+    throw new HostRefusal(`it has the scheme http, and only https is allowed${remedy(host, policy)}`)
+  }
+  if (isIP(literalOf(host)) !== 0 && !isPublicAddress(literalOf(host))) {
+    throw new HostRefusal(`its host ${host} is no address of the public internet${remedy(host, policy)}`)
+  }
   return { trusted }
+}
+
+/** In lower case, and without the dot that may end a name. */
+const hostOf = (url: URL) => url.hostname.toLowerCase().replace(/\.$/, '')
+const literalOf = (host: string) => (host.startsWith('[') ? host.slice(1, -1) : host)
+
+function isOwnOrigin(url: URL, { apiUrl }: HostPolicy): boolean {
+  const own = new URL(apiUrl)
+  return url.protocol === own.protocol && hostOf(url) === hostOf(own) && url.port === own.port
+}
+
+function isCovered(host: string, entry: string): boolean {
+  if (entry === PUBLIC_HOSTS) return false
+  const name = entry.toLowerCase()
+  return name.startsWith('*.') ? host.endsWith(name.slice(1)) : host === name
+}
+
+/** The line that would allow a host, as the end of a sentence. Without `public` it would keep every other host out. */
+function remedy(host: string, { allowedHosts }: HostPolicy): string {
+  const hosts = [...(allowedHosts.length === 0 ? [PUBLIC_HOSTS] : allowedHosts), host].join(', ')
+  return `. If you trust it, give the line "allowed-hosts: ${/^[*[]/.test(hosts) ? `'${hosts}'` : hosts}"`
 }
 
 /**
  * Resolves a name for a socket and lets only public addresses through: the check is on the very address that is
  * connected to, so that a name cannot answer one thing to the check and another to the connection.
  */
-export const publicLookup: LookupFunction = (hostname, options, callback) => {
-  resolve(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error) return callback(error, '', 0)
-    const blocked = addresses.find(({ address }) => !isPublicAddress(address))
-    const [first] = addresses
-    if (blocked) callback(privateAddress(hostname, blocked.address), '', 0)
-    else if (options.all) callback(null, addresses)
-    else callback(null, first?.address ?? '', first?.family ?? 0)
-  })
+export const publicLookup = (policy: HostPolicy): LookupFunction => {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error) return callback(error, '', 0)
+      let allowed: typeof addresses
+      try {
+        allowed = allowedAddresses(hostname, addresses, policy)
+      } catch (refusal) {
+        return callback(refusal as HostRefusal, '', 0)
+      }
+      const [first] = allowed
+      if (options.all) callback(null, allowed)
+      else callback(null, first?.address ?? '', first?.family ?? 0)
+    })
+  }
 }
 
-function privateAddress(host: string, address: string): HostRefusal {
-  const is = host.includes(address) ? 'is' : `resolves to ${address},`
-  return new HostRefusal(
-    `its host ${host} ${is} no address of the public internet. If it is a host of yours, name it in allowed-hosts`,
-  )
+/**
+ * The addresses of a name that may be connected to: all of them if they are public; if a local proxy maps the name, only
+ * those of the proxy.
+ * @throws HostRefusal
+ */
+export function allowedAddresses<T extends { address: string }>(host: string, addresses: T[], policy: HostPolicy): T[] {
+  const blocked = addresses.find(({ address }) => !isPublicAddress(address))
+  if (blocked === undefined) return addresses
+  const own = addresses.filter(({ address }) => isMappedAddress(address))
+  const [first] = own
+  if (first === undefined) {
+    throw new HostRefusal(
+      `its host ${host} resolves to ${blocked.address}, no address of the public internet${remedy(host, policy)}`,
+    )
+  }
+  policy.onMappedName?.(host, first.address)
+  return own
 }

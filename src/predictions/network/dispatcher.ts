@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
 import { discard, MAX_HEADER_SIZE } from '../http.ts'
-import { checkUrl, type HostPolicy, HostRefusal, isPublicAddress, publicLookup } from './addresses.ts'
+import { allowedAddresses, checkUrl, type HostPolicy, publicLookup } from './addresses.ts'
 import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
 import { errorCode, ProxyRefusal } from './network-errors.ts'
 import { offeredSchemes, type ProxyEnvironment, type ProxyServer, proxiesOf } from './proxy.ts'
@@ -235,11 +235,11 @@ export function openUntrustedNetwork(
   const proxyOf = proxiesOf(env)
   const open = createDispatcher(env, { connections })
   // What is connected to directly is checked at its socket, also if there is a proxy for other hosts.
-  const guarded = createDispatcher(env, { connect: { lookup: publicLookup }, connections })
+  const guarded = createDispatcher(env, { connect: { lookup: publicLookup(policy) }, connections })
   return {
     async to(url) {
       if (checkUrl(url, policy).trusted) return open
-      if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) await checkName(url.hostname)
+      if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) await checkName(url.hostname, policy)
       return guarded
     },
     async close() {
@@ -249,9 +249,6 @@ export function openUntrustedNetwork(
 }
 
 /** Behind a proxy the name is resolved by the proxy; what resolves here to a private address is refused all the same. */
-async function checkName(hostname: string): Promise<void> {
-  const addresses = await lookup(hostname, { all: true }).catch(() => [])
-  const blocked = addresses.find(({ address }) => !isPublicAddress(address))
-  if (blocked)
-    throw new HostRefusal(`its host ${hostname} resolves to ${blocked.address}, no address of the public internet`)
+async function checkName(hostname: string, policy: HostPolicy): Promise<void> {
+  allowedAddresses(hostname, await lookup(hostname, { all: true }).catch(() => []), policy)
 }

@@ -1,19 +1,34 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { checkUrl, HostRefusal, isPublicAddress } from '../../../src/predictions/network/addresses.ts'
+import {
+  allowedAddresses,
+  checkUrl,
+  HostRefusal,
+  isMappedAddress,
+  isPublicAddress,
+  publicLookup,
+} from '../../../src/predictions/network/addresses.ts'
 
 const policy = (...allowedHosts: string[]) => ({ apiUrl: 'https://gateway.example.org/v1', allowedHosts })
 const trusted = (url: string, ...allowedHosts: string[]) => checkUrl(new URL(url), policy(...allowedHosts)).trusted
 const refused = (url: string, ...allowedHosts: string[]) =>
   assert.throws(() => trusted(url, ...allowedHosts), HostRefusal, url)
 
-test('an address is public where the registries of special addresses do not name it', () => {
-  for (const address of ['1.1.1.1', '93.184.215.14', '2606:4700:4700::1111', '64:ff9b::101:101', '::ffff:8.8.8.8']) {
+test('an address is public only if it is known to be', () => {
+  for (const address of [
+    '1.1.1.1',
+    '93.184.215.14',
+    '2606:4700:4700::1111',
+    '2a00:1450::1',
+    '3ffe::1',
+    '64:ff9b::101:101',
+    '::ffff:8.8.8.8',
+  ]) {
     assert.equal(isPublicAddress(address), true, address)
   }
   const others =
     '0.0.0.0 10.1.2.3 100.64.0.1 127.0.0.1 127.255.255.254 169.254.169.254 172.16.0.1 172.31.255.255 192.168.1.1 198.18.0.1 224.0.0.1 255.255.255.255 168.63.129.16 ' +
-    ':: ::1 ::ffff:127.0.0.1 ::ffff:169.254.169.254 ::ffff:a9fe:a9fe ::127.0.0.1 64:ff9b::a9fe:a9fe 64:ff9b::7f00:1 fe80::1 fe80::1%eth0 fc00::1 fd00:ec2::254 ff02::1 2001:db8::1 2002:7f00:1:: nonsense'
+    ':: ::1 ::ffff:127.0.0.1 ::ffff:169.254.169.254 ::ffff:a9fe:a9fe ::127.0.0.1 64:ff9b::a9fe:a9fe 64:ff9b::7f00:1 fe80::1 fe80::1%eth0 fc00::1 fd00:ec2::254 ff02::1 2001:db8::1 2002:7f00:1:: 64:ff9b:: 64:ff9b:1::a9fe:a9fe ::ffff:0:7f00:1 ::ffff:0:8.8.8.8 100::1 100:0:0:1::1 1::1 4000::1 5f00::1 8000::1 1fff:ffff::1 2001:10::1 3fff::1 nonsense'
   for (const address of others.split(' ')) assert.equal(isPublicAddress(address), false, address)
 })
 
@@ -47,18 +62,77 @@ describe('a URL', () => {
     ])
       refused(`https://${host}/a`)
   })
-  test('of the host of api-url is trusted, also over http', () => {
-    assert.equal(trusted('http://gateway.example.org:8080/a'), true)
-    assert.equal(trusted('https://gateway.example.org./a'), true)
+  test('of the origin of api-url is trusted, and no other port or scheme of its host', () => {
+    assert.equal(trusted('https://gateway.example.org/a'), true)
+    assert.equal(trusted('https://gateway.example.org.:443/a'), true)
+    assert.equal(trusted('https://gateway.example.org:8443/a'), false)
     assert.equal(trusted('https://not-gateway.example.org/a'), false)
+    refused('http://gateway.example.org/a')
+    const local = { apiUrl: 'http://127.0.0.1:8080/v1', allowedHosts: [] }
+    assert.equal(checkUrl(new URL('http://127.0.0.1:8080/files/a'), local).trusted, true)
+    for (const url of ['http://127.0.0.1:2375/containers', 'https://127.0.0.1:8080/a', 'http://localhost:8080/a'])
+      assert.throws(() => checkUrl(new URL(url), local), HostRefusal, url)
   })
-  test('of an allowed host is trusted, and no other is asked', () => {
-    assert.equal(trusted('http://10.0.0.1/a', '10.0.0.1'), true)
+  test('of an allowed host is trusted on any port, and no other is asked', () => {
+    assert.equal(trusted('http://10.0.0.1:8080/a', '10.0.0.1'), true)
+    assert.equal(trusted('https://[fd00::1]/a', '[fd00::1]'), true)
     assert.equal(trusted('https://CDN.example.com/a', 'cdn.example.com'), true)
     assert.equal(trusted('https://a.b.example.com/a', '*.example.com'), true)
     assert.equal(trusted('https://gateway.example.org/a', 'cdn.example.com'), true)
     refused('https://example.com/a', '*.example.com')
     refused('https://badexample.com/a', '*.example.com')
     refused('https://files.example.net/a', 'cdn.example.com', '*.example.com')
+  })
+  test('of any public host is asked over https if the word public is among the allowed hosts', () => {
+    assert.equal(trusted('https://files.example.net/a', '10.0.0.1', 'public'), false)
+    assert.equal(trusted('http://10.0.0.1/a', 'public', '10.0.0.1'), true)
+    for (const url of ['https://10.0.0.2/a', 'http://files.example.net/a', 'http://public/a'])
+      refused(url, 'public', '10.0.0.1')
+  })
+  test('that is refused is refused with the line that would allow it', () => {
+    const line = (url: string, ...allowedHosts: string[]) => {
+      try {
+        trusted(url, ...allowedHosts)
+      } catch (error) {
+        return /give the line "(.*)"$/.exec((error as Error).message)?.[1]
+      }
+      throw new Error('it was not refused')
+    }
+    assert.equal(line('https://10.0.0.1/a'), 'allowed-hosts: public, 10.0.0.1')
+    assert.equal(line('http://files.example.com/a'), 'allowed-hosts: public, files.example.com')
+    assert.equal(line('https://x.test/a', 'cdn.example.com'), 'allowed-hosts: cdn.example.com, x.test')
+    assert.equal(line('https://x.test/a', '*.example.com'), "allowed-hosts: '*.example.com, x.test'")
+    assert.equal(line('ftp://x.test/a'), undefined)
+  })
+})
+
+describe('a name', () => {
+  const addresses = (...list: string[]) => list.map((address) => ({ address }))
+  test('is connected to only if all its addresses are public', () => {
+    const list = addresses('1.1.1.1', '2606:4700::1111')
+    assert.equal(allowedAddresses('x.test', list, policy()), list)
+    for (const address of ['10.0.0.1', 'fd00::1', '127.0.0.1'])
+      assert.throws(
+        () => allowedAddresses('x.test', addresses('1.1.1.1', address), policy()),
+        new HostRefusal(
+          `its host x.test resolves to ${address}, no address of the public internet. If you trust it, give the line "allowed-hosts: public, x.test"`,
+        ),
+      )
+  })
+  test('that a local proxy maps is connected to at the addresses of the proxy alone, and that is told', () => {
+    const told: string[] = []
+    const mappedPolicy = {
+      ...policy(),
+      onMappedName: (host: string, address: string) => told.push(`${host} ${address}`),
+    }
+    const list = addresses('fc00::1', '198.18.0.27', '10.0.0.1', '198.19.255.254')
+    assert.deepEqual(allowedAddresses('x.test', list, mappedPolicy), addresses('198.18.0.27', '198.19.255.254'))
+    assert.deepEqual(told, ['x.test 198.18.0.27'])
+    assert.equal(isMappedAddress('198.20.0.1'), false)
+    refused('https://198.18.0.27/a')
+  })
+  test('that resolves to this machine is refused at the socket', async () => {
+    const failure = await new Promise((resolve) => publicLookup(policy())('localhost', { all: true }, resolve))
+    assert.ok(failure instanceof HostRefusal)
   })
 })
