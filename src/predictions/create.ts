@@ -10,7 +10,7 @@ import {
   RefusalError,
 } from './errors.ts'
 import { backOff, retry } from './retry.ts'
-import { isRecord, sentences } from './text.ts'
+import { clip, isRecord, sentences } from './text.ts'
 
 /** Seconds during which a creation that cannot have been carried out is tried again. */
 const PATIENCE = 300
@@ -50,7 +50,7 @@ export interface CreateOptions {
 /**
  * Starts a prediction. A POST is repeated only if it cannot have been carried out: after a 429, and if no connection
  * could be made. Everything else, a 503 included, may have started one that is paid for.
- * @throws CreateError, or the reason of the signal if nothing was sent
+ * @throws CreateError, also if the answer has no usable ID, or the reason of the signal if nothing was sent
  */
 export async function createPrediction(request: CreateRequest, options: CreateOptions): Promise<Answer> {
   const { client, clock, signal, random = Math.random, patience = PATIENCE } = options
@@ -58,8 +58,9 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
   const attempt = async (): Promise<Answer> => {
     signal.throwIfAborted()
     try {
-      return await client.create(request, signal)
+      return checked(await client.create(request, signal))
     } catch (error) {
+      if (error instanceof CreateError) throw error
       if (signal.aborted) throw new CreateError(signal.reason.message, { mayRun: true, cause: error })
       const started = startedWithoutStatus(error)
       if (started === undefined) throw error
@@ -109,6 +110,34 @@ function explain(error: ApiError): string {
 
 /** IDs as URLs take them; what does not look like one is not passed on. */
 const ID = /^[A-Za-z0-9][\w-]{0,127}$/
+/** Words that need no quotes anywhere: a status, and the name of a model with or without a version. */
+const STATUS = /^[\w .-]{1,60}$/
+const MODEL = /^[\w.-]{1,100}\/[\w.-]{1,100}(?::[\w.-]{1,128})?$/
+
+/**
+ * The answer to a creation as its outputs may have it: workflows put them into expressions, where any other text of the
+ * API could do harm.
+ * @throws CreateError if its ID cannot be one
+ */
+function checked(answer: Answer): Answer {
+  const { id, status, model } = answer.prediction
+  if (!ID.test(id)) {
+    const shown = JSON.stringify(clip(id, LONGEST_SHOWN))
+    throw new CreateError(`The API answered the creation with the ID ${shown}, which cannot be one.`, {
+      mayRun: true,
+      cause: undefined,
+    })
+  }
+  const prediction = {
+    ...answer.prediction,
+    status: STATUS.test(status) ? status : 'unknown',
+    model: model !== undefined && MODEL.test(model) ? model : undefined,
+  }
+  return { ...answer, prediction }
+}
+
+const LONGEST_SHOWN = 100
+
 /** Objects in which gateways put an answer. */
 const LAYERS = ['data', 'prediction', 'result'] as const
 

@@ -14,6 +14,8 @@ const answers = (status: number, body = '', headers: Record<string, string> = {}
 
 interface Played {
   id: string | undefined
+  status: string | undefined
+  model: string | undefined
   error: CreateError | undefined
   requests: ScriptedRequest[]
   pauses: number[]
@@ -28,7 +30,16 @@ async function play(
   const clock = new VirtualClock()
   const { dispatcher, requests } = scriptedDispatcher(clock, react)
   const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
-  const played: Played = { id: undefined, error: undefined, requests, pauses: [], warnings: [], took: 0 }
+  const played: Played = {
+    id: undefined,
+    status: undefined,
+    model: undefined,
+    error: undefined,
+    requests,
+    pauses: [],
+    warnings: [],
+    took: 0,
+  }
   const start = clock.now()
   try {
     const answer = await clock.run(
@@ -44,7 +55,11 @@ async function play(
         },
       ),
     )
-    played.id = answer.prediction.id
+    Object.assign(played, {
+      id: answer.prediction.id,
+      status: answer.prediction.status,
+      model: answer.prediction.model,
+    })
   } catch (error) {
     assert.ok(error instanceof CreateError, String(error))
     played.error = error
@@ -187,5 +202,26 @@ describe('a creation', () => {
       clock.run(creation),
       (error: CreateError) => error.mayRun && /canceled\. .*may have/.test(error.message),
     )
+  })
+})
+
+describe('the answer to a creation', () => {
+  const created = (prediction: Record<string, unknown>) =>
+    play(() => answers(201, JSON.stringify({ id: 'abc', status: 'starting', ...prediction })))
+  test('with an ID that cannot be one is an error, for a prediction may run', async () => {
+    for (const id of ['a b', '$(id)', '"; rm -rf /', 'https://x.test/abc', '-abc', 'a'.repeat(129), '']) {
+      const { error, requests } = await created({ id })
+      assert.match(error?.message ?? '', /with the ID ".*", which cannot be one\. The prediction may have been started/)
+      assert.equal(error?.mayRun, true)
+      assert.equal(requests.length, 1)
+    }
+  })
+  test('passes on only words as status and names as model', async () => {
+    const usual = await created({ status: 'starting', model: 'owner/name:5c7d' })
+    assert.deepEqual([usual.status, usual.model], ['starting', 'owner/name:5c7d'])
+    for (const text of ['$(id)', '`id`', "'; id", 'a\nb', 'x'.repeat(500)]) {
+      const odd = await created({ status: text, model: text })
+      assert.deepEqual([odd.id, odd.status, odd.model], ['abc', 'unknown', undefined], text)
+    }
   })
 })
