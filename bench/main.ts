@@ -8,13 +8,14 @@ import { noticing } from './noticing.ts'
 import { svg } from './plot.ts'
 import { jobs, realtime } from './realtime.ts'
 import { machine, type Section, tableOf } from './report.ts'
-import { archive, files, ids, sizes, start, upload } from './whole.ts'
+import { archive, delivered, files, ids, sizes, start, upload } from './whole.ts'
 
 const MEASUREMENTS: Readonly<Record<string, () => Section | Promise<Section>>> = {
   noticing,
   realtime,
   jobs,
   start,
+  delivered,
   upload,
   files,
   sizes,

@@ -192,6 +192,73 @@ export async function sizes(): Promise<Section> {
   return { name: 'sizes', title: 'One file of so many megabytes, from loopback to disk', rows }
 }
 
+const DELIVERED_PAIRS = 10
+/** Bytes of the file, as of a picture of a megapixel. */
+const PICTURE = 1.5e6
+
+/** Seconds from the end of a prediction to its file on disk, each program from its start to its exit. */
+export async function delivered(): Promise<Section> {
+  const rows: Section['rows'] = []
+  for (const stream of ['honest', 'none'] as const) {
+    const ours: number[] = []
+    const theirs: number[] = []
+    for (let i = 0; i <= DELIVERED_PAIRS; i++) {
+      // Ends at all phases of a polling interval of half a second.
+      const end = 4 + ((i * 0.37) % 1)
+      const mine = await timeToFile(end, stream, 'ours')
+      const other = await timeToFile(end, stream, 'official')
+      if (i === 0) continue
+      ours.push(mine)
+      theirs.push(other)
+    }
+    rows.push({
+      prediction: stream === 'honest' ? 'with a stream' : 'without a stream',
+      'official client, then curl, s': median(theirs).toFixed(2),
+      'ours, verified, s': median(ours).toFixed(2),
+      'time ×': median(ours.map((seconds, i) => seconds / (theirs[i] ?? Number.NaN))).toFixed(2),
+    })
+  }
+  const title = `From the end of a prediction, with a progress bar in its log, to its file of 1.5 MB on disk: whole processes, ${DELIVERED_PAIRS} pairs, median`
+  return { name: 'delivered', title, rows }
+}
+
+/** The log of a model that draws in steps, until so many seconds have passed. */
+const progressBar = (steps: number, seconds: number) =>
+  Array.from({ length: steps }, (_, i) => {
+    const [done, at] = [i + 1, ((i + 1) / steps) * seconds]
+    const clock = (time: number) => `00:${String(Math.floor(time)).padStart(2, '0')}`
+    const left = `${clock(at)}<${clock(seconds - at)}, ${(steps / seconds).toFixed(2)}it/s`
+    return { at, logs: `${Math.floor((100 * done) / steps)}%|${'█'.repeat(i / 2)}| ${done}/${steps} [${left}]\n` }
+  })
+
+/** @param end seconds after the start of the process @returns seconds from then to the exit of the last process */
+async function timeToFile(end: number, stream: 'honest' | 'none', program: 'ours' | 'official'): Promise<number> {
+  await using simulator = await startSimulator()
+  const url = simulator.file('out.bin', { size: PICTURE })
+  const id = simulator.add({
+    moments: [
+      { at: 0, status: 'processing' },
+      ...progressBar(20, end - 0.2),
+      { at: end, status: 'succeeded', output: [url] },
+    ],
+    stream,
+  })
+  const folder = await mkdtemp(path.join(tmpdir(), 'bench-delivered-'))
+  const api = { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl }
+  const env = await actionEnv(folder, { ...api, 'output-dir': 'out' })
+  const runs =
+    program === 'ours'
+      ? [await measure(process.execPath, [ACTION], env, folder)]
+      : [
+          await measure(process.execPath, [OFFICIAL, await writeOrders(folder, simulator, [id])], env, folder),
+          await measure('curl', ['--silent', '--fail', '--output-dir', folder, '--remote-name', url]),
+        ]
+  await rm(folder, { recursive: true })
+  const bad = runs.find(({ exitCode }) => exitCode !== 0)
+  if (bad) throw new Error(`${program} ended with ${bad.exitCode}`)
+  return runs.reduce((total, { seconds }) => total + seconds, 0) - end
+}
+
 /** Waiting, downloading and uploading in one step, beside three programs that do one of these each. */
 export async function upload(): Promise<Section> {
   await using simulator = await startSimulator()

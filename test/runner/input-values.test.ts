@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Fault, parseDuration, readIds, warningsOf } from '../../src/runner/input-values.ts'
+import { Fault, parseDuration, readFileName, readIds, warningsOf } from '../../src/runner/input-values.ts'
 
 describe('a duration', () => {
   test('is read in seconds', () => {
@@ -62,4 +62,10 @@ describe('prediction IDs', () => {
     assert.equal(readIds([...ids(5000), 'id7'].join()).length, 5000)
     assert.match(fault(ids(5001).join()), /has 5001 IDs; one step waits for 5000 at most/)
   })
+})
+
+test('a template of file names is taken as it is, unless it has what no name of a file may have', () => {
+  assert.equal(readFileName('圖-{number}'), '圖-{number}')
+  assert.throws(() => readFileName('{name}'), /"\{name\}" holds "\{name\}"; only \{id\}, \{index\}, \{number\} stand/)
+  assert.throws(() => readFileName('a/b'), /"a\/b" holds "\/"/)
 })
