@@ -23,7 +23,9 @@ export function parseInput(text: string, where: string, { comments = false } = {
   const document = parsed(text, where)
   const [fault] = document.errors
   if (fault?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
-  if (fault) return jsonInstead(text) ?? reject(where, `${firstLine(fault.message)} ${QUOTES}`)
+  const isDuplicate = document.errors.some(({ code }) => code === 'DUPLICATE_KEY')
+  const json = fault && !isDuplicate ? jsonInstead(text) : undefined
+  if (fault) return json ?? reject(where, `${firstLine(fault.message)} ${QUOTES}`)
   const [warning] = document.warnings
   if (warning) reject(where, `${firstLine(warning.message)} ${QUOTES}`)
   check(document, text, where, comments)

@@ -62,6 +62,7 @@ describe('an input', () => {
     ],
     ['a leading quote', 'prompt: "quoted" cake', /Put texts in quotes/],
     ['a key twice', 'a: 1\na: 2', /unique/],
+    ['a key twice in JSON', '{"a":\t1,"a":\t2}', /unique/],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
     ['a list as a key', 'prompt: {? ["##[set-output name=x]1"] : 1}', /a key is a list/],
     ['binary data', 'a: !!binary aGVsbG8=', /binary data cannot be sent|tag/i],
