@@ -81,7 +81,7 @@ export const extensionOf = (name: string): string | undefined =>
   (COMPRESSED.exec(name)?.groups?.whole ?? EXTENSION.exec(name)?.groups?.last)?.toLowerCase()
 
 /** The extension that the names claim. */
-export function namedExtension({ names }: Claim): string | undefined {
+function namedExtension({ names }: Claim): string | undefined {
   for (const name of names) {
     const extension = extensionOf(name)
     if (extension !== undefined) return extension

@@ -20,7 +20,7 @@ export interface Media {
 const HEAD = 256 * 1024
 
 /** The content is not what it claims to be, or not all of it. */
-export class MediaError extends PermanentError {
+class MediaError extends PermanentError {
   override readonly name = 'MediaError'
 }
 

@@ -1,9 +1,9 @@
 /** Seconds after the step saw the end for which every file is retried, whatever the timeout. */
 export const LEAST_PATIENCE = 20
 /** Seconds for which a host may give nothing, whatever the timeout. */
-export const MOST_PATIENCE = 300
+const MOST_PATIENCE = 300
 /** Seconds after the step saw the end in which a 403 or 404 can mean that a file is not there yet. */
-export const NOT_THERE_YET = 30
+const NOT_THERE_YET = 30
 /** A prediction that ended more seconds ago than this has its files in place. */
 const SETTLED = 60
 /** Seconds after the step saw the end at which also a transfer that moves is broken off. */
