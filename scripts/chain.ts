@@ -1,6 +1,6 @@
 /**
- * The chain of the README: the built actions start a prediction at a simulated API, wait for it, upload its picture and
- * attach it to a release. The demo prints it, and the README shows its summary.
+ * The built actions before a simulated API, an artifact service and a release: what the demo prints, and whose summaries the
+ * README shows.
  */
 import { cake } from '../test/fixtures/pictures.ts'
 import { startReleasesApi } from '../test/servers/releases-api.ts'
@@ -11,37 +11,35 @@ import { type RunResult, runAction } from '../test/support/run-action.ts'
 export interface Chain extends AsyncDisposable {
   readonly apiUrl: string
   readonly key: string
-  /** What the prediction makes. */
+  /** What a prediction makes. */
   readonly picture: Buffer
   readonly artifacts: readonly Artifact[]
   readonly requests: number
-  create(onPrint?: (text: string) => void): Promise<RunResult>
-  wait(id: string, onPrint?: (text: string) => void): Promise<RunResult>
+  /** Runs one of the actions: `run`, `create`, or `.` for the root action. */
+  act(action: string, inputs: Record<string, string>, onPrint?: (text: string) => void): Promise<RunResult>
 }
+
+/** The models that the simulated API knows; any other draws. */
+export const FAILING_MODEL = 'demo/fails'
+export const SLOW_MODEL = 'demo/never-ends'
+export const MODEL = 'stability-ai/stable-diffusion-3.5-large'
 
 export async function startChain(): Promise<Chain> {
   await using opened = new AsyncDisposableStack()
   const picture = await cake('webp')
+  let count = 0
   const simulator: Simulator = opened.use(
     await startSimulator({
-      onCreate: ({ model = '' }) => ({
-        model,
-        moments: story(simulator.file('demo/out-0.webp', { body: picture, type: 'image/webp' })),
-      }),
+      onCreate: ({ model = '' }) => {
+        const file = () => simulator.file(`demo/${count++}/out-0.webp`, { body: picture, type: 'image/webp' })
+        return { model, moments: storyOf(model, file) }
+      },
     }),
   )
   const service = opened.use(await startResultsService())
   const releases = opened.use(await startReleasesApi())
   releases.add('v1.2.3', { draft: true })
   const { key, apiUrl } = simulator
-  const run = (action: string, inputs: Record<string, string>, onPrint = (_: string) => {}) =>
-    runAction({
-      action,
-      inputs: { 'api-key': key, 'api-url': apiUrl, ...inputs },
-      env: { ...service.env, ...releases.env },
-      from: 'dist',
-      onPrint,
-    })
   const all = opened.move()
   return {
     key,
@@ -51,30 +49,30 @@ export async function startChain(): Promise<Chain> {
     get requests() {
       return simulator.apiRequests().length
     },
-    create: (onPrint) =>
-      run(
-        'create',
-        { model: 'stability-ai/stable-diffusion-3.5-large', input: 'prompt: a chocolate cake with five candles' },
+    act: (action, inputs, onPrint = () => {}) =>
+      runAction({
+        action,
+        inputs: { 'api-key': key, 'api-url': apiUrl, 'github-token': releases.token, ...inputs },
+        env: { ...service.env, ...releases.env },
+        from: 'dist',
         onPrint,
-      ),
-    wait: (id, onPrint) =>
-      run(
-        '.',
-        {
-          'prediction-id': id,
-          'output-dir': 'pictures',
-          'upload-artifact': 'true',
-          'release-tag': 'v1.2.3',
-          'github-token': releases.token,
-        },
-        onPrint,
-      ),
+      }),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
 
-/** A picture of 40 steps at five a second, told by its log as a ComfyUI model tells it: 8.7 seconds in all. */
-function story(url: string): Moment[] {
+function storyOf(model: string, file: () => string): Moment[] {
+  if (model === SLOW_MODEL) return drawing().slice(0, 20)
+  if (model !== FAILING_MODEL)
+    return [...drawing(), { at: 8.7, status: 'succeeded', logs: LAST_LINE, output: [file()] }]
+  const error = 'CUDA out of memory. Tried to allocate 2.50 GiB (code: E1001)'
+  return [...drawing().slice(0, 14), { at: 2, status: 'failed', error }]
+}
+
+const LAST_LINE = 'Prompt executed in 8.44 seconds\n'
+
+/** A picture of 40 steps at five a second, told by its log as a ComfyUI model tells it, up to its end: 8.5 seconds. */
+function drawing(): Moment[] {
   const clock = (seconds: number) => `00:${String(Math.floor(seconds)).padStart(2, '0')}`
   const bar = (step: number) => {
     const percent = Math.floor((step / 40) * 100)
@@ -89,6 +87,5 @@ function story(url: string): Moment[] {
     ...nodes.map((title, i) => ({ at: 0.3 + i / 20, logs: `Executing node ${60 + i}, title: ${title}\n` })),
     ...Array.from({ length: 41 }, (_, step) => ({ at: 0.5 + step / 5.06, logs: bar(step) })),
     { at: 8.5, logs: 'Executing node 8, title: VAE Decode\nExecuting node 309, title: Save Image\n' },
-    { at: 8.7, status: 'succeeded', logs: 'Prompt executed in 8.44 seconds\n', output: [url] },
   ]
 }

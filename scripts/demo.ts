@@ -1,13 +1,13 @@
 /**
- * Shows what a person would see on GitHub: the log, the outputs and the summary of the chain in chain.ts, as it runs.
- * `npm run demo`
+ * Shows what a person would see on GitHub: the log, the outputs and the summary of the built actions, as they run.
+ * `npm run demo`; `npm run demo -- fail` and `npm run demo -- timeout` show what goes wrong most often.
  */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { styleText } from 'node:util'
 import type { RunResult } from '../test/support/run-action.ts'
-import { startChain } from './chain.ts'
+import { FAILING_MODEL, MODEL, SLOW_MODEL, startChain } from './chain.ts'
 import { summaryPage } from './summary-page.ts'
 
 const paint = (style: Parameters<typeof styleText>[0], text: string) =>
@@ -51,19 +51,64 @@ async function show(title: string, run: (onPrint: (text: string) => void) => Pro
   return ended
 }
 
-await using created = await show(`uses: OWNER/await-prediction/create@v1, on ${chain.apiUrl}`, chain.create)
-await using run = await show('uses: OWNER/await-prediction@v1', (onPrint) =>
-  chain.wait(created.outputs.prediction_id ?? '', onPrint),
-)
-
 const folder = path.join(tmpdir(), 'await-prediction-demo')
 await mkdir(folder, { recursive: true })
-await writeFile(path.join(folder, 'summary.html'), summaryPage(run, chain.picture))
-await copyFile(run.outputs.files ?? '', path.join(folder, 'cake.webp'))
-console.log(`\n${paint('bold', 'Summary of the job')}\n${run.summary.trimEnd().replace(/^/gm, '  ')}`)
-console.log(`\n${chain.requests} requests were made; exit code ${run.exitCode}.`)
-for (const { name, size, hash } of chain.artifacts)
-  console.log(`Artifact in the blob store: ${name}, ${size} bytes, ${hash}`)
-console.log(`The picture: ${path.join(folder, 'cake.webp')}`)
-console.log(`The summary as a page: ${path.join(folder, 'summary.html')}`)
-process.exitCode = run.exitCode ?? 1
+
+/** Prints the summary of a step, and writes it as a page. */
+async function showSummary(run: RunResult): Promise<void> {
+  const page = path.join(folder, 'summary.html')
+  await writeFile(page, summaryPage(run, chain.picture))
+  console.log(`\n${paint('bold', 'Summary of the job, as Markdown')}\n${run.summary.trimEnd().replace(/^/gm, '  ')}`)
+  console.log(`\n${chain.requests} requests were made; exit code ${run.exitCode}.`)
+  console.log(`The summary as a page: ${page}`)
+}
+
+const INPUT = '{"prompt": "a chocolate cake: five candles"}'
+const FILES = { 'output-dir': 'pictures', 'upload-artifact': 'true', 'release-tag': 'v1.2.3' }
+
+/** From a prompt to a file, and from an ID to a file: 10 seconds. */
+async function success(): Promise<RunResult> {
+  await using run = await show(`uses: OWNER/await-prediction/run@v1, at ${chain.apiUrl}`, (onPrint) =>
+    chain.act('run', { model: MODEL, input: INPUT, ...FILES }, onPrint),
+  )
+  await showSummary(run)
+  await copyFile(run.outputs.files ?? '', path.join(folder, 'cake.webp'))
+  console.log(`The picture: ${path.join(folder, 'cake.webp')}`)
+  for (const { name, size, hash } of chain.artifacts)
+    console.log(`Artifact in the blob store: ${name}, ${size} bytes, ${hash}`)
+  await using wait = await show('uses: OWNER/await-prediction@v1, with the ID of that prediction', (onPrint) =>
+    chain.act('.', { 'prediction-id': run.outputs.prediction_id ?? '', 'stream-logs': 'false' }, onPrint),
+  )
+  return wait
+}
+
+async function failure(): Promise<RunResult> {
+  await using run = await show('uses: OWNER/await-prediction/run@v1, with a model that fails', (onPrint) =>
+    chain.act('run', { model: FAILING_MODEL, input: INPUT, ...FILES }, onPrint),
+  )
+  await showSummary(run)
+  return run
+}
+
+async function timeout(): Promise<RunResult> {
+  await using run = await show('uses: OWNER/await-prediction/run@v1, with timeout: 4s', (onPrint) =>
+    chain.act('run', { model: SLOW_MODEL, input: INPUT, timeout: '4s', ...FILES }, onPrint),
+  )
+  await showSummary(run)
+  return run
+}
+
+const SCENES: Readonly<Record<string, { play: () => Promise<RunResult>; exitCode: number }>> = {
+  success: { play: success, exitCode: 0 },
+  fail: { play: failure, exitCode: 1 },
+  timeout: { play: timeout, exitCode: 1 },
+}
+const scene = SCENES[process.argv[2] ?? 'success']
+if (scene) {
+  const { exitCode } = await scene.play()
+  // A step that fails as it should is a demo that succeeds.
+  process.exitCode = exitCode === scene.exitCode ? 0 : 1
+} else {
+  console.error(`There is no scene ${process.argv[2]}: ${Object.keys(SCENES).join(', ')}`)
+  process.exitCode = 2
+}

@@ -1,6 +1,7 @@
 /**
- * Writes what follows from other files: the tables of README.md (inputs and outputs from the action.yml files, measurements
- * from bench/results.json), wait/action.yml from action.yml, and the outputs of the reusable workflow. `npm run generate`
+ * Writes what follows from other files. In documents, what stands between `<!-- name -->` and `<!-- /name -->`: tables of
+ * inputs and outputs from the action.yml files, measurements from bench/results.json, workflows from examples/. And
+ * wait/action.yml from action.yml, and the outputs of the reusable workflow. `npm run generate`
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -11,34 +12,89 @@ import { MIXES } from '../bench/workload.ts'
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
 
+interface Input {
+  description: string
+  required: boolean
+  default?: string
+}
+
 interface Manifest {
-  inputs: Record<string, { description: string; required: boolean; default?: string }>
+  inputs: Record<string, Input>
   outputs: Record<string, { description: string }>
 }
 
+/** Makes what stands between two markers from the words that follow the name in the first. */
+type Part = (...words: string[]) => Promise<string>
+
+const manifest = async (folder: string): Promise<Manifest> => parse(await read(path.join(folder, 'action.yml')))
 const code = (text: string) => (text === '' ? '' : `\`${text}\``)
 
-async function interfaceOf(file: string): Promise<{ inputs: string; outputs: string }> {
-  const { inputs, outputs }: Manifest = parse(await read(file))
-  return {
-    inputs: markdownTable(
-      ['input', 'default', 'meaning'],
-      Object.entries(inputs).map(([name, { description, required, default: value = '' }]) => [
-        code(name),
-        required ? 'required' : code(value),
-        description,
-      ]),
+const inputTable = (inputs: readonly (readonly [string, Input])[]) =>
+  markdownTable(
+    ['input', 'default', 'meaning'],
+    inputs.map(([name, { description, required, default: value = '' }]) => [
+      code(name),
+      required ? 'required' : code(String(value)),
+      description,
+    ]),
+  )
+
+const outputTable = (outputs: readonly (readonly [string, { description: string }])[]) =>
+  markdownTable(
+    ['output', 'value'],
+    outputs.map(([name, { description }]) => [code(name), description]),
+  )
+
+/** The inputs of `run`, apart: those that it has as another action has them, and its own. */
+async function inputsOfRun() {
+  const [run, root, create] = await Promise.all(['run', '.', 'create'].map(manifest))
+  const sameAs = (other: Manifest | undefined, [name, input]: readonly [string, Input]) =>
+    JSON.stringify(other?.inputs[name]) === JSON.stringify(input)
+  const all = Object.entries(run?.inputs ?? {})
+  const asRoot = all.filter((entry) => sameAs(root, entry))
+  const asCreate = all.filter((entry) => !sameAs(root, entry) && sameAs(create, entry))
+  return { asRoot, asCreate, own: all.filter((entry) => !asRoot.includes(entry) && !asCreate.includes(entry)) }
+}
+
+const namesOf = (entries: readonly (readonly [string, unknown])[]) => entries.map(([name]) => code(name)).join(', ')
+
+/** What only `run` has as an output, or describes otherwise. */
+async function outputsOfRun(): Promise<string> {
+  const [run, root] = await Promise.all(['run', '.'].map(manifest))
+  return outputTable(
+    Object.entries(run?.outputs ?? {}).filter(
+      ([name, { description }]) => root?.outputs[name]?.description !== description,
     ),
-    outputs: markdownTable(
-      ['output', 'value'],
-      Object.entries(outputs).map(([name, { description }]) => [code(name), description]),
-    ),
-  }
+  )
+}
+
+/** An example as it is read in a document: without the comment at its top, its name, and notes to linters. */
+async function example(name: string): Promise<string> {
+  const text = await read(`examples/${name}`)
+  return text
+    .replace(/^(?:#.*\n)+/, '')
+    .replace(/^name: .*\n/, '')
+    .replace(/^ +# It pushes.*\n/m, '')
+    .replace(/ # zizmor: .*$/gm, '')
+    .trimEnd()
+}
+
+/** The steps of the last job of an example. */
+async function stepsOf(name: string): Promise<string> {
+  const [, steps = ''] = /[\s\S]*^ {4}steps:\n([\s\S]*)$/m.exec(await example(name)) ?? []
+  if (steps === '') throw new Error(`examples/${name} has no steps`)
+  return steps.replace(/^ {6}/gm, '')
+}
+
+const asYaml = (text: string) => `\`\`\`yaml\n${text}\n\`\`\``
+
+async function results(): Promise<{ machine: string; sections: Section[] }> {
+  return JSON.parse(await read('bench/results.json'))
 }
 
 async function measurements(): Promise<string> {
-  const { machine, sections }: { machine: string; sections: Section[] } = JSON.parse(await read('bench/results.json'))
-  const show = (section: Section) => `**${section.title}**\n\n${tableOf(section)}\n`
+  const { machine, sections } = await results()
+  const show = (section: Section) => `## ${section.title}\n\n${tableOf(section)}\n`
   const named = (name: string) => sections.filter((section) => section.name === name)
   // What a workflow meets first; of the mixes the one that stands for all, of the single kinds none.
   const first = named('noticing').map((section) => ({
@@ -50,33 +106,84 @@ async function measurements(): Promise<string> {
     title: 'Noticing the end, by mix',
     rows: section.rows.filter(({ mix = '' }) => mix in MIXES && mix !== 'realistic'),
   }))
-  const others = sections.filter(({ name }) => !['noticing', 'jobs', 'start'].includes(name))
+  const others = sections.filter(({ name }) => name !== 'noticing')
   return [
-    ...[...first, ...named('jobs'), ...named('start')].map(show),
-    '<details>\n<summary>Other mixes, real time, artifacts, files, many IDs, the download</summary>\n',
-    ...[...mixes, ...others].map(show),
-    '![Requests by number of IDs](bench/ids-requests.svg) ![Memory by number of IDs](bench/ids-memory.svg)\n![Time by size of a file](bench/size-time.svg)\n',
-    '</details>\n',
+    ...[...first, ...mixes, ...others].map(show),
+    '![Requests by number of IDs](../bench/ids-requests.svg) ![Memory by number of IDs](../bench/ids-memory.svg)\n![Time by size of a file](../bench/size-time.svg)\n',
     `Measured on: ${machine}.`,
   ].join('\n')
 }
 
-/** The README with everything between markers as it should be. */
-export async function refreshed(readme: string): Promise<string> {
-  const [action, create] = [await interfaceOf('action.yml'), await interfaceOf('create/action.yml')]
-  const parts = {
-    inputs: action.inputs,
-    outputs: action.outputs,
-    'create-inputs': create.inputs,
-    'create-outputs': create.outputs,
-    bench: await measurements(),
+/** What it costs, in two figures: requests, and the delay of the notice. */
+const COST: Readonly<Record<string, (own: Figures, peer: Figures) => string>> = {
+  en: (own, peer) =>
+    `Over a mix of pictures and videos with an event stream, a prediction takes ${own.requests} requests on average, and its end
+is noticed ${own.delay} s late. The official client, which polls every 500 ms, makes ${peer.requests} requests and is ${peer.delay} s late. The
+mixes, single pictures and videos, many IDs, memory and downloads: [docs/performance.md](docs/performance.md).`,
+  zh: (own, peer) =>
+    `在图片与视频混合、带事件流的负载下，每个任务平均需要 ${own.requests} 次请求，任务结束后平均 ${own.delay} 秒得知结果。官方客户端每 500 毫秒轮询一次，
+需要 ${peer.requests} 次请求，延迟 ${peer.delay} 秒。各种负载、单张图片与单个视频、大量 ID、内存和下载的数据：[docs/performance.md](docs/performance.md)。`,
+}
+
+interface Figures {
+  requests: string
+  delay: string
+}
+
+async function cost(language = 'en'): Promise<string> {
+  const { sections } = await results()
+  const rows = sections.find(({ name }) => name === 'noticing')?.rows ?? []
+  const figures = (policy: string): Figures => {
+    const row = rows.find((each) => each.mix === 'realistic' && each.policy === policy)
+    if (!row) throw new Error(`bench/results.json has no row of the policy ${policy}`)
+    return { requests: row.requests ?? '', delay: row['mean s'] ?? '' }
   }
-  return Object.entries(parts).reduce((text, [name, content]) => {
-    const [before, rest = ''] = text.split(`<!-- ${name} -->\n`)
-    const [, after] = rest.split(`<!-- /${name} -->`)
-    if (after === undefined) throw new Error(`README.md has no markers <!-- ${name} --> and <!-- /${name} -->`)
-    return `${before}<!-- ${name} -->\n${content}\n<!-- /${name} -->${after}`
-  }, readme)
+  const text = COST[language]
+  if (!text) throw new Error(`the cost is not told in the language ${language}`)
+  return text(figures('ours, with push'), figures('official client: every 500 ms'))
+}
+
+async function workflowInputs(): Promise<string> {
+  const { on } = parse(await read('.github/workflows/prediction.yml'))
+  const inputs: Record<string, Input> = on.workflow_call.inputs
+  return inputTable(Object.entries(inputs).map(([name, input]) => [name, { ...input, required: false }]))
+}
+
+const inputsOf = async (folder: string) => inputTable(Object.entries((await manifest(folder)).inputs))
+const outputsOf = async (folder: string) => outputTable(Object.entries((await manifest(folder)).outputs))
+
+const PARTS: Readonly<Record<string, Part>> = {
+  example: async (name = '') => asYaml(await example(name)),
+  steps: async (name = '') => asYaml(await stepsOf(name)),
+  cost,
+  bench: measurements,
+  inputs: () => inputsOf('.'),
+  outputs: () => outputsOf('.'),
+  'create-inputs': () => inputsOf('create'),
+  'create-outputs': () => outputsOf('create'),
+  'run-inputs': async () => inputTable((await inputsOfRun()).own),
+  'run-shared': async () => {
+    const { asRoot, asCreate } = await inputsOfRun()
+    return `As in the root action: ${namesOf(asRoot)}. As in \`create\`: ${namesOf(asCreate)}.`
+  },
+  'run-outputs': outputsOfRun,
+  'workflow-inputs': workflowInputs,
+}
+
+/** A document with everything between markers as it should be. @throws if a marker is unknown or has no end */
+export async function refreshed(document: string): Promise<string> {
+  const opening = /^<!-- ([\w-]+)((?: [\w.-]+)*) -->\n/gm
+  let text = ''
+  let from = 0
+  for (const { 0: marker, 1: name = '', 2: words = '', index } of document.matchAll(opening)) {
+    const start = index + marker.length
+    const end = document.indexOf(`<!-- /${name} -->`, start)
+    const part = PARTS[name]
+    if (!part || end < 0) throw new Error(`there is no part ${name}, or no <!-- /${name} --> after it`)
+    text += `${document.slice(from, start)}${await part(...words.split(' ').filter(Boolean))}\n`
+    from = end
+  }
+  return text + document.slice(from)
 }
 
 /** wait/action.yml: the root action under a path. */
@@ -105,12 +212,15 @@ export function withOutputs(workflow: string, action: string): string {
 /** As a plain scalar of YAML. */
 const firstSentence = (text: string) => (/^[^.:]+[.:]/.exec(text)?.[0] ?? text).replace(/:$/, '.')
 
+const DOCUMENTS = ['README.md', 'README.zh-CN.md', 'docs/reference.md', 'docs/performance.md']
+
 /** The generated files, each with what it should be. */
 export async function generated(): Promise<Map<string, string>> {
   const action = await read('action.yml')
   const workflow = '.github/workflows/prediction.yml'
+  const documents = await Promise.all(DOCUMENTS.map(async (name) => [name, await refreshed(await read(name))] as const))
   return new Map([
-    ['README.md', await refreshed(await read('README.md'))],
+    ...documents,
     ['wait/action.yml', waitAction(action)],
     [workflow, withOutputs(await read(workflow), action)],
   ])

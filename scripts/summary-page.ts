@@ -1,4 +1,4 @@
-/** The summary of a job as a page with the look that GitHub gives it. */
+/** The summary and the log of a job as pages with the look that GitHub gives them. */
 import { marked } from 'marked'
 import type { RunResult } from '../test/support/run-action.ts'
 
@@ -28,19 +28,35 @@ code{padding:.2em .4em;white-space:break-spaces}
 pre{padding:16px;overflow:auto;line-height:1.45;background:light-dark(#f6f8fa,#151b23)}`
 
 /**
- * @param picture what stands in place of the one on the release, because there is no such release
+ * @param picture what stands in place of every picture, because those addresses lead nowhere
  * @param scheme the colours; the reader's choice unless given
  */
 export function summaryPage(run: RunResult, picture: Buffer, scheme: 'light' | 'dark' | 'light dark' = 'light dark') {
-  const [address = '']: string[] = JSON.parse(run.outputs.release_urls ?? '[]')
-  const source = `src="${address.replace(/[^a-z0-9]/gi, (sign) => `&#${sign.codePointAt(0)};`)}"`
-  if (!run.summary.includes(source)) throw new Error('the summary shows no picture of a release')
-  const shown = run.summary.replace(source, `src="data:image/webp;base64,${picture.toString('base64')}"`)
+  const shown = run.summary.replaceAll(
+    /(<img [^>]*?src=)"[^"]*"/g,
+    `$1"data:image/webp;base64,${picture.toString('base64')}"`,
+  )
   return `<!doctype html>
 <html lang="en" style="color-scheme:${scheme}">
 <meta charset="utf-8"><title>Summary</title><style>${STYLE}</style>
 <body><section><header>picture summary<svg width="16" height="16"><circle cx="3" cy="8" r="1.5"/><circle cx="8" cy="8" r="1.5"/><circle cx="13" cy="8" r="1.5"/></svg></header>
 <article>${marked.parse(shown, { async: false, gfm: true })}</article>
 <footer>Job summary generated at run-time</footer></section></body></html>
+`
+}
+
+/** GitHub shows a log on a dark ground in either scheme; groups are closed but for their first line. */
+export function logPage(run: RunResult, scheme: 'light' | 'dark'): string {
+  const encoded = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+  const rows = run.lines
+    .filter((line) => line.trim() !== '')
+    .map((line, i) => `<tr><td>${i + 1}</td><td>${encoded(line)}</td></tr>`)
+  const [ground, text, number] =
+    scheme === 'light' ? ['#24292f', '#f6f8fa', '#8c959f'] : ['#010409', '#f0f6fc', '#9198a1']
+  return `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Log</title>
+<style>body{width:1232px;margin:32px auto}table{background:${ground};color:${text};border-radius:6px;padding:12px;width:100%;font:12px/20px ui-monospace,"DejaVu Sans Mono",monospace}
+td{white-space:pre-wrap;overflow-wrap:anywhere}td:first-child{color:${number};text-align:right;width:40px;padding-right:12px;vertical-align:top}</style>
+<body><table>${rows.join('\n')}</table></body></html>
 `
 }

@@ -36,10 +36,11 @@ interface Workflow {
   >
 }
 
-const readme = await read('README.md')
-const recipes = [...readme.matchAll(/^```yaml\n(on:[\s\S]*?)^```$/gm)].map(([, text]) => text ?? '')
 const workflows: string[] = []
 for await (const name of glob('.github/workflows/*.yml', { cwd: ROOT })) workflows.push(name)
+// The README and its translation quote some of them, which is checked as that of generated files.
+const examples: string[] = []
+for await (const name of glob('examples/*.yml', { cwd: ROOT })) examples.push(name)
 
 test('generated files are up to date', async () => {
   for (const [name, content] of await generated())
@@ -53,7 +54,7 @@ describe('the root action', () => {
   })
 
   test('describes every input and output in whole sentences', async () => {
-    for (const folder of ['.', 'create', 'wait']) {
+    for (const folder of ['.', 'create', 'run', 'wait']) {
       const { inputs, outputs } = await manifest(folder)
       for (const [name, { description }] of Object.entries({ ...inputs, ...outputs }))
         assert.match(description, /^[A-Z`][\s\S]{15,}\.$/, `${folder} ${name}`)
@@ -77,11 +78,19 @@ describe('the root action', () => {
   })
 })
 
+/** The folder of an action of this repository that is used; undefined for actions of others. */
+function folderOf(uses: string): string | undefined {
+  const own = /^(?:(?:https:\/\/github\.com\/)?OWNER\/await-prediction|\$|\.)(?:\/(create|run|wait))?(?:@v1|\/)?$/.exec(
+    uses,
+  )
+  return own ? (own[1] ?? '.') : undefined
+}
+
 /** Checks that a step or a job gives an action of this repository only inputs that it has, and all that it needs. */
 async function checkUse(uses: string, given: Record<string, unknown>): Promise<void> {
-  const folder = /^(?:OWNER\/await-prediction|\$|\.)(?:\/(create|wait))?(?:@v1|\/)?$/.exec(uses)
-  if (!folder) return
-  const { inputs } = await manifest(folder[1] ?? '.')
+  const folder = folderOf(uses)
+  if (folder === undefined) return
+  const { inputs } = await manifest(folder)
   for (const name of Object.keys(given)) assert.ok(name in inputs, `${uses} has no input ${name}`)
   for (const [name, { required }] of Object.entries(inputs))
     assert.ok(!required || name in given, `${uses} needs ${name}`)
@@ -92,19 +101,17 @@ async function checkOutputs(job: Workflow['jobs'][string]): Promise<void> {
   for (const [, id = '', output = ''] of JSON.stringify(job).matchAll(/steps\.([\w-]+)\.outputs\.([\w-]+)/g)) {
     const step = job.steps?.find((each) => each.id === id)
     assert.ok(step, `there is no step ${id}`)
-    const folder = /^(?:OWNER\/await-prediction|\$|\.)(?:\/(create|wait))?(?:@v1|\/)?$/.exec(step.uses ?? '')
-    if (folder) assert.ok(output in (await manifest(folder[1] ?? '.')).outputs, `${step.uses} has no output ${output}`)
+    const folder = folderOf(step.uses ?? '')
+    if (folder !== undefined)
+      assert.ok(output in (await manifest(folder)).outputs, `${step.uses} has no output ${output}`)
   }
 }
 
-describe('the recipes of the README and the workflows of the repository', () => {
-  const all = async () => [
-    ...recipes.map((text, i) => ({ name: `recipe ${i + 1}`, text })),
-    ...(await Promise.all(workflows.map(async (name) => ({ name, text: await read(name) })))),
-  ]
+describe('the examples and the workflows of the repository', () => {
+  const all = () => Promise.all([...examples, ...workflows].map(async (name) => ({ name, text: await read(name) })))
 
   test('give actions inputs that they have and use outputs that they have', async () => {
-    assert.ok(recipes.length >= 9, `${recipes.length} recipes`)
+    assert.ok(examples.length >= 12, `${examples.length} examples`)
     for (const { name, text } of await all()) {
       const workflow: Workflow = parse(text)
       for (const job of Object.values(workflow.jobs)) {

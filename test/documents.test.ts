@@ -5,6 +5,7 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { marked, type Token } from 'marked'
+import { parse } from 'yaml'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -85,7 +86,7 @@ describe('links', () => {
   })
 
   test('that lead nowhere are found, whatever they are written as', async () => {
-    const right = ['[a](#the-create-action-1)', '[b](../README.md#security)', '<img src="../action.yml">']
+    const right = ['[a](#the-create-action-1)', '[b](../README.md#inputs)', '<img src="../action.yml">']
     const wrong: [string, string][] = [
       ['[a](#the-create-action-2)', '#the-create-action-2 is no heading'],
       ['[a](missing.md)', 'missing.md is no file'],
@@ -127,9 +128,105 @@ test('every row of the threat model names tests, and every one of them exists', 
   }
 })
 
-test('the Chinese README has the examples of the English one, word for word', async () => {
-  const [english, chinese] = [await read('README.md'), await read('README.zh-CN.md')]
-  const examples = [...chinese.matchAll(/^```yaml\n[\s\S]*?^```$/gm)].map(([text]) => text)
-  assert.equal(examples.length, 2)
-  for (const example of examples) assert.ok(english.includes(example), example)
+/** What both languages share: the levels of the headings, the code, where links lead, the names in tables. */
+function skeletonOf(markdown: string) {
+  const skeleton = { headings: [] as number[], blocks: [] as string[], spans: [] as string[], links: [] as string[] }
+  marked.walkTokens(marked.lexer(markdown), (token: Token) => {
+    if (token.type === 'heading') skeleton.headings.push(token.depth)
+    if (token.type === 'code') skeleton.blocks.push(token.text)
+    if (token.type === 'codespan') skeleton.spans.push(token.text)
+    // A heading has a name in each language, and each page leads to the other.
+    if (token.type === 'link' && !/^#|^README/.test(token.href)) skeleton.links.push(token.href)
+  })
+  return { ...skeleton, spans: skeleton.spans.sort() }
+}
+
+describe('the README', () => {
+  test('is the same in Chinese: headings, examples, names and links', async () => {
+    const [english, chinese] = [await read('README.md'), await read('README.zh-CN.md')].map(skeletonOf)
+    assert.ok(english && chinese)
+    assert.deepEqual(chinese.headings, english.headings)
+    assert.deepEqual(chinese.blocks, english.blocks)
+    assert.deepEqual(chinese.links, english.links)
+    assert.deepEqual(chinese.spans, english.spans)
+  })
+
+  test('is read in one go', async () => {
+    for (const name of ['README.md', 'README.zh-CN.md']) {
+      const lines = (await read(name)).split('\n').length - 1
+      assert.ok(lines <= 250, `${name} has ${lines} lines`)
+    }
+  })
+
+  test('names only inputs and outputs that the actions have, where it says', async () => {
+    const folders: Record<string, string> = { root: '.', run: 'run', create: 'create' }
+    const tables = (await read('README.md')).split(/^## /m)
+    const rowsOf = (heading: string) =>
+      (tables.find((section) => section.startsWith(`${heading}\n`)) ?? '')
+        .split('\n')
+        .filter((line) => /^\| `/.test(line))
+        .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| /, '')))
+    const names = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
+    const inputs = rowsOf('Inputs')
+    assert.ok(inputs.length >= 10, `${inputs.length} rows`)
+    for (const [input, of = ''] of inputs) {
+      const actions = of === 'all' ? Object.keys(folders) : of.split(', ').map((each) => each.replaceAll('`', ''))
+      for (const action of actions) {
+        const manifest = parse(await read(path.join(folders[action] ?? action, 'action.yml')))
+        for (const name of names(input)) assert.ok(name in manifest.inputs, `${action} has no input ${name}`)
+      }
+    }
+    const run = parse(await read('run/action.yml'))
+    const outputs = rowsOf('Outputs')
+    assert.ok(outputs.length >= 7, `${outputs.length} rows`)
+    for (const [output] of outputs)
+      for (const name of names(output)) assert.ok(name in run.outputs, `run has no output ${name}`)
+  })
+})
+
+describe('docs/troubleshooting.md', () => {
+  /** The first column of its tables: messages, with … for what differs. */
+  const messagesOf = (page: string) =>
+    page
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+      .flatMap((line) => [...(line.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text))
+
+  test('has messages that the source has, each of them whole', async () => {
+    let source = ''
+    for await (const file of glob('src/**/*.ts', { cwd: ROOT })) source += await read(file)
+    source = source.replaceAll(/\\'/g, "'")
+    const messages = messagesOf(await read('docs/troubleshooting.md'))
+    assert.ok(messages.length >= 20, `${messages.length} messages`)
+    for (const message of messages) {
+      const pieces = message
+        .split('…')
+        .map((piece) => piece.trim())
+        .filter((piece) => /\w{2}/.test(piece))
+      assert.ok(
+        pieces.some((piece) => piece.length >= 8),
+        `nothing to search for: ${message}`,
+      )
+      for (const piece of pieces) assert.ok(source.includes(piece), `no message has: ${piece}`)
+    }
+  })
+
+  test('tells what to do about each', async () => {
+    for (const line of (await read('docs/troubleshooting.md')).split('\n').filter((each) => each.startsWith('| `')))
+      assert.match(line.split(' | ').at(-1) ?? '', /^[A-Z0-9[].{10,} \|$/, line)
+  })
+})
+
+test('every page of docs/ and every example is linked from a document', async () => {
+  const linked = new Set<string>()
+  for (const name of ['README.md', 'docs/recipes.md', 'docs/reference.md', 'docs/how-it-works.md', 'docs/apis.md'])
+    for (const link of linksAndAnchors(await read(name)).links)
+      linked.add(path.posix.join(path.posix.dirname(name), link.split('#')[0] ?? ''))
+  const missing: string[] = []
+  for await (const file of glob(['docs/*.md', 'examples/*.yml'], { cwd: ROOT })) {
+    const name = file.replaceAll(path.sep, '/')
+    // These are quoted whole.
+    if (!linked.has(name) && !(await read('README.md')).includes(` ${path.basename(name)} -->`)) missing.push(name)
+  }
+  assert.deepEqual(missing, [])
 })

@@ -6,7 +6,7 @@ import { createDispatcher, openUntrustedNetwork } from '../predictions/network/d
 import { createRateLimiter, type RateLimiter } from '../predictions/rate-limiter.ts'
 import type { RunnerContext } from './context.ts'
 import type { ApiInputs } from './inputs.ts'
-import { debug } from './print.ts'
+import { debug, info } from './print.ts'
 
 export interface ApiOptions {
   runner: RunnerContext
@@ -21,9 +21,10 @@ export interface OpenApi extends AsyncDisposable {
   limiter: RateLimiter
 }
 
-/** Opens the API. Every request is a line of the debug log. @throws ProxyError */
+/** Opens the API. Every request is a line of the debug log, and their number one of the log when it is closed. @throws ProxyError */
 export function openApi({ api, apiUrl, apiKey }: ApiInputs, { runner, clock, requestTimeout }: ApiOptions): OpenApi {
   const dispatcher = createDispatcher(runner.env)
+  let requests = 0
   const client = createClient({
     api,
     apiUrl,
@@ -31,10 +32,19 @@ export function openApi({ api, apiUrl, apiKey }: ApiInputs, { runner, clock, req
     dispatcher,
     clock,
     ...(requestTimeout === undefined ? {} : { requestTimeout }),
-    onRequest: ({ method, path, status, ms }) =>
-      debug(`${method} ${path}: ${status ?? 'no answer'}, ${Math.round(ms)} ms`),
+    onRequest: ({ method, path, status, ms }) => {
+      requests++
+      debug(`${method} ${path}: ${status ?? 'no answer'}, ${Math.round(ms)} ms`)
+    },
   })
-  return { client, limiter: createRateLimiter({ clock }), [Symbol.asyncDispose]: () => dispatcher.destroy() }
+  return {
+    client,
+    limiter: createRateLimiter({ clock }),
+    async [Symbol.asyncDispose]() {
+      await dispatcher.destroy()
+      if (requests > 0) info(requests === 1 ? '1 request to the API.' : `${requests} requests to the API.`)
+    },
+  }
 }
 
 /** Opens the way to the streams of predictions. Dispose of it to close their connections. @throws ProxyError */

@@ -54,9 +54,10 @@ export async function startWorkflow(
   yaml: string,
   { event, inputs = {} }: WorkflowOptions = {},
 ): Promise<StartedWorkflow> {
-  const name = `workflow-${++count}.yml`
+  const number = ++count
+  const name = `workflow-${number}.yml`
   await writeFile(path.join(stage.repository, '.github/workflows', name), stage.writeOut(yaml))
-  const payload = path.join(stage.home, `event-${count}.json`)
+  const payload = path.join(stage.home, `event-${number}.json`)
   await writeFile(payload, JSON.stringify(event?.payload ?? { inputs }))
   const args = [event?.name ?? 'workflow_dispatch', '--workflows', `.github/workflows/${name}`, '--eventpath', payload]
   const child = spawn(stage.act, [...args, ...stage.args], {

@@ -33,8 +33,12 @@ export interface Stage extends AsyncDisposable {
   releases: ReleasesApi
   /** `CONNECT host:port` of each connection that left the machine's own hosts. */
   tunnels: readonly string[]
+  /** The same of the proxy that wants a password. */
+  lockedTunnels: readonly string[]
   /** What `gh` was called with. */
   ghCalls: string[][]
+  /** What stood in the files that `gh` was given. */
+  ghFiles: string[]
   /** A workflow as act can run it. */
   writeOut(yaml: string): string
 }
@@ -55,15 +59,15 @@ export async function startStage(act: string): Promise<Stage> {
   const [gatewayHost, replicateHost, releasesHost] = [gateway.origin, replicate.origin, releases.env.GITHUB_API_URL]
     .map((origin) => new URL(origin ?? '').host)
     .map(String) as [string, string, string]
-  const proxy = stack.use(
-    await startProxy({
-      'api.fuhuapi.com:443': gatewayHost,
-      'gateway.example.com:443': gatewayHost,
-      'api.replicate.com:443': replicateHost,
-      'api.github.com:443': releasesHost,
-      'uploads.github.com:443': releasesHost,
-    }),
-  )
+  const places = {
+    'api.fuhuapi.com:443': gatewayHost,
+    'gateway.example.com:443': gatewayHost,
+    'api.replicate.com:443': replicateHost,
+    'api.github.com:443': releasesHost,
+    'uploads.github.com:443': releasesHost,
+  }
+  const proxy = stack.use(await startProxy(places))
+  const lockedProxy = stack.use(await startProxy(places, { credentials: 'runner:p@ss' }))
   releases.uploadOrigin = 'https://uploads.github.com'
   const gh = stack.use(await startGh(releases))
 
@@ -84,7 +88,11 @@ export async function startStage(act: string): Promise<Stage> {
     CURL_CA_BUNDLE: authority.caFile,
     STAND_IN_ARTIFACTS: path.join(home, 'stand-in-artifacts'),
   }
-  const secrets = { FUHUAPI_KEY: KEY, REPLICATE_API_TOKEN: KEY, GATEWAY_KEY: KEY, GITHUB_TOKEN: releases.token }
+  const secrets = {
+    ...{ FUHUAPI_KEY: KEY, REPLICATE_API_TOKEN: KEY, GATEWAY_KEY: KEY },
+    PROXY_PASSWORD: 'p%40ss',
+    GITHUB_TOKEN: releases.token,
+  }
   const disposable = stack.move()
   return {
     act,
@@ -108,16 +116,32 @@ export async function startStage(act: string): Promise<Stage> {
       ACTIONS_RUNTIME_URL: results.env.ACTIONS_RESULTS_URL,
       ACTIONS_RUNTIME_TOKEN: results.env.ACTIONS_RUNTIME_TOKEN,
     },
-    ...{ home, repository, remote, gateway, replicate, results, releases, tunnels: proxy.passed, ghCalls: gh.calls },
+    ...{
+      home,
+      repository,
+      remote,
+      gateway,
+      replicate,
+      results,
+      releases,
+      tunnels: proxy.passed,
+      lockedTunnels: lockedProxy.passed,
+      ghCalls: gh.calls,
+      ghFiles: gh.files,
+    },
     writeOut: (yaml) =>
       yaml
         .replaceAll('OWNER/await-prediction', 'octo/await-prediction')
+        .replaceAll('https://github.com/octo/', 'octo/')
+        .replaceAll('proxy.example.com:3128', new URL(lockedProxy.url).host)
+        // The spelling that the stage has for all steps would win.
+        .replaceAll('HTTPS_PROXY:', 'https_proxy:')
         .replaceAll('/etc/ssl/private-ca.pem', authority.caFile),
     [Symbol.asyncDispose]: () => disposable.disposeAsync(),
   }
 }
 
-/** What the models of the stage do: `sim/fail`, `sim/slow`, and any other draws as many cakes as it is asked for. */
+/** What the models of the stage do: `sim/fail`, `sim/slow`, those of `meta` write, and any other draws as many cakes as it is asked for. */
 function draw({ model = '', input }: CreationRequest, gateway: Simulator, picture: Buffer): Omit<Play, 'id' | 'input'> {
   const logs = 'Using seed: 4711\n::set-output name=status::forged\n##[error]forged\n'
   if (model === 'sim/slow') return { model, moments: [{ at: 0.1, status: 'processing', logs }] }
@@ -132,6 +156,9 @@ function draw({ model = '', input }: CreationRequest, gateway: Simulator, pictur
     }
   }
   const number = gateway.requests.length
+  if (model.startsWith('meta/')) {
+    return { model, moments: [{ at: 0.1, status: 'succeeded', output: ['Bake', ' it,', ' @octo.'] }] }
+  }
   const output = Array.from({ length: Number(input.num_outputs ?? 1) }, (_, i) =>
     gateway.file(`${number}/out-${i}.webp`, { body: picture, type: 'image/webp' }),
   )
@@ -149,7 +176,11 @@ async function makeBin(bin: string, ghOrigin: string): Promise<void> {
   await mkdir(bin)
   await symlink(process.execPath, path.join(bin, 'node'))
   const gh = `#!${process.execPath}
-const answer = await fetch('${ghOrigin}', { method: 'POST', body: JSON.stringify(process.argv.slice(2)) })
+import { readFileSync } from 'node:fs'
+const args = process.argv.slice(2)
+const at = args.indexOf('--body-file')
+const file = at < 0 ? undefined : readFileSync(args[at + 1], 'utf8')
+const answer = await fetch('${ghOrigin}', { method: 'POST', body: JSON.stringify({ args, file }) })
 process.exitCode = answer.ok ? 0 : 1
 console.log(await answer.text())
 `
@@ -160,20 +191,23 @@ console.log(await answer.text())
 /** Carries out the calls of `gh` that the recipes make. */
 async function startGh(releases: ReleasesApi) {
   const calls: string[][] = []
+  const files: string[] = []
   const drafts = new Map<string, ReturnType<ReleasesApi['add']>>()
   const listening = await listen(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += chunk
-    const args: string[] = JSON.parse(body)
+    const { args, file }: { args: string[]; file?: string } = JSON.parse(body)
     calls.push(args)
+    if (file !== undefined) files.push(file)
     const [thing, verb, name = ''] = args
     if (thing === 'release' && verb === 'create')
       drafts.set(name, releases.add(name, { draft: args.includes('--draft') }))
     const draft = drafts.get(name)
     if (thing === 'release' && verb === 'edit' && draft && args.includes('--draft=false')) releases.publish(draft)
+    if (thing === 'release' && verb === 'view' && !draft) response.statusCode = 404
     response.end('done')
   })
-  return { calls, origin: listening.origin, [Symbol.asyncDispose]: listening.close }
+  return { calls, files, origin: listening.origin, [Symbol.asyncDispose]: listening.close }
 }
 
 /**
@@ -218,6 +252,7 @@ async function makeRepository(repository: string, remote: string): Promise<void>
   git('commit', '--quiet', '--allow-empty', '--message', 'Begin')
   git('remote', 'add', 'origin', 'https://github.com/octo/pictures')
   git('config', 'remote.origin.pushurl', remote)
+  git('config', `url.${remote}.insteadOf`, 'https://github.com/octo/pictures')
   git('config', 'push.autoSetupRemote', 'true')
 }
 
