@@ -74,6 +74,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.deepEqual(run.errors, [])
     assert.deepEqual(run.masks, [simulator.key, TOKEN])
     assert.ok(run.lines.some((line) => line === '│ Using seed: 1'))
+    assert.ok(run.lines.includes(`${simulator.apiRequests().length} requests to the API.`), run.log)
     assert.match(run.summary, /✅ Prediction succeeded/)
     assert.deepEqual(new Set(urlsAsked(simulator)), new Set([`GET /replicate/v1/predictions/${id}`]))
     assert.ok(simulator.apiRequests().every(({ headers }) => headers.authorization === `Bearer ${simulator.key}`))
@@ -85,6 +86,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.equal(run.exitCode, 0)
     assert.equal(run.outputs.output_text, 'a text')
     assert.equal(simulator.requests.length, 1)
+    assert.ok(run.lines.includes('1 request to the API.'), run.log)
   })
 
   test('has its tokens joined', async () => {
