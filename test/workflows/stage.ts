@@ -86,6 +86,10 @@ export async function startStage(act: string): Promise<Stage> {
     no_proxy: '127.0.0.1',
     NODE_EXTRA_CA_CERTS: authority.caFile,
     CURL_CA_BUNDLE: authority.caFile,
+    // What they pull from GitHub comes from the remote. In the configuration of the repository it would rename it for act.
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: `url.${remote}.insteadOf`,
+    GIT_CONFIG_VALUE_0: 'https://github.com/octo/pictures',
     STAND_IN_ARTIFACTS: path.join(home, 'stand-in-artifacts'),
   }
   const secrets = {
@@ -252,7 +256,6 @@ async function makeRepository(repository: string, remote: string): Promise<void>
   git('commit', '--quiet', '--allow-empty', '--message', 'Begin')
   git('remote', 'add', 'origin', 'https://github.com/octo/pictures')
   git('config', 'remote.origin.pushurl', remote)
-  git('config', `url.${remote}.insteadOf`, 'https://github.com/octo/pictures')
   git('config', 'push.autoSetupRemote', 'true')
 }
 
