@@ -3,6 +3,7 @@
  * inputs and outputs from the action.yml files, measurements from bench/results.json, workflows from examples/. And
  * wait/action.yml from action.yml, and the outputs of the reusable workflow. `npm run generate`
  */
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parse } from 'yaml'
@@ -26,7 +27,9 @@ interface Manifest {
 /** Makes what stands between two markers from the words that follow the name in the first. */
 type Part = (...words: string[]) => Promise<string>
 
-const manifest = async (folder: string): Promise<Manifest> => parse(await read(path.join(folder, 'action.yml')))
+const NONE: Manifest = { inputs: {}, outputs: {} }
+const manifest = async (folder: string): Promise<Manifest> =>
+  existsSync(path.join(ROOT, folder, 'action.yml')) ? parse(await read(path.join(folder, 'action.yml'))) : NONE
 const code = (text: string) => (text === '' ? '' : `\`${text}\``)
 
 const inputTable = (inputs: readonly (readonly [string, Input])[]) =>
