@@ -10,6 +10,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
+import type { RunResult } from '../test/support/run-action.ts'
 import { FAILING_MODEL, MODEL, startChain } from './chain.ts'
 import { logPage, summaryPage } from './summary-page.ts'
 
@@ -69,6 +70,20 @@ const browser = await findBrowser()
 const folder = await mkdtemp(path.join(tmpdir(), 'await-prediction-picture-'))
 await mkdir(IMAGES, { recursive: true })
 
+/** IDs, ports, folders and times of day differ from run to run; in a picture they do not. */
+function steady(run: RunResult): RunResult {
+  const ids = (run.outputs.prediction_id ?? '').split(',').filter(Boolean)
+  const same = (text: string) =>
+    ids
+      .reduce((each, id, i) => each.replaceAll(id, `${'abcdefgh'[i]}${STEADY_ID.slice(1)}`), text)
+      .replaceAll(/127\.0\.0\.1:\d+/g, 'gateway.example.com')
+      .replaceAll(run.workspace, '/home/runner/work/pictures/pictures')
+      .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '2026-11-25T09:00:00.000Z')
+  return { ...run, summary: same(run.summary), lines: run.lines.map(same) }
+}
+
+const STEADY_ID = 'arm0cr5xvkbjy1ps2qewhz39nt'
+
 await using chain = await startChain()
 const input = '{"prompt": "a chocolate cake: five candles"}'
 const files = { 'output-dir': 'pictures', 'release-tag': 'v1.2.3' }
@@ -80,7 +95,7 @@ await using failure = await chain.act('run', { model: FAILING_MODEL, input, ...f
 
 for (const scheme of ['light', 'dark'] as const) {
   for (const [name, run] of Object.entries({ summary: one, many, failure }))
-    await shoot(name, scheme, summaryPage(run, chain.picture, scheme))
-  await shoot('log', scheme, logPage(one, scheme))
+    await shoot(name, scheme, summaryPage(steady(run), chain.picture, scheme))
+  await shoot('log', scheme, logPage(steady(one), scheme))
 }
 await rm(folder, { recursive: true })

@@ -219,6 +219,21 @@ describe('docs/troubleshooting.md', () => {
   })
 })
 
+test('no page repeats a sentence of another', async () => {
+  const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md']
+  for await (const file of glob('docs/*.md', { cwd: ROOT })) pages.push(file)
+  const seen = new Map<string, string>()
+  for (const page of pages) {
+    // Tables of inputs and outputs are generated: what two actions share is written once in their manifests.
+    const prose = (await read(page)).replace(/^```[\s\S]*?^```$/gm, '').replace(/^\|.*$/gm, '')
+    for (const sentence of prose.split(/(?<=[.:])\s+|\n\n/).map((text) => text.replaceAll(/\s+/g, ' ').trim())) {
+      if (sentence.length < 60) continue
+      assert.equal(seen.get(sentence) ?? page, page, `on two pages: ${sentence}`)
+      seen.set(sentence, page)
+    }
+  }
+})
+
 test('every page of docs/ and every example is linked from a document', async () => {
   const linked = new Set<string>()
   for (const name of ['README.md', 'docs/recipes.md', 'docs/reference.md', 'docs/how-it-works.md', 'docs/apis.md'])
