@@ -69,10 +69,10 @@ const LONGEST_URL = 4000
 export const link = (url: string, text = nameOf(url)): string =>
   `<a href="${attribute(clip(url, LONGEST_URL))}">${inline(text, 200)}</a>`
 
-/** A picture that leads to itself. */
-export const thumbnail = (url: string): string => {
+/** A picture that leads to itself. @param width in pixels */
+export const thumbnail = (url: string, width: number): string => {
   const address = attribute(clip(url, LONGEST_URL))
-  return `<a href="${address}"><img src="${address}" alt="${attribute(nameOf(url))}" width="200"></a>`
+  return `<a href="${address}"><img src="${address}" alt="${attribute(nameOf(url))}" width="${width}"></a>`
 }
 
 /** Names that no host has: one dot, and behind it an ending that is no top-level domain, as `zip` and `mov` are. */

@@ -1,123 +1,93 @@
 import { summary } from '@actions/core'
-import type { Answer } from '../predictions/answer.ts'
+import type { SavedFile } from '../predictions/files/save.ts'
 import { outputFiles, outputText, outputUrls } from '../predictions/output.ts'
-import { isExpired, predictTime, totalTime } from '../predictions/prediction.ts'
+import { isExpired, type Prediction, predictTime, totalTime } from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
-import type { Judged } from '../predictions/verdict.ts'
+import type { Judged as JudgedOutcome } from '../predictions/verdict.ts'
+import type { Outcome } from '../predictions/wait.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'
-import { duration, fileSize, jsonStart } from './format.ts'
+import { duration, fileSize, jsonStart, linesWithin } from './format.ts'
 import { code, inline, LONGEST_TEXT, limited, link, pre, table, thumbnail } from './markdown.ts'
 import { warn } from './print.ts'
 
+/** An outcome with the name of its input, and what was started for the same input before, if the step started it. */
+type Judged = JudgedOutcome & { readonly name?: string; readonly earlier?: readonly Outcome[] }
+
+/** An input for which no prediction was started. */
+interface Unstarted {
+  readonly name: string
+  readonly status: 'refused' | 'skipped'
+  readonly error: string | undefined
+}
+
+type Entry = Judged | Unstarted
+
+const isJudged = (entry: Entry): entry is Judged => 'outcome' in entry
+const isGreen = (entry: Entry) => (isJudged(entry) ? entry.verdict.ok : entry.status === 'skipped')
+
 /*
- * GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part has its share of that: 500 kB for a
- * table of predictions, 300 kB for one of files, 200 kB for a list of URLs, 100 kB each for pictures and for failures.
+ * GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part has its share of that: together at most
+ * 950 kB.
  */
-const FILES_SHARE = 300_000
-const URLS_SHARE = 200_000
+const TROUBLES_SHARE = 100_000
 const PICTURES_SHARE = 100_000
-const FAILURES_SHARE = 100_000
+const OUTPUTS_SHARE = 300_000
+const FILES_SHARE = 150_000
+const DETAILS_SHARE = 150_000
+const DIGESTS_SHARE = 100_000
+
+/** Pictures that are shown, in one row, and their width in pixels. */
 const THUMBNAILS = 12
-
-/** An ID is no untrusted text: the input allows only letters, digits, `-` and `_`. */
-const idOf = ({ id }: { id: string }) => `\`${id}\``
-
-/** The first pictures of these addresses, side by side. */
-const gallery = (urls: readonly string[]) =>
-  limited(
-    urls.slice(0, THUMBNAILS).map((url) => thumbnail(url)),
-    PICTURES_SHARE,
-    'pictures',
-  )
-
-const isPicture = (url: string) => /\.(png|jpe?g|webp|gif|avif)$/i.test(new URL(url).pathname)
-
-const ICONS: Readonly<Record<string, string>> = { succeeded: '✅', failed: '❌', canceled: '🚫', aborted: '🚫' }
-const icon = ({ outcome }: Judged) =>
-  outcome.end === 'ended' ? (ICONS[outcome.status] ?? '❌') : outcome.end === 'timeout' ? '⏳' : '❌'
+const COLUMNS = 4
+const WIDTHS = { only: 480, several: 240 }
+/** Links in one cell. */
+const MOST_LINKS = 3
+/** Characters of what went wrong, of the only prediction and of one of many. */
+const LONGEST_TROUBLE = { only: 2000, several: 600 }
 
 /**
- * The job summary in Markdown: what ran, what came out, what went wrong. At most a megabyte, however large the outputs.
+ * The job summary in Markdown: how it went and what went wrong, the pictures, the facts in one line, the files; what is
+ * seldom needed is collapsed. At most a megabyte, however large the outputs.
  */
-export function summaryOf(judged: readonly Judged[], delivery: Delivery = nothingDelivered): string {
-  const [only] = judged
-  // Pictures on a release stay; those at the addresses of the API go blank after an hour.
-  const lasting = delivery.releaseUrls.some((url) => url !== undefined)
-  const isWhole = delivery.failures.length === 0
-  const body = judged.length === 1 && only ? oneSummary(only, lasting, isWhole) : tableSummary(judged, isWhole)
-  return [body, filesSection(delivery)].filter(Boolean).join('\n')
-}
-
-/** The saved files and where they went; what could not be saved. */
-function filesSection({ files, artifacts, releaseUrls, failures }: Delivery): string {
-  if (files.length === 0 && failures.length === 0) return ''
-  const lasting = files
-    .map(({ name }, i) => [name, releaseUrls[i]] as const)
-    .filter((entry): entry is readonly [string, string] => entry[1] !== undefined)
-  const byName = new Map([...artifacts.map(({ name, url }) => [name, url] as const), ...lasting])
-  const pictures = files.flatMap(({ type }, i) =>
-    type.startsWith('image/') && releaseUrls[i] !== undefined ? [releaseUrls[i]] : [],
-  )
-  const rows = files.map(({ name, type, size, sha256, width, height }) => [
-    byName.has(name) ? link(byName.get(name) ?? '', name) : code(name, 200),
-    inline(type, 100),
-    width === undefined ? '' : `${width} × ${height}`,
-    fileSize(size),
-    `<code>${sha256}</code>`,
-  ])
-  const [artifact] = artifacts
+export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothingDelivered): string {
+  const judged = entries.filter(isJudged)
+  const [only] = entries.length === 1 ? judged : []
   const sections = [
-    '**Files**',
-    gallery(pictures),
-    rows.length === 0 ? '' : table(['File', 'Type', 'Pixels', 'Size', 'SHA-256'], rows, FILES_SHARE),
-    artifact && artifacts.length === 1
-      ? `Artifact: ${link(artifact.url, artifact.name)} (${fileSize(artifact.size)})`
-      : '',
-    limited(
-      failures.map(({ message }) => `- ❌ ${inline(message, 600)}`),
-      FAILURES_SHARE,
-      'failures',
-    ),
+    heading(entries, only, delivery),
+    troubles(entries, delivery),
+    warnings(judged),
+    gallery(judged, delivery),
+    only ? factsOfOne(only) : factsOfMany(entries, judged),
+    only ? outputOfOne(only, delivery) : outputsOfMany(entries, delivery),
+    expiry(judged, delivery),
+    filesSection(delivery),
+    details(judged, delivery),
   ]
   return `${sections.filter(Boolean).join('\n\n')}\n`
 }
 
-function oneSummary(judged: Judged, lasting: boolean, isWhole: boolean): string {
-  const { outcome, verdict } = judged
-  const prediction = outcome.answer?.prediction
-  const predict = prediction && predictTime(prediction)
-  const total = prediction && totalTime([prediction])
-  const rows: [string, string | undefined][] = [
-    ['Model', prediction?.model === undefined ? undefined : code(prediction.model)],
-    [
-      'Version',
-      prediction?.version === undefined || prediction.version === 'hidden' ? undefined : code(prediction.version, 80),
-    ],
-    ['Status', code(outcome.status || 'never seen')],
-    ['Predict time', predict === undefined ? undefined : `${seconds(predict)} (billed)`],
-    ['Total time', total === undefined ? undefined : seconds(total)],
-    ['Waited', duration(outcome.waited)],
-    ['Created', prediction?.created_at === undefined ? undefined : code(prediction.created_at, 40)],
-  ]
-  const sections = [
-    `### ${verdict.ok && !isWhole ? '❌' : icon(judged)} ${headline(judged)}${verdict.ok && !isWhole ? BUT : ''}`,
-    table(
-      ['Prediction', idOf(outcome)],
-      rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
-    ),
-    verdict.ok
-      ? verdict.warning === undefined
-        ? ''
-        : `> [!WARNING]\n> ${inline(verdict.warning, 2000)}`
-      : `**What went wrong**\n\n${pre(verdict.message)}`,
-    outcome.answer ? outputSection(outcome.answer, lasting) : '',
-  ]
-  return `${sections.filter(Boolean).join('\n\n')}\n`
+const ICONS: Readonly<Record<string, string>> = { succeeded: '✅', failed: '❌', canceled: '🚫', aborted: '🚫' }
+
+function icon(entry: Entry): string {
+  if (!isJudged(entry)) return entry.status === 'skipped' ? '⏭️' : '❌'
+  if (entry.outcome.end === 'timeout') return '⏳'
+  return (entry.outcome.end === 'ended' ? ICONS[entry.outcome.status] : undefined) ?? '❌'
 }
 
 /** Added to the heading if something else has failed: it must not look green over a red step. */
 const BUT = ', but not everything worked'
+
+function heading(entries: readonly Entry[], only: Judged | undefined, { failures }: Delivery): string {
+  const green = entries.filter(isGreen).length
+  const isAllGreen = green === entries.length
+  const isWhole = failures.length === 0
+  if (only) {
+    const hasOtherFailure = isAllGreen && !isWhole
+    return `### ${hasOtherFailure ? '❌' : icon(only)} ${headline(only)}${hasOtherFailure ? BUT : ''}`
+  }
+  return `### ${isAllGreen && isWhole ? '✅' : '❌'} ${green} of ${entries.length} predictions succeeded${isWhole ? '' : BUT}`
+}
 
 const HEADLINES = {
   timeout: 'Prediction not finished in time',
@@ -131,40 +101,151 @@ function headline({ outcome: { end, status, cancellation } }: Judged): string {
   return cancellation?.end === 'canceled' ? 'Prediction timed out and canceled' : HEADLINES[end]
 }
 
-const seconds = (value: number) => `${Number(value.toFixed(3))} s`
+/** An ID is no untrusted text: the input allows only letters, digits, `-` and `_`. */
+const idOf = ({ id }: { id: string }) => `\`${id}\``
+
+const labelOf = (entry: Entry) =>
+  entry.name === undefined && isJudged(entry) ? idOf(entry.outcome) : inline(entry.name ?? '', 80)
+
+/** What turned the step red, each as a line that the page wraps. */
+function troubles(entries: readonly Entry[], { failures }: Delivery): string {
+  const limit = entries.length === 1 ? LONGEST_TROUBLE.only : LONGEST_TROUBLE.several
+  const messages = [
+    ...entries.filter((entry) => !isGreen(entry)).map((entry) => troubleOf(entry, limit, entries.length === 1)),
+    ...failures.map(({ message }) => inline(message, limit)),
+  ]
+  if (messages.length === 0) return ''
+  const lines = limited(
+    messages.map((message) => `> - ${message}`),
+    TROUBLES_SHARE,
+    'failures',
+  )
+  return `> [!CAUTION]\n> **What went wrong**\n>\n${lines}`
+}
+
+function troubleOf(entry: Entry, limit: number, isOnly: boolean): string {
+  if (!isJudged(entry)) return `${labelOf(entry)}: ${inline(entry.error ?? '', limit)}`
+  const message = entry.verdict.ok ? '' : entry.verdict.message
+  if (isOnly || entry.name === undefined) return inline(message, limit)
+  return `${labelOf(entry)}: ${inline(message, limit)}`
+}
+
+function warnings(judged: readonly Judged[]): string {
+  const texts = judged.flatMap(({ verdict }) =>
+    verdict.ok && verdict.warning !== undefined ? [inline(verdict.warning, LONGEST_TROUBLE.several)] : [],
+  )
+  if (texts.length === 0) return ''
+  return `> [!WARNING]\n${limited(
+    texts.map((text) => `> - ${text}`),
+    TROUBLES_SHARE / 2,
+    'warnings',
+  )}`
+}
+
+const isPicture = (url: string) => /\.(png|jpe?g|webp|gif|avif)$/i.test(new URL(url).pathname)
+
+/** The pictures of a prediction: on the release, where they stay, or else at the API, where they go blank. */
+function picturesOf({ outcome }: Judged, { files, releaseUrls }: Delivery): string[] {
+  const lasting = files.flatMap(({ predictionId, type }, i) =>
+    predictionId === outcome.id && type.startsWith('image/') ? (releaseUrls[i] ?? []) : [],
+  )
+  return lasting.length > 0 ? lasting : outputUrls(outcome.answer?.prediction.output).filter(isPicture)
+}
+
+/** The first pictures, under the names of their inputs if they have some. */
+function gallery(judged: readonly Judged[], delivery: Delivery): string {
+  const all = judged.flatMap((each) => picturesOf(each, delivery).map((url) => ({ name: each.name, url })))
+  const width = all.length === 1 ? WIDTHS.only : WIDTHS.several
+  const shown = all.slice(0, THUMBNAILS)
+  const kept = linesWithin(
+    shown.map(({ url }) => thumbnail(url, width)),
+    PICTURES_SHARE,
+  )
+  const rest = all.length > kept.length ? `\n\n… and ${all.length - kept.length} more pictures` : ''
+  const isNamed = judged.length > 1 && shown.some(({ name }) => name !== undefined)
+  if (!isNamed) return kept.length === 0 ? '' : `${kept.join('\n')}${rest}`
+  const names = kept.map((_, i) => inline(shown[i]?.name ?? '', 80))
+  const [head = [], ...rows] = inRows(names).flatMap((row, i) => [row, inRows(kept)[i] ?? []])
+  return `${table(head, rows, PICTURES_SHARE)}${rest}`
+}
+
+const inRows = (cells: readonly string[]): string[][] =>
+  Array.from({ length: Math.ceil(cells.length / COLUMNS) }, (_, i) => cells.slice(i * COLUMNS, (i + 1) * COLUMNS))
+
+const seconds = (value: number | undefined) => (value === undefined ? '' : `${Number(value.toFixed(1))} s`)
+const inOneLine = (parts: readonly string[]) => parts.filter(Boolean).join(' · ')
+const labeled = (label: string, value: string) => (value === '' ? '' : `${label} ${value}`)
+
+function factsOfOne({ outcome }: Judged): string {
+  const prediction = outcome.answer?.prediction
+  return inOneLine([
+    code(prediction?.model ?? ''),
+    prediction ? labeled('predict time', seconds(predictTime(prediction))) : '',
+    prediction ? labeled('total', seconds(totalTime([prediction]))) : '',
+  ])
+}
+
+/** How many were started and how many ran: what was charged is not known here. */
+function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): string {
+  const all = judged.flatMap(({ outcome, earlier = [] }) => [...earlier, outcome])
+  const times = all.flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))
+  const models = new Set(judged.flatMap(({ outcome }) => outcome.answer?.prediction.model ?? []))
+  const [model = ''] = models
+  const count = (status: Unstarted['status']) =>
+    entries.filter((entry) => !isJudged(entry) && entry.status === status).length
+  return inOneLine([
+    models.size === 1 ? code(model) : '',
+    judged.some(({ name }) => name !== undefined) ? `${all.length} started` : '',
+    count('refused') > 0 ? `${count('refused')} not started` : '',
+    count('skipped') > 0 ? `${count('skipped')} skipped, because their files exist` : '',
+    times.length === 0 ? '' : `predict time ${seconds(times.reduce((sum, time) => sum + time, 0))} in total`,
+  ])
+}
 
 const THEY_EXPIRE = '> These addresses expire; the API does not say when.'
+const ONE_HOUR = '> The addresses of outputs work until one hour after the end of their prediction.'
 
-const expiryOf = (judged: readonly Judged[]): string =>
-  judged.some(({ outcome }) => outcome.answer?.linkLife === 'unknown')
-    ? THEY_EXPIRE
-    : '> The addresses of outputs work until one hour after the end of their prediction.'
+/** A note if links or pictures of the API are shown; empty if there are none, or all of them stay. */
+function expiry(judged: readonly Judged[], delivery: Delivery): string {
+  const saved = new Set(delivery.files.map(({ predictionId }) => predictionId))
+  const kept = new Set(delivery.files.flatMap(({ predictionId }, i) => (delivery.releaseUrls[i] ? [predictionId] : [])))
+  const shown = judged.filter(({ outcome }) => {
+    const urls = outputUrls(outcome.answer?.prediction.output)
+    return saved.has(outcome.id) ? !kept.has(outcome.id) && urls.some(isPicture) : urls.length > 0
+  })
+  if (shown.length === 0) return ''
+  return shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown') ? THEY_EXPIRE : ONE_HOUR
+}
 
-function outputSection({ prediction, linkLife }: Answer, lasting: boolean): string {
+/** The output of the only prediction: links unless its files were saved, its text, or that there is none. */
+function outputOfOne({ outcome }: Judged, { files }: Delivery): string {
+  const prediction = outcome.answer?.prediction
+  if (!prediction) return ''
+  const urls = outputUrls(prediction.output)
+  const embedded = outputFiles(prediction.output).length - urls.length
+  const links = limited(
+    urls.map((url) => `- ${link(url)}`),
+    OUTPUTS_SHARE / 2,
+    'files',
+  )
+  return [
+    files.length > 0 ? '' : links,
+    embedded > 0
+      ? `${embedded} ${embedded === 1 ? 'file is' : 'files are'} part of the output itself, as data: URIs.`
+      : '',
+    textOf(prediction, urls.length + embedded > 0),
+  ]
+    .filter(Boolean)
+    .join('\n\n')
+}
+
+function textOf(prediction: Prediction, hasFiles: boolean): string {
   const { output } = prediction
-  const urls = outputUrls(output)
-  const inline = outputFiles(output).length - urls.length
-  const text = outputText(output)
-  const parts: string[] = []
-  if (urls.length > 0) {
-    if (!lasting) parts.push(gallery(urls.filter(isPicture)))
-    parts.push(
-      limited(
-        urls.map((url) => `- ${link(url)}`),
-        URLS_SHARE,
-        'files',
-      ),
-    )
-    parts.push(
-      linkLife === 'unknown' ? THEY_EXPIRE : '> These addresses work until one hour after the end of the prediction.',
-    )
-  }
-  if (inline > 0)
-    parts.push(`${inline} ${inline === 1 ? 'file is' : 'files are'} part of the output itself, as data: URIs.`)
-  if (text !== undefined && text !== '') parts.push(pre(text))
-  else if (parts.length === 0 && output !== undefined && output !== null) parts.push(pre(readable(output)))
-  if (parts.length === 0) parts.push(isExpired(prediction) ? 'Deleted by the API.' : 'None.')
-  return ['**Output**', ...parts.filter(Boolean)].join('\n\n')
+  const text = outputText(output) ?? ''
+  if (text !== '') return pre(text)
+  if (hasFiles) return ''
+  if (output !== undefined && output !== null) return pre(readable(output))
+  return isExpired(prediction) ? 'Deleted by the API.' : 'No output.'
 }
 
 /** As JSON; indented only where that cannot make a few megabytes, nested deeply, longer than a string can be. */
@@ -173,44 +254,87 @@ function readable(output: unknown): string {
   return json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2)
 }
 
-function tableSummary(judged: readonly Judged[], isWhole: boolean): string {
-  const green = judged.filter(({ verdict }) => verdict.ok).length
-  const times = judged.flatMap(({ outcome }) => (outcome.answer ? (predictTime(outcome.answer.prediction) ?? []) : []))
-  const sum = times.reduce((total, time) => total + time, 0)
-  const rows = judged.map((each) => {
-    const { outcome, verdict } = each
-    const prediction = outcome.answer?.prediction
-    const predict = prediction && predictTime(prediction)
-    const urls = outputUrls(prediction?.output)
-    const shown = urls
-      .slice(0, 3)
-      .map((url) => link(url))
-      .join(' ')
-    const text = outputText(prediction?.output)
-    const output =
-      urls.length > 0
-        ? `${shown}${urls.length > 3 ? ` and ${urls.length - 3} more` : ''}`
-        : text === undefined
-          ? ''
-          : inline(text, 120)
-    const error = verdict.ok
-      ? ''
-      : inline(outcome.end === 'ended' ? errorText(prediction?.error) || outcome.status : verdict.message, 300)
-    return [
-      `${icon(each)} ${idOf(outcome)}`,
-      prediction?.model === undefined ? '' : code(prediction.model, 80),
-      inline(outcome.status || 'never seen', 40),
-      predict === undefined ? '' : seconds(predict),
-      [output, error].filter(Boolean).join(' '),
-    ]
+function outputsOfMany(entries: readonly Entry[], delivery: Delivery): string {
+  const filesBy = Map.groupBy(linksOf(delivery), ({ file }) => file.predictionId)
+  const rows = entries.map((entry) => [
+    `${icon(entry)} ${labelOf(entry)}`,
+    inline(isJudged(entry) ? entry.outcome.status || 'never seen' : entry.status, 40),
+    outputCell(entry, filesBy.get(isJudged(entry) ? entry.outcome.id : '') ?? []),
+  ])
+  return table(['Prediction', 'Status', 'Output'], rows, OUTPUTS_SHARE)
+}
+
+function outputCell(entry: Entry, files: readonly { shown: string }[]): string {
+  if (!isJudged(entry)) return entry.error === undefined ? 'Its files exist.' : inline(entry.error, 300)
+  const { outcome, verdict } = entry
+  const output = outcome.answer?.prediction.output
+  const links = files.length > 0 ? files.map(({ shown }) => shown) : outputUrls(output).map((url) => link(url))
+  const more = links.length > MOST_LINKS ? `and ${links.length - MOST_LINKS} more` : ''
+  const text = links.length > 0 ? '' : inline(outputText(output) ?? '', 120)
+  const said = errorText(outcome.answer?.prediction.error) || outcome.status
+  const error = verdict.ok ? '' : inline(outcome.end === 'ended' ? said : verdict.message, 300)
+  return [...links.slice(0, MOST_LINKS), more, text, error].filter(Boolean).join(' ')
+}
+
+/** The saved files, each as a link to where it is kept, or only its name if it is on the runner. */
+function linksOf({ files, artifacts, releaseUrls }: Delivery): { file: SavedFile; shown: string }[] {
+  const byName = new Map(artifacts.map(({ name, url }) => [name, url] as const))
+  return files.map((file, i) => {
+    const url = releaseUrls[i] ?? byName.get(file.name)
+    return { file, shown: url === undefined ? code(file.name, 200) : link(url, file.name) }
   })
-  const sections = [
-    `### ${green === judged.length && isWhole ? '✅' : '❌'} ${green} of ${judged.length} predictions succeeded${isWhole ? '' : BUT}`,
-    times.length === 0 ? '' : `Predict time: ${seconds(sum)} in total (billed).`,
-    table(['Prediction', 'Model', 'Status', 'Predict time', 'Output'], rows),
-    judged.some(({ outcome }) => outputUrls(outcome.answer?.prediction.output).length > 0) ? expiryOf(judged) : '',
+}
+
+/** The saved files and where they went. */
+function filesSection(delivery: Delivery): string {
+  const lines = linksOf(delivery).map(({ file: { type, size, width, height }, shown }) =>
+    inOneLine([shown, inline(type, 100), width === undefined ? '' : `${width} × ${height}`, fileSize(size)]),
+  )
+  const [artifact] = delivery.artifacts
+  return [
+    limited(
+      lines.map((line) => `- ${line}`),
+      FILES_SHARE,
+      'files',
+    ),
+    artifact && delivery.artifacts.length === 1
+      ? `Artifact: ${link(artifact.url, artifact.name)} (${fileSize(artifact.size)})`
+      : '',
   ]
-  return `${sections.filter(Boolean).join('\n\n')}\n`
+    .filter(Boolean)
+    .join('\n\n')
+}
+
+/** IDs, versions, times and digests, collapsed. */
+function details(judged: readonly Judged[], { files }: Delivery): string {
+  if (judged.length === 0) return ''
+  const digests = files.map(({ name, sha256 }) => [code(name, 200), `<code>${sha256}</code>`])
+  return [
+    '<details><summary>IDs, versions, times and digests</summary>',
+    table(
+      ['Prediction', 'Model', 'Version', 'Created', 'Predict time', 'Total', 'Waited'],
+      judged.map(detailsOf),
+      DETAILS_SHARE,
+    ),
+    files.length === 0 ? '' : table(['File', 'SHA-256'], digests, DIGESTS_SHARE),
+    '</details>',
+  ]
+    .filter(Boolean)
+    .join('\n\n')
+}
+
+function detailsOf({ outcome }: Judged): string[] {
+  const { model = '', version = '', created_at: created = '' } = outcome.answer?.prediction ?? {}
+  const prediction = outcome.answer?.prediction
+  return [
+    idOf(outcome),
+    code(model, 80),
+    code(version === 'hidden' ? '' : version, 80),
+    code(created, 40),
+    seconds(prediction && predictTime(prediction)),
+    seconds(prediction && totalTime([prediction])),
+    duration(outcome.waited),
+  ]
 }
 
 /** Adds to the summary of the job; a summary that cannot be made or written is a warning, never a failure. */

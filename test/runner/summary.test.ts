@@ -30,9 +30,13 @@ describe('the summary of one prediction', () => {
       }),
     ])
     assert.match(markdown, /### ✅ Prediction succeeded/)
-    assert.match(markdown, /\| Model \| `owner\/model` \|/)
-    assert.match(markdown, /8\.733 s \(billed\)/)
-    assert.match(markdown, /<img src="https:\/\/files\.example\.com\/a\/out-0\.webp"/)
+    assert.match(markdown, /^`owner\/model` · predict time 8\.7 s$/m)
+    assert.match(markdown, /<img src="https:\/\/files\.example\.com\/a\/out-0\.webp" alt="out-0\.webp" width="480">/)
+    const parts = ['### ', '<img', 'predict time', '>out-0.webp</a>', 'one hour', '<details>']
+    assert.deepEqual(
+      parts.map((part) => markdown.indexOf(part)).toSorted((a, b) => a - b),
+      parts.map((part) => markdown.indexOf(part)),
+    )
     assert.match(markdown, />out-0\.webp<\/a>/)
     assert.match(markdown, /one hour/)
   })
@@ -40,7 +44,8 @@ describe('the summary of one prediction', () => {
     const markdown = summaryOf([ended({ status: 'failed', error: '内存不足 (E001)' })])
     assert.match(markdown, /### ❌ Prediction failed/)
     assert.match(markdown, /内存不足/)
-    assert.match(markdown, /ran out of memory/)
+    assert.match(markdown, /^> - .*ran out of memory/m)
+    assert.match(markdown, /^### .*\n\n> \[!CAUTION\]\n> \*\*What went wrong\*\*/)
   })
   test('never mentions the input, the logs or the stream', () => {
     const markdown = summaryOf([
@@ -105,6 +110,28 @@ describe('the summary of many predictions', () => {
     const markdown = summaryOf([ended({ id: 'a1' }), ended({ id: 'b2', status: 'failed', error: 'x|y' })])
     assert.match(markdown, /### ❌ 1 of 2 predictions succeeded/)
     assert.equal(markdown.split('\n').filter((line) => line.startsWith('| ✅') || line.startsWith('| ❌')).length, 2)
+  })
+  test('shows pictures under the names of their inputs, four in a row', () => {
+    const names = ['cake', 'pie', 'tart|', 'waffle', 'muffin']
+    const markdown = summaryOf(
+      names.map((name, i) => ({ ...ended({ id: `id${i}`, output: [`https://files.example.com/${i}.png`] }), name })),
+    )
+    const lines = markdown.split('\n')
+    const head = lines.indexOf('| cake | pie | tart&#124; | waffle |')
+    assert.ok(head > 0, markdown)
+    assert.equal((lines[head + 2] ?? '').match(/<img /g)?.length, 4)
+    assert.match(lines[head + 3] ?? '', /^\| muffin \|$/)
+    assert.equal((lines[head + 4] ?? '').match(/<img /g)?.length, 1)
+    assert.match(markdown, /^5 started/m)
+  })
+  test('tells what was not started', () => {
+    const refused = { name: 'pie', status: 'refused' as const, error: 'No such model.' }
+    const skipped = { name: 'cake', status: 'skipped' as const, error: undefined }
+    const markdown = summaryOf([{ ...ended({}), name: 'tart' }, refused, skipped])
+    assert.match(markdown, /^### ❌ 2 of 3 predictions succeeded$/m)
+    assert.match(markdown, /^> - pie: No such model\.$/m)
+    assert.match(markdown, /^1 started · 1 not started · 1 skipped, because their files exist$/m)
+    assert.match(markdown, /^\| ⏭️ cake \| skipped \| Its files exist\. \|$/m)
   })
   test('stays under a megabyte however large the outputs are', () => {
     const urls = Array.from({ length: 5000 }, (_, i) => `https://files.example.com/${'x'.repeat(300)}/${i}.png`)
