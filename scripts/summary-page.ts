@@ -23,6 +23,10 @@ tr{border-top:1px solid light-dark(#d1d9e0b3,#3d444db3)}
 tr:nth-child(2n){background:light-dark(#f6f8fa,#151b23)}
 blockquote{border-left:.25em solid light-dark(#d1d9e0,#3d444d);color:light-dark(#59636e,#9198a1);padding:0 1em}
 blockquote>*{margin:0}
+blockquote.caution,blockquote.warning{color:inherit;padding:8px 16px}
+.caution{border-color:light-dark(#cf222e,#da3633)}.caution .kind{color:light-dark(#d1242f,#f85149)}
+.warning{border-color:light-dark(#9a6700,#9e6a03)}.warning .kind{color:light-dark(#9a6700,#d29922)}
+.kind{font-weight:500;margin-bottom:8px}
 code,pre{font-family:ui-monospace,SFMono-Regular,"SF Mono",Menlo,Consolas,"Liberation Mono",monospace;font-size:85%;background:light-dark(#818b981f,#656c7633);border-radius:6px}
 code{padding:.2em .4em;white-space:break-spaces}
 pre{padding:16px;overflow:auto;line-height:1.45;background:light-dark(#f6f8fa,#151b23)}`
@@ -40,10 +44,17 @@ export function summaryPage(run: RunResult, picture: Buffer, scheme: 'light' | '
 <html lang="en" style="color-scheme:${scheme}">
 <meta charset="utf-8"><title>Summary</title><style>${STYLE}</style>
 <body><section><header>picture summary<svg width="16" height="16"><circle cx="3" cy="8" r="1.5"/><circle cx="8" cy="8" r="1.5"/><circle cx="13" cy="8" r="1.5"/></svg></header>
-<article>${marked.parse(shown, { async: false, gfm: true })}</article>
+<article>${withAlerts(marked.parse(shown, { async: false, gfm: true }))}</article>
 <footer>Job summary generated at run-time</footer></section></body></html>
 `
 }
+
+/** GitHub's alerts, which marked does not know. */
+const withAlerts = (html: string): string =>
+  html.replaceAll(/<blockquote>\s*<p>\[!(CAUTION|WARNING)\]\s*/g, (_, kind: string) => {
+    const name = `${kind[0]}${kind.slice(1).toLowerCase()}`
+    return `<blockquote class="${kind.toLowerCase()}"><p class="kind">${name}</p><p>`
+  })
 
 /** GitHub shows a log on a dark ground in either scheme; groups are closed but for their first line. */
 export function logPage(run: RunResult, scheme: 'light' | 'dark'): string {

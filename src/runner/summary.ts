@@ -61,7 +61,8 @@ export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothin
     only ? factsOfOne(only) : factsOfMany(entries, judged),
     only ? outputOfOne(only, delivery) : outputsOfMany(entries, delivery),
     expiry(judged, delivery),
-    filesSection(delivery),
+    only ? filesOf(delivery) : '',
+    artifactOf(delivery),
     details(judged, delivery),
   ]
   return `${sections.filter(Boolean).join('\n\n')}\n`
@@ -286,29 +287,27 @@ function linksOf({ files, artifacts, releaseUrls }: Delivery): { file: SavedFile
 }
 
 /** The saved files and where they went. */
-function filesSection(delivery: Delivery): string {
-  const lines = linksOf(delivery).map(({ file: { type, size, width, height }, shown }) =>
-    inOneLine([shown, inline(type, 100), width === undefined ? '' : `${width} × ${height}`, fileSize(size)]),
-  )
-  const [artifact] = delivery.artifacts
-  return [
-    limited(
-      lines.map((line) => `- ${line}`),
-      FILES_SHARE,
-      'files',
-    ),
-    artifact && delivery.artifacts.length === 1
-      ? `Artifact: ${link(artifact.url, artifact.name)} (${fileSize(artifact.size)})`
-      : '',
-  ]
-    .filter(Boolean)
-    .join('\n\n')
+function filesOf(delivery: Delivery): string {
+  const lines = linksOf(delivery).map(({ file, shown }) => `- ${inOneLine([shown, ...kindOf(file)])}`)
+  return limited(lines, FILES_SHARE, 'files')
+}
+
+const kindOf = ({ type, size, width, height }: SavedFile): string[] => [
+  inline(type, 100),
+  width === undefined ? '' : `${width} × ${height}`,
+  fileSize(size),
+]
+
+function artifactOf({ artifacts }: Delivery): string {
+  const [artifact] = artifacts
+  if (!artifact || artifacts.length > 1) return ''
+  return `Artifact: ${link(artifact.url, artifact.name)} (${fileSize(artifact.size)})`
 }
 
 /** IDs, versions, times and digests, collapsed. */
 function details(judged: readonly Judged[], { files }: Delivery): string {
   if (judged.length === 0) return ''
-  const digests = files.map(({ name, sha256 }) => [code(name, 200), `<code>${sha256}</code>`])
+  const digests = files.map((file) => [code(file.name, 200), ...kindOf(file), `<code>${file.sha256}</code>`])
   return [
     '<details><summary>IDs, versions, times and digests</summary>',
     table(
@@ -316,7 +315,7 @@ function details(judged: readonly Judged[], { files }: Delivery): string {
       judged.map(detailsOf),
       DETAILS_SHARE,
     ),
-    files.length === 0 ? '' : table(['File', 'SHA-256'], digests, DIGESTS_SHARE),
+    files.length === 0 ? '' : table(['File', 'Type', 'Pixels', 'Size', 'SHA-256'], digests, DIGESTS_SHARE),
     '</details>',
   ]
     .filter(Boolean)
