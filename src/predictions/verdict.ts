@@ -13,6 +13,10 @@ export type Verdict =
 export interface Judged {
   outcome: Outcome
   verdict: Verdict
+  /** That of its input, if the step started it. */
+  name?: string
+  /** Predictions that were started for the same input before. */
+  earlier?: readonly Outcome[]
 }
 
 /** Why a prediction is not green: in the API's own words if it has ended and the API has some, else in ours. */
@@ -22,25 +26,43 @@ export function reasonOf({ outcome, verdict }: Judged): string {
 }
 
 const NEW_ONE = 'An ended prediction never changes: start a new one.'
-const RUN_AGAIN = 'It may still succeed: run the step again with the same prediction-id.'
-const RUN_AGAIN_LONGER =
-  'It may still succeed: run the step again with the same prediction-id, or with a longer timeout.'
+
+/** What to do about a prediction that may still run: how it is waited for again. */
+export interface Advice {
+  /** After the wait was given up. */
+  again(id: string): string
+  /** After the timeout. */
+  longer(id: string): string
+}
+
+/** The step can be run again with the same ID. */
+const WAIT_AGAIN: Advice = {
+  again: () => 'It may still succeed: run the step again with the same prediction-id.',
+  longer: () => 'It may still succeed: run the step again with the same prediction-id, or with a longer timeout.',
+}
+
+const collect = (id: string) =>
+  `It may still succeed. Running this step again would start another one; to collect this one, use OWNER/await-prediction with prediction-id: ${id}.`
+
+/** The step started the prediction: running it again would start another. */
+export const COLLECT_BY_ID: Advice = { again: collect, longer: collect }
 
 /**
  * Judges one outcome. Green is only a prediction that succeeded; the rest says which, what the API said, what that
  * means if it is known, and what to do.
  * @param timeout the deadline as the user gave it, for the message
+ * @param advice what to do about a prediction that may still run
  */
-export function verdictOf(outcome: Outcome, timeout: string): Verdict {
+export function verdictOf(outcome: Outcome, timeout: string, advice: Advice = WAIT_AGAIN): Verdict {
   const prediction = outcome.answer?.prediction
   const which = `Prediction ${outcome.id}${prediction?.model ? ` of ${prediction.model}` : ''}`
   switch (outcome.end) {
     case 'ended':
       return endedVerdict(outcome.status, which, prediction)
     case 'refused':
-      return refusedVerdict(outcome, which)
+      return refusedVerdict(outcome, which, advice)
     case 'timeout':
-      return timeoutVerdict(outcome, which, timeout)
+      return timeoutVerdict(outcome, which, timeout, advice)
     case 'interrupted':
       return {
         ok: false,
@@ -48,7 +70,7 @@ export function verdictOf(outcome: Outcome, timeout: string): Verdict {
         message: sentences(
           `The wait was interrupted while ${lowerFirst(which)} was ${prediction?.status ?? 'not yet seen'}.`,
           saidSoFar(prediction),
-          prediction && whatNow(outcome, RUN_AGAIN),
+          prediction && whatNow(outcome, advice.again(outcome.id), advice),
         ),
       }
     case 'crashed':
@@ -58,7 +80,7 @@ export function verdictOf(outcome: Outcome, timeout: string): Verdict {
         message: sentences(
           `The wait for ${lowerFirst(which)} ended because of a bug in this action: ${sentence(messageOf(outcome.bug))}`,
           'Please report it with the log of the step.',
-          whatNow(outcome, RUN_AGAIN),
+          whatNow(outcome, advice.again(outcome.id), advice),
         ),
       }
   }
@@ -67,7 +89,7 @@ export function verdictOf(outcome: Outcome, timeout: string): Verdict {
 const lowerFirst = (text: string) => `${text[0]?.toLowerCase() ?? ''}${text.slice(1)}`
 const messageOf = (bug: unknown) => (bug instanceof Error ? bug.message || bug.name : String(bug))
 
-function refusedVerdict(outcome: Outcome, which: string): Verdict {
+function refusedVerdict(outcome: Outcome, which: string, advice: Advice): Verdict {
   const prediction = outcome.answer?.prediction
   const seen = prediction ? `, last seen ${prediction.status},` : ''
   return {
@@ -77,12 +99,12 @@ function refusedVerdict(outcome: Outcome, which: string): Verdict {
       `${which}${seen} could not be fetched: ${sentence(outcome.error?.message ?? 'the API refused')}`,
       wentOn(outcome),
       saidSoFar(prediction),
-      prediction && whatNow(outcome, RUN_AGAIN),
+      prediction && whatNow(outcome, advice.again(outcome.id), advice),
     ),
   }
 }
 
-function timeoutVerdict(outcome: Outcome, which: string, timeout: string): Verdict {
+function timeoutVerdict(outcome: Outcome, which: string, timeout: string, advice: Advice): Verdict {
   const prediction = outcome.answer?.prediction
   const seen = prediction ? `was still ${prediction.status}` : 'had not been seen'
   const canceled = outcome.cancellation?.end === 'canceled'
@@ -93,16 +115,19 @@ function timeoutVerdict(outcome: Outcome, which: string, timeout: string): Verdi
       `${which} ${seen} when the timeout of ${timeout} was reached${canceled ? ', and was canceled' : ''}.`,
       outcome.error && `The last request failed: ${sentence(outcome.error.message)}`,
       saidSoFar(prediction),
-      prediction && whatNow(outcome, RUN_AGAIN_LONGER),
+      prediction && whatNow(outcome, advice.longer(outcome.id), advice),
     ),
   }
 }
 
 /** What to do about a prediction that had not ended when the wait did, by what became of it since. */
-function whatNow({ cancellation }: Outcome, runAgain: string): string {
+function whatNow({ id, cancellation }: Outcome, runAgain: string, advice: Advice): string {
   if (cancellation?.end === 'canceled') return NEW_ONE
   if (cancellation?.end !== 'over') return runAgain
-  return `Before it could be canceled it had ended (${cancellation.status}): run the step again with the same prediction-id.`
+  const ended = `Before it could be canceled it had ended (${cancellation.status}).`
+  return advice === WAIT_AGAIN
+    ? `${ended} Run the step again with the same prediction-id.`
+    : `${ended} To collect it, use OWNER/await-prediction with prediction-id: ${id}.`
 }
 
 /** What the API says in a prediction that has not ended. */

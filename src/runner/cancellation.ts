@@ -4,9 +4,9 @@ import type { Outcome } from '../predictions/wait.ts'
 import { openApi } from './api.ts'
 import { type RunnerContext, readContext } from './context.ts'
 import { guardProcess, messageOf } from './failure.ts'
-import { type ApiInputs, readInputs } from './inputs.ts'
+import { type ApiInputs, readPostInputs } from './inputs.ts'
 import { info, warn } from './print.ts'
-import { openPredictions } from './state.ts'
+import { openCreation, openPredictions } from './state.ts'
 
 /** Seconds for all cancellations together: a job that ends is not held up for longer. */
 const LIMIT = 60
@@ -18,8 +18,15 @@ export async function cancelOpenPredictions(): Promise<void> {
   guardProcess((error) => warn(`A bug in the cleanup: ${messageOf(error)}`))
   try {
     const runner = readContext()
-    const inputs = readInputs(runner)
+    const inputs = readPostInputs()
     const ids = openPredictions()
+    const creating = openCreation()
+    if (creating !== '') {
+      warn(
+        `The step ended while a prediction for ${creating} was being started. It may run: its ID is not known, so it could not be canceled. Look for it in the list of predictions.`,
+      )
+    }
+    if (ids.length === 0) return
     if (!inputs.cancelOn.has('cancelled')) {
       const open = namesOf(ids.map((id) => ({ id })))
       info(`Not canceled, because cancel-on does not include "cancelled", and may still be running: ${open}.`)

@@ -2,7 +2,7 @@ import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile } from '../predictions/files/save.ts'
 import type { Judged } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
-import type { Inputs } from './inputs.ts'
+import type { StepInputs } from './inputs.ts'
 import type { Saving } from './saving.ts'
 import { redacted } from './secrets.ts'
 import { type Uploads, uploadFiles } from './upload.ts'
@@ -15,7 +15,7 @@ export interface Delivery extends Uploads {
 export const nothingDelivered: Delivery = { files: [], artifacts: [], releaseUrls: [], failures: [] }
 
 /** Whether the files are wanted at all. */
-export const wantsFiles = (inputs: Inputs): boolean =>
+export const wantsFiles = (inputs: StepInputs): boolean =>
   (inputs.artifact ?? inputs.release ?? inputs.download.directory) !== undefined
 
 /**
@@ -26,7 +26,7 @@ export const wantsFiles = (inputs: Inputs): boolean =>
 export async function deliver(
   judged: readonly Judged[],
   saving: Saving,
-  inputs: Inputs,
+  inputs: StepInputs,
   around: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
 ): Promise<Delivery> {
   const { files, failures } = await saving.finish()

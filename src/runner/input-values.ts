@@ -219,8 +219,8 @@ export function readArtifactName(text: string): string | undefined {
 }
 
 /** A template of names of files; `{name}` means something only if the step starts its predictions from named inputs. */
-export function readFileName(text: string): string {
-  const fault = fileNameFault(text, ['{id}', '{index}', '{number}'])
+export function readFileName(text: string, named: boolean): string {
+  const fault = fileNameFault(text, ['{id}', '{index}', ...(named ? (['{name}'] as const) : []), '{number}'])
   if (fault !== undefined) throw new Fault(`${quote(text)} ${fault}.`)
   return text
 }

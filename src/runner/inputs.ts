@@ -5,6 +5,7 @@ import type { CreateRequest } from '../predictions/client.ts'
 import { DEFAULT_FILE_NAME } from '../predictions/files/file-name.ts'
 import type { HostPolicy } from '../predictions/network/addresses.ts'
 import type { RunnerContext } from './context.ts'
+import type { InputTexts } from './entries.ts'
 import * as value from './input-values.ts'
 import { hideKey, redacted } from './secrets.ts'
 import { maskableParts } from './untrusted.ts'
@@ -18,9 +19,8 @@ export interface ApiInputs {
   apiKey: string
 }
 
-/** The inputs of the root action, grouped by what uses them. Durations in seconds, sizes in bytes. */
-export interface Inputs extends ApiInputs {
-  ids: string[]
+/** The inputs of a step that waits, grouped by what uses them. Durations in seconds, sizes in bytes. */
+export interface StepInputs extends ApiInputs {
   /** As it was given, and Infinity for no deadline. */
   timeout: { text: string; seconds: number }
   /** Undefined for the adaptive schedule. */
@@ -40,6 +40,11 @@ export interface Inputs extends ApiInputs {
   release: ReleaseInputs | undefined
   /** What is allowed but should not be. */
   warnings: string[]
+}
+
+/** The inputs of the root action. */
+export interface Inputs extends StepInputs {
+  ids: string[]
 }
 
 export interface DownloadInputs {
@@ -74,12 +79,23 @@ export interface ReleaseInputs {
 /** The inputs of the action that starts predictions. */
 export interface CreateInputs extends ApiInputs {
   target: CreateRequest['target']
-  /** The input of the model as text, and the file that holds it; each `""` if it was not given. */
-  input: string
-  inputFile: string
+  /** What names a single input: the name of the model, or what stands for it. */
+  modelName: string
+  texts: InputTexts
   cancelAfter: string | undefined
   warnings: string[]
 }
+
+/** The inputs of the action that starts predictions and waits for them. */
+export interface RunInputs extends CreateInputs, StepInputs {
+  maxParallel: number
+  attempts: number
+  skipExisting: boolean
+  dryRun: boolean
+}
+
+/** What the post step needs to cancel predictions. */
+export type PostInputs = Pick<StepInputs, 'api' | 'apiUrl' | 'apiKey' | 'cancelOn'>
 
 /** Every fault of the inputs at once, one on a line. */
 export class InputError extends Error {
@@ -101,54 +117,114 @@ export function readInputs({ workspace }: RunnerContext, source: InputSource = g
     const api = input('api', value.readApi, predictions.name) ?? predictions
     const ids = input('prediction-id', (text) => value.readIds(text, api))
     const access = readAccess(api, apiKey, input, fault)
-    const overwrite = input('overwrite', value.readBoolean, 'false')
-    const artifact: ArtifactInputs = {
-      name: input('artifact-name', value.readArtifactName),
-      archive: input('archive', value.readBoolean, 'true'),
-      retentionDays: input('retention-days', (text) => value.readInteger(text, 0, 400) || undefined, '0'),
-      compressionLevel: input('compression-level', (text) => value.readInteger(text, 0, 9), '0'),
-      overwrite,
-    }
-    const tag = input('release-tag', value.readTag)
-    if (tag !== undefined && token === '') {
-      fault('github-token: must not be empty with release-tag. Pass a token with the permission contents: write.')
-    }
-    return {
-      ...access,
-      ids,
-      timeout: input('timeout', (text) => ({ text, seconds: value.readTimeout(text) }), '30m'),
-      pollInterval: input('poll-interval', value.readPollInterval, 'auto'),
-      readsList: input('list', value.readList, 'auto'),
-      parallelJobs: input('parallel-jobs', (text) => value.readInteger(text, 1, 10_000), '1'),
-      cancelOn: input('cancel-on', value.readCancelOn, 'cancelled'),
-      streamLogs: input('stream-logs', value.readBoolean, 'true'),
-      summary: input('summary', value.readBoolean, 'true'),
-      download: {
-        directory: input('output-dir', (text) => value.readFolder(text, workspace)),
-        ifNoFilesFound: input('if-no-files-found', value.readIfNoFilesFound, 'warn'),
-        fileName: input('file-name', value.readFileName, DEFAULT_FILE_NAME),
-        maxFileSize: input('max-file-size', value.readSize, '2 GB'),
-        maxTotalSize: input('max-total-size', value.readSize, '10 GB'),
-        overwrite,
-      },
-      policy: { apiUrl: access.apiUrl, allowedHosts: input('allowed-hosts', value.readHosts) },
-      artifact: input('upload-artifact', value.readBoolean, 'false') ? artifact : undefined,
-      release: tag === undefined ? undefined : { tag, token, overwrite },
-    }
+    return { ids, ...readStep(access, token, { workspace, cancelOn: 'cancelled', named: false }, input, fault) }
   })
 }
 
 /** As {@link readInputs}, of the action that starts predictions. @throws InputError with every fault */
 export function readCreateInputs(source: InputSource = getInput): CreateInputs {
   const apiKey = readSecret('api-key', source, hideKey)
+  return collect(source, (input, fault) => readCreation(readAccess(predictions, apiKey, input, fault), input, fault))
+}
+
+/** As {@link readInputs}, of the action that starts predictions and waits for them. @throws InputError with every fault */
+export function readRunInputs({ workspace }: RunnerContext, source: InputSource = getInput): RunInputs {
+  const apiKey = readSecret('api-key', source, hideKey)
+  const token = readSecret('github-token', source, () => {})
+  return collect(source, (input, fault) => {
+    const access = readAccess(predictions, apiKey, input, fault)
+    // Nobody else collects these predictions.
+    const step = readStep(access, token, { workspace, cancelOn: 'cancelled,timeout', named: true }, input, fault)
+    const skipExisting = input('skip-existing', value.readBoolean, 'false')
+    if (skipExisting === true) checkSkipping(step.download, fault)
+    return {
+      ...step,
+      ...readCreation(access, input, fault),
+      maxParallel: input('max-parallel', (text) => value.readInteger(text, 1, 500), '10'),
+      attempts: input('attempts', (text) => value.readInteger(text, 1, 5), '1'),
+      skipExisting,
+      dryRun: input('dry-run', value.readBoolean, 'false'),
+    }
+  })
+}
+
+/** Reads what the post step of every action needs. @throws InputError with every fault */
+export function readPostInputs(source: InputSource = getInput): PostInputs {
+  const apiKey = readSecret('api-key', source, hideKey)
   return collect(source, (input, fault) => ({
-    ...readAccess(predictions, apiKey, input, fault),
-    target: readTarget(input, fault),
-    input: input('input', String),
-    inputFile: input('input-file', String),
-    cancelAfter: input('cancel-after', value.readCancelAfter),
+    ...readAccess(input('api', value.readApi, predictions.name) ?? predictions, apiKey, input, fault),
+    cancelOn: input('cancel-on', value.readCancelOn, 'cancelled'),
   }))
 }
+
+/** What exists is told by names that are the same in every run. */
+function checkSkipping({ directory, fileName }: DownloadInputs, fault: AddFault): void {
+  if (directory === undefined) fault('skip-existing: needs output-dir, the folder in which files may exist.')
+  if (fileName === undefined) return
+  if (!fileName.includes('{name}') || fileName.includes('{id}')) {
+    fault("skip-existing: needs a file-name with {name} and without {id}, such as '{name}', to know the files again.")
+  }
+}
+
+function readStep(
+  access: ApiInputs,
+  token: string,
+  { workspace, cancelOn, named }: { workspace: string; cancelOn: string; named: boolean },
+  input: ReadInput,
+  fault: AddFault,
+): Omit<StepInputs, 'warnings'> {
+  const overwrite = input('overwrite', value.readBoolean, 'false')
+  const artifact: ArtifactInputs = {
+    name: input('artifact-name', value.readArtifactName),
+    archive: input('archive', value.readBoolean, 'true'),
+    retentionDays: input('retention-days', (text) => value.readInteger(text, 0, 400) || undefined, '0'),
+    compressionLevel: input('compression-level', (text) => value.readInteger(text, 0, 9), '0'),
+    overwrite,
+  }
+  const tag = input('release-tag', value.readTag)
+  if (tag !== undefined && token === '') {
+    fault('github-token: must not be empty with release-tag. Pass a token with the permission contents: write.')
+  }
+  return {
+    ...access,
+    timeout: input('timeout', (text) => ({ text, seconds: value.readTimeout(text) }), '30m'),
+    pollInterval: input('poll-interval', value.readPollInterval, 'auto'),
+    readsList: input('list', value.readList, 'auto'),
+    parallelJobs: input('parallel-jobs', (text) => value.readInteger(text, 1, 10_000), '1'),
+    cancelOn: input('cancel-on', value.readCancelOn, cancelOn),
+    streamLogs: input('stream-logs', value.readBoolean, 'true'),
+    summary: input('summary', value.readBoolean, 'true'),
+    download: {
+      directory: input('output-dir', (text) => value.readFolder(text, workspace)),
+      ifNoFilesFound: input('if-no-files-found', value.readIfNoFilesFound, 'warn'),
+      fileName: input('file-name', (text) => value.readFileName(text, named), DEFAULT_FILE_NAME),
+      maxFileSize: input('max-file-size', value.readSize, '2 GB'),
+      maxTotalSize: input('max-total-size', value.readSize, '10 GB'),
+      overwrite,
+    },
+    policy: { apiUrl: access.apiUrl, allowedHosts: input('allowed-hosts', value.readHosts) },
+    artifact: input('upload-artifact', value.readBoolean, 'false') ? artifact : undefined,
+    release: tag === undefined ? undefined : { tag, token, overwrite },
+  }
+}
+
+function readCreation(access: ApiInputs, input: ReadInput, fault: AddFault): Omit<CreateInputs, 'warnings'> {
+  return {
+    ...access,
+    target: readTarget(input, fault),
+    modelName: nameOfModel(input('model', String) || input('deployment', String) || input('version', String)),
+    texts: {
+      input: input('input', String),
+      inputFile: input('input-file', String),
+      inputs: input('inputs', String),
+      inputsFile: input('inputs-file', String),
+    },
+    cancelAfter: input('cancel-after', value.readCancelAfter),
+  }
+}
+
+/** `owner/name:version` is called `name`. */
+const nameOfModel = (model: string) => /([^/:]+)(?::[^:]*)?$/.exec(model)?.[1] ?? model
 
 /** A secret is masked on the line that reads it. A mask of a few characters would blank harmless text all over the log. */
 function readSecret(name: string, source: InputSource, hide: (secret: string) => void): string {

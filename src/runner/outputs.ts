@@ -24,6 +24,7 @@ export const OUTPUTS = [
   'total_time',
   'error',
   'predictions',
+  'results',
   'files',
   'artifact_id',
   'artifact_url',
@@ -33,6 +34,23 @@ export const OUTPUTS = [
 ] as const
 export type OutputName = (typeof OUTPUTS)[number]
 
+/** The outputs of the action that starts predictions and waits for them. */
+export const RUN_OUTPUTS = ['prediction_id', ...OUTPUTS] as const
+
+/** An input for which no prediction was started. */
+export interface Unstarted {
+  name: string
+  /** `refused`: it could not be started, or nobody knows whether it was; `skipped`: its files exist. */
+  status: 'refused' | 'skipped'
+  /** Why it was refused, as whole sentences. */
+  error: string | undefined
+}
+
+/** What became of each prediction of the step, or of each input. */
+export type Entry = Judged | Unstarted
+
+export const isJudged = (entry: Entry): entry is Judged => 'outcome' in entry
+
 /** The outputs of the action that starts predictions. */
 export const CREATE_OUTPUTS = ['prediction_id', 'status', 'model'] as const
 
@@ -41,30 +59,32 @@ export const CREATE_OUTPUTS = ['prediction_id', 'status', 'model'] as const
  * Of several predictions every list is in the order of the ids.
  */
 export function outputsOf(
-  judged: readonly Judged[],
+  entries: readonly Entry[],
   delivery: Delivery,
 ): Record<Exclude<OutputName, 'result_file'>, string> {
-  const one = judged.length === 1 ? judged[0]?.outcome : undefined
+  const judged = entries.filter(isJudged)
+  const one = entries.length === 1 ? judged[0]?.outcome : undefined
   const predictions = judged.flatMap(({ outcome }) => outcome.answer?.prediction ?? [])
   const outputs = judged.map(({ outcome }) => outcome.answer?.prediction.output ?? null)
   const urls = outputs.flatMap(outputUrls)
   const texts = outputs.flatMap((output) => outputText(output) ?? [])
-  const times = predictions.flatMap((prediction) => predictTime(prediction) ?? [])
+  const times = judged.flatMap(predictTimesOf)
   const total = predictions.length === judged.length ? totalTime(predictions) : undefined
-  const reasons = judged.flatMap((each) =>
-    each.verdict.ok ? [] : [one ? reasonOf(each) : `${each.outcome.id}: ${reasonOf(each)}`],
-  )
+  const described = entries.map((entry) => describe(entry, delivery))
   return {
-    status: worst(judged.map(({ outcome }) => outcome.status)),
+    status: worst(entries.map(statusOf)),
     output: one ? jsonOf(outputs[0]) : `[${joined(outputs, ',', jsonOf)}]`,
     output_urls: `[${joined(urls, ',', JSON.stringify)}]`,
     output_url: urls[0] ?? '',
     output_text: joined(texts, '\n'),
-    // A sum of decimal fractions has a tail of digits that nobody measured.
-    predict_time: times.length === 0 ? '' : String(Number(times.reduce((sum, time) => sum + time).toFixed(9))),
+    predict_time: times.length === 0 ? '' : String(sumOf(times)),
     total_time: String(total ?? ''),
-    error: joinReasons([...reasons, ...delivery.failures.map(({ message }) => message)]),
-    predictions: `[${joined(judged, ',', (each) => JSON.stringify(describe(each, delivery)))}]`,
+    error: joinReasons([
+      ...entries.flatMap((entry) => reasonsOf(entry, entries.length > 1)),
+      ...delivery.failures.map(({ message }) => message),
+    ]),
+    predictions: `[${joined(described, ',', (each) => JSON.stringify(each))}]`,
+    results: `{${joined(described, ',', (each) => `${JSON.stringify(each.name)}:${JSON.stringify(each)}`)}}`,
     files: joined(
       delivery.files.map((file) => file.path),
       '\n',
@@ -104,28 +124,55 @@ function joinReasons(reasons: readonly string[]): string {
 
 const reasonLine = (reason: string) => withoutCommands(redacted.text(oneLine(reason, LONGEST_REASON)))
 
-function worst(statuses: readonly string[]): string {
-  const rank = (status: string) =>
-    status === 'succeeded'
-      ? WORST_FIRST.length
-      : (WORST_FIRST.indexOf(status) + WORST_FIRST.length) % WORST_FIRST.length
-  return statuses.reduce((a, b) => (rank(b) < rank(a) ? b : a))
+/** An input that was not started has no status of the API; one that was skipped has its files. */
+function statusOf(entry: Entry): string {
+  if (isJudged(entry)) return entry.outcome.status
+  return entry.status === 'skipped' ? 'succeeded' : ''
 }
 
-function describe(judged: Judged, delivery: Delivery) {
-  const { outcome } = judged
+function worst(statuses: readonly string[]): string {
+  const rank = (status: string) => {
+    if (status === 'succeeded') return WORST_FIRST.length
+    const place = WORST_FIRST.indexOf(status)
+    return place < 0 ? WORST_FIRST.length - 1 : place
+  }
+  return statuses.reduce((a, b) => (rank(b) < rank(a) ? b : a), statuses[0] ?? '')
+}
+
+/** The run times of a prediction and of those that were started for the same input before. */
+const predictTimesOf = ({ outcome, earlier = [] }: Judged): number[] =>
+  [...earlier, outcome].flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))
+
+function reasonsOf(entry: Entry, named: boolean): string[] {
+  if (!isJudged(entry)) return entry.error === undefined ? [] : [entry.error]
+  if (entry.verdict.ok) return []
+  return [named ? `${entry.name ?? entry.outcome.id}: ${reasonOf(entry)}` : reasonOf(entry)]
+}
+
+function describe(entry: Entry, delivery: Delivery) {
+  if (!isJudged(entry)) {
+    const { name, status, error } = entry
+    return { name, id: null, status, error: error === undefined ? null : reasonLine(error) }
+  }
+  const { outcome, verdict, name = outcome.id, earlier } = entry
   const prediction = outcome.answer?.prediction
+  const times = predictTimesOf(entry)
   return {
+    name,
     id: outcome.id,
     status: outcome.status,
     model: prediction?.model ?? null,
     version: prediction?.version ?? null,
-    error: judged.verdict.ok ? null : reasonLine(reasonOf(judged)),
-    predict_time: prediction ? (predictTime(prediction) ?? null) : null,
+    error: verdict.ok ? null : reasonLine(reasonOf(entry)),
+    predict_time: times.length === 0 ? null : sumOf(times),
     output_urls: outputUrls(prediction?.output),
     files: delivery.files.flatMap((file) => (file.predictionId === outcome.id ? [file.path] : [])),
+    ...(earlier && earlier.length > 0 ? { attempts: earlier.map(({ id }) => id) } : {}),
   }
 }
+
+/** A sum of decimal fractions has a tail of digits that nobody measured. */
+const sumOf = (times: readonly number[]) => Number(times.reduce((sum, time) => sum + time, 0).toFixed(9))
 
 /**
  * The longest value that is set, in bytes. Longer ones break the next step that has them in its environment:
@@ -158,9 +205,12 @@ export function openOutputs<Name extends string>(
   const unexpected: string[] = []
   let error = ''
   // Without the file, core would print the commands that runners no longer carry out.
+  const known = new Set<string>(names)
   const write = (values: Readonly<Record<string, string>>) => {
     if (outputFile === undefined) return
-    for (const [name, value] of Object.entries(values)) setOutput(name, redacted.identifier(value))
+    for (const [name, value] of Object.entries(values)) {
+      if (known.has(name)) setOutput(name, redacted.identifier(value))
+    }
   }
   const writeError = () => write({ error: joinReasons([...error.split('\n').filter(Boolean), ...unexpected]) })
   try {

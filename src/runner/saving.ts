@@ -5,7 +5,7 @@ import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { clip, duration, fileSize } from './format.ts'
-import type { ApiInputs, Inputs } from './inputs.ts'
+import type { ApiInputs, StepInputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
 import { makeTemporaryFolder } from './result-file.ts'
 import { redacted } from './secrets.ts'
@@ -29,17 +29,32 @@ interface Ended {
 }
 
 /** What files are saved by. */
-type SavingInputs = ApiInputs & Pick<Inputs, 'ids' | 'download' | 'policy'>
+type SavingInputs = ApiInputs & Pick<StepInputs, 'download' | 'policy'>
+
+/** The predictions of a step, as far as names of files depend on them. */
+export interface Identities {
+  count: number
+  /** The IDs that are known from the start. */
+  ids: readonly string[]
+  /** The place of a prediction in the step, from 1, and the name of its input. */
+  of(id: string): { number: number; name?: string }
+}
+
+/** Predictions that are given by their IDs. */
+export function identitiesOf(ids: readonly string[]): Identities {
+  const numbers = new Map(ids.map((id, i) => [id, i + 1]))
+  return { count: ids.length, ids, of: (id) => ({ number: numbers.get(id) ?? 0 }) }
+}
 
 /** Begins with nothing; files come with the predictions that settle. Dispose of it if nobody waits for its end. */
 export function startSaving(
-  inputs: SavingInputs & Pick<Inputs, 'timeout'>,
+  inputs: SavingInputs & Pick<StepInputs, 'timeout'>,
+  identities: Identities,
   around: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
 ): Saving {
   const { clock } = around
   const abandoned = new AbortController()
   const signal = AbortSignal.any([around.signal, abandoned.signal])
-  const numbers = new Map(inputs.ids.map((id, i) => [id, i + 1]))
   const deadline = clock.now() + inputs.timeout.seconds
   const seenRunning = new Set<string>()
   const ended: Ended[] = []
@@ -56,12 +71,12 @@ export function startSaving(
       const { prediction } = answer
       ended.push({ id, prediction })
       const age = ageOf(prediction, seenRunning.has(id))
-      saver ??= openSaver(inputs, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
+      saver ??= openSaver(inputs, identities, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
       saver.then(
         (files) =>
           files.add({
             id,
-            number: numbers.get(id) ?? 0,
+            ...identities.of(id),
             output: prediction.output,
             age,
             expires: answer.linkLife !== 'unknown',
@@ -93,7 +108,8 @@ export function startSaving(
 const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
 
 async function openSaver(
-  { api, apiUrl, apiKey, ids, download, policy }: SavingInputs,
+  { api, apiUrl, apiKey, download, policy }: SavingInputs,
+  { count, ids }: Identities,
   around: { clock: Clock; signal: AbortSignal; runner: RunnerContext; deadline: number; observer: SaveObserver },
 ): Promise<Saver> {
   const { runner, ...rest } = around
@@ -104,7 +120,7 @@ async function openSaver(
     directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
     workspace: runner.workspace,
     fileName: download.fileName,
-    predictions: { count: ids.length, ids },
+    predictions: { count, ids },
     policy: { ...policy, onMappedName: warnOnceOfMappedNames() },
     keyed: (link, id) => {
       const url = api.keyedUrl(link, { id, apiUrl })
@@ -145,7 +161,7 @@ const expired = (ended: readonly Ended[]): Failure[] =>
     }))
 
 /** What the step says if there was nothing to save. */
-function missing(ended: readonly Ended[], found: number, ifNone: Inputs['download']['ifNoFilesFound']): Failure[] {
+function missing(ended: readonly Ended[], found: number, ifNone: StepInputs['download']['ifNoFilesFound']): Failure[] {
   if (found > 0 || !ended.some(({ prediction }) => statusOf(prediction) === 'succeeded')) return []
   const message = 'No files were found to save: the output is empty.'
   if (ifNone === 'warn') warn(message)

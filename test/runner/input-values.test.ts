@@ -65,7 +65,7 @@ describe('prediction IDs', () => {
 })
 
 test('a template of file names is taken as it is, unless it has what no name of a file may have', () => {
-  assert.equal(readFileName('圖-{number}'), '圖-{number}')
-  assert.throws(() => readFileName('{name}'), /"\{name\}" holds "\{name\}"; only \{id\}, \{index\}, \{number\} stand/)
-  assert.throws(() => readFileName('a/b'), /"a\/b" holds "\/"/)
+  assert.equal(readFileName('圖-{number}', false), '圖-{number}')
+  assert.throws(() => readFileName('{name}', false), /"\{name\}" holds "\{name\}"; only \{id\}, \{index\}, \{number\} stand/)
+  assert.throws(() => readFileName('a/b', false), /"a\/b" holds "\/"/)
 })

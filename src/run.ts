@@ -1,0 +1,43 @@
+import { systemClock as clock } from './predictions/clock.ts'
+import { readContext } from './runner/context.ts'
+import { wantsFiles } from './runner/delivery.ts'
+import { dryRun } from './runner/dry-run.ts'
+import { readEntries } from './runner/entries.ts'
+import { failOnThrow } from './runner/failure.ts'
+import { finishStep } from './runner/finish.ts'
+import { readRunInputs } from './runner/inputs.ts'
+import { listenForInterrupts } from './runner/interrupt.ts'
+import { allowSlowHandshakes } from './runner/network.ts'
+import { makeOutputFolder } from './runner/output-folder.ts'
+import { openOutputs, RUN_OUTPUTS } from './runner/outputs.ts'
+import { notice, warn, warnAll } from './runner/print.ts'
+import { type Identified, runPredictions } from './runner/run-step.ts'
+import { startSaving } from './runner/saving.ts'
+import { inOrder, planOf } from './runner/skip-existing.ts'
+
+const runner = readContext()
+const outputs = openOutputs(RUN_OUTPUTS, runner)
+
+await failOnThrow(async () => {
+  const inputs = readRunInputs(runner)
+  warnAll(inputs.warnings)
+  const named = await readEntries(inputs.texts, runner.workspace, inputs.modelName)
+  if (named.length === 0) notice('There are no inputs, so no prediction is started.')
+  using interrupt = listenForInterrupts()
+  allowSlowHandshakes()
+  const plan = await planOf(named, inputs)
+  if (inputs.dryRun) return dryRun(plan, inputs)
+  if (runner.runAttempt > 1 && plan.toStart.length > 0) {
+    warn(
+      `This is attempt ${runner.runAttempt} of the run: predictions are started, and paid for, again. To collect those of an earlier attempt, use OWNER/await-prediction with their IDs.`,
+    )
+  }
+  await makeOutputFolder(inputs.download.directory, runner)
+  const around = { clock, runner, signal: interrupt.signal }
+  const started = new Map<string, Identified>()
+  const identities = { count: named.length, ids: [], of: (id: string) => started.get(id) ?? { number: 0 } }
+  using saving = wantsFiles(inputs) ? startSaving(inputs, identities, around) : undefined
+  const entries = await runPredictions(plan.toStart, inputs, around, { saving, identities: started })
+  const all = inOrder(named, entries, plan)
+  await finishStep(all, inputs, around, { saving, outputs, saved: plan.record })
+}, outputs.addError)

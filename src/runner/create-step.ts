@@ -1,0 +1,51 @@
+import type { Answer } from '../predictions/answer.ts'
+import { runBatch } from '../predictions/batch.ts'
+import type { OpenApi } from './api.ts'
+import type { NamedInput } from './entries.ts'
+import type { Failure } from './failure.ts'
+import type { Surroundings } from './finish.ts'
+import type { CreateInputs } from './inputs.ts'
+import { info } from './print.ts'
+import { Starter } from './starter.ts'
+
+/** Starts a prediction for each input, without waiting for any. */
+export async function startAll(
+  named: readonly NamedInput[],
+  inputs: CreateInputs,
+  { api, clock, runner, signal }: Surroundings & { api: OpenApi },
+): Promise<{ started: Answer[]; failures: Failure[] }> {
+  const starter = new Starter(inputs, { client: api.client, clock, runner, signal })
+  const started: Answer[] = []
+  const results = await runBatch(
+    named.map(({ name, input }) => ({ name, request: input })),
+    {
+      create: (input, name) => starter.create(input, name),
+      wait: async (id, answer) => ({
+        id,
+        end: 'interrupted',
+        status: answer.prediction.status,
+        answer,
+        error: undefined,
+        waited: 0,
+      }),
+      maxParallel: Math.max(1, named.length),
+      attempts: 1,
+      clock,
+      signal,
+      observer: {
+        started(name, answer) {
+          const { id, status, model = '' } = answer.prediction
+          started.push(answer)
+          const of = model === '' ? '' : ` of ${model}`
+          info(`${named.length > 1 ? `${name}: ` : ''}started prediction ${id}${of}: ${status}`)
+        },
+        again() {},
+        settled() {},
+      },
+    },
+  )
+  const failures = results.flatMap(({ refusal }) =>
+    refusal ? [{ title: 'Prediction not started', message: refusal.message }] : [],
+  )
+  return { started, failures }
+}

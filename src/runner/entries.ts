@@ -1,0 +1,141 @@
+import path from 'node:path'
+import { nameInName } from '../predictions/files/file-name.ts'
+import { isRecord } from '../predictions/text.ts'
+import { embedFiles, MentionBudget, ModelInputError } from './embedded-files.ts'
+import { parseInput } from './input-yaml.ts'
+import { mapping, readInputFile } from './model-input.ts'
+
+/** One input of the model, and what it is called. */
+export interface NamedInput {
+  /** The key in a mapping, the number in a list, the model's name for a single input. */
+  name: string
+  input: Record<string, unknown>
+}
+
+/** The four inputs that say what the model is given; each `""` if it was not given. */
+export interface InputTexts {
+  input: string
+  inputFile: string
+  inputs: string
+  inputsFile: string
+}
+
+/** Predictions that one step starts. */
+export const MOST_ENTRIES = 500
+
+/**
+ * Reads what is to be run: one input, or many. What stands in `input` and `input-file` is shared by all; the values of an
+ * entry override it, and entries of `inputs` override those of the same name in `inputs-file`.
+ * @param modelName the name of a single input
+ * @returns an empty list if `inputs` is one
+ * @throws ModelInputError that names the entry
+ */
+export async function readEntries(texts: InputTexts, workspace: string, modelName: string): Promise<NamedInput[]> {
+  const shared = {
+    ...(texts.inputFile === ''
+      ? {}
+      : mapping(await readInputFile(texts.inputFile, workspace), `the file ${texts.inputFile}`)),
+    ...(texts.input.trim() === '' ? {} : mapping(parseInput(texts.input, 'input'), 'input')),
+  }
+  const files = { workspace, budget: new MentionBudget() }
+  const sources = [
+    ...(texts.inputsFile === '' ? [] : [await readSeveral(texts.inputsFile, workspace)]),
+    ...(texts.inputs.trim() === '' ? [] : [severalOf(parseInput(texts.inputs, 'inputs'), 'inputs')]),
+  ]
+  if (sources.length === 0) return [{ name: modelName, input: await embedded(shared, 'input', files) }]
+  const entries = merged(sources)
+  checkNames(entries.map(({ name }) => name))
+  if (entries.length > MOST_ENTRIES) {
+    throw new ModelInputError(
+      `inputs has ${entries.length} entries, and one step starts ${MOST_ENTRIES} predictions at most. Split them over several steps.`,
+    )
+  }
+  const named: NamedInput[] = []
+  for (const { name, input } of entries) {
+    named.push({ name, input: await embedded({ ...shared, ...input }, `inputs.${name}`, files) })
+  }
+  return named
+}
+
+/** Several inputs as they were given. */
+interface Several {
+  isList: boolean
+  entries: NamedInput[]
+}
+
+async function readSeveral(file: string, workspace: string): Promise<Several> {
+  const extension = path.extname(file).toLowerCase()
+  if (extension === '.jsonl' || extension === '.ndjson' || extension === '.csv') {
+    throw new ModelInputError(
+      `The file ${file} cannot be read as ${extension.slice(1)}. Give one JSON or YAML file: a mapping from names to inputs, or a list of inputs.`,
+    )
+  }
+  return severalOf(await readInputFile(file, workspace), `the file ${file}`)
+}
+
+function severalOf(value: unknown, where: string): Several {
+  if (Array.isArray(value)) {
+    return {
+      isList: true,
+      entries: value.map((item, i) => ({ name: String(i + 1), input: entryOf(item, `${where}[${i}]`) })),
+    }
+  }
+  if (isRecord(value)) {
+    const entries = Object.entries(value).map(([name, item]) => ({ name, input: entryOf(item, `${where}.${name}`) }))
+    return { isList: false, entries }
+  }
+  throw new ModelInputError(
+    `In ${where} is neither a mapping nor a list. Give a mapping from names to inputs, or a list of inputs.`,
+  )
+}
+
+function entryOf(value: unknown, where: string): Record<string, unknown> {
+  if (isRecord(value)) return value
+  throw new ModelInputError(
+    `${where} is not a mapping. Each entry is an input of the model, such as {prompt: "a cake"}; for a single one, did you mean \`input\`?`,
+  )
+}
+
+/** Entries of the same name are one, with the values of the later source; lists are put one after the other. */
+function merged(sources: readonly Several[]): NamedInput[] {
+  if (sources.some(({ isList }) => isList !== sources[0]?.isList)) {
+    throw new ModelInputError('inputs and inputs-file are a mapping and a list. Give two mappings or two lists.')
+  }
+  if (sources[0]?.isList) {
+    return sources.flatMap(({ entries }) => entries).map(({ input }, i) => ({ name: String(i + 1), input }))
+  }
+  const byName = new Map<string, Record<string, unknown>>()
+  for (const { name, input } of sources.flatMap(({ entries }) => entries)) {
+    byName.set(name, { ...byName.get(name), ...input })
+  }
+  return [...byName].map(([name, input]) => ({ name, input }))
+}
+
+/** Names become names of files, and file systems may know no case. */
+function checkNames(names: readonly string[]): void {
+  const seen = new Map<string, string>()
+  for (const name of names) {
+    if (name.trim() === '') throw new ModelInputError('A name in inputs is empty. Give every input a name.')
+    const folded = nameInName(name).toLowerCase()
+    const other = seen.get(folded)
+    if (other !== undefined) {
+      throw new ModelInputError(
+        `The names ${JSON.stringify(other)} and ${JSON.stringify(name)} in inputs would be the same file name. Change one of them.`,
+      )
+    }
+    seen.set(folded, name)
+  }
+}
+
+async function embedded(
+  input: Record<string, unknown>,
+  where: string,
+  { workspace, budget }: { workspace: string; budget: MentionBudget },
+): Promise<Record<string, unknown>> {
+  try {
+    return (await embedFiles(input, workspace, budget)) as Record<string, unknown>
+  } catch (error) {
+    if (!(error instanceof ModelInputError)) throw error
+    throw new ModelInputError(`${where}: ${error.message}`, { cause: error })
+  }
+}

@@ -1,0 +1,82 @@
+import type { Clock } from '../predictions/clock.ts'
+import { type Advice, type Judged, verdictOf } from '../predictions/verdict.ts'
+import type { Outcome } from '../predictions/wait.ts'
+import { cancelAll, reportCancellations, withCancellations } from './cancellation.ts'
+import type { RunnerContext } from './context.ts'
+import { deliver, nothingDelivered } from './delivery.ts'
+import { type Failure, StepFailed } from './failure.ts'
+import type { StepInputs } from './inputs.ts'
+import { type Entry, isJudged, type OutputName, outputsOf, type StepOutputs } from './outputs.ts'
+import { warnAll } from './print.ts'
+import { writeResultFile } from './result-file.ts'
+import type { Saving } from './saving.ts'
+import { redactJudged } from './secrets.ts'
+import { saveOpenPredictions } from './state.ts'
+import { summaryOf, writeSummary } from './summary.ts'
+
+/** What every part of a step works with. */
+export interface Surroundings {
+  clock: Clock
+  runner: RunnerContext
+  /** Aborted when the runner ends the step. */
+  signal: AbortSignal
+}
+
+/** Cancels the predictions that the timeout found running, if that is wanted. @returns the outcomes with what became of them */
+export async function cancelLate(
+  outcomes: readonly Outcome[],
+  inputs: StepInputs,
+  around: Surroundings,
+): Promise<Outcome[]> {
+  const late = outcomes.flatMap(({ id, end }) => (end === 'timeout' ? [id] : []))
+  if (late.length === 0 || !inputs.cancelOn.has('timeout')) return [...outcomes]
+  const cancellations = await cancelAll(late, inputs, around)
+  reportCancellations(cancellations)
+  return withCancellations(outcomes, cancellations)
+}
+
+/** Judges outcomes. */
+export const judge = (outcomes: readonly Outcome[], { timeout }: StepInputs, advice?: Advice): Judged[] =>
+  outcomes.map((outcome) => redactJudged({ outcome, verdict: verdictOf(outcome, timeout.text, advice) }))
+
+/** What is done with the results of a step. */
+export interface Finish {
+  /** Undefined if no files are wanted. */
+  saving: Saving | undefined
+  outputs: StepOutputs<OutputName | 'prediction_id'>
+  /** Called once all files are saved, before the outputs are set. */
+  saved?: (entries: readonly Entry[], files: Awaited<ReturnType<typeof deliver>>['files']) => Promise<Failure[]>
+}
+
+/**
+ * Passes on everything that is known: files, artifact, release, outputs, summary; then says how it went.
+ * @throws StepFailed if anything turns the step red
+ */
+export async function finishStep(
+  entries: readonly Entry[],
+  inputs: StepInputs,
+  around: Surroundings,
+  { saving, outputs, saved }: Finish,
+): Promise<void> {
+  const judged = entries.filter(isJudged)
+  const delivery = saving ? await deliver(judged, saving, inputs, around) : nothingDelivered
+  delivery.failures.push(...((await saved?.(entries, delivery.files)) ?? []))
+  const resultFile = await writeResultFile(judged, delivery.files, around.runner.temp)
+  const unset = outputs.set({
+    ...outputsOf(entries, delivery),
+    prediction_id: judged.map(({ outcome }) => outcome.id).join(),
+    result_file: resultFile ?? '',
+  })
+  if (inputs.summary) {
+    await writeSummary(() => summaryOf(entries, { ...delivery, failures: [...delivery.failures, ...unset] }))
+  }
+  if (!around.signal.aborted) saveOpenPredictions([], around.runner)
+  warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))
+  const failures = [...entries.flatMap(failureOf), ...delivery.failures, ...unset]
+  if (failures.length > 0) throw new StepFailed(failures)
+}
+
+function failureOf(entry: Entry): Failure[] {
+  if (isJudged(entry)) return entry.verdict.ok ? [] : [entry.verdict]
+  return entry.error === undefined ? [] : [{ title: 'Prediction not started', message: entry.error }]
+}

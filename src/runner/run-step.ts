@@ -1,0 +1,125 @@
+import { type EntryResult, runBatch } from '../predictions/batch.ts'
+import { deadlineSignal } from '../predictions/clock.ts'
+import { adaptiveSchedule, fixedSchedule } from '../predictions/schedule.ts'
+import { COLLECT_BY_ID } from '../predictions/verdict.ts'
+import { openWaits, type WaitOptions } from '../predictions/wait.ts'
+import { type OpenApi, openApi, openEndSignals } from './api.ts'
+import type { NamedInput } from './entries.ts'
+import { cancelLate, judge, type Surroundings } from './finish.ts'
+import { duration } from './format.ts'
+import type { RunInputs } from './inputs.ts'
+import type { Entry, Unstarted } from './outputs.ts'
+import { info } from './print.ts'
+import { createReporter, guarded, type Reporter } from './reporter.ts'
+import type { Saving } from './saving.ts'
+import { Starter } from './starter.ts'
+
+/** A place in which the files of predictions are known by number and name, as predictions are started. */
+export interface Identified {
+  number: number
+  name: string
+}
+
+/**
+ * Starts a prediction for each input, waits for all, and gives their files to be saved as each ends.
+ * @param identities takes the number and name of each prediction as it is started
+ * @returns what became of each input, in their order
+ */
+export async function runPredictions(
+  named: readonly NamedInput[],
+  inputs: RunInputs,
+  around: Surroundings,
+  { saving, identities }: { saving: Saving | undefined; identities: Map<string, Identified> },
+): Promise<Entry[]> {
+  const { clock, runner } = around
+  using deadline = deadlineSignal(clock, inputs.timeout.seconds, `the timeout of ${inputs.timeout.text} was reached`)
+  const stop = AbortSignal.any([around.signal, deadline.signal])
+  using reporter = createReporter([], {
+    clock,
+    streamLogs: inputs.streamLogs,
+    total: named.length,
+    detailed: named.length === 1,
+  })
+  await using api = openApi(inputs, { runner, clock })
+  await using endSignals = inputs.pollInterval === undefined ? openEndSignals(inputs.policy, around) : undefined
+  const starter = new Starter(inputs, {
+    client: api.client,
+    clock,
+    runner,
+    signal: stop,
+    patience: inputs.timeout.seconds,
+  })
+  const numbers = new Map(named.map(({ name }, i) => [name, i + 1]))
+  using waits = openWaits(waitOptions(inputs, around, { api, reporter, saving, count: named.length, endSignals }))
+  const results = await runBatch(
+    named.map(({ name, input }) => ({ name, request: input })),
+    {
+      create: (input, name) => starter.create(input, name),
+      wait: (id, answer) => waits.add(id, answer),
+      maxParallel: inputs.maxParallel,
+      attempts: inputs.attempts,
+      clock,
+      signal: stop,
+      observer: {
+        started(name, answer) {
+          identities.set(answer.prediction.id, { name, number: numbers.get(name) ?? 0 })
+          reporter.started(name, answer)
+        },
+        again: (name, _outcome, pause) => info(`${name}: the platform failed; trying again in ${duration(pause)}`),
+        settled(result) {
+          if (result.outcome) saving?.settled(result.outcome)
+          else info(`${result.name}: not started: ${result.refusal?.message ?? ''}`)
+        },
+      },
+    },
+  )
+  await starter.deleteUploads()
+  return await entriesOf(results, inputs, around)
+}
+
+function waitOptions(
+  inputs: RunInputs,
+  { clock, signal }: Surroundings,
+  parts: {
+    api: OpenApi
+    reporter: Reporter
+    saving: Saving | undefined
+    count: number
+    endSignals: WaitOptions['endSignals']
+  },
+): WaitOptions {
+  const { api, reporter, saving, count, endSignals } = parts
+  const { pollInterval } = inputs
+  const observer = guarded(reporter)
+  return {
+    client: api.client,
+    limiter: api.limiter,
+    clock,
+    timeout: inputs.timeout.seconds,
+    schedule: () => (pollInterval === undefined ? adaptiveSchedule() : fixedSchedule(pollInterval)),
+    endSignals,
+    parallelJobs: inputs.parallelJobs,
+    readsList: inputs.readsList,
+    wantsLogs: inputs.streamLogs && count === 1,
+    observer: {
+      ...observer,
+      answered(event) {
+        observer.answered(event)
+        saving?.answered(event)
+      },
+    },
+    signal,
+  }
+}
+
+/** Judges what was started, after those that the timeout found running have been canceled if that is wanted. */
+async function entriesOf(results: readonly EntryResult[], inputs: RunInputs, around: Surroundings): Promise<Entry[]> {
+  const started = results.flatMap(({ outcome }) => outcome ?? [])
+  const judged = judge(await cancelLate(started, inputs, around), inputs, COLLECT_BY_ID)
+  const byId = new Map(judged.map((each) => [each.outcome.id, each]))
+  return results.map(({ name, outcome, earlier, refusal }): Entry => {
+    const known = outcome && byId.get(outcome.id)
+    if (known) return { ...known, name, earlier }
+    return { name, status: 'refused', error: refusal?.message ?? '' } satisfies Unstarted
+  })
+}

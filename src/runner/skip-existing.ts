@@ -1,0 +1,93 @@
+import path from 'node:path'
+import { nameInName } from '../predictions/files/file-name.ts'
+import type { SavedFile } from '../predictions/files/save.ts'
+import { statusOf } from '../predictions/prediction.ts'
+import { fingerprint } from './embedded-files.ts'
+import type { NamedInput } from './entries.ts'
+import { type Failure, messageOf } from './failure.ts'
+import type { RunInputs } from './inputs.ts'
+import { type Entry, isJudged } from './outputs.ts'
+import { info, notice } from './print.ts'
+import { existing, hashOf, type RecordEntry, readRecord, writeRecord } from './record.ts'
+
+/** Which inputs are left to be started, and what is recorded of them afterwards. */
+export interface Plan {
+  toStart: NamedInput[]
+  skipped: string[]
+  /** Records what was made: an entry only if its prediction succeeded and all its files were saved. */
+  record(entries: readonly Entry[], files: readonly SavedFile[]): Promise<Failure[]>
+}
+
+/** Looks what exists already. Without `skip-existing` everything is started, and nothing recorded. */
+export async function planOf(named: readonly NamedInput[], inputs: RunInputs): Promise<Plan> {
+  const { directory } = inputs.download
+  if (!inputs.skipExisting || directory === undefined) {
+    return { toStart: [...named], skipped: [], record: async () => [] }
+  }
+  const recorded = await readRecord(directory)
+  const hashes = new Map<string, string>()
+  const toStart: NamedInput[] = []
+  const skipped: string[] = []
+  for (const each of named) {
+    const { name, input } = each
+    const hash = hashOf({ target: inputs.target, input: await fingerprint(input) })
+    hashes.set(name, hash)
+    const isOurs = filesOf(inputs.download.fileName, name)
+    const found = await existing(directory, recorded.get(name), hash, isOurs)
+    if (found === 'missing') toStart.push(each)
+    else skipped.push(name)
+    if (found === 'unchanged') info(`${name}: not started, because its files exist and its input has not changed`)
+    if (found === 'unrecorded') {
+      notice(
+        `${name}: not started, because files of that name exist. Nothing says which input made them: delete them to have them made again.`,
+      )
+    }
+  }
+  return { toStart, skipped, record: (entries, files) => record(directory, hashes, entries, files) }
+}
+
+/** What became of each input, in the order of the inputs. */
+export function inOrder(named: readonly NamedInput[], entries: readonly Entry[], { skipped }: Plan): Entry[] {
+  const byName = new Map(entries.map((entry) => [entry.name, entry]))
+  const isSkipped = new Set(skipped)
+  return named.flatMap(({ name }): Entry[] => {
+    if (isSkipped.has(name)) return [{ name, status: 'skipped', error: undefined }]
+    return [byName.get(name)].filter((entry) => entry !== undefined)
+  })
+}
+
+async function record(
+  directory: string,
+  hashes: ReadonlyMap<string, string>,
+  entries: readonly Entry[],
+  files: readonly SavedFile[],
+): Promise<Failure[]> {
+  const added = new Map<string, RecordEntry>()
+  for (const entry of entries) {
+    if (!isJudged(entry) || entry.name === undefined || !entry.verdict.ok) continue
+    const { name, outcome } = entry
+    const own = files.filter(({ predictionId }) => predictionId === outcome.id)
+    const hash = hashes.get(name)
+    const isComplete = outcome.answer && statusOf(outcome.answer.prediction) === 'succeeded' && own.length > 0
+    if (isComplete && hash !== undefined) added.set(name, { hash, files: own.map((file) => file.name) })
+  }
+  try {
+    await writeRecord(directory, added)
+    return []
+  } catch (error) {
+    return [
+      { title: 'Files not recorded', message: `The record of ${directory} could not be written: ${messageOf(error)}` },
+    ]
+  }
+}
+
+/** Whether a file would be one of an input: the template with its name, any index and any extension. */
+function filesOf(template: string, name: string): (fileName: string) => boolean {
+  const parts = template.normalize('NFC').split(/(\{\w+\})/)
+  const pattern = parts.map((part) => {
+    if (part === '{name}') return RegExp.escape(nameInName(name))
+    return part === '{index}' || part === '{number}' ? '\\d+' : RegExp.escape(part)
+  })
+  const whole = new RegExp(`^${pattern.join('')}(?:-\\d+)?$`, 'u')
+  return (fileName) => whole.test(path.parse(fileName.normalize('NFC')).name)
+}

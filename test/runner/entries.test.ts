@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, describe, test } from 'node:test'
+import {
+  EMBEDDED_LIMIT,
+  LargeFile,
+  MENTIONS_LIMIT,
+  MOST_MENTIONS,
+  ModelInputError,
+} from '../../src/runner/embedded-files.ts'
+import { type InputTexts, MOST_ENTRIES, readEntries } from '../../src/runner/entries.ts'
+
+const workspace = await mkdtemp(path.join(tmpdir(), 'entries-'))
+after(() => rm(workspace, { recursive: true }))
+const put = async (name: string, content: string | Buffer) => {
+  await mkdir(path.dirname(path.join(workspace, name)), { recursive: true })
+  await writeFile(path.join(workspace, name), content)
+}
+const read = (texts: Partial<InputTexts>) =>
+  readEntries({ input: '', inputFile: '', inputs: '', inputsFile: '', ...texts }, workspace, 'flux-schnell')
+const refused = (texts: Partial<InputTexts>, message: RegExp) =>
+  assert.rejects(read(texts), (error) => {
+    assert.ok(error instanceof ModelInputError)
+    assert.match(error.message, message)
+    return true
+  })
+
+describe('what is run', () => {
+  test('is one input with the name of the model unless several are given', async () => {
+    assert.deepEqual(await read({ input: 'prompt: "a cake"' }), [{ name: 'flux-schnell', input: { prompt: 'a cake' } }])
+  })
+
+  test('is a mapping from names, whose entries override what is shared', async () => {
+    await put('shared.yml', 'steps: 4\nformat: png')
+    const entries = await read({
+      inputFile: 'shared.yml',
+      input: 'format: "webp"',
+      inputs: 'hero: {prompt: "a cake"}\nlogo: {prompt: "a pie", steps: 8}',
+    })
+    assert.deepEqual(entries, [
+      { name: 'hero', input: { steps: 4, format: 'webp', prompt: 'a cake' } },
+      { name: 'logo', input: { steps: 8, format: 'webp', prompt: 'a pie' } },
+    ])
+  })
+
+  test('is a list whose names are numbers', async () => {
+    const entries = await read({ inputs: '[{"prompt": "a"}, {"prompt": "b"}]' })
+    assert.deepEqual(
+      entries.map(({ name }) => name),
+      ['1', '2'],
+    )
+  })
+
+  test('is merged from inputs-file and inputs, of which the latter wins', async () => {
+    await put('pictures.yml', 'hero:\n  prompt: a cake # a comment\n  steps: 1\nlogo:\n  prompt: a pie')
+    const entries = await read({ inputsFile: 'pictures.yml', inputs: 'hero: {steps: 2}\nicon: {prompt: "x"}' })
+    assert.deepEqual(entries, [
+      { name: 'hero', input: { prompt: 'a cake', steps: 2 } },
+      { name: 'logo', input: { prompt: 'a pie' } },
+      { name: 'icon', input: { prompt: 'x' } },
+    ])
+  })
+
+  test('is nothing if inputs is empty', async () => {
+    assert.deepEqual(await read({ inputs: '[]' }), [])
+    assert.deepEqual(await read({ inputs: '{}' }), [])
+  })
+
+  test('is at most five hundred predictions', async () => {
+    const inputs = (count: number) => JSON.stringify(Array.from({ length: count }, (_, i) => ({ seed: i })))
+    assert.equal((await read({ inputs: inputs(MOST_ENTRIES) })).length, 500)
+    await refused({ inputs: inputs(MOST_ENTRIES + 1) }, /^inputs has 501 entries, and one step starts 500 predictions/)
+  })
+
+  for (const [name, texts, message] of [
+    [
+      'an entry that is a text',
+      { inputs: 'prompt: "a cake"' },
+      /^inputs\.prompt is not a mapping\..*did you mean `input`\?$/,
+    ],
+    ['a list of texts', { inputs: '["a cake"]' }, /^inputs\[0\] is not a mapping/],
+    ['a text', { inputs: 'a cake' }, /^In inputs is neither a mapping nor a list/],
+    [
+      'names that differ by case',
+      { inputs: 'Hero: {a: 1}\nhero: {a: 2}' },
+      /^The names "Hero" and "hero" in inputs would be the same file name/,
+    ],
+    [
+      'names that are the same as file names',
+      { inputs: '"a/b": {a: 1}\n"a:b": {a: 2}' },
+      /would be the same file name/,
+    ],
+    ['an empty name', { inputs: '" ": {a: 1}' }, /^A name in inputs is empty/],
+    ['a file of lines', { inputsFile: 'pictures.jsonl' }, /cannot be read as jsonl/],
+    ['a table', { inputsFile: 'pictures.CSV' }, /cannot be read as csv/],
+    ['a list in input', { input: '[1]' }, /^In input is not a mapping but a list/],
+    ['a file that is not there', { inputs: 'hero: {image: "@none.png"}' }, /^inputs\.hero: There is no file none\.png/],
+  ] as const) {
+    test(`with ${name} is refused`, () => refused(texts, message))
+  }
+
+  test('is not a mapping and a list at once', async () => {
+    await put('list.yml', '- {prompt: a}')
+    await refused({ inputsFile: 'list.yml', inputs: 'hero: {a: 1}' }, /a mapping and a list/)
+  })
+})
+
+describe('files in an input', () => {
+  test('are embedded up to 256 KiB, and larger ones are left for an upload', async () => {
+    await put('small.png', Buffer.alloc(EMBEDDED_LIMIT, 1))
+    await put('large.bin', Buffer.alloc(EMBEDDED_LIMIT + 1, 1))
+    const [entry] = await read({ input: '{"image": "@small.png", "weights": ["@large.bin"], "handle": "@@home"}' })
+    assert.match(String(entry?.input.image), /^data:image\/png;base64,AQEB/)
+    const weights = [entry?.input.weights].flat()[0]
+    assert.ok(weights instanceof LargeFile)
+    assert.deepEqual([weights.name, weights.size, weights.type], ['large.bin', 262_145, 'application/octet-stream'])
+    assert.equal(entry?.input.handle, '@home')
+  })
+
+  test('are counted as often as they are mentioned', async () => {
+    await put('tiny.png', 'x')
+    const mentions = (count: number) => JSON.stringify({ images: Array.from({ length: count }, () => '@tiny.png') })
+    await read({ input: mentions(MOST_MENTIONS) })
+    await refused({ input: mentions(MOST_MENTIONS + 1) }, /^input: More than 100 files are mentioned with @/)
+  })
+
+  test('have a limit together, also over several entries', async () => {
+    await put('half.bin', Buffer.alloc(MENTIONS_LIMIT / 2 + 1))
+    await read({ input: '{"a": "@half.bin"}' })
+    await refused({ inputs: '[{"a": "@half.bin"}, {"a": "@half.bin"}]' }, /^inputs\.2: .* more than 100 MB together/)
+  })
+})
