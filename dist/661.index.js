@@ -1,1 +1,1 @@
-export const id=661;export const ids=[661];export const modules={6661:(e,t,n)=>{n.a(e,async(e,o)=>{try{if(n.r(t),process.env.STATE_open){const{cancelOpenPredictions:e}=await Promise.all([n.e(119),n.e(591),n.e(786)]).then(n.bind(n,3786));await e()}o()}catch(e){o(e)}},1)}};
+export const id=661;export const ids=[661];export const modules={6661:(e,n,t)=>{t.a(e,async(e,c)=>{try{if(t.r(n),process.env.STATE_open||process.env.STATE_creating){const{cancelOpenPredictions:e}=await Promise.all([t.e(119),t.e(324),t.e(405)]).then(t.bind(t,3786));await e()}c()}catch(e){c(e)}},1)}};

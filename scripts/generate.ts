@@ -3,7 +3,6 @@
  * inputs and outputs from the action.yml files, measurements from bench/results.json, workflows from examples/. And
  * wait/action.yml from action.yml, and the outputs of the reusable workflow. `npm run generate`
  */
-import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parse } from 'yaml'
@@ -27,9 +26,7 @@ interface Manifest {
 /** Makes what stands between two markers from the words that follow the name in the first. */
 type Part = (...words: string[]) => Promise<string>
 
-const NONE: Manifest = { inputs: {}, outputs: {} }
-const manifest = async (folder: string): Promise<Manifest> =>
-  existsSync(path.join(ROOT, folder, 'action.yml')) ? parse(await read(path.join(folder, 'action.yml'))) : NONE
+const manifest = async (folder: string): Promise<Manifest> => parse(await read(path.join(folder, 'action.yml')))
 const code = (text: string) => (text === '' ? '' : `\`${text}\``)
 
 const inputTable = (inputs: readonly (readonly [string, Input])[]) =>
@@ -196,6 +193,39 @@ export const waitAction = (action: string): string =>
     .replace(/^branding:\n(?: {2}.*\n)+\n?/m, '\n')
     .replace(/^( {2}(?:main|post): )dist\//gm, '$1../dist/')}`
 
+const SHARED = '  # What follows is written by npm run generate, from create/action.yml and action.yml.\n'
+
+/**
+ * run/action.yml: its own inputs, then those of create and of the root action. Defaults that differ here have the reason
+ * in the descriptions of the other actions.
+ */
+export function runAction(own: string, create: string, action: string): string {
+  const section = (text: string, name: string) =>
+    new RegExp(`^${name}:\\n((?: {2}.*\\n|\\n)+)`, 'm').exec(text)?.[1]?.trimEnd() ?? ''
+  const entries = (text: string) => text.split(/^(?= {2}[\w-]+:$)/m).map((each) => each.trimEnd())
+  const nameOf = (entry: string) => /^ {2}([\w-]+):/.exec(entry)?.[1] ?? ''
+  const [head = ''] = own.split(SHARED)
+  const ownNames = new Set(entries(section(head, 'inputs')).map(nameOf))
+  const shared = new Map(
+    [...entries(section(action, 'inputs')), ...entries(section(create, 'inputs'))]
+      .map((entry) => [nameOf(entry), entry] as const)
+      .filter(([name]) => !ownNames.has(name) && !NOT_IN_RUN.has(name)),
+  )
+  const first = ['api-key', 'api-url', 'model', 'version', 'deployment', 'input', 'input-file', 'cancel-after']
+  const ordered = [...first, ...[...shared.keys()].filter((name) => !first.includes(name))]
+  const inputs = ordered.map((name) => shared.get(name) ?? '').map(withRunDefaults)
+  const predictionId =
+    '  prediction_id:\n    description: The IDs of all predictions that were started, separated by commas.'
+  return `${head}${SHARED}${inputs.join('\n')}\n\noutputs:\n${predictionId}\n${section(action, 'outputs')}\n\nruns:\n  using: node24\n  main: ../dist/run.js\n  post: ../dist/post.js\n`
+}
+
+/** Inputs that have no meaning where the predictions are started by the step itself. */
+const NOT_IN_RUN: ReadonlySet<string> = new Set(['prediction-id', 'api'])
+
+/** Nobody else collects these predictions, so a timeout cancels them. */
+const withRunDefaults = (entry: string) =>
+  entry.startsWith('  cancel-on:') ? entry.replace(/default: .*$/, 'default: cancelled,timeout') : entry
+
 /** Outputs that are paths on the runner of the job, which no other job can read. */
 const PATHS: ReadonlySet<string> = new Set(['files', 'result_file'])
 
@@ -226,6 +256,7 @@ export async function generated(): Promise<Map<string, string>> {
   return new Map([
     ...documents,
     ['wait/action.yml', waitAction(action)],
+    ['run/action.yml', runAction(await read('run/action.yml'), await read('create/action.yml'), action)],
     [workflow, withOutputs(await read(workflow), action)],
   ])
 }

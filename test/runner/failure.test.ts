@@ -41,7 +41,7 @@ describe('a step', () => {
     assert.equal(status, 1)
     assert.match(stdout, /^unexpected 44[\s\S]*^the end$/m)
     assert.deepEqual(annotations.map(({ message }) => message).sort(), [
-      'a stream failed ::x:: ## [set-output name=x]y',
+      'a stream failed : :x: : ## [set-output name=x]y',
       'nobody waits for it',
     ])
     assert.equal(stderr, '')
@@ -53,7 +53,7 @@ describe('a step', () => {
       `process.emitWarning('##[error]forged\\n::error::forged'); await sleep(20)`,
     )
     assert.deepEqual([status, annotations, stderr], [0, [], ''])
-    assert.match(stdout, /^::debug::Warning: ## \[error\]forged ⏎ ::error::forged$/m)
+    assert.match(stdout, /^::debug::Warning: ## \[error\]forged ⏎ : :error: :forged$/m)
   })
 
   test('with many failures shows nine and counts the rest', () => {

@@ -20,6 +20,9 @@ test('a text that is clipped ends with an ellipsis and never with half a charact
   assert.equal(clip('ab🎂', 3), 'ab\ufffd…')
 })
 
+/** Characters of the longest number that JSON.stringify writes, and some. */
+const LONGEST_NUMBER = 40
+
 test('the start of JSON is all of it if it is short, and costs no more if it is long', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), fc.nat(40), (value, most) => {
@@ -27,7 +30,7 @@ test('the start of JSON is all of it if it is short, and costs no more if it is 
       assert.equal(jsonStart(value, whole.length), whole)
       const start = jsonStart(value, most)
       if (whole.length <= most) assert.equal(start, whole)
-      else assert.ok(start.length > most && start.length <= 6 * most + 20)
+      else assert.ok(start.length > most && start.length <= 6 * most + LONGEST_NUMBER)
     }),
   )
   const large = Array.from({ length: 5_000_000 }, () => ({}))

@@ -66,6 +66,9 @@ describe('prediction IDs', () => {
 
 test('a template of file names is taken as it is, unless it has what no name of a file may have', () => {
   assert.equal(readFileName('圖-{number}', false), '圖-{number}')
-  assert.throws(() => readFileName('{name}', false), /"\{name\}" holds "\{name\}"; only \{id\}, \{index\}, \{number\} stand/)
+  assert.throws(
+    () => readFileName('{name}', false),
+    /"\{name\}" holds "\{name\}"; only \{id\}, \{index\}, \{number\} stand/,
+  )
   assert.throws(() => readFileName('a/b', false), /"a\/b" holds "\/"/)
 })

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import { runAction, startAction } from '../support/run-action.ts'
+
+/** A gateway whose predictions end after a moment with a file that holds their prompt; `bad` fails, `slow` runs on. */
+async function gateway(): Promise<Simulator> {
+  let simulator: Simulator | undefined
+  simulator = await startSimulator({
+    onCreate({ input, model = '' }) {
+      const prompt = String((input as Record<string, unknown>).prompt)
+      const content = { body: Buffer.from(prompt), type: 'text/plain' }
+      const url = simulator?.file(`${encodeURIComponent(prompt)}.txt`, content) ?? ''
+      const outcome = prompt === 'bad' ? { status: 'failed', error: 'NSFW' } : { status: 'succeeded', output: [url] }
+      const at = prompt === 'slow' ? 60 : 0.3
+      return {
+        model,
+        moments: [
+          { at: 0.1, status: 'processing' },
+          { at, ...outcome },
+        ],
+      }
+    },
+  })
+  return simulator
+}
+
+const inputsFor = (simulator: Simulator, more: Record<string, string>) => ({
+  'api-key': simulator.key,
+  'api-url': simulator.apiUrl,
+  'allowed-hosts': '127.0.0.1',
+  model: 'octo/cake',
+  ...more,
+})
+const creations = ({ requests }: Simulator) => requests.filter(({ method }) => method === 'POST').length
+const THREE = 'hero: {prompt: "a cake"}\nlogo: {prompt: "a pie"}\nicon: {prompt: "a bun"}'
+
+describe('run', () => {
+  test('makes a file of one prompt', async () => {
+    await using simulator = await gateway()
+    const inputs = inputsFor(simulator, { input: 'prompt: "a cake"', 'output-dir': 'pictures', 'file-name': '{name}' })
+    await using run = await runAction({ action: 'run', inputs })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.equal(await readFile(path.join(run.workspace, 'pictures/cake.txt'), 'utf8'), 'a cake')
+    assert.match(run.outputs.prediction_id ?? '', /^\w+$/)
+    assert.equal(run.outputs.status, 'succeeded')
+    assert.equal(creations(simulator), 1)
+    assert.equal(run.state.open, '')
+  })
+
+  test('makes files of many, by name, and tells what became of each', async () => {
+    await using simulator = await gateway()
+    const inputs = inputsFor(simulator, { inputs: THREE, 'output-dir': 'pictures', 'file-name': '{name}' })
+    await using run = await runAction({ action: 'run', inputs })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual((await readdir(path.join(run.workspace, 'pictures'))).sort(), ['hero.txt', 'icon.txt', 'logo.txt'])
+    const results = JSON.parse(run.outputs.results ?? '')
+    assert.deepEqual(Object.keys(results), ['hero', 'logo', 'icon'])
+    assert.equal(results.logo.status, 'succeeded')
+    assert.equal(run.outputs.prediction_id?.split(',').length, 3)
+    assert.equal(run.lines.filter((line) => /\] hero: (started|done)/.test(line)).length, 2)
+    assert.ok(!run.log.includes('a cake'), 'prompts stay out of the log')
+  })
+
+  test('goes on after a failure, and fails with its reason', async () => {
+    await using simulator = await gateway()
+    await using run = await runAction({
+      action: 'run',
+      inputs: inputsFor(simulator, { inputs: 'hero: {prompt: "a cake"}\nlogo: {prompt: "bad"}' }),
+    })
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.error, 'logo: NSFW')
+    assert.deepEqual(
+      JSON.parse(run.outputs.predictions ?? '').map(({ name, status }: Record<string, string>) => [name, status]),
+      [
+        ['hero', 'succeeded'],
+        ['logo', 'failed'],
+      ],
+    )
+  })
+
+  test('starts nothing twice that exists, and what has changed once', async () => {
+    await using simulator = await gateway()
+    const inputs = inputsFor(simulator, {
+      inputs: THREE,
+      'output-dir': 'pictures',
+      'file-name': '{name}',
+      'skip-existing': 'true',
+      overwrite: 'true',
+    })
+    await using first = await runAction({ action: 'run', inputs })
+    assert.equal(first.exitCode, 0, first.log)
+    assert.equal(creations(simulator), 3)
+    const { home, workspace } = first
+    const again = await runAction({ action: 'run', inputs, home })
+    assert.equal(again.exitCode, 0, again.log)
+    assert.equal(creations(simulator), 3)
+    assert.equal(JSON.parse(again.outputs.results ?? '').hero.status, 'skipped')
+    const changed = await runAction({
+      action: 'run',
+      inputs: { ...inputs, inputs: THREE.replace('a pie', 'a tart') },
+      home,
+    })
+    assert.equal(changed.exitCode, 0, changed.log)
+    assert.equal(creations(simulator), 4)
+    assert.equal(await readFile(path.join(workspace, 'pictures/logo.txt'), 'utf8'), 'a tart')
+    await rm(path.join(workspace, 'pictures/.predictions.json'))
+    const unrecorded = await runAction({ action: 'run', inputs, home })
+    assert.equal(creations(simulator), 4)
+    assert.equal(unrecorded.annotations.filter(({ level }) => level === 'notice').length, 3)
+    await rm(path.join(workspace, 'pictures/icon.txt'))
+    await runAction({ action: 'run', inputs, home })
+    assert.equal(creations(simulator), 5)
+  })
+
+  test('prints in a dry run what would be started, and starts nothing', async () => {
+    await using simulator = await gateway()
+    await using run = await runAction({
+      action: 'run',
+      inputs: inputsFor(simulator, { inputs: THREE, 'dry-run': 'true' }),
+    })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.equal(simulator.requests.length, 0)
+    assert.ok(run.lines.includes('would start hero: model octo/cake with prompt'))
+  })
+
+  test('is green with a notice if there are no inputs', async () => {
+    await using simulator = await gateway()
+    await using run = await runAction({ action: 'run', inputs: inputsFor(simulator, { inputs: '{}' }) })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.equal(run.annotations[0]?.level, 'notice')
+  })
+
+  test('refuses an entry that is no mapping before any request', async () => {
+    await using simulator = await gateway()
+    await using run = await runAction({ action: 'run', inputs: inputsFor(simulator, { inputs: 'prompt: "a cake"' }) })
+    assert.equal(run.exitCode, 1)
+    assert.equal(simulator.requests.length, 0)
+    assert.match(run.errors[0] ?? '', /inputs\.prompt is not a mapping/)
+  })
+
+  test('that is killed leaves what still runs to post, which cancels it', async () => {
+    await using simulator = await gateway()
+    const inputs = inputsFor(simulator, { inputs: 'a: {prompt: "slow"}\nb: {prompt: "slow"}' })
+    const action = await startAction({ action: 'run', inputs })
+    await action.until(/\] b: started/)
+    action.child.kill('SIGKILL')
+    await using killed = await action.result
+    const post = await runAction({ action: 'run', step: 'post', inputs, state: killed.state })
+    assert.match(post.log, /still running: \w+, \w+ canceled\./)
+  })
+
+  test('cancels what the timeout finds running, and says how to collect the rest', async () => {
+    await using simulator = await gateway()
+    await using run = await runAction({
+      action: 'run',
+      inputs: inputsFor(simulator, { input: 'prompt: "slow"', timeout: '2s' }),
+    })
+    assert.equal(run.exitCode, 1)
+    assert.equal(run.outputs.status, 'canceled')
+  })
+
+  test('warns that a later attempt of a run pays again', async () => {
+    await using simulator = await gateway()
+    await using run = await runAction({
+      action: 'run',
+      inputs: inputsFor(simulator, { input: 'prompt: "a cake"' }),
+      env: { GITHUB_RUN_ATTEMPT: '2' },
+    })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.match(run.warnings[0] ?? '', /^This is attempt 2 of the run: predictions are started, and paid for, again/)
+  })
+})
+
+test('create starts many inputs, and its IDs go straight into the root action', async () => {
+  await using simulator = await gateway()
+  await using created = await runAction({
+    action: 'create',
+    inputs: withoutHosts(inputsFor(simulator, { inputs: THREE })),
+  })
+  assert.equal(created.exitCode, 0, created.log)
+  await using waited = await runAction({
+    inputs: {
+      'prediction-id': created.outputs.prediction_id ?? '',
+      'api-key': simulator.key,
+      'api-url': simulator.apiUrl,
+    },
+  })
+  assert.equal(waited.exitCode, 0, waited.log)
+  assert.equal(JSON.parse(waited.outputs.predictions ?? '').length, 3)
+})
+
+const withoutHosts = ({ 'allowed-hosts': _, ...rest }: Record<string, string>) => rest
+
+test('a file above 256 kB is uploaded, and deleted after the end', async () => {
+  await using simulator = await gateway()
+  const inputs = inputsFor(simulator, { input: '{"prompt": "a cake", "image": "@large.bin"}' })
+  const home = (await runAction({ action: 'run', inputs: { ...inputs, 'dry-run': 'true' } }).then((run) => run)).home
+  await writeFile(path.join(home, 'workspace/large.bin'), Buffer.alloc(300_000, 1))
+  const run = await runAction({ action: 'run', inputs, home })
+  assert.equal(run.exitCode, 0, run.log)
+  assert.match(run.log, /uploaded large\.bin/)
+  assert.equal(simulator.uploaded.length, 0)
+  await rm(home, { recursive: true })
+})
