@@ -36,7 +36,7 @@ const POLICIES: readonly Policy[] = [
 ]
 
 /** Plays one prediction under one policy. Times are in seconds after the creation. */
-export function play(
+function play(
   prediction: Simulated,
   { schedule: make, push = false }: Policy,
   dice: Dice,

@@ -9,7 +9,7 @@ export interface RecentPredictions {
 }
 
 /** Seconds by which the clocks of the runner and the API may differ. */
-export const CLOCK_SKEW = 60
+const CLOCK_SKEW = 60
 
 /** How official models' versions are shown (`facts` of third parties: "Official endpoints empirically return hidden"). */
 const HIDDEN_VERSION = 'hidden'

@@ -14,9 +14,9 @@ export class ModelInputError extends Error {
 /** Files up to this many bytes are embedded in the request as `data:` URIs, a third larger. */
 export const EMBEDDED_LIMIT = 256 * 2 ** 10
 /** If the API takes no uploads, files up to this many bytes are embedded all the same; APIs refuse larger requests. */
-export const LARGEST_EMBEDDED = 2 ** 20
+const LARGEST_EMBEDDED = 2 ** 20
 /** The largest file that is uploaded, in bytes (Replicate's `POST /files`). */
-export const LARGEST_UPLOAD = 100 * 10 ** 6
+const LARGEST_UPLOAD = 100 * 10 ** 6
 /** Mentions of files in the inputs of one step, and their bytes together, each counted as often as it is mentioned. */
 export const MOST_MENTIONS = 100
 export const MENTIONS_LIMIT = 100 * 10 ** 6
@@ -114,7 +114,7 @@ async function fileOf(name: string, workspace: string, budget: MentionBudget): P
 }
 
 /** @returns a `data:` URI with the whole file */
-export async function dataUri({ path: file, type }: LargeFile): Promise<string> {
+async function dataUri({ path: file, type }: LargeFile): Promise<string> {
   return `data:${type};base64,${(await readFile(file)).toString('base64')}`
 }
 

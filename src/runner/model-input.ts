@@ -1,20 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isRecord } from '../predictions/text.ts'
-import { embedFiles, MentionBudget, ModelInputError, resolveInside } from './embedded-files.ts'
+import { ModelInputError, resolveInside } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
-
-/**
- * Reads the input of a model from a text and a file, each a JSON or YAML mapping; the text wins if both have a key.
- * @returns the input, in which large files stand as {@link LargeFile}
- * @throws ModelInputError
- */
-export async function readModelInput(text: string, file: string, workspace: string): Promise<Record<string, unknown>> {
-  const merged = {
-    ...(file === '' ? {} : mapping(await readInputFile(file, workspace), `the file ${file}`)),
-    ...(text.trim() === '' ? {} : mapping(parseInput(text, 'input'), 'input')),
-  }
-  return (await embedFiles(merged, workspace, new MentionBudget())) as Record<string, unknown>
-}
 
 /** Reads a JSON or YAML file of the workspace. @throws ModelInputError */
 export async function readInputFile(file: string, workspace: string): Promise<unknown> {

@@ -56,7 +56,7 @@ export async function writePredictions(file: string, entries: readonly unknown[]
 }
 
 /** A file as the result file lists it. */
-export function describeFile({ name, size, type, sha256, width, height, source }: SavedFile): Record<string, unknown> {
+function describeFile({ name, size, type, sha256, width, height, source }: SavedFile): Record<string, unknown> {
   return {
     name,
     size,

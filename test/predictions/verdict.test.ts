@@ -118,7 +118,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     })
     assert.match(
       over,
-      /Before it could be canceled it had ended \(succeeded\): run the step again with the same prediction-id\.$/,
+      /Before it could be canceled it had ended \(succeeded\)\. Run the step again with the same prediction-id\.$/,
     )
     const failed = verdict({
       end: 'timeout',

@@ -15,7 +15,7 @@ export interface HostPolicy {
 }
 
 /** Stands for every public host in `allowedHosts`. */
-export const PUBLIC_HOSTS = 'public'
+const PUBLIC_HOSTS = 'public'
 
 /** All of IPv6 that is given out to the internet so far (RFC 4291, IANA): what is not known to be public is not public. */
 const GLOBAL_IPV6: readonly [string, number] = ['2000::', 3]
