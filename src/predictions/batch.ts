@@ -153,6 +153,9 @@ async function runEntry<Request>(
       })
     } catch (error) {
       if (error instanceof NotStarted) return notStarted(`No prediction was started for ${name}: ${error.message}.`)
+      if (signal.aborted && error === signal.reason) {
+        return notStarted(`No prediction was started for ${name}: ${(signal.reason as Error).message}`)
+      }
       if (!(error instanceof CreateError)) throw error
       state.creationFailed(error)
       return notStarted(error.message, error.mayRun, error.cause)

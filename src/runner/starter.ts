@@ -5,7 +5,7 @@ import { type Clock, deadlineSignal } from '../predictions/clock.ts'
 import { CreateError, createPrediction } from '../predictions/create.ts'
 import { candidateOf } from '../predictions/lost.ts'
 import type { RunnerContext } from './context.ts'
-import { type LargeFile, resolveLargeFiles } from './embedded-files.ts'
+import { type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
 import { duration } from './format.ts'
 import { info, warn } from './print.ts'
 import { saveCreation, saveOpenPredictions } from './state.ts'
@@ -55,11 +55,11 @@ export class Starter {
   /**
    * Starts one prediction.
    * @param name that of the input, for messages
-   * @throws CreateError; ModelInputError if a file is too large; the reason of the signal if nothing was sent
+   * @throws CreateError, or the reason of the signal if nothing was sent
    */
   async create(input: Readonly<Record<string, unknown>>, name: string): Promise<Answer> {
     const { client, clock, runner, signal, patience } = this.#options
-    const resolved = (await resolveLargeFiles(input, (file) => this.#upload(file))) as Record<string, unknown>
+    const resolved = await this.#resolved(input)
     const request: CreateRequest = { ...this.#inputs, input: resolved }
     const since = Date.now()
     saveCreation(name, runner)
@@ -88,6 +88,15 @@ export class Starter {
     if (this.#uploads.length === 0) return
     using limit = deadlineSignal(clock, DELETE_LIMIT, 'deleting uploads took too long')
     await Promise.allSettled(this.#uploads.map((id) => client.deleteUpload(id, limit.signal)))
+  }
+
+  async #resolved(input: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
+    try {
+      return (await resolveLargeFiles(input, (file) => this.#upload(file))) as Record<string, unknown>
+    } catch (error) {
+      if (!(error instanceof ModelInputError)) throw error
+      throw new CreateError(error.message, { mayRun: false, cause: error })
+    }
   }
 
   #upload(file: LargeFile): Promise<string | undefined> {

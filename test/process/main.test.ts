@@ -41,7 +41,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     })
     await using run = await wait(simulator, id)
     assert.equal(run.exitCode, 0, run.log)
-    const { predict_time, total_time, result_file, predictions, ...rest } = run.outputs
+    const { predict_time, total_time, result_file, predictions, results, ...rest } = run.outputs
     assert.deepEqual(rest, {
       status: 'succeeded',
       output: JSON.stringify([PICTURE]),
@@ -57,8 +57,10 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     })
     assert.equal(predict_time, '0.5')
     assert.equal(total_time, '0.8')
+    assert.deepEqual(Object.values(JSON.parse(results ?? '')), JSON.parse(predictions ?? ''))
     assert.deepEqual(JSON.parse(predictions ?? ''), [
       {
+        name: id,
         id,
         status: 'succeeded',
         model: 'owner/painter',

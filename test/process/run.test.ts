@@ -194,6 +194,17 @@ test('create starts many inputs, and its IDs go straight into the root action', 
 
 const withoutHosts = ({ 'allowed-hosts': _, ...rest }: Record<string, string>) => rest
 
+test('a file that is too large for an API without uploads is refused, and the others are started', async () => {
+  await using simulator = await startSimulator({ uploads: false })
+  const inputs = withoutHosts(inputsFor(simulator, { inputs: 'a: {image: "@large.bin"}\nb: {prompt: "a cake"}' }))
+  await using first = await runAction({ action: 'create', inputs: { ...inputs, inputs: '{}' } })
+  await writeFile(path.join(first.workspace, 'large.bin'), Buffer.alloc(2 ** 20 + 1))
+  const run = await runAction({ action: 'create', inputs, home: first.home })
+  assert.equal(run.exitCode, 1)
+  assert.match(run.errors[0] ?? '', /has 1048577 bytes\. This API takes no uploads.*Put it on a server/)
+  assert.equal(run.outputs.prediction_id?.split(',').length, 1)
+})
+
 test('a file above 256 kB is uploaded, and deleted after the end', async () => {
   await using simulator = await gateway()
   const inputs = inputsFor(simulator, { input: '{"prompt": "a cake", "image": "@large.bin"}' })
