@@ -9,6 +9,7 @@ const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
 
 /** Why each package ships. */
 const REASONS: Readonly<Record<string, string>> = {
+  '@actions/artifact': 'uploads workflow artifacts on GitHub; loaded when one is wanted',
   '@actions/core': "inputs, outputs, masks and groups, by the runner's own rules",
   '@actions/github': 'attaches files to a release; loaded when one is wanted',
   'eventsource-parser': 'reads the stream of a prediction; loaded when it has one',
@@ -17,7 +18,7 @@ const REASONS: Readonly<Record<string, string>> = {
   undici:
     'requests with a proxy and a check of the address that is connected to, which the built-in `fetch` does not offer',
   yaml: 'reads `input` of `create`',
-  yazl: 'makes the zip of an artifact, the same bytes each time; loaded when one is wanted',
+  yazl: 'makes the zip of an artifact on Gitea and Forgejo, whose hosts `@actions/artifact` refuses; loaded when one is wanted',
   zod: 'checks inputs and answers of the API',
 }
 

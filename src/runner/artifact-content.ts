@@ -11,9 +11,10 @@ export interface ArtifactFile extends ZipEntry {
 /** What becomes one artifact. */
 export interface Content {
   name: string
+  /** The zipped files, by name in the zip, or the one file that is uploaded as it is. */
+  files: readonly ZipEntry[]
+  isZip: boolean
   mediaType: string
-  /** The bytes, the same each time. */
-  open(): Readable
   /** The same as a zip, for a service that does not take the type. */
   zipped?: Content
 }
@@ -23,22 +24,30 @@ export interface ContentRequest {
   name: string
   files: readonly ArtifactFile[]
   archive: boolean
-  compressionLevel: number
 }
 
 /** One zip of all files, or every file as it is; as a zip of its own if the protocol has zips only. */
-export function contentsOf({ name, files, archive, compressionLevel }: ContentRequest, protocol: 7 | 4): Content[] {
+export function contentsOf({ name, files, archive }: ContentRequest, protocol: 7 | 4): Content[] {
   const zip = (zipName: string, entries: readonly ZipEntry[]): Content => ({
     name: zipName,
+    files: entries.toSorted(byName),
+    isZip: true,
     mediaType: 'application/zip',
-    open: () => zipStream(entries, compressionLevel),
   })
   if (archive) return [zip(name, files)]
   return files.map((file) => {
     const zipped = zip(file.name, [file])
     if (protocol === 4) return zipped
-    return { name: file.name, mediaType: mediaTypeOf(file.type), open: () => createReadStream(file.path), zipped }
+    return { name: file.name, files: [file], isZip: false, mediaType: mediaTypeOf(file.type), zipped }
   })
+}
+
+const byName = (a: ZipEntry, b: ZipEntry) => Number(a.name > b.name) - Number(a.name < b.name)
+
+/** The bytes of a content, the same each time. @param compressionLevel from 0 (stored) to 9 */
+export function openContent({ files, isZip }: Content, compressionLevel: number): Readable {
+  const [first] = files
+  return isZip || first === undefined ? zipStream(files, compressionLevel) : createReadStream(first.path)
 }
 
 /** Types that the official client sends and the service takes. */

@@ -1,86 +1,15 @@
 /**
  * The artifact service of a workflow run, as `@actions/artifact` speaks to it (Twirp with JSON), and the blob store that
- * takes the bytes (Azure's Put Block and Put Block List). That client is not used here: it hides statuses in messages,
- * cannot be stopped, zips in no fixed order, retries for half a minute what an old server will never take, and refuses
- * every server but GitHub's. A test holds the two to the same requests.
+ * takes the bytes (Azure's Put Block and Put Block List): for the forges whose hosts that client refuses. A test holds the
+ * two to the same requests.
  */
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
-import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
-import {
-  type Headers,
-  headerOf,
-  requestTarget,
-  retryAfter,
-  TRANSIENT_STATUSES,
-  USER_AGENT,
-} from '../predictions/http.ts'
+import { parseErrorBody } from '../predictions/error-body.ts'
+import { requestTarget, USER_AGENT } from '../predictions/http.ts'
 import type { Connections } from '../predictions/network/dispatcher.ts'
-import { describeFault } from '../predictions/network/network-errors.ts'
-import { isRecord, sentence } from '../predictions/text.ts'
-
-export const CONFLICT = 409
-
-/** A call of the service or of its blob store failed. The message is one sentence. */
-export class ArtifactServiceError extends Error {
-  override readonly name = 'ArtifactServiceError'
-  readonly call: string
-  /** Undefined if no answer came. */
-  readonly status: number | undefined
-  /** Twirp's name of the error, such as `already_exists`. */
-  readonly code: string | undefined
-  /** The body of the answer; empty if none came. */
-  readonly text: string
-  /** Whether the same call may succeed later. */
-  readonly transient: boolean
-  /** Seconds that the answer asked to wait. */
-  readonly retryAfter: number | undefined
-
-  constructor(call: string, failure: { answer: Answer } | { cause: unknown }) {
-    super(messageFor(call, failure), 'cause' in failure ? { cause: failure.cause } : {})
-    const answer = 'answer' in failure ? failure.answer : undefined
-    const body = parseErrorBody(answer?.text ?? '')
-    this.call = call
-    this.status = answer?.status
-    this.code = isRecord(body) && typeof body.code === 'string' ? body.code : undefined
-    this.text = answer?.text ?? ''
-    this.transient = answer === undefined || isTransient(answer.status) || isIntermediary(body)
-    this.retryAfter = answer && retryAfter(answer.headers, body, '')
-  }
-}
-
-interface Answer {
-  status: number
-  headers: Headers
-  text: string
-}
-
-function messageFor(call: string, failure: { answer: Answer } | { cause: unknown }): string {
-  if ('cause' in failure) return `${call} got no answer: ${sentence(describeFault(failure.cause))}`
-  const { status, headers, text } = failure.answer
-  // The blob store says its reason in a header; its body is XML, or empty.
-  const reason = headerOf(headers, 'x-ms-error-code') ?? errorBodyMessage(parseErrorBody(text), text)
-  const answered = [call, 'was answered with', status, STATUS_CODES[status]].filter(Boolean).join(' ')
-  return sentence(reason === '' ? answered : `${answered}: ${reason}`)
-}
-
-/** A conflict is one of names here, and stays. */
-const isTransient = (status: number) => status !== CONFLICT && TRANSIENT_STATUSES.has(status)
-
-/** What stands between the runner and the service failed, not the service: Twirp puts that into `meta`. */
-function isIntermediary(body: unknown): boolean {
-  if (!isRecord(body)) return false
-  const meta = isRecord(body.meta) ? body.meta : {}
-  return meta.http_error_from_intermediary === 'true' || String(body.msg).startsWith('Error from intermediary')
-}
-
-export interface ListedArtifact {
-  id: number
-  /** SHA-256 in hexadecimal; empty for an upload that did not come to its end, and on servers that keep none. */
-  digest: string
-  size: number
-  created: Date
-}
+import { isRecord } from '../predictions/text.ts'
+import { type Answer, ArtifactServiceError } from './artifact-error.ts'
+import type { ListedArtifact } from './artifact-store.ts'
 
 export interface ArtifactService {
   /**

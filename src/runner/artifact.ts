@@ -1,22 +1,14 @@
-import { createHash } from 'node:crypto'
 import path from 'node:path'
 import type { Clock } from '../predictions/clock.ts'
-import { createDispatcher } from '../predictions/network/dispatcher.ts'
 import { backOff, retry } from '../predictions/retry.ts'
-import { blocksOf, type Content, type ContentRequest, contentsOf, digestOf } from './artifact-content.ts'
-import {
-  type ArtifactService,
-  ArtifactServiceError,
-  backendIdsOf,
-  blockIds,
-  CONFLICT,
-  createArtifactService,
-  type ListedArtifact,
-} from './artifact-service.ts'
+import { type Content, type ContentRequest, contentsOf } from './artifact-content.ts'
+import { ArtifactServiceError, CONFLICT } from './artifact-error.ts'
+import { backendIdsOf } from './artifact-service.ts'
+import type { ArtifactStore, ListedArtifact, Retry, StoredArtifact } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
 import { fileSize } from './format.ts'
-import { info, notice, warn } from './print.ts'
+import { debug, info, notice, warn } from './print.ts'
 
 /** What to upload, and how. */
 export interface UploadRequest extends ContentRequest {
@@ -24,6 +16,8 @@ export interface UploadRequest extends ContentRequest {
   nameGiven: boolean
   /** Days; undefined for the default of the repository. */
   retentionDays: number | undefined
+  /** From 0 (stored) to 9, of zips. */
+  compressionLevel: number
   /** Whether an artifact of the same name is replaced. */
   overwrite: boolean
 }
@@ -69,8 +63,6 @@ const MOST_ARTIFACTS = 500
 const ATTEMPTS = 5
 /** Seconds that a hint is obeyed. */
 const LONGEST_HINT = 60
-/** Blocks of one blob that are under way at once. */
-const PARALLEL_BLOCKS = 4
 
 /**
  * Uploads files as workflow artifacts. A file whose name is taken or that cannot be read does not keep the others from
@@ -94,26 +86,37 @@ export async function uploadArtifacts(
   if (!archive && settings.protocol === 4) {
     notice(`${runner.forge.name} takes zips only, so every file is uploaded as a zip of its own.`)
   }
-  const dispatcher = createDispatcher(runner.env, { connections: PARALLEL_BLOCKS })
-  try {
-    const service = createArtifactService({ ...settings, dispatcher })
-    const upload = new Upload({ request, service, clock, signal, runner, random })
-    const failures: string[] = []
-    for (const content of contentsOf(request, settings.protocol)) {
-      try {
-        const artifact = await upload.store(content)
-        info(`uploaded the artifact ${artifact.name} · ${fileSize(artifact.size)}`)
-        uploaded.push(artifact)
-      } catch (error) {
-        if (!(error instanceof UploadError && error.isOfArtifact)) throw error
-        failures.push(error.message)
-      }
+  await using store = await openStore(request, settings, { runner, signal })
+  const upload = new Upload({ request, store, clock, signal, runner, random })
+  const failures: string[] = []
+  for (const content of contentsOf(request, settings.protocol)) {
+    try {
+      const artifact = await upload.store(content)
+      info(`uploaded the artifact ${artifact.name} · ${fileSize(artifact.size)}`)
+      uploaded.push(artifact)
+    } catch (error) {
+      if (!(error instanceof UploadError && error.isOfArtifact)) throw error
+      failures.push(error.message)
     }
-    return failures
-  } finally {
-    await dispatcher.destroy()
   }
+  return failures
 }
+
+/** Each is loaded when it is wanted: the client is large. */
+async function openStore(
+  { compressionLevel, retentionDays }: UploadRequest,
+  settings: ReturnType<typeof serviceSettings>,
+  { runner, signal }: Pick<UploadSurroundings, 'runner' | 'signal'>,
+): Promise<ArtifactStore> {
+  const options = { compressionLevel, retentionDays: withinLimit(retentionDays, runner), signal }
+  if (!runner.forge.artifactClient)
+    return (await import('./artifact-transport.ts')).openTransport(settings, options, runner)
+  return (await import('./artifact-client.ts')).openClient(options, runner)
+}
+
+/** The repository's limit counts, where the runner names it. */
+const withinLimit = (days: number | undefined, { env }: RunnerContext): number | undefined =>
+  days === undefined ? undefined : Math.min(days, Number(env.GITHUB_RETENTION_DAYS) || Number.POSITIVE_INFINITY)
 
 /** @throws ArtifactsUnavailable */
 function serviceSettings({ forge, serverUrl, env }: RunnerContext) {
@@ -141,7 +144,7 @@ class NameTaken extends Error {}
 
 interface UploadContext extends Required<UploadSurroundings> {
   request: UploadRequest
-  service: ArtifactService
+  store: ArtifactStore
 }
 
 class Upload {
@@ -200,115 +203,53 @@ class Upload {
   }
 
   async #storeAs(name: string, content: Content): Promise<UploadedArtifact> {
-    const { service } = this.#context
-    const created = await this.#create(name, content)
-    if ('there' in created) return this.#describe(name, created.there)
-    const blob = await this.#uploadBlob(created.url, content)
-    try {
-      const id = await this.#retry((signal) => service.finalize(name, blob, signal), isNotYetThere)
-      return this.#describe(name, { id, ...blob })
-    } catch (error) {
-      // An answer may have been lost: the artifact is ours only if its bytes are.
-      const found = error instanceof ArtifactServiceError ? await this.#find(name, blob.digest) : undefined
-      if (found === undefined) throw error
-      return this.#describe(name, found)
-    }
-  }
-
-  /** Takes the name. @returns where to upload to, or the artifact that has the same bytes already */
-  async #create(name: string, content: Content): Promise<{ url: string } | { there: ListedArtifact }> {
-    const { service, request } = this.#context
-    const options = { mediaType: content.mediaType, expires: this.#expiry() }
-    const began = Date.now()
-    for (let removed = false; ; removed = true) {
-      let unanswered = false
+    const { store, request } = this.#context
+    const tries = new Tries(this.#context)
+    let replaced = false
+    for (;;) {
       try {
-        const create = (signal: AbortSignal) =>
-          service.create(name, options, signal).catch((error) => {
-            unanswered ||= error instanceof ArtifactServiceError && error.status === undefined
-            throw error
-          })
-        return { url: await this.#retry(create) }
+        return this.#describe(name, await store.upload(name, content, tries.retry))
       } catch (error) {
-        if (!(error instanceof ArtifactServiceError) || error.status !== CONFLICT) throw error
-        const [newest] = await this.#list(name)
-        if (newest && newest.digest === (await digestOf(content.open()))) return { there: newest }
-        // Our own call may have taken the name without our hearing of it; nobody else's upload is removed.
-        const ours = unanswered && newest !== undefined && isUnfinishedSince(newest, began)
-        if (removed || !(request.overwrite || ours)) throw new NameTaken(error.message, { cause: error })
-        await this.#retry((signal) => service.remove(name, signal)).catch(ignoreNotFound)
+        if (!(error instanceof ArtifactServiceError)) throw error
+        const isTaken = error.call === 'CreateArtifact' && error.status === CONFLICT
+        if (!isTaken && error.call !== 'FinalizeArtifact') throw error
+        const newest = await this.#newest(name)
+        // An answer may have been lost, or an earlier attempt was here: the artifact counts if its content is ours.
+        if (newest && (await this.#holds(newest, content))) return this.#describe(name, newest)
+        if (!isTaken) throw error
+        const isOurs = newest !== undefined && tries.leftUnfinished(newest)
+        if (!isOurs && (replaced || !request.overwrite))
+          throw tries.reasonFor(newest) ?? new NameTaken(error.message, { cause: error })
+        replaced ||= !isOurs
+        await tries.retry(() => store.remove(name))
+        tries.nextRound()
       }
     }
   }
 
-  /** Uploads the bytes block by block, each block retried by itself. */
-  async #uploadBlob(url: string, { mediaType, open }: Content): Promise<{ size: number; digest: string }> {
-    const { service } = this.#context
-    const hash = createHash('sha256')
-    const idOf = blockIds()
-    const puts: Promise<void>[] = []
-    const running = new Set<Promise<unknown>>()
-    let size = 0
-    let failed = false
-    for await (const block of blocksOf(open())) {
-      hash.update(block)
-      size += block.length
-      const id = idOf(puts.length)
-      const put = this.#retry((signal) => service.putBlock(url, id, block, signal))
-      puts.push(put)
-      // A failure is thrown where all are waited for.
-      const settled = put
-        .catch(() => {
-          failed = true
-        })
-        .finally(() => running.delete(settled))
-      running.add(settled)
-      if (running.size >= PARALLEL_BLOCKS) await Promise.race(running)
-      if (failed) break
-    }
-    await Promise.all(puts)
-    const ids = puts.map((_, index) => idOf(index))
-    await this.#retry((signal) => service.commitBlocks(url, ids, mediaType, signal))
-    return { size, digest: hash.digest('hex') }
+  /** Undefined if the service does not say. */
+  #newest(name: string): Promise<ListedArtifact | undefined> {
+    const { store, signal } = this.#context
+    return new Tries(this.#context)
+      .retry(() => store.newest(name))
+      .catch((error) => {
+        signal.throwIfAborted()
+        if (error instanceof ArtifactServiceError) return undefined
+        throw error
+      })
   }
 
-  async #list(name: string): Promise<ListedArtifact[]> {
-    const { service } = this.#context
-    return this.#retry((signal) => service.list(name, signal)).catch((error) => {
-      if (error instanceof ArtifactServiceError) return []
-      throw error
+  /** Content that cannot be compared counts as other content. */
+  #holds(artifact: ListedArtifact, content: Content): Promise<boolean> {
+    const { store, signal } = this.#context
+    return store.holds(artifact, content).catch((error) => {
+      signal.throwIfAborted()
+      debug(`The artifact ${content.name} could not be compared: ${messageOf(error)}`)
+      return false
     })
   }
 
-  async #find(name: string, digest: string): Promise<ListedArtifact | undefined> {
-    return (await this.#list(name)).find((artifact) => artifact.digest === digest)
-  }
-
-  #retry<T>(call: (signal: AbortSignal) => Promise<T>, alsoTransient = (_: ArtifactServiceError) => false): Promise<T> {
-    const { clock, signal, random } = this.#context
-    return retry(() => call(signal), {
-      clock,
-      signal,
-      pauseAfter(error, attempt) {
-        if (!(error instanceof ArtifactServiceError) || attempt === ATTEMPTS) return undefined
-        if (isUnknownRequest(error) || !(error.transient || alsoTransient(error))) return undefined
-        const pause = Math.max(error.retryAfter ?? 0, backOff(attempt, { first: 2, random }))
-        return pause > LONGEST_HINT ? undefined : pause
-      },
-      onRetry: (error, pause) => info(`${messageOf(error)} Trying again in ${pause.toFixed(1)} s.`),
-    })
-  }
-
-  /** The repository's limit counts, where the runner names it. */
-  #expiry(): Date | undefined {
-    const { request, runner } = this.#context
-    if (request.retentionDays === undefined) return undefined
-    const limit = Number(runner.env.GITHUB_RETENTION_DAYS) || Number.POSITIVE_INFINITY
-    const days = Math.min(request.retentionDays, limit)
-    return new Date(Date.now() + days * 86_400_000)
-  }
-
-  #describe(name: string, { id, digest, size }: Pick<ListedArtifact, 'id' | 'digest' | 'size'>): UploadedArtifact {
+  #describe(name: string, { id, digest, size }: StoredArtifact): UploadedArtifact {
     const { serverUrl, repository, runId, forge } = this.#context.runner
     const page = forge.artifactPage({ id, name })
     return { id, name, url: `${serverUrl}/${repository}/actions/runs/${runId}/artifacts/${page}`, digest, size }
@@ -318,18 +259,61 @@ class Upload {
 /** Milliseconds by which the service's clock may be behind. */
 const CLOCK_SKEW = 60_000
 
-const isUnfinishedSince = ({ digest, size, created }: ListedArtifact, began: number) =>
-  digest === '' && size === 0 && created.getTime() >= began - CLOCK_SKEW
+/** The tries of one upload: when to try again, and what those that failed may have left behind. */
+class Tries {
+  readonly #context: Pick<UploadContext, 'clock' | 'signal' | 'random'>
+  readonly #began = Date.now()
+  /** Times that the name was taken from an upload that did not come to its end. */
+  #rounds = 0
+  /** The last failure after which the name may have been ours. */
+  #fault: ArtifactServiceError | undefined
 
-/** An artifact that was just created may not be there for another server of the service. */
-const isNotYetThere = ({ status }: ArtifactServiceError) => status === 404
+  constructor(context: Pick<UploadContext, 'clock' | 'signal' | 'random'>) {
+    this.#context = context
+  }
 
-function ignoreNotFound(error: unknown): void {
-  if (!(error instanceof ArtifactServiceError && error.status === 404)) throw error
+  nextRound(): void {
+    this.#rounds++
+  }
+
+  readonly retry: Retry = (call) => {
+    const { clock, signal, random } = this.#context
+    return retry(call, {
+      clock,
+      signal,
+      pauseAfter: (error, attempt) => {
+        const tries = attempt + this.#rounds
+        if (!(error instanceof ArtifactServiceError) || tries >= ATTEMPTS) return undefined
+        if (isUnknownRequest(error) || !(error.transient || isNotYetThere(error))) return undefined
+        const pause = Math.max(error.retryAfter ?? 0, backOff(tries, { first: 2, random }))
+        return pause > LONGEST_HINT ? undefined : pause
+      },
+      onRetry: (error, pause) => {
+        if (error instanceof ArtifactServiceError && mayHoldName(error)) this.#fault = error
+        info(`${messageOf(error)} Trying again in ${pause.toFixed(1)} s.`)
+      },
+    })
+  }
+
+  /** Whether a failed try of ours took the name and did not come to its end; nobody else's upload is removed. */
+  leftUnfinished({ digest, size, created }: ListedArtifact): boolean {
+    return this.#fault !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
+  }
+
+  /** Why a name is taken that no artifact has: the service knows of our own try, and does not show it. */
+  reasonFor(newest: ListedArtifact | undefined): ArtifactServiceError | undefined {
+    return newest === undefined ? this.#fault : undefined
+  }
 }
 
-/** Without a name for the fault: the service refuses types that it does not know with the same code as other arguments. */
-const isRefusedType = ({ call, status, code }: ArtifactServiceError) =>
+/** A call after the first was made under the name; the first may have been carried out without an answer. */
+const mayHoldName = ({ call, status }: ArtifactServiceError) => call !== 'CreateArtifact' || status === undefined
+
+/** An artifact that was just created may not be there for another server of the service. */
+const isNotYetThere = ({ call, status }: ArtifactServiceError) => call === 'FinalizeArtifact' && status === 404
+
+/** The service refuses types that it does not know with the same code as other arguments; the client hides the code. */
+const isRefusedType = ({ call, status, code = 'invalid_argument' }: ArtifactServiceError) =>
   call === 'CreateArtifact' && status === 400 && code === 'invalid_argument'
 
 /** What Gitea before 1.26, Forgejo and act answer to a field that they do not know; they have no code for it. */

@@ -8,6 +8,8 @@ export interface Forge {
   readonly selfHosted: boolean
   /** The artifact protocol that it takes: 7 with files as they are, 4 with zips only; undefined without either. */
   readonly artifactProtocol: 7 | 4 | undefined
+  /** Whether `@actions/artifact` takes its hosts: github.com, `*.ghe.com` and `*.localhost`. */
+  readonly artifactClient: boolean
   /** The last part of the address of an artifact's page. */
   artifactPage(artifact: { id: number; name: string }): string
   /** Whether error annotations are shown anywhere but as raw lines in the log. */
@@ -71,6 +73,7 @@ const github: Forge = {
   name: 'GitHub',
   selfHosted: false,
   artifactProtocol: 7,
+  artifactClient: true,
   artifactPage: ({ id }) => String(id),
   annotations: true,
   assetPath: (_, assetId) => `/releases/assets/${assetId}`,
@@ -83,11 +86,13 @@ const enterprise: Forge = {
   name: 'GitHub Enterprise Server',
   selfHosted: true,
   artifactProtocol: undefined,
+  artifactClient: false,
 }
 const gitea: Forge = {
   name: 'Gitea',
   selfHosted: true,
   artifactProtocol: 7,
+  artifactClient: false,
   artifactPage: ({ name }) => encodeURIComponent(name),
   annotations: false,
   assetPath: (releaseId, assetId) => `/releases/${releaseId}/assets/${assetId}`,

@@ -1,6 +1,8 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { addAbortListener } from 'node:events'
 import * as core from '@actions/core'
 import { redacted } from './secrets.ts'
-import { oneLine, severalLines, untrustedBlock, withoutColons, withoutCommands } from './untrusted.ts'
+import { LINE_END, oneLine, severalLines, untrustedBlock, withoutColons, withoutCommands } from './untrusted.ts'
 
 /*
  * The only place that prints. Every text may hold untrusted parts: names of files, answers, messages of errors. Nothing
@@ -15,11 +17,15 @@ const LONGEST_TITLE = 200
 const cleanLine = (line: string, limit: number) => redacted.text(oneLine(line, limit))
 const cleanLines = (message: string) => redacted.text(severalLines(message))
 
+/** Marks what this file prints, so that {@link toolkitOutput} can tell it from what the toolkit prints. */
+const clean = new AsyncLocalStorage<true>()
+const emit = (print: () => void): void => clean.run(true, print)
+
 /** Prints one line. */
-export const info = (line: string): void => core.info(withoutCommands(cleanLine(line, LONGEST_LINE)))
+export const info = (line: string): void => emit(() => core.info(withoutCommands(cleanLine(line, LONGEST_LINE))))
 
 /** Prints one line that is shown only if the workflow runs with debug logging. */
-export const debug = (line: string): void => core.debug(withoutColons(cleanLine(line, LONGEST_LINE)))
+export const debug = (line: string): void => emit(() => core.debug(withoutColons(cleanLine(line, LONGEST_LINE))))
 
 /** Prints lines that somebody else wrote, such as a log, each after a prefix; in a collapsed group if it has a title. */
 export function block(lines: readonly string[], prefix: string, title?: string): void {
@@ -31,17 +37,17 @@ export const urlBlock = (urls: readonly string[], prefix: string): void => print
 
 function printBlock(lines: readonly string[], prefix: string, redact: (line: string) => string, title?: string): void {
   if (lines.length === 0) return
-  const clean = lines.map((line) => redact(oneLine(line, LONGEST_LINE)))
-  core.info(untrustedBlock(clean, prefix, title === undefined ? undefined : redact(title)))
+  const safe = lines.map((line) => redact(oneLine(line, LONGEST_LINE)))
+  emit(() => core.info(untrustedBlock(safe, prefix, title === undefined ? undefined : redact(title))))
 }
 
 /** Prints an annotation. */
-export const warn = (message: string): void => core.warning(withoutColons(cleanLines(message)))
+export const warn = (message: string): void => emit(() => core.warning(withoutColons(cleanLines(message))))
 /** As {@link warn}. */
-export const notice = (message: string): void => core.notice(withoutColons(cleanLines(message)))
+export const notice = (message: string): void => emit(() => core.notice(withoutColons(cleanLines(message))))
 /** As {@link warn}. It does not end the step: see failure.ts. */
 export const error = (message: string, title: string): void =>
-  core.error(withoutColons(cleanLines(message)), { title: cleanLine(title, LONGEST_TITLE) })
+  emit(() => core.error(withoutColons(cleanLines(message)), { title: cleanLine(title, LONGEST_TITLE) }))
 
 /** Prints an error as lines of the log, for runners that show annotations nowhere. */
 export function errorLines(message: string, title: string): void {
@@ -59,8 +65,58 @@ export function warnAll(messages: readonly string[]): void {
   if (rest.length > 0) warn(`${rest.length} more warnings like this one: ${rest[0]}`)
 }
 
+/**
+ * Lets the toolkit print while it works: its lines go out as {@link info} prints them, in a collapsed group if there is a
+ * title. Of its commands only those act that mask, debug, warn or notify. It prints names and answers as they are, and
+ * its commands cannot be stopped as in a block: it would print signed URLs instead of masking them.
+ *
+ * The group ends when the signal is aborted; the lines of what is left behind are watched until it has come to its end.
+ */
+export async function toolkitOutput<T>(
+  title: string | undefined,
+  act: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  if (title === undefined) return watchOutput(act)
+  emit(() => core.startGroup(withoutColons(cleanLine(title, LONGEST_TITLE))))
+  let open = true
+  const end = () => {
+    if (open) emit(core.endGroup)
+    open = false
+  }
+  using _listener = addAbortListener(signal, end)
+  return await watchOutput(act).finally(end)
+}
+
+async function watchOutput<T>(act: () => Promise<T>): Promise<T> {
+  const write = process.stdout.write
+  const watched = (chunk: string | Uint8Array, ...rest: never[]): boolean => {
+    if (clean.getStore() || typeof chunk !== 'string') return write.call(process.stdout, chunk, ...rest)
+    for (const line of chunk.replace(/(?:\r\n|\n|\r)$/, '').split(LINE_END)) printForToolkit(line)
+    return write.call(process.stdout, '', ...rest)
+  }
+  process.stdout.write = watched
+  try {
+    return await act()
+  } finally {
+    if (process.stdout.write === watched) process.stdout.write = write
+  }
+}
+
+const TOOLKIT_COMMAND = /^::(?<name>add-mask|debug|notice|warning)(?: [^:]*)?::(?<data>.*)$/
+
+function printForToolkit(line: string): void {
+  const { name, data = '' } = TOOLKIT_COMMAND.exec(line)?.groups ?? {}
+  const text = data.replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%')
+  if (name === 'add-mask') emit(() => core.setSecret(text))
+  else if (name === 'debug') debug(text)
+  else if (name === 'notice') notice(text)
+  else if (name === 'warning') warn(text)
+  else info(line)
+}
+
 /** Calls back once everything that was printed has gone out: macOS does not wait for the reader of a pipe. */
-export const flush = (then: () => void): void => void process.stdout.write('', then)
+export const flush = (then: () => void): void => emit(() => void process.stdout.write('', then))
 
 /**
  * Keeps Node from printing the warnings of libraries, whose texts can be anybody's, to the log as they are: they are

@@ -13,8 +13,8 @@ const EPOCH = new Date(1980, 0, 1)
 const REGULAR_FILE = 0o100644
 
 /**
- * A zip as a stream. The same names and contents give the same bytes, whenever and wherever it is made: names in order,
- * one fixed time, one mode.
+ * A zip as a stream. The same names and contents give the same bytes, whenever and wherever it is made: one fixed
+ * time, one mode, entries in the order given.
  * @param compressionLevel from 0 (stored) to 9
  */
 export function zipStream(entries: readonly ZipEntry[], compressionLevel: number): Readable {
@@ -22,11 +22,9 @@ export function zipStream(entries: readonly ZipEntry[], compressionLevel: number
   // yazl makes it a PassThrough; its types promise less.
   const stream = zip.outputStream as Readable
   zip.on('error', (error: Error) => stream.destroy(error))
-  for (const { name, path } of entries.toSorted(byName)) {
+  for (const { name, path } of entries) {
     zip.addFile(path, name, { mtime: EPOCH, mode: REGULAR_FILE, forceDosTimestamp: true, compressionLevel })
   }
   zip.end()
   return stream
 }
-
-const byName = (a: ZipEntry, b: ZipEntry) => Number(a.name > b.name) - Number(a.name < b.name)

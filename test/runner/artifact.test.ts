@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { DefaultArtifactClient } from '@actions/artifact'
 import { unzipSync } from 'fflate'
 import {
   ArtifactsUnavailable,
@@ -25,6 +24,10 @@ import {
   type ResultsService,
   startResultsService,
 } from '../servers/results-service.ts'
+import { printed } from '../support/printed.ts'
+
+/** Uploads by our own transport, to a service that answers as GitHub's. */
+const TRANSPORT = { GITEA_ACTIONS: 'true' }
 
 describe('uploading', () => {
   let service: ResultsService
@@ -64,21 +67,27 @@ describe('uploading', () => {
     runner: readContext({ ...service.env, GITHUB_REPOSITORY: 'octo/pictures', GITHUB_RUN_ID: '7', ...env }),
     random: () => 0.5,
   })
-  const attempt = (more: Partial<UploadRequest>, env: Record<string, string>, uploaded: UploadedArtifact[]) =>
-    uploadArtifacts(
-      {
-        name: `artifact-${++count}`,
-        nameGiven: false,
-        files,
-        archive: true,
-        retentionDays: undefined,
-        compressionLevel: 0,
-        overwrite: false,
-        ...more,
-      },
-      around(env),
-      uploaded,
-    )
+  const attempt = async (
+    more: Partial<UploadRequest>,
+    env: Record<string, string>,
+    uploaded: UploadedArtifact[],
+    signal?: AbortSignal,
+  ) => {
+    const request = {
+      ...{ name: `artifact-${++count}`, nameGiven: false, files, archive: true },
+      ...{ retentionDays: undefined, compressionLevel: 0, overwrite: false },
+      ...more,
+    }
+    const surroundings = around(env, signal)
+    // The client reads the environment of the process.
+    const before = { ...process.env }
+    Object.assign(process.env, surroundings.runner.env)
+    try {
+      return await uploadArtifacts(request, surroundings, uploaded)
+    } finally {
+      process.env = before
+    }
+  }
   /** Throws what fails, also for a single file. */
   const upload = async (more: Partial<UploadRequest> = {}, env: Record<string, string> = {}) => {
     const uploaded: UploadedArtifact[] = []
@@ -133,54 +142,82 @@ describe('uploading', () => {
     assert.ok(Date.parse(named('short')[0]?.expiresAt ?? '') - Date.now() < 3 * 86_400_000)
   })
 
-  test('makes the same zip of the same files, in any order and at any time', async () => {
-    const [first] = await upload({ compressionLevel: 6 })
+  test('by the transport makes the same zip of the same files, in any order and at any time', async () => {
+    const [first] = await upload({ compressionLevel: 6 }, TRANSPORT)
     await utimes(files[0]?.path ?? '', new Date(0), new Date(0))
-    const [second] = await upload({ compressionLevel: 6, files: files.toReversed() })
+    const [second] = await upload({ compressionLevel: 6, files: files.toReversed() }, TRANSPORT)
     assert.equal(first?.digest, second?.digest)
   })
 
-  test('sends what the official client sends, word for word', async () => {
-    const [one] = [await file('one.webp', picture, 'image/webp')]
-    const sent = async (act: () => Promise<unknown>) => {
-      const before = service.bodies.length
-      await act()
-      // Both compute the same day a moment apart.
-      const withoutTime = (_: string, value: unknown) => (/^\d{4}-\d\d-\d\dT/.test(String(value)) ? 'a time' : value)
-      return [service.calls.slice(before), JSON.parse(JSON.stringify(service.bodies.slice(before), withoutTime))]
-    }
-    const official = await sent(async () => {
-      Object.assign(process.env, service.env)
-      const client = new DefaultArtifactClient()
-      await client.uploadArtifact('x', [one?.path ?? ''], folder, { skipArchive: true, retentionDays: 3 })
-      for (const name of Object.keys(service.env)) delete process.env[name]
-    })
-    const theirs = service.artifacts.pop()
-    const ours = await sent(() => upload({ archive: false, files: [one], retentionDays: 3 }))
-    assert.deepEqual(ours, official)
-    assert.deepEqual(service.artifacts.at(-1)?.hash, theirs?.hash)
+  test('by the client makes the same zip of the same file, at any time and with any rights, and leaves the file as it is', async () => {
+    const one = await file('one.bin', 'x'.repeat(1000))
+    const [first] = await upload({ compressionLevel: 6, files: [one] })
+    await utimes(one.path, new Date(0), new Date(86_400_000))
+    await chmod(one.path, 0o600)
+    const [second] = await upload({ compressionLevel: 6, files: [one] })
+    assert.equal(first?.digest, second?.digest)
+    assert.equal((await stat(one.path)).mtimeMs, 86_400_000)
   })
 
-  test('is tried again after faults that pass, with growing pauses', async () => {
-    service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY, { status: 502, body: '<html><title>Bad</title>' })
+  test('prints what the client prints in a group that ends before the next line of ours', async () => {
+    const text = await printed(() => upload({ name: 'quiet' }))
+    assert.match(text, /^::group::Uploading quiet\n[\s\S]*\n::endgroup::\nuploaded the artifact quiet · /)
+    assert.equal(text.match(/::group::/g)?.length, 1)
+    assert.doesNotMatch(await printed(() => upload({ name: 'loud' }, TRANSPORT)), /::group::/)
+  })
+
+  test('by the transport sends what the client sends, word for word', async () => {
+    const one = await file('one.webp', picture, 'image/webp')
+    const sent = async (env: Record<string, string>) => {
+      const before = service.bodies.length
+      const calls = await callsOf(() => upload({ archive: false, files: [one], retentionDays: 3 }, env))
+      // Both compute the same day a moment apart.
+      const withoutTime = (_: string, value: unknown) => (/^\d{4}-\d\d-\d\dT/.test(String(value)) ? 'a time' : value)
+      const bodies = JSON.parse(JSON.stringify(service.bodies.slice(before), withoutTime))
+      return { calls, bodies, hash: service.artifacts.pop()?.hash }
+    }
+    assert.deepEqual(await sent(TRANSPORT), await sent({}))
+  })
+
+  test('by the client is tried again after faults that pass, with growing pauses', async () => {
+    service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY)
     service.fail('FinalizeArtifact', FROM_INTERMEDIARY, { status: 404, body: { code: 'not_found', msg: 'no such' } })
     const [artifact] = await upload({ name: 'again' })
     assert.equal(artifact?.name, 'again')
-    assert.equal(named('again').length, 1)
+    assert.deepEqual(
+      named('again').map(({ id, finalized }) => [id, finalized]),
+      [[artifact?.id, true]],
+    )
+    assert.deepEqual(slept, [2, 4, 8, 4])
+  })
+
+  test('by the transport is tried again after faults that pass, with growing pauses', async () => {
+    service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY, { status: 502, body: '<html><title>Bad</title>' })
+    service.fail('FinalizeArtifact', FROM_INTERMEDIARY, { status: 404, body: { code: 'not_found', msg: 'no such' } })
+    const [artifact] = await upload({ name: 'again and again' }, TRANSPORT)
+    assert.equal(artifact?.name, 'again and again')
+    assert.equal(named('again and again').length, 1)
     assert.deepEqual(slept, [2, 4, 8, 2, 4])
   })
 
-  test('obeys the hint of a rate limit up to a minute, and gives up at a longer one', async () => {
+  test('that the service never ends is given up after five tries, with what it answered', async () => {
+    const missing = { status: 404, body: { code: 'not_found', msg: 'no such' } }
+    service.fail('FinalizeArtifact', missing, missing, missing, missing, missing)
+    await assert.rejects(upload({ name: 'endless' }), /FinalizeArtifact was answered with 404 Not Found: no such\./)
+    assert.deepEqual(slept, [2, 4, 8, 16])
+  })
+
+  test('by the transport obeys the hint of a rate limit up to a minute, and gives up at a longer one', async () => {
     const limited = (retry_after: number) => ({
       status: 429,
       body: { code: 'resource_exhausted', msg: 'x', retry_after },
     })
     service.fail('CreateArtifact', limited(20))
-    await upload()
+    await upload({}, TRANSPORT)
     assert.deepEqual(slept, [20])
     service.fail('CreateArtifact', limited(3600))
     await assert.rejects(
-      upload({ name: 'limited' }),
+      upload({ name: 'limited' }, TRANSPORT),
       /limited could not be uploaded: CreateArtifact was answered with 429/,
     )
     assert.deepEqual(slept, [20])
@@ -193,11 +230,10 @@ describe('uploading', () => {
       /^UploadError: The artifact away could not be uploaded: CreateArtifact got no answer: /,
     )
     assert.equal(slept.length, 4)
+    service.fail('CreateArtifact', { status: 403, body: { code: 'permission_denied', msg: 'no right to it' } })
+    await assert.rejects(upload({ name: 'denied' }), /CreateArtifact was answered with 403 Forbidden: no right to it\./)
     service.fail('CreateArtifact', { status: 403, body: { code: 'permission_denied', msg: 'insufficient usage' } })
-    await assert.rejects(
-      upload({ name: 'quota' }),
-      /CreateArtifact was answered with 403 Forbidden: insufficient usage\./,
-    )
+    await assert.rejects(upload({ name: 'quota' }), /CreateArtifact failed: Artifact storage quota has been hit\./)
     assert.equal(slept.length, 4)
   })
 
@@ -229,6 +265,27 @@ describe('uploading', () => {
     assert.deepEqual(second, first)
     const [unzipped] = await upload({ archive: false, files: files.slice(0, 1) })
     assert.equal(unzipped?.id, named('a.png')[0]?.id)
+  })
+
+  test('under a taken name counts if the files are the same, in whatever order the client zipped them', async () => {
+    const many = await Promise.all(Array.from({ length: 12 }, (_, i) => file(`${i}.txt`, `${i}`.repeat(500))))
+    for (const compressionLevel of [0, 9]) {
+      const name = `many-${compressionLevel}`
+      const [first] = await upload({ name, files: many, compressionLevel })
+      for (let again = 0; again < 3; again++) {
+        const [next] = await upload({ name, files: many, compressionLevel })
+        assert.equal(next?.id, first?.id)
+      }
+    }
+    const other = many.with(3, await file('3.txt', '4'.repeat(500)))
+    await assert.rejects(upload({ name: 'many-9', files: other, compressionLevel: 9 }), /with other content/)
+    await assert.rejects(upload({ name: 'many-9', files: many.slice(1), compressionLevel: 9 }), /with other content/)
+  })
+
+  test('does not fetch an artifact for a comparison that is larger than it can be', async () => {
+    await upload({ name: 'large', files: [await file('large.bin', Buffer.alloc(100_000))] })
+    const calls = await callsOf(() => assert.rejects(upload({ name: 'large', files: files.slice(1) })))
+    assert.deepEqual(calls, ['CreateArtifact', 'ListArtifacts'])
   })
 
   test('under a taken name with other bytes says what to do', async () => {
@@ -304,7 +361,15 @@ describe('uploading', () => {
   test('replaces a taken name with overwrite, and deletes nothing before the service refused the name', async () => {
     service.occupy('replaced')
     const calls = await callsOf(() => upload({ name: 'replaced', overwrite: true }))
-    assert.deepEqual(calls, ['CreateArtifact', 'ListArtifacts', 'DeleteArtifact', 'CreateArtifact', 'FinalizeArtifact'])
+    assert.deepEqual(calls, [
+      'CreateArtifact',
+      'ListArtifacts',
+      // The client looks for what it deletes.
+      'ListArtifacts',
+      'DeleteArtifact',
+      'CreateArtifact',
+      'FinalizeArtifact',
+    ])
     assert.deepEqual(Object.keys(unzipSync(await service.download('replaced'))), ['a.png', 'b.json'])
   })
 
@@ -331,14 +396,7 @@ describe('uploading', () => {
   test('ends at once when the step is canceled', async () => {
     service.fail('CreateArtifact', 'hang')
     const cancel = new AbortController()
-    const uploading = uploadArtifacts(
-      {
-        ...{ name: 'canceled', nameGiven: false, files, archive: true },
-        ...{ retentionDays: undefined, compressionLevel: 0, overwrite: false },
-      },
-      around({}, cancel.signal),
-      [],
-    )
+    const uploading = attempt({ name: 'canceled' }, {}, [], cancel.signal)
     setTimeout(() => cancel.abort(new Error('the step was canceled')), 100)
     await assert.rejects(uploading, /the step was canceled/)
   })

@@ -75,5 +75,10 @@ describe('the context of the runner', () => {
       [forgeOf({}), enterprise, gitea, forgejo].map(({ artifactProtocol }) => artifactProtocol),
       [7, undefined, 7, 4],
     )
+    // The hosts that the artifact client takes; others that have artifacts get the transport.
+    assert.deepEqual(
+      [forgeOf({}), enterprise, gitea, forgejo].map(({ artifactClient }) => artifactClient),
+      [true, false, false, false],
+    )
   })
 })

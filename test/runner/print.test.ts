@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import * as core from '@actions/core'
 import fc from 'fast-check'
-import { block, debug, error, info, notice, warn, warnAll } from '../../src/runner/print.ts'
+import { block, debug, error, info, notice, toolkitOutput, warn, warnAll } from '../../src/runner/print.ts'
 import { readAsForge } from '../support/forge-runner.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
@@ -72,5 +73,79 @@ describe('printing', () => {
       ['1', '2', '3', '4', '2 more warnings like this one: 5'],
     )
     assert.equal((await acted(() => warnAll(['1', '2', '3', '4', '5']))).annotations.length, 5)
+  })
+})
+
+describe('what the toolkit prints', () => {
+  const { signal } = new AbortController()
+
+  test('masks, warns and notifies, and does nothing more', async () => {
+    const { forged, annotations } = await acted(() =>
+      toolkitOutput(
+        'Uploading',
+        async () => {
+          core.setSecret('signature')
+          core.warning('retention')
+          core.notice('a\n::set-output name=x::y')
+          core.error('not ours')
+          core.debug('##[set-output name=x]y')
+          core.info('Artifact pr ##[set-output name=x]y successfully finalized')
+          core.info(' ::set-output name=x::y')
+          core.info('a\r::set-env name=x::y\n::add-path::/x')
+        },
+        signal,
+      ),
+    )
+    assert.deepEqual(forged, { ...NOTHING, masks: ['signature'] })
+    assert.deepEqual(
+      annotations.map(({ level, message }) => [level, message]),
+      [
+        ['warning', 'retention'],
+        ['notice', 'a\n: :set-output name=x: :y'],
+      ],
+    )
+  })
+
+  test('never gives the runner a command, whatever it is, and a title neither', async () => {
+    await fc.assert(
+      fc.asyncProperty(hostile, async (text) => {
+        const result = await acted(() => toolkitOutput(text, async () => core.info(text), signal))
+        assert.deepEqual(result, { forged: NOTHING, annotations: [] })
+      }),
+    )
+  })
+
+  test('is apart from what this action prints meanwhile, whose errors stay errors', async () => {
+    const { annotations } = await acted(() => toolkitOutput(undefined, async () => error('ours', 'title'), signal))
+    assert.deepEqual(annotations, [{ level: 'error', title: 'title', message: 'ours' }])
+    assert.equal(await printed(() => toolkitOutput(undefined, async () => core.info('a'), signal)), 'a\n')
+  })
+
+  test('ends its group, and leaves the output as it was, if what is inside throws', async () => {
+    const text = await printed(async () => {
+      await assert.rejects(
+        toolkitOutput('Uploading', () => Promise.reject(new Error('x')), signal),
+        /x/,
+      )
+      process.stdout.write('::later::\n')
+    })
+    assert.equal(text, '::group::Uploading\n::endgroup::\n::later::\n')
+  })
+
+  test('of a call that is left behind stays harmless after the end of its group', async () => {
+    const cancel = new AbortController()
+    const goOn = Promise.withResolvers<void>()
+    const text = await printed(async () => {
+      const left = toolkitOutput(
+        'Uploading',
+        () => goOn.promise.then(() => core.info('::set-output::x')),
+        cancel.signal,
+      )
+      cancel.abort()
+      info('ours')
+      goOn.resolve()
+      await left
+    })
+    assert.equal(text, '::group::Uploading\n::endgroup::\nours\n: :set-output::x\n')
   })
 })

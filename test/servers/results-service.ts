@@ -88,7 +88,7 @@ export interface ResultsService extends AsyncDisposable {
 }
 
 type Reply = [status: number, body: unknown]
-type Call = 'CreateArtifact' | 'FinalizeArtifact' | 'ListArtifacts' | 'DeleteArtifact'
+type Call = 'CreateArtifact' | 'FinalizeArtifact' | 'ListArtifacts' | 'DeleteArtifact' | 'GetSignedArtifactURL'
 
 export async function startResultsService(options: ResultsServiceOptions = {}): Promise<ResultsService> {
   const { process: azurite, url } = await startAzurite()
@@ -167,6 +167,7 @@ class ArtifactStore {
       FinalizeArtifact: (request) => this.#finalize(request),
       ListArtifacts: (request) => this.#list(request),
       DeleteArtifact: (request) => this.#delete(request),
+      GetSignedArtifactURL: (request) => this.#sign(request),
     }
     if (!Object.hasOwn(methods, name)) return [404, { code: 'bad_route', msg: `no handler for ${name}` }]
     return methods[name as Call](JSON.parse(body))
@@ -217,11 +218,20 @@ class ArtifactStore {
     if (this.artifacts.some((artifact) => artifact.name === name && counts(artifact)))
       return [409, { code: 'already_exists', msg: 'an artifact with this name already exists on the workflow run' }]
     const blob = this.#blob(this.#add(name, String(mime_type), expires_at as string | undefined))
-    const permissions = BlobSASPermissions.parse('cw')
+    return [200, { ok: true, signed_upload_url: this.#signedUrl(blob, 'cw') }]
+  }
+
+  #sign({ name }: Record<string, unknown>): Reply {
+    const newest = this.#newest(String(name))
+    if (!newest) return [404, { code: 'not_found', msg: 'artifact not found' }]
+    return [200, { name, signed_url: this.#signedUrl(this.#blob(newest), 'r') }]
+  }
+
+  #signedUrl({ name: blobName, url }: { name: string; url: string }, rights: string): string {
+    const permissions = BlobSASPermissions.parse(rights)
     const expiresOn = new Date(Date.now() + SIGNED_FOR_MS)
-    const signed = { containerName: 'artifacts', blobName: blob.name, permissions, expiresOn }
-    const sas = generateBlobSASQueryParameters(signed, this.#credential)
-    return [200, { ok: true, signed_upload_url: `${blob.url}?${sas}` }]
+    const signed = { containerName: 'artifacts', blobName, permissions, expiresOn }
+    return `${url}?${generateBlobSASQueryParameters(signed, this.#credential)}`
   }
 
   async #finalize({ name, size, hash }: Record<string, unknown>): Promise<Reply> {
@@ -235,8 +245,11 @@ class ArtifactStore {
     return [200, { ok: true, artifact_id: String(artifact.id) }]
   }
 
-  #list({ name_filter }: Record<string, unknown>): Reply {
-    const found = this.#shown().filter(({ name }) => name_filter === undefined || name === name_filter)
+  #list({ name_filter, id_filter }: Record<string, unknown>): Reply {
+    const found = this.#shown().filter(
+      ({ name, id }) =>
+        (name_filter === undefined || name === name_filter) && (id_filter === undefined || String(id) === id_filter),
+    )
     const artifacts = found.map(({ id, name, size, created, hash }) => ({
       workflow_run_backend_id: 'run-id',
       workflow_job_run_backend_id: 'job-id',

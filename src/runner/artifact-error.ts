@@ -1,0 +1,66 @@
+import { STATUS_CODES } from 'node:http'
+import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
+import { type Headers, headerOf, retryAfter, TRANSIENT_STATUSES } from '../predictions/http.ts'
+import { describeFault } from '../predictions/network/network-errors.ts'
+import { isRecord, sentence } from '../predictions/text.ts'
+
+export const CONFLICT = 409
+
+/** What the service or its blob store answered. */
+export interface Answer {
+  status: number
+  headers: Headers
+  text: string
+}
+
+/** How a call failed: by an answer, without one, or for a reason that somebody else put into words. */
+export type CallFailure = { answer: Answer } | { cause: unknown } | { reason: string; cause: unknown }
+
+/** A call of the artifact service or of its blob store failed. The message is one sentence. */
+export class ArtifactServiceError extends Error {
+  override readonly name = 'ArtifactServiceError'
+  readonly call: string
+  /** Undefined if no answer came, or if its status is not known. */
+  readonly status: number | undefined
+  /** Twirp's name of the error, such as `already_exists`; undefined if it is not known. */
+  readonly code: string | undefined
+  /** The body of the answer; empty if none came. */
+  readonly text: string
+  /** Whether the same call may succeed later. */
+  readonly transient: boolean
+  /** Seconds that the answer asked to wait. */
+  readonly retryAfter: number | undefined
+
+  /** @param spent whether the call was already retried as often as it is worth */
+  constructor(call: string, failure: CallFailure, { spent = false } = {}) {
+    super(messageFor(call, failure), 'cause' in failure ? { cause: failure.cause } : {})
+    const answer = 'answer' in failure ? failure.answer : undefined
+    const body = parseErrorBody(answer?.text ?? '')
+    this.call = call
+    this.status = answer?.status
+    this.code = isRecord(body) && typeof body.code === 'string' ? body.code : undefined
+    this.text = answer?.text ?? ''
+    this.transient = !spent && (answer === undefined || isTransient(answer.status) || isIntermediary(body))
+    this.retryAfter = answer && retryAfter(answer.headers, body, '')
+  }
+}
+
+function messageFor(call: string, failure: CallFailure): string {
+  if ('reason' in failure) return `${call} failed: ${sentence(failure.reason)}`
+  if ('cause' in failure) return `${call} got no answer: ${sentence(describeFault(failure.cause))}`
+  const { status, headers, text } = failure.answer
+  // The blob store says its reason in a header; its body is XML, or empty.
+  const reason = headerOf(headers, 'x-ms-error-code') ?? errorBodyMessage(parseErrorBody(text), text)
+  const answered = [call, 'was answered with', status, STATUS_CODES[status]].filter(Boolean).join(' ')
+  return sentence(reason === '' ? answered : `${answered}: ${reason}`)
+}
+
+/** A conflict is one of names here, and stays. */
+const isTransient = (status: number) => status !== CONFLICT && TRANSIENT_STATUSES.has(status)
+
+/** What stands between the runner and the service failed, not the service: Twirp puts that into `meta`. */
+function isIntermediary(body: unknown): boolean {
+  if (!isRecord(body)) return false
+  const meta = isRecord(body.meta) ? body.meta : {}
+  return meta.http_error_from_intermediary === 'true' || String(body.msg).startsWith('Error from intermediary')
+}
