@@ -26,5 +26,5 @@ await failOnThrow(async () => {
   const around = { clock, runner, signal: interrupt.signal }
   using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesOf(inputs.ids), around) : undefined
   const outcomes = await cancelLate(await awaitAll(inputs, around, saving), inputs, around)
-  await finishStep(judge(outcomes, inputs), inputs, around, { saving, outputs })
+  await finishStep(await judge(outcomes, inputs), inputs, around, { saving, outputs })
 }, outputs.addError)

@@ -7,9 +7,18 @@ import {
   NotAPredictionError,
   RefusedInBodyError,
   TooDeepError,
+  TooManyPartsError,
   UnknownIdError,
 } from './errors.ts'
-import { DEEPEST, isRawNumber, JsonTooDeepError, type ParsedJson, parseJson } from './json.ts'
+import {
+  DEEPEST,
+  isRawNumber,
+  JsonTooDeepError,
+  JsonTooManyPartsError,
+  MOST_PARTS,
+  type ParsedJson,
+  parseJson,
+} from './json.ts'
 import type { Prediction } from './prediction.ts'
 import { isRecord } from './text.ts'
 
@@ -80,6 +89,7 @@ export function readBody(
     json = parseJson(trimmed)
   } catch (error) {
     if (error instanceof JsonTooDeepError) throw new TooDeepError(request, DEEPEST)
+    if (error instanceof JsonTooManyPartsError) throw new TooManyPartsError(request, MOST_PARTS)
     if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
     if (/^[{[]/.test(trimmed)) {
       throw new BrokenAnswerError(request, `its JSON breaks off or is damaged (${trimmed.length} characters)`)

@@ -191,6 +191,19 @@ export class TooLargeError extends LimitError {
   }
 }
 
+/** The body has more parts than we are ready to hold in memory. */
+export class TooManyPartsError extends LimitError {
+  override readonly name = 'TooManyPartsError'
+
+  /** @param limit lists and objects */
+  constructor(request: ApiRequest, limit: number) {
+    super(
+      request,
+      `${nameOf(request)} answered with JSON of more than ${limit.toLocaleString('en')} lists and objects, more than any prediction needs.`,
+    )
+  }
+}
+
 /** The body is nested more deeply than what can be passed on safely. */
 export class TooDeepError extends LimitError {
   override readonly name = 'TooDeepError'

@@ -7,6 +7,21 @@ export class JsonTooDeepError extends Error {
   }
 }
 
+/** JSON of more lists and objects than {@link MOST_PARTS}. The message is the rest of a sentence. */
+export class JsonTooManyPartsError extends Error {
+  override readonly name = 'JsonTooManyPartsError'
+
+  constructor() {
+    super(`JSON of more than ${MOST_PARTS.toLocaleString('en')} lists and objects`)
+  }
+}
+
+/**
+ * The most lists, objects and numbers that keep their digits: each takes some dozens of bytes of memory, and only two or
+ * three in a body, so that 64 MiB of them would be more than a gigabyte.
+ */
+export const MOST_PARTS = 1_000_000
+
 /** The deepest nesting that is read or written. The deepest seen is 3; serializers overflow their stack at some thousands. */
 export const DEEPEST = 200
 
@@ -42,7 +57,7 @@ export interface ParsedJson {
 /**
  * Parses JSON. Numbers keep their digits: integers beyond 2^53, numbers out of range, and fractions of more than 17
  * digits become a {@link RawNumber}.
- * @throws SyntaxError, or JsonTooDeepError
+ * @throws SyntaxError, JsonTooDeepError, or JsonTooManyPartsError
  */
 export function parseJson(text: string): ParsedJson {
   const { edits, hadNonFinite } = scan(text)
@@ -80,17 +95,19 @@ const NON_FINITE = /-?Infinity|NaN/y
 /** Shorter numbers lose nothing, unless an exponent puts them out of range. */
 const SAFE_LENGTH = 15
 
-/** Looks at everything outside strings, whose ends it seeks in leaps: logs are long. @throws JsonTooDeepError */
+/** Looks at everything outside strings, whose ends it seeks in leaps: logs are long. @throws JsonTooDeepError, JsonTooManyPartsError */
 function scan(text: string): { edits: Edit[]; hadNonFinite: boolean } {
   const edits: Edit[] = []
   let hadNonFinite = false
   let depth = 0
+  let parts = 0
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code === QUOTE) {
       at = endOfString(text, at)
     } else if (code === BRACE || code === BRACKET) {
       if (++depth > DEEPEST) throw new JsonTooDeepError()
+      if (++parts > MOST_PARTS) throw new JsonTooManyPartsError()
     } else if (code === BRACE + 2 || code === BRACKET + 2) {
       depth--
     } else if (code === MINUS || (code >= ZERO && code <= NINE) || code === CAPITAL_I || code === CAPITAL_N) {
@@ -99,7 +116,10 @@ function scan(text: string): { edits: Edit[]; hadNonFinite: boolean } {
       if (matchesWhole(NON_FINITE, word)) {
         hadNonFinite = true
         edits.push({ start: at, end, digits: undefined })
-      } else if (matchesWhole(NUMBER, word) && !keepsDigits(word)) edits.push({ start: at, end, digits: word })
+      } else if (matchesWhole(NUMBER, word) && !keepsDigits(word)) {
+        edits.push({ start: at, end, digits: word })
+        if (++parts > MOST_PARTS) throw new JsonTooManyPartsError()
+      }
       at = end - 1
     }
   }

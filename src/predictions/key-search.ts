@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { INVISIBLE } from './invisible.ts'
 
 /** Where something stands in a text: from the first character to the one after the last. */
@@ -10,7 +11,12 @@ export interface KeySearch {
   whole(text: string): Range[]
   /** Where the whole key, or a piece of it of {@link PIECE} characters or more, stands. */
   pieces(text: string): Range[]
+  /** The same in turns of the event loop that are short however long the text is. */
+  later: { whole(text: string): Promise<Range[]>; pieces(text: string): Promise<Range[]> }
 }
+
+/** Characters that are looked at in one turn of the event loop. */
+const TURN = 2 ** 19
 
 /** Characters of the longest piece of a key that may stay in free text, plus one. */
 const PIECE = 12
@@ -26,9 +32,25 @@ export function createKeySearch(key: string): KeySearch {
   const wholes = new Patterns([{ ...plain(key), needed: key.length, anywhere: false }, ...encoded.map(inFull)])
   const needed = Math.min(PIECE, key.length)
   const parts = new Patterns([{ ...plain(key), needed, anywhere: true }, ...encoded.map(inFull)])
-  const search = (patterns: Patterns) => (text: string) =>
-    patterns.mayBeIn(text) ? new Scan(patterns, text).run() : []
-  return { whole: search(wholes), pieces: search(parts) }
+  return {
+    whole: (text) => search(wholes, text),
+    pieces: (text) => search(parts, text),
+    later: { whole: (text) => searchInTurns(wholes, text), pieces: (text) => searchInTurns(parts, text) },
+  }
+}
+
+function search(patterns: Patterns, text: string): Range[] {
+  return patterns.mayBeIn(text) ? new Scan(patterns, text).read(text.length) : []
+}
+
+async function searchInTurns(patterns: Patterns, text: string): Promise<Range[]> {
+  if (!patterns.mayBeIn(text)) return []
+  const scan = new Scan(patterns, text)
+  for (let end = TURN; ; end += TURN) {
+    const found = scan.read(end)
+    if (end >= text.length) return found
+    await nextTurn()
+  }
 }
 
 interface Pattern {
@@ -218,6 +240,7 @@ class Scan {
   /** Matches that jump ahead, by the position that they come to. */
   readonly #later: (Threads | undefined)[] = new Array(LONGEST_UNIT)
   #jumping = 0
+  #position = 0
 
   constructor(patterns: Patterns, text: string) {
     this.#patterns = patterns
@@ -226,21 +249,24 @@ class Scan {
     this.#next = new Threads(patterns.size)
   }
 
-  run(): Range[] {
+  /** Reads on to a position. @returns everything that was found so far */
+  read(end: number): Range[] {
     const text = this.#text
     const { idle } = this.#patterns
-    for (let at = 0; at < text.length; at++) {
+    const last = Math.min(end, text.length)
+    for (let at = this.#position; at < last; at++) {
       const code = text.charCodeAt(at)
       const next = text.charCodeAt(at + 1)
       if (this.#jumping > 0) this.#land(at)
       // The first look costs the least: most characters of most texts begin nothing.
       else if (this.#now.count === 0 && next < ASCII && idle[code * ASCII + next] === 1) continue
-      this.#read(code, at)
+      this.#take(code, at)
     }
+    this.#position = last
     return this.#found
   }
 
-  #read(code: number, at: number): void {
+  #take(code: number, at: number): void {
     if (code >= ASCII) this.#other(at)
     else if (KINDS[code] === SPELLS) this.#spelling(code, at)
     else if (KINDS[code] === ORDINARY) this.#step(code, at)

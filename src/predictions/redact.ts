@@ -14,7 +14,15 @@ export interface Redactor {
   tokens(tokens: readonly string[]): readonly string[]
   /** A parsed JSON value: strings and names of properties, at any depth. */
   value<T>(value: T): T
+  /**
+   * Looks for the key in the long texts of a JSON value, in short turns of the event loop so that signals are heard.
+   * @returns a redactor that knows what was found, and does not look through those texts again
+   */
+  prepare(value: unknown): Promise<Redactor>
 }
+
+/** Characters from which a text is looked through in turns. */
+const LONG = 2 ** 20
 
 /** What stands for a part that was removed. */
 const MARK = '***'
@@ -23,6 +31,7 @@ const MARK = '***'
 export function createRedactor(key: string): Redactor {
   const search = createKeySearch(key)
   const inText: Find = (text) => merge([...echoes(text, key), ...search.pieces(text)])
+  const inTextLater: FindLater = async (text) => merge([...echoes(text, key), ...(await search.later.pieces(text))])
   // The mark could complete a key that holds it.
   const repeats = key.includes('*')
   const remove = (texts: readonly string[], find: Find): readonly string[] => {
@@ -31,14 +40,31 @@ export function createRedactor(key: string): Redactor {
     const clean = without(texts, ranges)
     return repeats ? remove(clean, find) : clean
   }
+  const removeLater = async (texts: readonly string[], find: FindLater): Promise<readonly string[]> => {
+    const ranges = await find(texts.length === 1 ? (texts[0] ?? '') : texts.join(''))
+    if (ranges.length === 0) return texts
+    const clean = without(texts, ranges)
+    return repeats ? removeLater(clean, find) : clean
+  }
   const redact = (find: Find) => (text: string) => remove([text], find)[0] ?? ''
   const text = redact(inText)
   const identifier = redact(search.whole)
   const tokens = (list: readonly string[]) => remove(list, inText)
-  return { text, identifier, tokens, value: (value) => redactValue(value, { text, identifier, tokens }) }
+  const later: LaterRedactions = {
+    text: async (text) => (await removeLater([text], inTextLater))[0] ?? '',
+    identifier: async (text) => (await removeLater([text], search.later.whole))[0] ?? '',
+    tokens: (list) => removeLater(list, inTextLater),
+  }
+  const redactorOf = (redactions: Redactions): Redactor => ({
+    ...redactions,
+    value: (value) => redactValue(value, redactions),
+    prepare: async (value) => redactorOf(await withLongTexts(value, redactions, later)),
+  })
+  return redactorOf({ text, identifier, tokens })
 }
 
 type Find = (text: string) => readonly Range[]
+type FindLater = (text: string) => Promise<readonly Range[]>
 
 /** The ranges in order, those that overlap as one. */
 function merge(ranges: readonly Range[]): Range[] {
@@ -104,7 +130,49 @@ function endOfEcho(text: string, at: number, key: string): number | undefined {
   return /^[*]{4}/.test(mask) && !/[\w-]/.test(text[from] ?? '') ? from : undefined
 }
 
-type Redactions = Omit<Redactor, 'value'>
+type Redactions = Pick<Redactor, 'text' | 'identifier' | 'tokens'>
+interface LaterRedactions {
+  text(text: string): Promise<string>
+  identifier(text: string): Promise<string>
+  tokens(tokens: readonly string[]): Promise<readonly string[]>
+}
+
+/** Redactions that know the long texts of a value. */
+async function withLongTexts(value: unknown, redactions: Redactions, later: LaterRedactions): Promise<Redactions> {
+  const { texts, identifiers, lists } = longTextsOf(value)
+  const knownTexts = new Map<string, string>()
+  for (const text of texts) knownTexts.set(text, await later.text(text))
+  const knownIdentifiers = new Map<string, string>()
+  for (const text of identifiers) knownIdentifiers.set(text, await later.identifier(text))
+  const knownLists = new Map<readonly string[], readonly string[]>()
+  for (const list of lists) knownLists.set(list, await later.tokens(list))
+  const known = (found: ReadonlyMap<string, string>, text: string) => (text.length < LONG ? undefined : found.get(text))
+  return {
+    text: (text) => known(knownTexts, text) ?? redactions.text(text),
+    identifier: (text) => known(knownIdentifiers, text) ?? redactions.identifier(text),
+    tokens: (list) => knownLists.get(list) ?? redactions.tokens(list),
+  }
+}
+
+/** The long texts of a value, by how they are redacted. */
+function longTextsOf(root: unknown) {
+  const found = { texts: new Set<string>(), identifiers: new Set<string>(), lists: new Set<readonly string[]>() }
+  changes(root, {
+    text(text) {
+      if (text.length >= LONG) found.texts.add(text)
+      return text
+    },
+    identifier(text) {
+      if (text.length >= LONG) found.identifiers.add(text)
+      return text
+    },
+    tokens(list) {
+      if (list.reduce((sum, { length }) => sum + length, 0) >= LONG) found.lists.add(list)
+      return list
+    },
+  })
+  return found
+}
 
 /** Properties whose values are names of something, not free text. */
 const NAMES: ReadonlySet<string> = new Set(['id', 'status', 'model', 'version', 'name', 'type', 'object'])
@@ -115,21 +183,26 @@ function redactValue<T>(value: T, redactions: Redactions): T {
   return changes(value, redactions) ? (copyOf(value, redactions) as T) : value
 }
 
-/** Whether anything in a value is to be removed. */
+/** Whether anything in a value is to be removed. Scalars are not put on the stack: there can be millions in a list. */
 function changes(root: unknown, redactions: Redactions): boolean {
-  const stack: { name: string; value: unknown }[] = [{ name: '', value: root }]
+  const stack: { name: string; value: object }[] = []
+  const isChanged = (name: string, value: unknown): boolean => {
+    if (typeof value !== 'object' || value === null || isRawNumber(value)) {
+      return redactScalar(name, value, redactions) !== value
+    }
+    stack.push({ name, value })
+    return false
+  }
+  if (isChanged('', root)) return true
   for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
     const { name, value } = next
     if (isList(value)) {
       if (isTokens(value)) {
         if (redactions.tokens(value) !== value) return true
-      } else for (const item of value) stack.push({ name, value: item })
+      } else if (value.some((item) => isChanged(name, item))) return true
     } else if (isMapping(value)) {
-      for (const key in value) {
-        if (redactions.identifier(key) !== key) return true
-        stack.push({ name: key, value: value[key] })
-      }
-    } else if (redactScalar(name, value, redactions) !== value) return true
+      for (const key in value) if (redactions.identifier(key) !== key || isChanged(key, value[key])) return true
+    }
   }
   return false
 }

@@ -10,7 +10,7 @@ import { type Entry, isJudged, type OutputName, outputsOf, type StepOutputs } fr
 import { warnAll } from './print.ts'
 import { writeResultFile } from './result-file.ts'
 import type { Saving } from './saving.ts'
-import { redactJudged } from './secrets.ts'
+import { redactInTurns } from './secrets.ts'
 import { saveOpenPredictions } from './state.ts'
 import { summaryOf, writeSummary } from './summary.ts'
 
@@ -35,9 +35,14 @@ export async function cancelLate(
   return withCancellations(outcomes, cancellations)
 }
 
-/** Judges outcomes. */
-export const judge = (outcomes: readonly Outcome[], { timeout }: StepInputs, advice?: Advice): Judged[] =>
-  outcomes.map((outcome) => redactJudged({ outcome, verdict: verdictOf(outcome, timeout.text, advice) }))
+/** Judges outcomes, one after the other; they have no key in them any more. */
+export async function judge(outcomes: readonly Outcome[], { timeout }: StepInputs, advice?: Advice): Promise<Judged[]> {
+  const judged: Judged[] = []
+  for (const outcome of outcomes) {
+    judged.push(await redactInTurns({ outcome, verdict: verdictOf(outcome, timeout.text, advice) }))
+  }
+  return judged
+}
 
 /** What is done with the results of a step. */
 export interface Finish {

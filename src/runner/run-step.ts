@@ -115,7 +115,7 @@ function waitOptions(
 /** Judges what was started, after those that the timeout found running have been canceled if that is wanted. */
 async function entriesOf(results: readonly EntryResult[], inputs: RunInputs, around: Surroundings): Promise<Entry[]> {
   const started = results.flatMap(({ outcome }) => outcome ?? [])
-  const judged = judge(await cancelLate(started, inputs, around), inputs, COLLECT_BY_ID)
+  const judged = await judge(await cancelLate(started, inputs, around), inputs, COLLECT_BY_ID)
   const byId = new Map(judged.map((each) => [each.outcome.id, each]))
   return results.map(({ name, outcome, earlier, refusal }): Entry => {
     const known = outcome && byId.get(outcome.id)

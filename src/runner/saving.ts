@@ -116,7 +116,7 @@ async function openSaver(
   const { Saver } = await import('../predictions/files/save.ts')
   return new Saver({
     ...rest,
-    redact: redacted.value,
+    redact: async (output) => (await redacted.prepare(output)).value(output),
     directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
     workspace: runner.workspace,
     fileName: download.fileName,

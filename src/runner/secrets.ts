@@ -6,6 +6,7 @@ const nothingHidden: Redactor = {
   identifier: (text) => text,
   tokens: (tokens) => tokens,
   value: (value) => value,
+  prepare: async () => nothingHidden,
 }
 
 /** The process has one key, as the runner has one list of masks: whatever leaves the process goes through {@link redacted}. */
@@ -22,6 +23,12 @@ export const redacted: Redactor = {
   identifier: (text) => redactor.identifier(text),
   tokens: (tokens) => redactor.tokens(tokens),
   value: (value) => redactor.value(value),
+  prepare: (value) => redactor.prepare(value),
+}
+
+/** As {@link redactJudged}, in short turns of the event loop. */
+export async function redactInTurns(judged: Judged): Promise<Judged> {
+  return redactJudged(judged, await redacted.prepare(judged.outcome.answer?.body))
 }
 
 /** A judged outcome as outputs, summary, result file and artifacts may have it. */

@@ -6,6 +6,8 @@ import {
   exactNumber,
   isRawNumber,
   JsonTooDeepError,
+  JsonTooManyPartsError,
+  MOST_PARTS,
   numberOf,
   parseJson,
   stringifyJson,
@@ -106,6 +108,15 @@ describe('nesting', () => {
     assert.equal(stringifyJson(undefined), 'null')
     assert.equal(stringifyJson({ a: [1] }, 1), '{\n "a": [\n  1\n ]\n}')
   })
+})
+
+test('lists, objects and numbers that keep their digits are read up to a million together', () => {
+  const list = (part: string, count: number) => `[${Array.from({ length: count - 1 }, () => part).join()}]`
+  for (const part of ['{}', '[]', '18446744073709551615']) {
+    assert.equal((parseJson(list(part, MOST_PARTS)).value as unknown[]).length, MOST_PARTS - 1)
+    assert.throws(() => parseJson(list(part, MOST_PARTS + 1)), JsonTooManyPartsError)
+  }
+  assert.equal((parseJson(list('1', 2 * MOST_PARTS)).value as unknown[]).length, 2 * MOST_PARTS - 1)
 })
 
 test('any JSON is read as JSON.parse reads it, with any integer in its midst', () => {

@@ -153,6 +153,19 @@ describe('a value', () => {
   })
 })
 
+test('a long text, and a long list of tokens, are redacted in turns of the event loop as at once', async () => {
+  const long = `${'sk-test%41 '.repeat(200_000)}${escaped(KEY)}${'x'.repeat(2 ** 20)}`
+  const given = { logs: long, status: long, list: [long.slice(0, 9), long.slice(9), KEY.slice(0, 9), KEY.slice(9)] }
+  let turns = 0
+  const count = setInterval(() => turns++, 0)
+  const prepared = await createRedactor(KEY).prepare(given)
+  clearInterval(count)
+  assert.ok(turns > 3, `${turns} turns`)
+  assert.deepEqual(prepared.value(given), value(given))
+  assert.equal(prepared.text(long), text(long))
+  assert.notEqual(prepared.text(long), long)
+})
+
 test('the time that a text takes grows with its length, whatever it is made of', () => {
   const units = [
     'the quick brown fox\n',

@@ -30,7 +30,7 @@ export interface SaveOptions {
   /** Absolute; made when the first file is saved. */
   directory: string
   /** Removes the key from an output that is saved as text or JSON; nothing unless given. */
-  redact?: (output: unknown) => unknown
+  redact?: (output: unknown) => Promise<unknown>
   /** Absolute; if `directory` is in it by its name, no link may lead out of it. */
   workspace?: string | undefined
   /** The template of names. */
@@ -169,7 +169,7 @@ export class Saver {
   ): Promise<SavedFile | FileError | Page | undefined> {
     try {
       const outcome = await (item.source === 'data:' || typeof item.kind === 'string'
-        ? this.#inTurn(() => saveContent(item, prediction, this.#contentOf(item, prediction), this.#tools))
+        ? this.#inTurn(async () => saveContent(item, prediction, await this.#contentOf(item, prediction), this.#tools))
         : saveLink(item, prediction, ending, this.#tools))
       if ('path' in outcome) this.#saved++
       return outcome
@@ -181,8 +181,10 @@ export class Saver {
     }
   }
 
-  readonly #contentOf = (item: Item, { output }: EndedPrediction): Content =>
-    item.uri === undefined ? contentOf(this.#options.redact?.(output) ?? output, item.kind) : decodeDataUri(item.uri)
+  async #contentOf(item: Item, { output }: EndedPrediction): Promise<Content> {
+    if (item.uri !== undefined) return decodeDataUri(item.uri)
+    return contentOf((await this.#options.redact?.(output)) ?? output, item.kind)
+  }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {
     const done = this.#local.then(() => {
