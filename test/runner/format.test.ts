@@ -33,8 +33,14 @@ test('the start of JSON is all of it if it is short, and costs no more if it is 
       else assert.ok(start.length > most && start.length <= 6 * most + LONGEST_NUMBER)
     }),
   )
-  const large = Array.from({ length: 5_000_000 }, () => ({}))
-  const before = performance.now()
-  assert.equal(jsonStart(large, 10), '[{},{},{},{}')
-  assert.ok(performance.now() - before < 50)
+  let reads = 0
+  const items: unknown[] = Array(1000).fill({})
+  const list = new Proxy(items, {
+    get(target, name) {
+      reads++
+      return Reflect.get(target, name)
+    },
+  })
+  assert.equal(jsonStart(list, 10), '[{},{},{},{}')
+  assert.ok(reads < 20, `${reads} reads`)
 })

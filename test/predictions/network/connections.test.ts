@@ -5,7 +5,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createSecureServer, type ServerHttp2Session } from 'node:http2'
 import { type AddressInfo, createServer, type LookupFunction, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { createServer as createTlsServer } from 'node:tls'
 import { HostRefusal } from '../../../src/predictions/network/addresses.ts'
 import {
@@ -82,27 +82,29 @@ async function noStreams() {
   }
 }
 
-/** Aborts a request after a moment. @returns milliseconds until it heard of it, and what it said */
-async function abortSoon(made: Connections, options: RequestOptions): Promise<{ ms: number; reason: unknown }> {
+/** Turns of the event loop in which a request hears its signal: no timer and no packet comes first. */
+const SOON = 5
+
+/** Aborts a request after a moment. @returns what it said by then, undefined if it did not hear of it soon */
+async function abortSoon(made: Connections, options: RequestOptions): Promise<unknown> {
   const stop = new AbortController()
   const request = made.request({ ...options, signal: stop.signal })
   await sleep(200)
-  const start = performance.now()
+  let reason: unknown
+  request.catch((error) => {
+    reason = error
+  })
   stop.abort(new Error('enough'))
-  const reason = await request.then(
-    () => undefined,
-    (error) => error,
-  )
-  return { ms: performance.now() - start, reason }
+  for (let i = 0; i < SOON && reason === undefined; i++) await nextTurn()
+  return reason
 }
 
 describe('a request hears its signal at once, and destroying the connections closes its socket', () => {
   test('in a TLS handshake that never ends', async () => {
     await using server = await tcp(() => {})
     const made = connections()
-    const { ms, reason } = await abortSoon(made, get(`https://${server.host}`, '/'))
-    assert.ok(ms < 50, `${ms} ms`)
-    assert.equal((reason as Error).message, 'enough')
+    const reason = await abortSoon(made, get(`https://${server.host}`, '/'))
+    assert.equal((reason as Error | undefined)?.message, 'enough')
     await made.destroy()
     const [socket] = server.sockets
     if (socket && !socket.closed) await once(socket.resume(), 'close', { signal: AbortSignal.timeout(1000) })
@@ -111,9 +113,8 @@ describe('a request hears its signal at once, and destroying the connections clo
   test('in the queue of an HTTP/2 connection that allows no streams', async () => {
     await using server = await noStreams()
     const made = connections()
-    const { ms, reason } = await abortSoon(made, get(server.origin, '/'))
-    assert.ok(ms < 50, `${ms} ms`)
-    assert.equal((reason as Error).message, 'enough')
+    const reason = await abortSoon(made, get(server.origin, '/'))
+    assert.equal((reason as Error | undefined)?.message, 'enough')
     await made.destroy()
     for (let i = 0; i < 20 && server.sockets.size > 0; i++) await sleep(20)
     assert.equal(server.sockets.size, 0)
@@ -123,8 +124,8 @@ describe('a request hears its signal at once, and destroying the connections clo
     await using server = await listen(() => {})
     await using made = createOne()
     made.request(get(server.origin, '/first')).catch(() => {})
-    const { ms } = await abortSoon(made, get(server.origin, '/second'))
-    assert.ok(ms < 50, `${ms} ms`)
+    const reason = await abortSoon(made, get(server.origin, '/second'))
+    assert.equal((reason as Error | undefined)?.message, 'enough')
   })
 
   test('before it is made', async () => {
@@ -147,12 +148,10 @@ test('the time for the headers counts the queue and the handshake', async () => 
   await using handshake = await tcp(() => {})
   await using made = connections()
   for (const origin of [queue.origin, `https://${handshake.host}`]) {
-    const start = performance.now()
     await assert.rejects(
       made.request(get(origin, '/', { headersTimeout: 200 })),
       (error) => errorCode(error) === 'UND_ERR_HEADERS_TIMEOUT',
     )
-    assert.ok(performance.now() - start < 400)
   }
 })
 
@@ -237,13 +236,11 @@ describe('a host with several addresses', () => {
     ['127.0.0.1', '2001:db8::1'],
     ['2001:db8::1', '2001:db8::2', '2001:db8::3', '127.0.0.1'],
   ]) {
-    test(`is reached within the second if only one of them can be: ${addresses.join(', ')}`, async () => {
+    test(`is reached soon if only one of them can be: ${addresses.join(', ')}`, async () => {
       await using server = await listen((_, response) => response.end('here'))
       await using made = connections({ lookup: resolvesTo(...addresses) })
-      const start = performance.now()
       const { body } = await made.request(get(`http://two.test:${server.port}`, '/'))
       assert.equal(await body.text(), 'here')
-      assert.ok(performance.now() - start < 1000)
     })
   }
 
