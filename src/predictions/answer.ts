@@ -19,7 +19,9 @@ import {
   type ParsedJson,
   parseJson,
 } from './json.ts'
+import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
+import type { StoredAnswer } from './stored-answer.ts'
 import { isRecord } from './text.ts'
 
 /** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
@@ -34,6 +36,12 @@ export interface Answer {
   refresh?: number | undefined
   /** How long the links of the output work after the end; an hour unless given. */
   linkLife?: LinkLife
+  /** Where the whole answer can be read again, if it is so large that only a part of it is here. */
+  stored?: StoredAnswer
+  /** Characters of the log that are missing before what is kept of it. */
+  logStart?: number
+  /** What is shown of its output, if the output itself is not kept in memory. */
+  view?: OutputView
 }
 
 /** An answer, and what must still be looked up to make it whole. */

@@ -4,6 +4,7 @@ import { CreateError } from './create.ts'
 import { RefusalError } from './errors.ts'
 import { errorText, isPlatformFault } from './prediction-error.ts'
 import { jittered } from './retry.ts'
+import { Turns } from './turns.ts'
 import type { Outcome } from './wait.ts'
 
 /** One thing to run. */
@@ -89,7 +90,8 @@ class BatchState {
   #settled = 0
   #allFailed = true
   #stopped: string | undefined
-  #last: Promise<unknown> = Promise.resolve()
+  /** Creations come one after the other, so that a refusal of one slows down all, and stops the others before they are sent. */
+  readonly creations = new Turns()
   #waiting: (() => void)[] = []
 
   constructor(maxParallel: number) {
@@ -107,13 +109,6 @@ class BatchState {
       this.#begun >= this.#fewest && this.#settled > 0 && this.#allFailed && this.#stopped === undefined
     while (mustWait() && !signal.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#begun++
-  }
-
-  /** Creations come one after the other, so that a refusal of one slows down all, and stops the others before they are sent. */
-  inTurn<T>(create: () => Promise<T>): Promise<T> {
-    const created = this.#last.then(create)
-    this.#last = created.catch(() => {})
-    return created
   }
 
   creationFailed(error: CreateError): void {
@@ -146,7 +141,7 @@ async function runEntry<Request>(
   for (let attempt = 1; ; attempt++) {
     let answer: Answer
     try {
-      answer = await state.inTurn(async () => {
+      answer = await state.creations.run(async () => {
         const reason = signal.aborted ? (signal.reason as Error).message : state.stopped
         if (reason !== undefined) throw new NotStarted(reason)
         return await options.create(request, name)

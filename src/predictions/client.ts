@@ -1,8 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
-import { type Answer, readAnswer, readBody } from './answer.ts'
+import { type Answer, type ReadAnswer, readAnswer, readBody } from './answer.ts'
 import type { Api, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
+import { type Body, receive, type StoredText, type TextStore } from './body.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
 import { parseErrorBody } from './error-body.ts'
 import {
@@ -20,7 +21,9 @@ import { type ListPage, PAGE_LIMIT, readListPage } from './list-page.ts'
 import type { RecentPredictions } from './lost.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
+import { abridged, storedAnswer } from './stored-answer.ts'
 import { isRecord } from './text.ts'
+import { Turns } from './turns.ts'
 import { UnpackError, unpacked } from './unpack.ts'
 
 export interface Client {
@@ -90,6 +93,8 @@ export interface ClientOptions {
   clock: Clock
   /** Seconds until a request that is still under way is given up. */
   requestTimeout?: number
+  /** Takes large bodies; without it they stay in memory. */
+  store?: TextStore
   /** Gets every request when it is over, for a debug log. */
   onRequest?(trace: RequestTrace): void
 }
@@ -125,8 +130,13 @@ export function createClient(options: ClientOptions): Client {
   const { api = predictions, apiUrl, clock, requestTimeout = REQUEST_TIMEOUT } = options
   const exchange = createExchange(options)
   const hedge = createHedge(clock)
+  /** Of large bodies only one at a time is in memory. */
+  const turns = new Turns()
 
-  async function send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; status: number; text: string }> {
+  const wholeText = (body: Body): string | Promise<string> =>
+    typeof body === 'string' ? body : turns.run(() => body.read().finally(() => body.close()))
+
+  async function send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; status: number; body: Body }> {
     const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
     using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
@@ -134,14 +144,15 @@ export function createClient(options: ClientOptions): Client {
       const attempt: Attempt<Reply> = (each, silence) =>
         exchange(request, call, each, AbortSignal.any([silence, limit.signal]))
       // Only what is safe to repeat: a second POST could start a second prediction.
-      const { status, headers, text } = await (call.method === 'GET'
+      const { status, headers, body } = await (call.method === 'GET'
         ? hedge.run(attempt, stop)
         : hedge.single(attempt, stop))
       if (status < 200 || status > 299) {
+        const text = await wholeText(body)
         const unknownId = api.isUnknownId({ json: parseErrorBody(text), empty: false })
         throw new RefusalError(request, { status, headers, text, unknownId })
       }
-      return { request, status, text }
+      return { request, status, body }
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (limit.signal.aborted) throw new ConnectionError(request, limit.signal.reason)
@@ -149,20 +160,44 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
-  /** Completes a task with the link to its file, which the API gives only at another path. */
-  async function withFile(answer: Answer, { path, file }: Lookup, signal: AbortSignal): Promise<Answer> {
-    const { request, text } = await send({ method: 'GET', path }, signal)
+  async function sendForText(call: Call, signal: AbortSignal) {
+    const { request, status, body } = await send(call, signal)
+    return { request, status, text: await wholeText(body) }
+  }
+
+  /** Looks up the link to the file of a task, which the API gives only at another path. */
+  async function filesOf({ path, file }: Lookup, signal: AbortSignal): Promise<string[]> {
+    const { request, text } = await sendForText({ method: 'GET', path }, signal)
     const files = file(readBody(request, text, api).body)
     if (files.length === 0)
       throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
-    return { ...answer, prediction: { ...answer.prediction, output: files } }
+    return files
+  }
+
+  /** Reads an answer, and looks up its files if that takes a request of its own. */
+  async function answerOf(body: Body, read: (text: string) => ReadAnswer, signal: AbortSignal): Promise<Answer> {
+    const { lookup, ...answer } = typeof body === 'string' ? read(body) : await largeAnswer(body, read)
+    return lookup ? withFiles(answer, await filesOf(lookup, signal)) : answer
+  }
+
+  /** Reads an answer of which only a part stays in memory, unless its output is not in the body. */
+  async function largeAnswer(body: StoredText, read: (text: string) => ReadAnswer): Promise<ReadAnswer> {
+    const stored = storedAnswer(body, read, turns)
+    try {
+      return await stored.use(async (whole) =>
+        whole.lookup ? whole : { ...abridged(whole), stored, lookup: undefined },
+      )
+    } catch (error) {
+      await stored.close()
+      throw error
+    }
   }
 
   const taskOf = (id: string): Task => ({ id, apiUrl })
 
   const recentOf = (path: string) => async (since: Date, signal: AbortSignal) => {
     const search = new URLSearchParams({ created_after: since.toISOString() })
-    const { request, text } = await send({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
+    const { request, text } = await sendForText({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
     const { results, next } = readBody(request, text, api).body
     if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
     return { items: results, isComplete: next === null || next === undefined }
@@ -170,27 +205,29 @@ export function createClient(options: ClientOptions): Client {
 
   const listOf = (path: string) => async (query: ListQuery, wanted: ReadonlySet<string>, signal: AbortSignal) => {
     const search = query.cursor === undefined ? '' : `?${new URLSearchParams({ cursor: query.cursor })}`
-    const { request, text } = await send({ method: 'GET', path: path + search, limit: PAGE_LIMIT }, signal)
+    const { request, text } = await sendForText({ method: 'GET', path: path + search, limit: PAGE_LIMIT }, signal)
     return readListPage(request, text, wanted, api)
   }
 
   return {
     async get(id, signal) {
-      const { request, text } = await send({ method: 'GET', path: api.path(id) }, signal)
-      const { lookup, ...answer } = readAnswer(request, text, api, taskOf(id))
-      return lookup ? await withFile(answer, lookup, signal) : answer
+      const { request, body } = await send({ method: 'GET', path: api.path(id) }, signal)
+      return await answerOf(body, (text) => readAnswer(request, text, api, taskOf(id)), signal)
     },
     async cancel(id, signal) {
       if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel`)
       const { method, path } = api.cancel
-      const { request, text } = await send({ method, path: path(id) }, signal)
+      const { request, text } = await sendForText({ method, path: path(id) }, signal)
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
       return readAnswer(request, text, api, taskOf(id))
     },
     ...(api.list === undefined ? {} : { list: listOf(api.list), recent: recentOf(api.list) }),
     async upload(file, signal) {
       try {
-        const { request, status, text } = await send({ method: 'POST', path: '/files', ...multipart(file) }, signal)
+        const { request, status, text } = await sendForText(
+          { method: 'POST', path: '/files', ...multipart(file) },
+          signal,
+        )
         return status === 201 ? uploadedFile(readBody(request, text, api).body) : undefined
       } catch (error) {
         if (error instanceof ApiError) return undefined
@@ -215,7 +252,7 @@ export function createClient(options: ClientOptions): Client {
         'content-type': 'application/json',
         ...(cancelAfter === undefined ? {} : { 'cancel-after': cancelAfter }),
       }
-      const { request, text } = await send({ method: 'POST', path, body: JSON.stringify(body), headers }, signal)
+      const { request, text } = await sendForText({ method: 'POST', path, body: JSON.stringify(body), headers }, signal)
       return readAnswer(request, text)
     },
   }
@@ -244,15 +281,20 @@ function uploadedFile({ id, urls }: Record<string, unknown>): UploadedFile | und
   return typeof id === 'string' && typeof url === 'string' && URL.canParse(url) ? { id, url } : undefined
 }
 
+const withFiles = (answer: Answer, files: readonly string[]): Answer => ({
+  ...answer,
+  prediction: { ...answer.prediction, output: files },
+})
+
 /** A whole answer, whatever its status. */
 interface Reply {
   status: number
   headers: Headers
-  text: string
+  body: Body
 }
 
 /** Makes single requests with the key, and reads their answers whole. */
-function createExchange({ apiUrl, apiKey, dispatcher, onRequest }: ClientOptions) {
+function createExchange({ apiUrl, apiKey, dispatcher, onRequest, store }: ClientOptions) {
   const base = new URL(apiUrl)
   const prefix = base.pathname.replace(/\/$/, '')
   return async (request: ApiRequest, call: Call, signal: AbortSignal, silence: AbortSignal): Promise<Reply> => {
@@ -279,7 +321,8 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest }: ClientOptions
       }
       const { statusCode, headers, body } = await dispatcher.request(options)
       status = statusCode
-      return { status, headers, text: await read(unpacked(body, headers), request, call.limit ?? BODY_LIMIT) }
+      const limit = call.limit ?? BODY_LIMIT
+      return { status, headers, body: await receive(unpacked(body, headers), request, { limit, store }) }
     } catch (error) {
       throw explain(error, request, signal)
     } finally {
@@ -294,15 +337,4 @@ function explain(error: unknown, request: ApiRequest, signal: AbortSignal): unkn
   if (error instanceof TooLargeError) return error
   if (error instanceof UnpackError) return new BrokenAnswerError(request, error.message)
   return isBug(error) ? error : new ConnectionError(request, error)
-}
-
-async function read(body: AsyncIterable<Buffer>, request: ApiRequest, limit: number): Promise<string> {
-  const chunks: Buffer[] = []
-  let size = 0
-  for await (const chunk of body) {
-    size += chunk.length
-    if (size > limit) throw new TooLargeError(request, limit)
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, size).toString('utf8')
 }

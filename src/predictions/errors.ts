@@ -144,7 +144,7 @@ export class NotAPredictionError extends ApiError {
   override readonly name = 'NotAPredictionError'
   readonly retryability: Retryability = 'permanent'
   override readonly scope: Scope
-  /** The answer, if it is a JSON object. */
+  /** The answer to a creation, if it is a JSON object. */
   readonly body: Readonly<Record<string, unknown>> | undefined
 
   /** @param what came instead, such as `a web page` */
@@ -158,7 +158,8 @@ export class NotAPredictionError extends ApiError {
       `${nameOf(request)} answered with ${what}, not with a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
     )
     this.scope = scope ?? 'prediction'
-    this.body = body
+    // Of a creation it may hold the ID; else nobody needs it, and it can be 64 MB.
+    this.body = request.method === 'POST' ? body : undefined
   }
 }
 

@@ -1,3 +1,5 @@
+import { isRecord } from './text.ts'
+
 /** JSON that is nested deeper than {@link DEEPEST} levels. The message is the rest of a sentence. */
 export class JsonTooDeepError extends Error {
   override readonly name = 'JsonTooDeepError'
@@ -220,4 +222,32 @@ function restoreNumbers(holder: { value: unknown }, sentinel: string, count: num
       }
     }
   }
+}
+
+/**
+ * A value of parsed JSON as JSON, or only its start if that is longer than `most` characters: the start is longer too.
+ * What it costs depends on `most`, not on the value, which can be 60 MB.
+ */
+export function jsonStart(value: unknown, most: number): string {
+  let text = ''
+  const add = (piece: string): boolean => {
+    text += piece
+    return text.length <= most
+  }
+  const write = (item: unknown): boolean => {
+    if (typeof item === 'string') return add(JSON.stringify(item.slice(0, most + 1)))
+    if (Array.isArray(item)) {
+      const fits = add('[') && item.every((each, i) => (i === 0 || add(',')) && write(each))
+      return fits && add(']')
+    }
+    if (!isRecord(item) || isRawNumber(item)) return add(JSON.stringify(item) ?? 'null')
+    let separator = '{'
+    for (const key in item) {
+      if (!(add(separator) && write(key) && add(':') && write(item[key]))) return false
+      separator = ','
+    }
+    return add(separator === '{' ? '{}' : '}')
+  }
+  write(value)
+  return text
 }

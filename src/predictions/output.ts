@@ -1,4 +1,5 @@
-import { isRawNumber } from './json.ts'
+import { isRawNumber, jsonStart } from './json.ts'
+import { detached } from './text.ts'
 
 const isUrl = (text: string) => (/^https?:\/\/\S+$/.test(text) && URL.canParse(text)) || isUrlWithBlanks(text)
 /** With a media type, or parameters, or neither (RFC 2397); a text that begins with "data: a, b" is none. */
@@ -62,17 +63,78 @@ function isTextList(list: readonly unknown[]): boolean {
 /** The files of an output that have an address: {@link outputFiles} without `data:` URIs. */
 export const outputUrls = (output: unknown): string[] => outputFiles(output).filter((file) => !isDataUri(file))
 
-/** The text of an output that is text or a list of tokens; undefined for anything else, files included. */
-export function outputText(output: unknown): string | undefined {
-  if (typeof output === 'string') return isFile(output) ? undefined : output
-  if (!Array.isArray(output) || output.length === 0) return undefined
-  if (!output.every((item): item is string => typeof item === 'string')) return undefined
-  return isTextList(output) ? output.join('') : undefined
+/** Whether an output is text or a list of tokens; files are not. */
+export function isText(output: unknown): output is string | readonly string[] {
+  if (typeof output === 'string') return !isFile(output)
+  if (!Array.isArray(output) || output.length === 0) return false
+  return output.every((item) => typeof item === 'string') && isTextList(output)
+}
+
+/**
+ * The text of an output that is text or a list of tokens; undefined for anything else, files included.
+ * @param most characters that are wanted; a text that is longer may be cut off behind them
+ */
+export function outputText(output: unknown, most = Number.POSITIVE_INFINITY): string | undefined {
+  if (!isText(output)) return undefined
+  if (typeof output === 'string') return output
+  if (most === Number.POSITIVE_INFINITY) return output.join('')
+  let left = most
+  const end = output.findIndex(({ length }) => {
+    left -= length
+    return left < 0
+  })
+  return output.slice(0, end < 0 ? output.length : end + 1).join('')
 }
 
 /** Whether an output is JSON that holds something, but neither files nor text. */
 export function isJsonOutput(output: unknown): boolean {
   if (output === null || output === undefined || typeof output === 'string') return false
   if (typeof output === 'object' && !isRawNumber(output) && Object.keys(output).length === 0) return false
-  return outputText(output) === undefined && outputFiles(output, 1).length === 0
+  return !isText(output) && outputFiles(output, 1).length === 0
+}
+
+/** What is shown of an output. What is cut off here is longer than any place that shows it can take. */
+export interface OutputView {
+  /** The addresses of its files, in document order. */
+  urls: readonly string[]
+  /** How many files are in the output itself, as `data:` URIs. */
+  embedded: number
+  /** The start of its text; undefined if it is none. */
+  text: string | undefined
+  /** Its start as JSON. */
+  json: string
+}
+
+/** Characters of a text or of JSON, and of all addresses together, that are shown at most. */
+const MOST_SHOWN = 2 ** 16
+const MOST_OF_ADDRESSES = 2 ** 20
+
+/** Looks at an output once for all that is shown of it. */
+export function viewOf(output: unknown): OutputView {
+  const files = outputFiles(output)
+  const urls = files.filter((file) => !isDataUri(file))
+  return {
+    urls: firstOf(urls, MOST_OF_ADDRESSES),
+    embedded: files.length - urls.length,
+    text: startOf(outputText(output, MOST_SHOWN)),
+    json: jsonStart(output, MOST_SHOWN),
+  }
+}
+
+/** Whether an output is larger than what is shown of it. */
+export const isLargeView = ({ json }: OutputView): boolean => json.length > MOST_SHOWN
+
+const startOf = (text: string | undefined) =>
+  text && (text.length > MOST_SHOWN ? detached(text.slice(0, MOST_SHOWN)) : text)
+
+/** The first texts, up to the one that reaches so many characters, which is cut off there. */
+function firstOf(texts: readonly string[], most: number): string[] {
+  const kept: string[] = []
+  let left = most
+  for (const text of texts) {
+    if (left <= 0) break
+    kept.push(text.length > left ? detached(text.slice(0, left)) : text)
+    left -= text.length
+  }
+  return kept
 }

@@ -1,18 +1,21 @@
-import { stringifyJson } from './json.ts'
+import { jsonStart } from './json.ts'
 import { isProgressLine } from './progress.ts'
 import { clip } from './text.ts'
 
+/** Characters of an error that are read. The longest seen is a traceback of some thousands. */
+const LONGEST_ERROR = 2 ** 16
+
 /** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` where there is none. */
 export function errorText(error: unknown): string {
-  if (typeof error === 'string') return error.trim()
+  if (typeof error === 'string') return clip(error.trim(), LONGEST_ERROR)
   if (error === null || error === undefined || error === false) return ''
   if (typeof error === 'object') {
     for (const key of ['message', 'detail'] as const) {
       const text: unknown = (error as Record<string, unknown>)[key]
-      if (typeof text === 'string' && text.trim() !== '') return text.trim()
+      if (typeof text === 'string' && text.trim() !== '') return clip(text.trim(), LONGEST_ERROR)
     }
   }
-  return isEmpty(error) ? '' : stringifyJson(error)
+  return isEmpty(error) ? '' : clip(jsonStart(error, LONGEST_ERROR), LONGEST_ERROR)
 }
 
 /** `{}` and `[]` stand for no error with some gateways. */

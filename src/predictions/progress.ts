@@ -1,3 +1,5 @@
+import { detached } from './text.ts'
+
 /** The newest mark that a model's log has made of how far it is. */
 export interface Progress {
   /** Tells one mark from the next: where in the log it stands, and how it reads. */
@@ -21,7 +23,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, G: 1e9,
 
 /** Reads the last bar in the end of a log, or else the last percentage. */
 export function progressOf(logs: string): Progress | undefined {
-  const tail = logs.slice(-TAIL)
+  const tail = detached(logs.slice(-TAIL))
   const start = logs.length - tail.length
   const bar = [...tail.matchAll(BAR)].at(-1)
   if (bar) return barOf(bar, start)

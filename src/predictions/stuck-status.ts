@@ -4,6 +4,8 @@ import { errorText } from './prediction-error.ts'
 /** Polls in a row, and seconds, in which nothing changes before an unknown status counts as an end. */
 const STUCK_POLLS = 3
 const STUCK_SECONDS = 10
+/** Characters at the end of a log that tell whether it goes on. */
+const COMPARED = 200
 
 /**
  * Tells when a status that nobody documents is a bad end: if an error or the time of the end is beside it, and none of
@@ -22,7 +24,8 @@ export class StuckStatus {
       this.#seen = ''
       return false
     }
-    const seen = JSON.stringify([status, error, completed_at, logs?.length])
+    // Of a large log only the end is known.
+    const seen = JSON.stringify([status, error, completed_at, logs?.length, logs?.slice(-COMPARED)])
     if (seen !== this.#seen) {
       this.#seen = seen
       this.#since = now

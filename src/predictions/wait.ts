@@ -428,7 +428,7 @@ class PredictionWait implements Listed {
     const step = this.#step
     const now = step.now()
     const { prediction } = answer
-    this.#answer = answer
+    this.#keep(answer)
     this.#error = undefined
     this.#listed = undefined
     this.#listedEnd = undefined
@@ -444,6 +444,11 @@ class PredictionWait implements Listed {
     const left = hasEnded ? undefined : this.#schedule.left(now)
     step.options.observer.answered({ id: this.id, now, answer, left })
     return hasEnded
+  }
+
+  #keep(answer: Answer): void {
+    this.#answer?.stored?.close().catch(() => {})
+    this.#answer = answer
   }
 
   /** Decides when to poll next, and listens to the stream if there is one. */
@@ -574,7 +579,7 @@ class PredictionWait implements Listed {
         await options.limiter.take(this.#stopOrDeadline)
         const answer = await options.client.get(this.id, this.#stopOrDeadline)
         if (statusOf(answer.prediction) === 'succeeded' && !hasNoOutput(answer.prediction)) {
-          this.#answer = answer
+          this.#keep(answer)
           break
         }
       } catch (thrown) {

@@ -7,6 +7,7 @@ import { createRateLimiter, type RateLimiter } from '../predictions/rate-limiter
 import type { RunnerContext } from './context.ts'
 import type { ApiInputs } from './inputs.ts'
 import { debug, info } from './print.ts'
+import { createTextStore } from './text-store.ts'
 
 export interface ApiOptions {
   runner: RunnerContext
@@ -31,6 +32,7 @@ export function openApi({ api, apiUrl, apiKey }: ApiInputs, { runner, clock, req
     apiKey,
     dispatcher,
     clock,
+    store: createTextStore(runner.temp),
     ...(requestTimeout === undefined ? {} : { requestTimeout }),
     onRequest: ({ method, path, status, ms }) => {
       requests++

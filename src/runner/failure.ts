@@ -1,5 +1,5 @@
+import { clip } from '../predictions/text.ts'
 import { type Forge, type RunnerContext, readContext } from './context.ts'
-import { clip } from './format.ts'
 import { catchProcessWarnings, debug, error, errorLines, info } from './print.ts'
 
 /** One thing that turns the step red: an annotation of its own. */

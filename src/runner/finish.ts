@@ -1,5 +1,4 @@
 import type { Clock } from '../predictions/clock.ts'
-import { type Advice, type Judged, verdictOf } from '../predictions/verdict.ts'
 import type { Outcome } from '../predictions/wait.ts'
 import { cancelAll, reportCancellations, withCancellations } from './cancellation.ts'
 import type { RunnerContext } from './context.ts'
@@ -10,7 +9,6 @@ import { type Entry, isJudged, type OutputName, outputsOf, type StepOutputs } fr
 import { warnAll } from './print.ts'
 import { writeResultFile } from './result-file.ts'
 import type { Saving } from './saving.ts'
-import { redactInTurns } from './secrets.ts'
 import { saveOpenPredictions } from './state.ts'
 import { summaryOf, writeSummary } from './summary.ts'
 
@@ -33,15 +31,6 @@ export async function cancelLate(
   const cancellations = await cancelAll(late, inputs, around)
   reportCancellations(cancellations)
   return withCancellations(outcomes, cancellations)
-}
-
-/** Judges outcomes, one after the other; they have no key in them any more. */
-export async function judge(outcomes: readonly Outcome[], { timeout }: StepInputs, advice?: Advice): Promise<Judged[]> {
-  const judged: Judged[] = []
-  for (const outcome of outcomes) {
-    judged.push(await redactInTurns({ outcome, verdict: verdictOf(outcome, timeout.text, advice) }))
-  }
-  return judged
 }
 
 /** What is done with the results of a step. */

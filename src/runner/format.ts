@@ -1,6 +1,3 @@
-import { isRawNumber } from '../predictions/json.ts'
-import { isRecord } from '../predictions/text.ts'
-
 /** Seconds as people read them: `0.8 s`, `42 s`, `12m 5s`, `2h 3m`. */
 export function duration(seconds: number): string {
   if (seconds < 9.95) return `${Math.max(0, seconds).toFixed(1)} s`
@@ -26,36 +23,4 @@ export function linesWithin(lines: readonly string[], bytes: number): string[] {
     return left < 0
   })
   return lines.slice(0, end < 0 ? lines.length : end)
-}
-
-/** A text that is too long, cut after so many characters, with `…` at the cut. Never half a character. */
-export const clip = (text: string, most: number): string =>
-  (text.length > most ? `${text.slice(0, most)}…` : text).toWellFormed()
-
-/**
- * A value of parsed JSON as JSON, or only its start if that is longer than `most` characters: the start is longer too.
- * What it costs depends on `most`, not on the value, which can be 60 MB.
- */
-export function jsonStart(value: unknown, most: number): string {
-  let text = ''
-  const add = (piece: string): boolean => {
-    text += piece
-    return text.length <= most
-  }
-  const write = (item: unknown): boolean => {
-    if (typeof item === 'string') return add(JSON.stringify(item.slice(0, most + 1)))
-    if (Array.isArray(item)) {
-      const fits = add('[') && item.every((each, i) => (i === 0 || add(',')) && write(each))
-      return fits && add(']')
-    }
-    if (!isRecord(item) || isRawNumber(item)) return add(JSON.stringify(item) ?? 'null')
-    let separator = '{'
-    for (const key in item) {
-      if (!(add(separator) && write(key) && add(':') && write(item[key]))) return false
-      separator = ','
-    }
-    return add(separator === '{' ? '{}' : '}')
-  }
-  write(value)
-  return text
 }

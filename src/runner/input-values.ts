@@ -4,7 +4,7 @@ import type { Api } from '../predictions/apis/api.ts'
 import { APIS, predictions } from '../predictions/apis/index.ts'
 import type { CreateRequest } from '../predictions/client.ts'
 import { fileNameFault } from '../predictions/files/file-name.ts'
-import { clip } from './format.ts'
+import { clip } from '../predictions/text.ts'
 
 /*
  * How the text of one input becomes a value. Every function here throws a Fault if the text is not allowed: a clause that

@@ -1,6 +1,7 @@
 import { stripVTControlCharacters } from 'node:util'
 import { INVISIBLE } from '../predictions/invisible.ts'
-import { clip, linesWithin } from './format.ts'
+import { clip } from '../predictions/text.ts'
+import { linesWithin } from './format.ts'
 import { BLANKS, foldLineEnds, LINE_END } from './untrusted.ts'
 
 /*

@@ -1,11 +1,14 @@
 import { isProgressLine, progressOf } from '../predictions/progress.ts'
+import { detached } from '../predictions/text.ts'
 import { fileSize } from './format.ts'
 import { LINE_END } from './untrusted.ts'
 
 /** What has been shown of one prediction's log, so that every line is shown once. */
 export interface LogView {
-  /** The log so far, up to its last line end. */
-  readonly text: string
+  /** Characters of the log so far, up to its last line end. */
+  readonly length: number
+  /** The end of those, by which a log that only grows is told from one that was rewritten. */
+  readonly tail: string
   /** Seconds at which a progress bar was shown last, and which. */
   readonly barAt: number
   readonly bar: string
@@ -13,7 +16,7 @@ export interface LogView {
   readonly shown: number
 }
 
-export const emptyLog: LogView = { text: '', barAt: Number.NEGATIVE_INFINITY, bar: '', shown: 0 }
+export const emptyLog: LogView = { length: 0, tail: '', barAt: Number.NEGATIVE_INFINITY, bar: '', shown: 0 }
 
 /** Seconds between two lines of a progress bar: a short run shows some, a long one not hundreds. */
 const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
@@ -30,11 +33,13 @@ export interface Look {
   complete: boolean
   /** Characters of the log that are shown in all. */
   limit?: number
+  /** Characters of the log that are missing before what is given of it. */
+  start?: number | undefined
 }
 
 /** Characters of new text that are read at one look; a model that writes more in a few seconds writes for nobody. */
 const MOST_READ = 4 * 2 ** 20
-/** Characters at the end of a rewritten log, and of the one before, that are compared. */
+/** Characters at the end of a log that are compared with those of the one before. */
 const MOST_COMPARED = 2 ** 20
 
 /**
@@ -45,11 +50,11 @@ const MOST_COMPARED = 2 ** 20
 export function newLogLines(
   view: LogView,
   log: string,
-  { now, complete, limit = shownLimit(1) }: Look,
+  { now, complete, limit = shownLimit(1), start = 0 }: Look,
 ): { view: LogView; lines: string[] } {
-  if (view.shown >= limit) return { view: { ...view, text: '' }, lines: [] }
+  if (view.shown >= limit) return { view: { ...view, tail: '' }, lines: [] }
   const text = complete ? log : log.slice(0, Math.max(log.lastIndexOf('\n'), log.lastIndexOf('\r')) + 1)
-  const added = addedLines(view.text, text)
+  const added = addedLines(view, text, start)
   let { barAt, bar, shown } = view
   const lines: string[] = []
   for (const [i, line] of added.entries()) {
@@ -69,19 +74,23 @@ export function newLogLines(
     }
     lines.push(line)
   }
-  return { view: { text, barAt, bar, shown }, lines }
+  return { view: { length: start + text.length, tail: detached(text.slice(-MOST_COMPARED)), barAt, bar, shown }, lines }
 }
 
-function addedLines(before: string, after: string): string[] {
-  if (!after.startsWith(before)) {
-    return linesNotIn(before.slice(-MOST_COMPARED).split(LINE_END), after.slice(-MOST_COMPARED).split(LINE_END))
+/** @param start characters of the log before `text` */
+function addedLines({ length, tail }: LogView, text: string, start: number): string[] {
+  const seen = length - start
+  if (seen < 0) return [notShown(-seen), ...text.split(LINE_END)]
+  const compared = tail.slice(Math.max(0, tail.length - seen))
+  if (!text.startsWith(compared, seen - compared.length)) {
+    return linesNotIn(tail.split(LINE_END), text.slice(-MOST_COMPARED).split(LINE_END))
   }
-  const added = after.slice(before.length)
+  const added = text.slice(seen)
   const lines = added.slice(0, MOST_READ).split(LINE_END)
-  return added.length > MOST_READ
-    ? [...lines, `… ${fileSize(added.length - MOST_READ)} of this log are not shown`]
-    : lines
+  return added.length > MOST_READ ? [...lines, notShown(added.length - MOST_READ)] : lines
 }
+
+const notShown = (characters: number) => `… ${fileSize(characters)} of this log are not shown`
 
 /** The lines of `after` that `before` has not, or has fewer times. */
 function linesNotIn(before: readonly string[], after: readonly string[]): string[] {

@@ -1,11 +1,11 @@
 import { setOutput } from '@actions/core'
-import { outputText, outputUrls } from '../predictions/output.ts'
 import { predictTime, totalTime } from '../predictions/prediction.ts'
+import { outputViewOf } from '../predictions/stored-answer.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { type Failure, messageOf } from './failure.ts'
-import { jsonStart, linesWithin } from './format.ts'
+import { linesWithin } from './format.ts'
 import { warn } from './print.ts'
 import { redacted } from './secrets.ts'
 import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
@@ -65,15 +65,15 @@ export function outputsOf(
   const judged = entries.filter(isJudged)
   const one = entries.length === 1 ? judged[0]?.outcome : undefined
   const predictions = judged.flatMap(({ outcome }) => outcome.answer?.prediction ?? [])
-  const outputs = judged.map(({ outcome }) => outcome.answer?.prediction.output ?? null)
-  const urls = outputs.flatMap(outputUrls)
-  const texts = outputs.flatMap((output) => outputText(output) ?? [])
+  const outputs = judged.map(({ outcome }) => outputViewOf(outcome.answer))
+  const urls = outputs.flatMap((output) => output.urls)
+  const texts = outputs.flatMap(({ text }) => text ?? [])
   const times = judged.flatMap(predictTimesOf)
   const total = predictions.length === judged.length ? totalTime(predictions) : undefined
   const described = entries.map((entry) => describe(entry, delivery))
   return {
     status: worst(entries.map(statusOf)),
-    output: one ? jsonOf(outputs[0]) : `[${joined(outputs, ',', jsonOf)}]`,
+    output: one ? (outputs[0]?.json ?? '') : `[${joined(outputs, ',', ({ json }) => json)}]`,
     output_urls: `[${joined(urls, ',', JSON.stringify)}]`,
     output_url: urls[0] ?? '',
     output_text: joined(texts, '\n'),
@@ -95,9 +95,6 @@ export function outputsOf(
     release_urls: JSON.stringify(delivery.releaseUrls.filter((url) => url !== undefined)),
   }
 }
-
-/** As {@link joined}: what is too long to be set is not made. */
-const jsonOf = (value: unknown) => jsonStart(value, LONGEST_VALUE)
 
 /**
  * Joins texts as far as an output can take them, because hundreds of large ones are more than a string can hold. What
@@ -165,7 +162,7 @@ function describe(entry: Entry, delivery: Delivery) {
     version: prediction?.version ?? null,
     error: verdict.ok ? null : reasonLine(reasonOf(entry)),
     predict_time: times.length === 0 ? null : sumOf(times),
-    output_urls: outputUrls(prediction?.output),
+    output_urls: outputViewOf(outcome.answer).urls,
     files: delivery.files.flatMap((file) => (file.predictionId === outcome.id ? [file.path] : [])),
     ...(earlier && earlier.length > 0 ? { attempts: earlier.map(({ id }) => id) } : {}),
   }

@@ -1,12 +1,13 @@
 import { type Answer, progressLog } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
 import { ConnectionError } from '../predictions/errors.ts'
-import { outputUrls } from '../predictions/output.ts'
 import { isTerminal, type Prediction, predictTime, readStatus } from '../predictions/prediction.ts'
 import { progressOf } from '../predictions/progress.ts'
+import { outputViewOf } from '../predictions/stored-answer.ts'
+import { clip } from '../predictions/text.ts'
 import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import { messageOf } from './failure.ts'
-import { clip, duration } from './format.ts'
+import { duration } from './format.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
 import { block, info, urlBlock, warn } from './print.ts'
 
@@ -104,13 +105,13 @@ export function createReporter(
     view.status = shown
   }
 
-  function printNewLogLines(id: string, prediction: Prediction, view: PredictionView, now: number): void {
+  function printNewLogLines(id: string, { prediction, logStart }: Answer, view: PredictionView, now: number): void {
     if (!streamLogs || prediction.logs === undefined) return
     const { status } = readStatus(prediction.status)
     const complete = isTerminal(status)
     // Nobody reads a hundred logs side by side.
     if (!detailed && (!complete || status === 'succeeded')) return
-    const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(total) })
+    const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(total), start: logStart })
     view.log = news.view
     const title = news.lines.length >= LONG_LOG ? `Log of ${nameOf(id)}: ${news.lines.length} lines` : undefined
     block(news.lines, total === 1 ? '│ ' : `${nameOf(id).slice(0, LONGEST_PREFIX)} │ `, title)
@@ -139,7 +140,7 @@ export function createReporter(
       if (!view) return
       warnOfOddities(id, answer)
       printStatusChange(id, prediction, view, now)
-      printNewLogLines(id, prediction, view, now)
+      printNewLogLines(id, answer, view, now)
       view.left = left
       view.at = now
       view.progress = progressOf(progressLog(answer))?.text
@@ -162,8 +163,7 @@ export function createReporter(
       const count = total > 1 ? [`${done} of ${total}`] : []
       const parts = [...outcomeParts(outcome, detailed), ...count]
       info(`[${duration(outcome.waited)}] ${nameOf(outcome.id)}: ${parts.join(' · ')}`)
-      const urls = outputUrls(outcome.answer?.prediction.output)
-      if (detailed) urlBlock(urls.slice(0, LISTED_URLS), '  ')
+      if (detailed) urlBlock(outputViewOf(outcome.answer).urls.slice(0, LISTED_URLS), '  ')
     },
 
     ...repeat(printHeartbeat, HEARTBEAT, clock),
@@ -223,7 +223,7 @@ function outcomeParts(outcome: Outcome, few: boolean): string[] {
   if (few && prediction?.model) parts.push(clip(prediction.model, LONGEST_MODEL))
   const time = prediction && predictTime(prediction)
   if (time !== undefined) parts.push(`predict time ${Number(time.toFixed(2))} s`)
-  const urls = outputUrls(prediction?.output)
+  const { urls } = outputViewOf(outcome.answer)
   if (urls.length > 0) parts.push(urls.length === 1 ? '1 file' : `${urls.length} files`)
   return parts
 }

@@ -23,13 +23,7 @@ export async function writeResultFile(
   try {
     folder = await makeTemporaryFolder('result', temp)
     const file = path.join(folder, 'result.json')
-    const entries = judged.map((each) => {
-      const { id, end, status, answer } = each.outcome
-      const error = each.verdict.ok ? null : reasonOf(each)
-      const own = (files.get(id) ?? []).map((one) => ({ path: one.path, ...describeFile(one) }))
-      return { id, end, status, error, body: answer?.body ?? null, files: own }
-    })
-    await writePredictions(file, entries)
+    await writePredictions(file, judged, (each) => resultOf(each, files.get(each.outcome.id) ?? []))
     return file
   } catch (error) {
     if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {})
@@ -47,11 +41,32 @@ export async function makeTemporaryFolder(purpose: string, temp: string): Promis
   }
 }
 
-/** Writes `{"predictions":[…]}`, one entry after the other: a thousand large bodies are more than a string can hold. */
-export async function writePredictions(file: string, entries: readonly unknown[]): Promise<void> {
+/** An entry of the result file as JSON, in parts. */
+async function* resultOf(judged: Judged, files: readonly SavedFile[]): AsyncGenerator<string | Buffer> {
+  const { id, end, status, answer } = judged.outcome
+  const head = JSON.stringify({ id, end, status, error: judged.verdict.ok ? null : reasonOf(judged) })
+  yield `${head.slice(0, -1)},"body":`
+  // A stored body is JSON already.
+  if (answer?.stored) yield* answer.stored.json()
+  else yield JSON.stringify(answer?.body ?? null)
+  yield `,"files":${JSON.stringify(files.map((one) => ({ path: one.path, ...describeFile(one) })))}}`
+}
+
+/**
+ * Writes `{"predictions":[…]}`, one entry after the other: a thousand large bodies are more than a string can hold.
+ * @param toJson the entry of a prediction, in parts
+ */
+export async function writePredictions(
+  file: string,
+  judged: readonly Judged[],
+  toJson: (judged: Judged) => AsyncIterable<string | Buffer>,
+): Promise<void> {
   await using handle = await open(file, 'wx')
   await handle.appendFile('{"predictions":[')
-  for (const [i, entry] of entries.entries()) await handle.appendFile(`${i === 0 ? '' : ','}\n${JSON.stringify(entry)}`)
+  for (const [i, each] of judged.entries()) {
+    await handle.appendFile(i === 0 ? '\n' : ',\n')
+    await handle.appendFile(toJson(each))
+  }
   await handle.appendFile('\n]}\n')
 }
 
@@ -86,7 +101,15 @@ const READ_TEXTS = ['status', 'model', 'created_at', 'completed_at'] as const
 /** Pages and addresses that only the key opens. */
 const PUBLIC_URLS = ['get', 'web'] as const
 
-/** A prediction as `prediction.json` in an artifact describes it. */
+/** A prediction as `prediction.json` in an artifact describes it, as JSON. */
+export async function* publicJson(judged: Judged, files: readonly SavedFile[]): AsyncGenerator<string> {
+  const { stored } = judged.outcome.answer ?? {}
+  const json = (answer = judged.outcome.answer) =>
+    JSON.stringify(publicResult({ ...judged, outcome: { ...judged.outcome, answer } }, files))
+  yield stored ? await stored.use(async (answer) => json(answer)) : json()
+}
+
+/** A prediction as `prediction.json` describes it. */
 export function publicResult({ outcome }: Judged, files: readonly SavedFile[]): unknown {
   const { id, status, answer } = outcome
   const body = answer?.body ?? {}

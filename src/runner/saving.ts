@@ -1,10 +1,11 @@
 import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
+import { clip } from '../predictions/text.ts'
 import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
-import { clip, duration, fileSize } from './format.ts'
+import { duration, fileSize } from './format.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
 import { makeTemporaryFolder } from './result-file.ts'
@@ -68,7 +69,7 @@ export function startSaving(
     },
     settled({ id, end, answer }: Outcome) {
       if (end !== 'ended' || !answer) return
-      const { prediction } = answer
+      const { prediction, stored } = answer
       ended.push({ id, prediction })
       const age = ageOf(prediction, seenRunning.has(id))
       saver ??= openSaver(inputs, identities, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
@@ -78,6 +79,7 @@ export function startSaving(
             id,
             ...identities.of(id),
             output: prediction.output,
+            ...(stored && { withOutput: (act) => stored.use((whole) => act(whole.prediction.output)) }),
             age,
             expires: answer.linkLife !== 'unknown',
           }),

@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Answer } from '../predictions/answer.ts'
 import { createRedactor, type Redactor } from '../predictions/redact.ts'
 import type { Judged } from '../predictions/verdict.ts'
 
@@ -26,19 +28,24 @@ export const redacted: Redactor = {
   prepare: (value) => redactor.prepare(value),
 }
 
-/** As {@link redactJudged}, in short turns of the event loop. */
-export async function redactInTurns(judged: Judged): Promise<Judged> {
-  return redactJudged(judged, await redacted.prepare(judged.outcome.answer?.body))
-}
-
-/** A judged outcome as outputs, summary, result file and artifacts may have it. */
-export function redactJudged({ outcome, verdict }: Judged, { text, identifier, value }: Redactor = redacted): Judged {
-  const { answer, status } = outcome
-  const clean = answer && { ...answer, prediction: value(answer.prediction), body: value(answer.body) }
+/** A judged outcome as outputs, summary, result file and artifacts may have it; in short turns of the event loop. */
+export async function redactJudged({ outcome, verdict }: Judged, redactor: Redactor = redacted): Promise<Judged> {
+  const { text, identifier, value } = await redactor.prepare(outcome.answer?.body)
   return {
-    outcome: { ...outcome, status: identifier(status), answer: clean },
+    outcome: {
+      ...outcome,
+      status: identifier(outcome.status),
+      answer: outcome.answer && (await redactAnswer(outcome.answer, value)),
+    },
     verdict: verdict.ok ? clarified(verdict, text) : { ...verdict, message: text(verdict.message) },
   }
+}
+
+async function redactAnswer({ prediction, body, view, ...rest }: Answer, value: Redactor['value']): Promise<Answer> {
+  await nextTurn()
+  const cleanBody = value(body)
+  await nextTurn()
+  return { ...rest, prediction: value(prediction), body: cleanBody, ...(view && { view: value(view) }) }
 }
 
 const clarified = (verdict: Extract<Judged['verdict'], { ok: true }>, text: (text: string) => string) =>

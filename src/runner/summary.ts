@@ -1,13 +1,14 @@
 import { summary } from '@actions/core'
 import type { SavedFile } from '../predictions/files/save.ts'
-import { outputFiles, outputText, outputUrls } from '../predictions/output.ts'
-import { isExpired, type Prediction, predictTime, totalTime } from '../predictions/prediction.ts'
+import type { OutputView } from '../predictions/output.ts'
+import { hasNoOutput, isExpired, type Prediction, predictTime, totalTime } from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
+import { outputViewOf } from '../predictions/stored-answer.ts'
 import type { Judged as JudgedOutcome } from '../predictions/verdict.ts'
 import type { Outcome } from '../predictions/wait.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'
-import { duration, fileSize, jsonStart, linesWithin } from './format.ts'
+import { duration, fileSize, linesWithin } from './format.ts'
 import { code, inline, LONGEST_TEXT, limited, link, pre, table, thumbnail } from './markdown.ts'
 import { warn } from './print.ts'
 
@@ -143,14 +144,14 @@ function warnings(judged: readonly Judged[]): string {
   )}`
 }
 
-const isPicture = (url: string) => /\.(png|jpe?g|webp|gif|avif)$/i.test(new URL(url).pathname)
+const isPicture = (url: string) => /\.(png|jpe?g|webp|gif|avif)$/i.test(URL.parse(url)?.pathname ?? '')
 
 /** The pictures of a prediction: on the release, where they stay, or else at the API, where they go blank. */
 function picturesOf({ outcome }: Judged, { files, releaseUrls }: Delivery): string[] {
   const lasting = files.flatMap(({ predictionId, type }, i) =>
     predictionId === outcome.id && type.startsWith('image/') ? (releaseUrls[i] ?? []) : [],
   )
-  return lasting.length > 0 ? lasting : outputUrls(outcome.answer?.prediction.output).filter(isPicture)
+  return lasting.length > 0 ? lasting : outputViewOf(outcome.answer).urls.filter(isPicture)
 }
 
 /** The first pictures, under the names of their inputs if they have some. */
@@ -211,7 +212,7 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
   const saved = new Set(delivery.files.map(({ predictionId }) => predictionId))
   const kept = new Set(delivery.files.flatMap(({ predictionId }, i) => (delivery.releaseUrls[i] ? [predictionId] : [])))
   const shown = judged.filter(({ outcome }) => {
-    const urls = outputUrls(outcome.answer?.prediction.output)
+    const { urls } = outputViewOf(outcome.answer)
     return saved.has(outcome.id) ? !kept.has(outcome.id) && urls.some(isPicture) : urls.length > 0
   })
   if (shown.length === 0) return ''
@@ -222,8 +223,8 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
 function outputOfOne({ outcome }: Judged, { files }: Delivery): string {
   const prediction = outcome.answer?.prediction
   if (!prediction) return ''
-  const urls = outputUrls(prediction.output)
-  const embedded = outputFiles(prediction.output).length - urls.length
+  const view = outputViewOf(outcome.answer)
+  const { urls, embedded } = view
   const links = limited(
     urls.map((url) => `- ${link(url)}`),
     OUTPUTS_SHARE / 2,
@@ -234,25 +235,19 @@ function outputOfOne({ outcome }: Judged, { files }: Delivery): string {
     embedded > 0
       ? `${embedded} ${embedded === 1 ? 'file is' : 'files are'} part of the output itself, as data: URIs.`
       : '',
-    textOf(prediction, urls.length + embedded > 0),
+    textOf(prediction, view),
   ]
     .filter(Boolean)
     .join('\n\n')
 }
 
-function textOf(prediction: Prediction, hasFiles: boolean): string {
+function textOf(prediction: Prediction, { text = '', urls, embedded, json }: OutputView): string {
   const { output } = prediction
-  const text = outputText(output) ?? ''
   if (text !== '') return pre(text)
-  if (hasFiles) return ''
-  if (output !== undefined && output !== null) return pre(readable(output))
+  if (urls.length + embedded > 0) return ''
+  // Indented only where that cannot make a few megabytes, nested deeply, longer than a string can be.
+  if (!hasNoOutput(prediction)) return pre(json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2))
   return isExpired(prediction) ? 'Deleted by the API.' : 'No output.'
-}
-
-/** As JSON; indented only where that cannot make a few megabytes, nested deeply, longer than a string can be. */
-function readable(output: unknown): string {
-  const json = jsonStart(output, LONGEST_TEXT)
-  return json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2)
 }
 
 function outputsOfMany(entries: readonly Entry[], delivery: Delivery): string {
@@ -268,10 +263,10 @@ function outputsOfMany(entries: readonly Entry[], delivery: Delivery): string {
 function outputCell(entry: Entry, files: readonly { shown: string }[]): string {
   if (!isJudged(entry)) return entry.error === undefined ? 'Its files exist.' : inline(entry.error, 300)
   const { outcome, verdict } = entry
-  const output = outcome.answer?.prediction.output
-  const links = files.length > 0 ? files.map(({ shown }) => shown) : outputUrls(output).map((url) => link(url))
+  const output = outputViewOf(outcome.answer)
+  const links = files.length > 0 ? files.map(({ shown }) => shown) : output.urls.map((url) => link(url))
   const more = links.length > MOST_LINKS ? `and ${links.length - MOST_LINKS} more` : ''
-  const text = links.length > 0 ? '' : inline(outputText(output) ?? '', 120)
+  const text = links.length > 0 ? '' : inline(output.text ?? '', 120)
   const said = errorText(outcome.answer?.prediction.error) || outcome.status
   const error = verdict.ok ? '' : inline(outcome.end === 'ended' ? said : verdict.message, 300)
   return [...links.slice(0, MOST_LINKS), more, text, error].filter(Boolean).join(' ')

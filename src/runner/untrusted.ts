@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { stripVTControlCharacters } from 'node:util'
 import { INVISIBLE } from '../predictions/invisible.ts'
-import { clip } from './format.ts'
+import { clip } from '../predictions/text.ts'
 
 /**
  * Untrusted text as one line that is safe inside a line of ours: no line ends, no invisible characters, no `##[`, which

@@ -9,7 +9,7 @@ import { type Failure, messageOf } from './failure.ts'
 import type { ArtifactInputs, Inputs } from './inputs.ts'
 import { info, warn } from './print.ts'
 import { attachToRelease } from './release-assets.ts'
-import { makeTemporaryFolder, publicResult, writePredictions } from './result-file.ts'
+import { makeTemporaryFolder, publicJson, writePredictions } from './result-file.ts'
 
 /** Where the saved files went. */
 export interface Uploads {
@@ -123,9 +123,6 @@ async function describePredictions(
   let name = 'prediction.json'
   for (let i = 1; taken.has(name); i++) name = `prediction-${i}.json`
   const file = path.join(folder, name)
-  await writePredictions(
-    file,
-    judged.map((each) => publicResult(each, files)),
-  )
+  await writePredictions(file, judged, (each) => publicJson(each, files))
   return { name, path: file, type: 'application/json' }
 }

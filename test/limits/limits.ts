@@ -35,6 +35,7 @@ const output = (value: () => string): Case['answer'] => {
     return ended(id, 'output', made)
   }
 }
+const FILM = output(() => `"data:video/mp4;base64,${filled('AAAA')}"`)
 const SAVED = { 'output-dir': 'out' }
 
 const cases: Case[] = [
@@ -45,11 +46,7 @@ const cases: Case[] = [
     answer: output(() => `"data:text/plain,${filled('%41a')}"`),
     inputs: SAVED,
   },
-  {
-    name: 'a film as a data: URI, saved',
-    answer: output(() => `"data:video/mp4;base64,${filled('AAAA')}"`),
-    inputs: SAVED,
-  },
+  { name: 'a film as a data: URI, saved', answer: FILM, inputs: SAVED },
   { name: 'millions of empty objects', answer: output(() => list('{}')) },
   { name: 'millions of numbers of 64 bits', answer: output(() => list('18446744073709551615')) },
   {
@@ -79,6 +76,29 @@ const cases: Case[] = [
     predictions: 24,
     answer: (id) => ended(id, 'logs', `"${filled('a')}"`),
     inputs: { 'stream-logs': 'false' },
+  },
+  {
+    name: '24 predictions with 60 MB of log each that run, and then end',
+    predictions: 24,
+    answer: (id, poll) => ({
+      parts: [`{"id":"${id}","status":"${poll < 3 ? 'processing' : 'succeeded'}","logs":"`, filled('a\\n'), '"}'],
+    }),
+  },
+  { name: '24 films of 60 MB as data: URIs, saved', predictions: 24, answer: FILM, inputs: SAVED },
+  {
+    name: '24 answers of 60 MB that are no predictions',
+    predictions: 24,
+    answer: () => ({ parts: ['{"list":"', filled('a'), '"}'] }),
+  },
+  {
+    name: '24 failures with 60 MB of error each',
+    predictions: 24,
+    answer: (id) => ({ parts: [`{"id":"${id}","status":"failed","error":"`, filled('a'), '"}'] }),
+  },
+  {
+    name: 'a text with characters of two bytes',
+    answer: output(() => `"é€${filled('the quick brown fox jumps over the lazy dog ')}"`),
+    inputs: SAVED,
   },
 ]
 

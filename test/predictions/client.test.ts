@@ -3,15 +3,20 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { Agent } from 'undici'
-import { createClient } from '../../src/predictions/client.ts'
+import { type ClientOptions, createClient } from '../../src/predictions/client.ts'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/predictions/errors.ts'
+import { createTextStore } from '../../src/runner/text-store.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
 const never = new AbortController().signal
 
 /** A server that answers every request in one way, and a client that asks it. */
-async function startGateway(answer: (request: IncomingMessage, response: ServerResponse) => void, requestTimeout = 5) {
+async function startGateway(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  more: Pick<ClientOptions, 'requestTimeout' | 'store'> = {},
+) {
   const requests: { method: string | undefined; url: string | undefined; headers: IncomingMessage['headers'] }[] = []
   const server = createServer((request, response) => {
     requests.push({ method: request.method, url: request.url, headers: request.headers })
@@ -25,7 +30,8 @@ async function startGateway(answer: (request: IncomingMessage, response: ServerR
     apiKey: KEY,
     dispatcher,
     clock: systemClock,
-    requestTimeout,
+    requestTimeout: 5,
+    ...more,
   })
   return {
     client,
@@ -47,9 +53,9 @@ const send =
 
 async function failure(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
-  requestTimeout?: number,
+  requestTimeout = 5,
 ): Promise<ApiError> {
-  await using gateway = await startGateway(answer, requestTimeout)
+  await using gateway = await startGateway(answer, { requestTimeout })
   try {
     await gateway.client.get('abc', never)
   } catch (error) {
@@ -60,6 +66,42 @@ async function failure(
 }
 
 const PREDICTION = '{"id":"abc","status":"processing","id":"abc","extra":{"kept":true}}'
+
+describe('a large answer', () => {
+  const largeBody = JSON.stringify({ id: 'abc', status: 'succeeded', output: 'x'.repeat(2 ** 20), more: 1 })
+
+  test('is returned in part, and can be read again whole', async () => {
+    await using folder = await temporaryFolder()
+    await using gateway = await startGateway(send(200, largeBody), { store: createTextStore(folder.path) })
+    const answer = await gateway.client.get('abc', never)
+    assert.equal(typeof answer.prediction.output, 'symbol')
+    assert.deepEqual(answer.body, {})
+    assert.ok(answer.stored)
+    const whole = await answer.stored.use(async ({ body }) => body)
+    assert.deepEqual(whole, JSON.parse(largeBody))
+    await answer.stored.close()
+  })
+
+  test('is whole where nothing can be stored', async () => {
+    await using gateway = await startGateway(send(200, largeBody), { store: createTextStore('/dev/null/none') })
+    const answer = await gateway.client.get('abc', never)
+    assert.deepEqual(answer.body, JSON.parse(largeBody))
+    assert.equal(answer.stored, undefined)
+  })
+
+  test('that is no prediction, or a refusal, is explained as a small one is', async () => {
+    await using folder = await temporaryFolder()
+    const store = createTextStore(folder.path)
+    const list = JSON.stringify({ results: ['x'.repeat(2 ** 20)] })
+    await using lists = await startGateway(send(200, list), { store })
+    await assert.rejects(lists.client.get('abc', never), /answered with the list of all predictions/)
+    const refusal = JSON.stringify({ detail: 'Out of order.', trace: 'x'.repeat(2 ** 20) })
+    await using refuses = await startGateway(send(418, refusal), { store })
+    await assert.rejects(refuses.client.get('abc', never), /Out of order\./)
+    await using breaks = await startGateway(send(200, largeBody.slice(0, -9)), { store })
+    await assert.rejects(breaks.client.get('abc', never), /its JSON breaks off/)
+  })
+})
 
 describe('get', () => {
   test('asks for the one prediction with the key and hands on the whole body', async () => {

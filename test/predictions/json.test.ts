@@ -7,6 +7,7 @@ import {
   isRawNumber,
   JsonTooDeepError,
   JsonTooManyPartsError,
+  jsonStart,
   MOST_PARTS,
   numberOf,
   parseJson,
@@ -169,4 +170,29 @@ test('any text is parsed as JSON.parse does it, or refused as it does', () => {
     }),
     { numRuns: 3000 },
   )
+})
+
+/** Characters of the longest number that JSON.stringify writes, and some. */
+const LONGEST_NUMBER = 40
+
+test('the start of JSON is all of it if it is short, and costs no more if it is long', () => {
+  fc.assert(
+    fc.property(fc.jsonValue({ maxDepth: 4 }), fc.nat(40), (value, most) => {
+      const whole = JSON.stringify(value)
+      assert.equal(jsonStart(value, whole.length), whole)
+      const start = jsonStart(value, most)
+      if (whole.length <= most) assert.equal(start, whole)
+      else assert.ok(start.length > most && start.length <= 6 * most + LONGEST_NUMBER)
+    }),
+  )
+  let reads = 0
+  const items: unknown[] = Array(1000).fill({})
+  const list = new Proxy(items, {
+    get(target, name) {
+      reads++
+      return Reflect.get(target, name)
+    },
+  })
+  assert.equal(jsonStart(list, 10), '[{},{},{},{}')
+  assert.ok(reads < 20, `${reads} reads`)
 })

@@ -19,7 +19,9 @@ const redactor = createRedactor(KEY)
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
 
 /** Everything that the action makes of one body, as far as it is pure. Undefined where it is refused with a sentence. */
-function digest(text: string): { outputs: Record<string, string>; summary: string; printed: string } | undefined {
+async function digest(
+  text: string,
+): Promise<{ outputs: Record<string, string>; summary: string; printed: string } | undefined> {
   let outcome: Outcome
   try {
     const answer = readAnswer(REQUEST, text)
@@ -30,7 +32,7 @@ function digest(text: string): { outputs: Record<string, string>; summary: strin
     return undefined
   }
   const verdict = verdictOf(outcome, '30m')
-  const judged = [redactJudged({ outcome, verdict }, redactor)]
+  const judged = [await redactJudged({ outcome, verdict }, redactor)]
   const { lines } = newLogLines(emptyLog, outcome.answer?.prediction.logs ?? '', { now: 0, complete: true })
   const message = verdict.ok ? (verdict.warning ?? '') : verdict.message
   return {
@@ -44,8 +46,8 @@ function digest(text: string): { outputs: Record<string, string>; summary: strin
   }
 }
 
-function assertHarmless(text: string): void {
-  const result = digest(text)
+async function assertHarmless(text: string): Promise<void> {
+  const result = await digest(text)
   if (!result) return
   const { outputs, summary, printed } = result
   assert.ok(Buffer.byteLength(summary) < 2 ** 20)
@@ -113,19 +115,21 @@ const body = fc.record(
 )
 
 describe('whatever a body holds', () => {
-  test('nothing of it acts in the log, holds the key, breaks the outputs or makes the summary too long', () => {
-    fc.assert(
-      fc.property(body, (each) => assertHarmless(JSON.stringify(each))),
+  test('nothing of it acts in the log, holds the key, breaks the outputs or makes the summary too long', async () => {
+    await fc.assert(
+      fc.asyncProperty(body, (each) => assertHarmless(JSON.stringify(each))),
       { numRuns: 1500 },
     )
   })
-  test('text that is no JSON, bytes that are no text, keys twice and huge numbers are read or refused with a sentence', () => {
-    fc.assert(
-      fc.property(fc.oneof(fc.string(), nasty, fc.json()), (text) => assertHarmless(text)),
+  test('text that is no JSON, bytes that are no text, keys twice and huge numbers are read or refused with a sentence', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.string(), nasty, fc.json()), (text) => assertHarmless(text)),
       { numRuns: 1000 },
     )
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => assertHarmless(Buffer.from(bytes).toString('utf8'))),
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), (bytes) =>
+        assertHarmless(Buffer.from(bytes).toString('utf8')),
+      ),
     )
     for (const text of [
       '{"id":"a","id":"abc","status":"x","status":"succeeded","output":1e999}',
@@ -133,34 +137,37 @@ describe('whatever a body holds', () => {
       '{"__proto__":{"polluted":1},"id":"abc","status":"succeeded","constructor":{"prototype":{"polluted":1}}}',
       '\ufeff{"id":"abc","status":"succeeded"}',
     ])
-      assertHarmless(text)
+      await assertHarmless(text)
   })
-  test('three megabytes, a million small strings and a log of three megabytes are digested', () => {
+  test('three megabytes, a million small strings and a log of three megabytes are digested', async () => {
     const prediction = (more: object) => JSON.stringify({ id: 'abc', status: 'succeeded', ...more })
-    assertHarmless(prediction({ output: 'x'.repeat(3_000_000) }))
-    assertHarmless(prediction({ output: Array.from({ length: 1_000_000 }, () => 'x') }))
-    assertHarmless(prediction({ output: Array.from({ length: 1_000_000 }, () => '<') }))
-    assertHarmless(prediction({ logs: '##[x]\r::error::y\n'.repeat(200_000) }))
-    assertHarmless(prediction({ status: 'failed', error: '::error::\n'.repeat(300_000) }))
+    await assertHarmless(prediction({ output: 'x'.repeat(3_000_000) }))
+    await assertHarmless(prediction({ output: Array.from({ length: 1_000_000 }, () => 'x') }))
+    await assertHarmless(prediction({ output: Array.from({ length: 1_000_000 }, () => '<') }))
+    await assertHarmless(prediction({ logs: '##[x]\r::error::y\n'.repeat(200_000) }))
+    await assertHarmless(prediction({ status: 'failed', error: '::error::\n'.repeat(300_000) }))
   })
-  test('nesting without end is refused with a sentence, the nesting of strings is not counted', () => {
+  test('nesting without end is refused with a sentence, the nesting of strings is not counted', async () => {
     for (const [open, close] of [
       ['[', ']'],
       ['{"a":', '}'],
     ] as const) {
       const deep = `{"id":"abc","status":"succeeded","output":${open.repeat(100_000)}1${close.repeat(100_000)}}`
-      assert.equal(digest(deep), undefined)
+      assert.equal(await digest(deep), undefined)
     }
     for (const text of ['[{"', '[\\"', '\\\\[', '"\\']) {
-      assert.notEqual(digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: text.repeat(5000) })), undefined)
+      assert.notEqual(
+        await digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: text.repeat(5000) })),
+        undefined,
+      )
       assert.equal(
-        digest(
+        await digest(
           `{"id":"abc","status":"succeeded","a":${JSON.stringify(text)},"b":${'['.repeat(600)}${']'.repeat(600)}}`,
         ),
         undefined,
       )
     }
-    assert.notEqual(digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: [[[[1]]]] })), undefined)
+    assert.notEqual(await digest(JSON.stringify({ id: 'abc', status: 'succeeded', output: [[[[1]]]] })), undefined)
   })
 })
 

@@ -28,6 +28,17 @@ describe('a growing log', () => {
     assert.deepEqual(shown('a\nb\nc\n', 'b\nc\nd\n', 'x\nd\ne\n'), [['a', 'b', 'c'], ['d'], ['x', 'e']])
     assert.deepEqual(shown('a\nb\n', '', 'a\nb\n'), [['a', 'b'], [], ['a', 'b']])
   })
+  test('of which only the end is given goes on where it was, or says what is missing', () => {
+    const whole = Array.from({ length: 10 }, (_, i) => `line ${i}\n`).join('')
+    const look = (view: typeof emptyLog, from: number, to: number) =>
+      newLogLines(view, whole.slice(from, to), { now: 0, complete: false, start: from })
+    const first = look(emptyLog, 14, 35)
+    assert.deepEqual(first.lines, ['… 14 B of this log are not shown', 'line 2', 'line 3', 'line 4'])
+    const second = look(first.view, 28, 49)
+    assert.deepEqual(second.lines, ['line 5', 'line 6'])
+    assert.deepEqual(look(second.view, 49, 56).lines, ['line 7'])
+    assert.deepEqual(look(second.view, 56, 63).lines, ['… 7 B of this log are not shown', 'line 8'])
+  })
   test('shows a bar now and then, and its end', () => {
     const bars = (to: number) => Array.from({ length: to + 1 }, (_, i) => `${bar(i)}\n`).join('')
     assert.deepEqual(shown(bars(2), bars(4), bars(6), `${bars(10)}done`), [[bar(2)], [], [bar(6)], [bar(10), 'done']])

@@ -14,12 +14,12 @@ import { summaryOf } from '../../src/runner/summary.ts'
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
 
 /** Everything that leaves the process because of one answer. */
-function sinksOf(body: Record<string, unknown>, key: string | undefined): Record<string, string> {
+async function sinksOf(body: Record<string, unknown>, key: string | undefined): Promise<Record<string, string>> {
   const answer = readAnswer(REQUEST, JSON.stringify({ id: 'abc', status: 'succeeded', ...body }))
   const { status } = answer.prediction
   const outcome = { id: 'abc', end: 'ended', status, answer, error: undefined, waited: 1 } as const
   const raw = { outcome, verdict: verdictOf(outcome, '30m') }
-  const judged = key === undefined ? raw : redactJudged(raw, createRedactor(key))
+  const judged = key === undefined ? raw : await redactJudged(raw, createRedactor(key))
   return {
     ...outputsOf([judged], nothingDelivered),
     summary: summaryOf([judged]),
@@ -63,22 +63,26 @@ const shape = fc.constantFrom<(text: string) => unknown>(
 )
 
 describe('for any key', () => {
-  test('and any answer that does not hold it, everything that leaves the process is that of the answer', () => {
-    fc.assert(
-      fc.property(key, fc.dictionary(field, fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.webUrl())), (plain, body) => {
-        assert.deepEqual(
-          sinksOf({ ...body, status: 'succeeded' }, plain),
-          sinksOf({ ...body, status: 'succeeded' }, undefined),
-        )
-      }),
+  test('and any answer that does not hold it, everything that leaves the process is that of the answer', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        key,
+        fc.dictionary(field, fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.webUrl())),
+        async (plain, body) => {
+          assert.deepEqual(
+            await sinksOf({ ...body, status: 'succeeded' }, plain),
+            await sinksOf({ ...body, status: 'succeeded' }, undefined),
+          )
+        },
+      ),
       { numRuns: 500 },
     )
   })
-  test('and any answer that holds it, however it is written, nothing that leaves the process has it', () => {
-    fc.assert(
-      fc.property(hidden, field, shape, ({ plain, form }, name, put) => {
+  test('and any answer that holds it, however it is written, nothing that leaves the process has it', async () => {
+    await fc.assert(
+      fc.asyncProperty(hidden, field, shape, async ({ plain, form }, name, put) => {
         const value = put(form)
-        const sinks = sinksOf({ [name]: name === 'status' && typeof value !== 'string' ? form : value }, plain)
+        const sinks = await sinksOf({ [name]: name === 'status' && typeof value !== 'string' ? form : value }, plain)
         for (const [sink, text] of Object.entries(sinks)) {
           assert.ok(!seen(text).includes(plain), `${sink}: ${text}`)
           assert.ok(!seen(text.replaceAll('","', '')).includes(plain), `${sink}: ${text}`)
@@ -88,12 +92,12 @@ describe('for any key', () => {
       { numRuns: 500 },
     )
   })
-  test('and any error that holds twelve characters of it, no output, summary or message has them', () => {
-    fc.assert(
-      fc.property(key, fc.nat(48), fc.string(), fc.string(), (plain, from, before, after) => {
+  test('and any error that holds twelve characters of it, no output, summary or message has them', async () => {
+    await fc.assert(
+      fc.asyncProperty(key, fc.nat(48), fc.string(), fc.string(), async (plain, from, before, after) => {
         const piece = plain.slice(Math.min(from, plain.length - 12)).slice(0, 12)
         const body = { status: 'failed', error: before + piece + after, logs: `${before}${piece}\n` }
-        const { status: _, ...sinks } = sinksOf(body, plain)
+        const { status: _, ...sinks } = await sinksOf(body, plain)
         for (const [sink, text] of Object.entries(sinks)) assert.ok(!seen(text).includes(piece), `${sink}: ${text}`)
       }),
       { numRuns: 500 },

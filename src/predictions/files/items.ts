@@ -1,4 +1,4 @@
-import { isJsonOutput, outputFiles, outputText } from '../output.ts'
+import { isJsonOutput, isText, outputFiles } from '../output.ts'
 import type { Kind } from './file-name.ts'
 
 /** One thing to save, of one output. */
@@ -29,7 +29,7 @@ export function itemsOf(output: unknown, most: number): { items: Item[]; more: b
     return isUri ? { index, kind, source: 'data:', label, uri: source } : { index, kind, source, label }
   })
   if (sources.length === 0 && most > 0) {
-    if (outputText(output) !== undefined) items.push({ index: 0, kind: 'text', source: 'text', label: 'The text' })
+    if (isText(output)) items.push({ index: 0, kind: 'text', source: 'text', label: 'The text' })
     else if (isJsonOutput(output)) items.push({ index: 0, kind: 'output', source: 'json', label: 'The output' })
   }
   return { items, more: sources.length > most }

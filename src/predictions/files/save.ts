@@ -1,11 +1,13 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
+import { collectBuffers } from '../garbage.ts'
 import type { HostPolicy } from '../network/addresses.ts'
 import { openUntrustedNetwork, type ProxyEnvironment, type UntrustedNetwork } from '../network/dispatcher.ts'
 import { MOST_FILES } from '../output.ts'
+import { Turns } from '../turns.ts'
 import { decodeDataUri } from './data-uri.ts'
 import { DEFAULT_FILE_NAME, FileNames, type NamedPrediction } from './file-name.ts'
 import { Folder } from './folder.ts'
-import { createCollector } from './garbage.ts'
 import { Hosts } from './hosts.ts'
 import { type Item, itemsOf } from './items.ts'
 import { Names } from './names.ts'
@@ -63,6 +65,11 @@ export interface SaveOptions {
 export interface EndedPrediction {
   id: string
   output?: unknown
+  /**
+   * Takes the place of `output` if that is too large to be kept in memory: acts with it, while no other such output is
+   * in memory.
+   */
+  withOutput?: <T>(act: (output: unknown) => Promise<T>) => Promise<T>
   /** Its place in the step, from 1; that of the call unless told otherwise. */
   number?: number
   /** That of its input. */
@@ -83,6 +90,9 @@ export interface SaveResult {
   canceled: number
 }
 
+/** What became of one file; undefined if the step was canceled before it was whole. */
+type SavedItem = SavedFile | FileError | Page | undefined
+
 /** Seconds between two lines about files that are not saved yet. */
 const HEARTBEAT = 30
 
@@ -98,7 +108,7 @@ export class Saver {
   readonly #results: { number: number; result: Promise<SaveResult> }[] = []
   readonly #over = new AbortController()
   /** What needs no network is done one after the other, so that only one of it is in memory. */
-  #local: Promise<unknown> = Promise.resolve()
+  readonly #local = new Turns()
   #files = 0
   #saved = 0
   #left = 0
@@ -116,7 +126,7 @@ export class Saver {
       names: new Names(options.directory),
       fileNames: new FileNames(options.fileName ?? DEFAULT_FILE_NAME, predictions),
       limits: new SizeLimits(options.maxFileSize, options.maxTotalSize ?? Number.POSITIVE_INFINITY),
-      collectGarbage: createCollector(),
+      collectGarbage: collectBuffers,
       transfers: new Set(),
     }
     this.#beat().catch(() => {})
@@ -151,52 +161,70 @@ export class Saver {
   }
 
   async #save(prediction: EndedPrediction & NamedPrediction, ending: Ending): Promise<SaveResult> {
-    const { id, output } = prediction
+    const { id, output, withOutput = (act) => act(output) } = prediction
+    const named = { id, number: prediction.number, name: prediction.name }
+    try {
+      const { begun, more } = await withOutput((whole) => this.#begin(whole, named, ending))
+      const settled = await this.#settlePages(await Promise.all(begun), id)
+      if (more) settled.failures.push(new FileError(id, 'Other files', `a step saves at most ${MOST_FILES} files`))
+      return settled
+    } catch (error) {
+      const failure = new FileError(id, 'The output', error, this.#tools.folder.path)
+      return { files: [], failures: [failure], warnings: [], canceled: 0 }
+    }
+  }
+
+  /** Begins to save what an output holds. When it returns, nothing needs the output any more. */
+  async #begin(
+    output: unknown,
+    prediction: NamedPrediction,
+    ending: Ending,
+  ): Promise<{ begun: Promise<SavedItem>[]; more: boolean }> {
     const { items, more } = itemsOf(output, MOST_FILES - this.#files)
     this.#files += items.length
     this.#left += items.length
-    const outcomes = await Promise.all(items.map((item) => this.#saveItem(item, prediction, ending)))
-    const settled = await this.#settlePages(outcomes, id)
-    if (more) settled.failures.push(new FileError(id, 'Other files', `a step saves at most ${MOST_FILES} files`))
-    return settled
+    const isLocal = ({ source, kind }: Item) => source === 'data:' || typeof kind === 'string'
+    const begun = items.map((item) =>
+      this.#settle(
+        item.label,
+        prediction,
+        isLocal(item) ? this.#saveContent(item, prediction, output) : saveLink(item, prediction, ending, this.#tools),
+      ),
+    )
+    await Promise.all(begun.filter((_, i) => items[i] && isLocal(items[i])))
+    return { begun, more }
   }
 
-  /** @returns undefined if the step was canceled before the file was whole */
-  async #saveItem(
-    item: Item,
-    prediction: EndedPrediction & NamedPrediction,
-    ending: Ending,
-  ): Promise<SavedFile | FileError | Page | undefined> {
+  /** Takes what became of a file for what is known of it in the end. */
+  async #settle(label: string, { id }: NamedPrediction, saving: Promise<SavedFile | Page>): Promise<SavedItem> {
     try {
-      const outcome = await (item.source === 'data:' || typeof item.kind === 'string'
-        ? this.#inTurn(async () => saveContent(item, prediction, await this.#contentOf(item, prediction), this.#tools))
-        : saveLink(item, prediction, ending, this.#tools))
+      const outcome = await saving
       if ('path' in outcome) this.#saved++
       return outcome
     } catch (error) {
       if (this.#options.signal.aborted) return undefined
-      return new FileError(prediction.id, item.label, error, this.#tools.folder.path)
+      return new FileError(id, label, error, this.#tools.folder.path)
     } finally {
       this.#left--
     }
   }
 
-  async #contentOf(item: Item, { output }: EndedPrediction): Promise<Content> {
-    if (item.uri !== undefined) return decodeDataUri(item.uri)
-    return contentOf((await this.#options.redact?.(output)) ?? output, item.kind)
+  #saveContent(item: Item, prediction: NamedPrediction, output: unknown): Promise<SavedFile> {
+    return this.#local.run(async () => {
+      // So that signals are heard before the next large text.
+      await nextTurn()
+      this.#options.signal.throwIfAborted()
+      return await saveContent(item, prediction, await this.#contentOf(item, output), this.#tools)
+    })
   }
 
-  #inTurn<T>(act: () => Promise<T>): Promise<T> {
-    const done = this.#local.then(() => {
-      this.#options.signal.throwIfAborted()
-      return act()
-    })
-    this.#local = done.catch(() => {})
-    return done
+  async #contentOf({ uri, kind }: Item, output: unknown): Promise<Content> {
+    if (uri !== undefined) return decodeDataUri(uri)
+    return contentOf((await this.#options.redact?.(output)) ?? output, kind)
   }
 
   /** A web page beside files that were saved is no file; a web page that is all there is, is one if it came whole. */
-  async #settlePages(outcomes: readonly (SavedFile | FileError | Page | undefined)[], id: string): Promise<SaveResult> {
+  async #settlePages(outcomes: readonly SavedItem[], id: string): Promise<SaveResult> {
     const result: SaveResult = { files: [], failures: [], warnings: [], canceled: 0 }
     const beside = outcomes.some((outcome) => outcome !== undefined && 'path' in outcome)
     for (const outcome of outcomes) {

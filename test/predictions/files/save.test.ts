@@ -14,6 +14,7 @@ import {
   type SavingState,
   saveOutputs,
 } from '../../../src/predictions/files/save.ts'
+import { Turns } from '../../../src/predictions/turns.ts'
 import { cake } from '../../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../../servers/simulator.ts'
 import { fastClock } from '../../support/fast-clock.ts'
@@ -159,6 +160,45 @@ describe('a file', () => {
       assert.deepEqual(run.there, [])
       assert.deepEqual(run.failures, [])
     }
+  })
+})
+
+describe('a large output that is not in memory', () => {
+  const large = async (outputs: readonly unknown[]) => {
+    await using simulator = await startSimulator()
+    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    const turns = new Turns()
+    let saving = 0
+    const observer: SaveObserver = { ...silent, saved: () => assert.equal(saving, 1) }
+    const result = await saveOutputs(
+      outputs.map((output, i) => ({
+        id: `p${i}`,
+        withOutput: (act) =>
+          turns.run(async () => {
+            saving++
+            if (output instanceof Error) throw output
+            const done = await act(output)
+            saving--
+            return done
+          }),
+      })),
+      { ...optionsFor(simulator), directory, observer },
+    )
+    const there = await readdir(directory)
+    await rm(directory, { recursive: true })
+    return { there: there.sort(), reasons: result.failures.map(({ message }) => message) }
+  }
+
+  test('is saved while it is read, and not after', async () => {
+    const { there, reasons } = await large([['data:text/plain,a', 'data:text/plain,b'], 'text', { json: 1 }])
+    assert.deepEqual(there, ['p0-0.txt', 'p0-1.txt', 'p1-text.txt', 'p2-output.json'])
+    assert.deepEqual(reasons, [])
+  })
+
+  test('that cannot be read is told, and the others are saved', async () => {
+    const { there, reasons } = await large(['text', new Error('no disk')])
+    assert.deepEqual(there, ['p0-text.txt'])
+    assert.deepEqual(reasons, ['The output of prediction p1 was not saved: no disk.'])
   })
 })
 

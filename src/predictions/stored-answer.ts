@@ -1,0 +1,112 @@
+import { Buffer } from 'node:buffer'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Answer } from './answer.ts'
+import type { StoredText } from './body.ts'
+import { collectAll } from './garbage.ts'
+import { isLargeView, type OutputView, viewOf } from './output.ts'
+import { type Prediction, predictTime } from './prediction.ts'
+import { errorText } from './prediction-error.ts'
+import { clip, detached } from './text.ts'
+import type { Turns } from './turns.ts'
+
+/** A large answer of which only a part stays in memory. */
+export interface StoredAnswer<Whole extends Answer = Answer> {
+  /**
+   * Reads it whole and acts with it. Only one such answer is in memory at a time: `act` must not wait for the network
+   * or for another one.
+   * @throws an error of the file system
+   */
+  use<T>(act: (answer: Whole) => Promise<T>): Promise<T>
+  /** The body as JSON, in parts. @throws an error of the file system */
+  json(): AsyncIterable<Buffer>
+  /** The same answer with another body. @throws an error of the file system */
+  withBody(json: string): Promise<StoredAnswer<Whole>>
+  /** Removes it. */
+  close(): Promise<void>
+}
+
+/**
+ * An answer whose body is a stored text.
+ * @param read reads the answer in a body
+ */
+export function storedAnswer<Whole extends Answer>(
+  text: StoredText,
+  read: (text: string) => Whole,
+  turns: Turns,
+): StoredAnswer<Whole> {
+  const load = async () => read(await text.read())
+  return {
+    use: (act) =>
+      turns.run(async () => {
+        collectAll()
+        const answer = await load()
+        await nextTurn()
+        // The text is not needed any more.
+        collectAll()
+        return await act(answer)
+      }),
+    json: () => text.bytes(),
+    async withBody(json) {
+      const other = await text.another()
+      try {
+        for (const part of partsOf(json)) await other.append([Buffer.from(part)])
+      } catch (error) {
+        await other.close()
+        throw error
+      }
+      return storedAnswer(other, read, turns)
+    },
+    close: () => text.close(),
+  }
+}
+
+const PART = 2 ** 20
+
+/** The parts of a text, of which none is as large as the text; no character is split. */
+function* partsOf(text: string): Generator<string> {
+  for (let at = 0, end = 0; at < text.length; at = end) {
+    end = at + PART
+    if (isFirstHalf(text.charCodeAt(end - 1))) end++
+    yield text.slice(at, end)
+  }
+}
+
+/** Whether a code unit is the first of the two of a character. */
+const isFirstHalf = (code: number) => code >= 0xd800 && code <= 0xdbff
+
+/** Stands for an output that is too large to stay in memory. */
+const LARGE_OUTPUT = Symbol('a large output')
+
+/** Characters of a log, and of any other text, that stay in memory. */
+const KEPT_OF_LOG = 2 ** 20
+const KEPT = 2 ** 16
+
+/**
+ * What stays in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
+ * what is shown of it.
+ */
+export function abridged(answer: Answer): Answer {
+  const { prediction } = answer
+  const { id, status, model, version, output, error, logs, urls, created_at, completed_at } = prediction
+  const view = viewOf(output)
+  const short: Prediction = {
+    id: clip(id, KEPT),
+    status: clip(status, KEPT),
+    model: model && clip(model, KEPT),
+    version: version && clip(version, KEPT),
+    output: isLargeView(view) ? LARGE_OUTPUT : output,
+    error: error && clip(errorText(error), KEPT),
+    logs: logs && detached(logs.slice(-KEPT_OF_LOG)),
+    metrics: { predict_time: predictTime(prediction) },
+    urls: (urls?.stream?.length ?? 0) > KEPT ? undefined : urls,
+    created_at: created_at && clip(created_at, KEPT),
+    completed_at: completed_at && clip(completed_at, KEPT),
+    data_removed: prediction.data_removed,
+  }
+  const logStart = Math.max(0, (logs?.length ?? 0) - KEPT_OF_LOG)
+  return { ...answer, prediction: short, body: {}, view, logStart }
+}
+
+/** What is shown of the output in an answer. */
+export const outputViewOf = (answer: Answer | undefined): OutputView =>
+  answer?.view ?? viewOf(answer?.prediction.output)

@@ -1,0 +1,46 @@
+import type { Answer } from '../predictions/answer.ts'
+import { abridged, type StoredAnswer } from '../predictions/stored-answer.ts'
+import { type Advice, type Judged, verdictOf } from '../predictions/verdict.ts'
+import type { Outcome } from '../predictions/wait.ts'
+import { messageOf } from './failure.ts'
+import type { StepInputs } from './inputs.ts'
+import { warn } from './print.ts'
+import { redactJudged } from './secrets.ts'
+
+/** Judges outcomes, one after the other; they have no key in them any more. */
+export async function judge(outcomes: readonly Outcome[], { timeout }: StepInputs, advice?: Advice): Promise<Judged[]> {
+  const judged: Judged[] = []
+  for (const outcome of outcomes) {
+    const judgeWhole = (whole: Outcome) =>
+      redactJudged({ outcome: whole, verdict: verdictOf(whole, timeout.text, advice) })
+    const { answer } = outcome
+    judged.push(await (answer?.stored ? judgeStored(outcome, answer, answer.stored, judgeWhole) : judgeWhole(outcome)))
+  }
+  return judged
+}
+
+/** Judges an outcome by its whole answer, which is stored again without the key. */
+async function judgeStored(
+  outcome: Outcome,
+  answer: Answer,
+  stored: StoredAnswer,
+  judgeWhole: (whole: Outcome) => Promise<Judged>,
+): Promise<Judged> {
+  try {
+    return await stored.use(async (whole) => {
+      const judged = await judgeWhole({ ...outcome, answer: whole })
+      const clean = judged.outcome.answer ?? whole
+      try {
+        const kept = abridged({ ...clean, stored: await stored.withBody(JSON.stringify(clean.body)) })
+        return { ...judged, outcome: { ...judged.outcome, answer: kept } }
+      } catch {
+        // On a full disk it stays in memory, so that nothing is lost.
+        return judged
+      }
+    })
+  } catch (error) {
+    warn(`The answer about ${outcome.id} could not be read again, so only a part of it is known: ${messageOf(error)}`)
+    const { stored: _lost, ...part } = answer
+    return await judgeWhole({ ...outcome, answer: part })
+  }
+}

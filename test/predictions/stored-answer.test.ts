@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
+import { abridged, outputViewOf, type StoredAnswer, storedAnswer } from '../../src/predictions/stored-answer.ts'
+import { Turns } from '../../src/predictions/turns.ts'
+import { createTextStore } from '../../src/runner/text-store.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
+
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
+const read = (text: string): Answer => readAnswer(REQUEST, text)
+const answerOf = (fields: object) => read(JSON.stringify({ id: 'abc', status: 'succeeded', ...fields }))
+
+describe('what stays in memory of a large answer', () => {
+  test('is the end of its log, and how much is missing before', () => {
+    const logs = `${'a'.repeat(2 ** 20)}${'b'.repeat(10)}`
+    const { prediction, logStart } = abridged(answerOf({ logs }))
+    assert.equal(prediction.logs, logs.slice(10))
+    assert.equal(logStart, 10)
+  })
+
+  test('is the start of other texts', () => {
+    const long = 'x'.repeat(2 ** 16 + 1)
+    const clipped = `${'x'.repeat(2 ** 16)}…`
+    const fields = { status: long, model: long, version: long, error: long, created_at: long, completed_at: long }
+    const { prediction, body } = abridged(answerOf(fields))
+    const { id, status, model, version, error, created_at, completed_at } = prediction
+    assert.deepEqual([id, status, model, version, error, created_at, completed_at], ['abc', ...Array(6).fill(clipped)])
+    assert.deepEqual(body, {})
+  })
+
+  test('is all that is known of a prediction whose texts are short', () => {
+    const fields = {
+      ...{ output: { a: [1] }, error: { message: 'no' }, logs: 'l', metrics: { predict_time: 1.5, more: 1 } },
+      ...{ model: 'o/m', version: 'v', urls: { stream: 'https://s.test/' }, created_at: 'c', completed_at: 'd' },
+      data_removed: true,
+    }
+    const { prediction } = answerOf(fields)
+    assert.deepEqual(abridged(answerOf(fields)).prediction, {
+      ...prediction,
+      error: 'no',
+      metrics: { predict_time: 1.5 },
+    })
+  })
+
+  test('of an output is what is shown of it', () => {
+    const output = Array(10_000).fill('https://files.test/a.png')
+    const part = abridged(answerOf({ output }))
+    assert.equal(typeof part.prediction.output, 'symbol')
+    const view = outputViewOf(part)
+    assert.deepEqual(view, outputViewOf(answerOf({ output })))
+    assert.equal(view.urls.length, 5000)
+    assert.ok(view.json.length > 2 ** 16 && view.json.length < 2 ** 16 + 100)
+    assert.equal(outputViewOf(abridged(answerOf({ output: 'y'.repeat(100_000) }))).text, 'y'.repeat(2 ** 16))
+  })
+})
+
+describe('a stored answer', () => {
+  async function* stored(fields: object): AsyncGenerator<StoredAnswer> {
+    await using folder = await temporaryFolder()
+    const text = await createTextStore(folder.path).open()
+    await text.append([Buffer.from(JSON.stringify({ id: 'abc', status: 'succeeded', ...fields }))])
+    const answer = storedAnswer(text, read, new Turns())
+    yield answer
+    await answer.close()
+  }
+
+  test('is read whole, by one at a time', async () => {
+    for await (const answer of stored({ output: 'x' })) {
+      let inUse = 0
+      const use = () =>
+        answer.use(async ({ prediction }) => {
+          assert.equal(++inUse, 1)
+          await new Promise((resolve) => setImmediate(resolve))
+          inUse--
+          return prediction.output
+        })
+      assert.deepEqual(await Promise.all([use(), use(), use()]), ['x', 'x', 'x'])
+    }
+  })
+
+  test('with another body leaves the first as it was, and splits no character', async () => {
+    for await (const answer of stored({ output: 'x' })) {
+      const output = `a${'🎂'.repeat(2 ** 20)}`
+      const other = await answer.withBody(JSON.stringify({ id: 'abc', status: 'succeeded', output }))
+      assert.equal(await other.use(async ({ prediction }) => prediction.output), output)
+      assert.equal(await answer.use(async ({ prediction }) => prediction.output), 'x')
+      const parts: Buffer[] = []
+      for await (const part of answer.json()) parts.push(part)
+      assert.equal(Buffer.concat(parts).toString(), '{"id":"abc","status":"succeeded","output":"x"}')
+      await other.close()
+    }
+  })
+})
