@@ -4,6 +4,7 @@ import { CreateError } from './create.ts'
 import { RefusalError } from './errors.ts'
 import { errorText, isPlatformFault } from './prediction-error.ts'
 import { jittered } from './retry.ts'
+import { sentence } from './text.ts'
 import type { Outcome } from './wait.ts'
 
 /** One thing to run. */
@@ -17,11 +18,11 @@ export interface EntryResult {
   name: string
   /** Of the last prediction that was started for it; undefined if none is known. */
   outcome: Outcome | undefined
-  /** IDs of the predictions that were started for it before the last one. */
+  /** The predictions that were started for it before the last one. */
   earlier: readonly Outcome[]
-  /** Why none was started, or why nobody knows whether one was. The message is whole sentences. */
+  /** Why none was started, or no other after a failed attempt. The message is whole sentences. */
   refusal: Error | undefined
-  /** True if a creation may have been carried out whose ID is not known. */
+  /** True if that creation may have been carried out: a prediction may run whose ID is not known. */
   mayRun: boolean
 }
 
@@ -37,6 +38,8 @@ export interface BatchOptions<Request> {
   maxParallel: number
   /** How often an entry is tried, from 1. */
   attempts: number
+  /** Whether predictions have a deadline of their own, at which the API aborts those that have not begun. */
+  ownDeadline: boolean
   clock: Clock
   /** Aborted when nothing new may be started: the step was canceled, or its deadline came. */
   signal: AbortSignal
@@ -136,13 +139,12 @@ async function runEntry<Request>(
   state: BatchState,
   options: BatchOptions<Request>,
 ): Promise<EntryResult> {
-  const { signal, attempts, clock, observer, random = Math.random } = options
+  const { signal, attempts, ownDeadline, clock, observer, random = Math.random } = options
   const earlier: Outcome[] = []
-  const notStarted = (message: string, mayRun = false, cause?: unknown): EntryResult => {
-    const outcome = earlier.pop()
-    const refusal = outcome ? undefined : new Error(message, { cause })
-    return { name, outcome, earlier, refusal, mayRun }
+  const refused = (message: string, mayRun = false, cause?: unknown): EntryResult => {
+    return { name, outcome: earlier.pop(), earlier, refusal: new Error(message, { cause }), mayRun }
   }
+  const notStarted = (reason: string) => refused(`No prediction was started for ${name}: ${sentence(reason)}`)
   for (let attempt = 1; ; attempt++) {
     let answer: Answer
     try {
@@ -152,18 +154,17 @@ async function runEntry<Request>(
         return await options.create(request, name)
       })
     } catch (error) {
-      if (error instanceof NotStarted) return notStarted(`No prediction was started for ${name}: ${error.message}.`)
-      if (signal.aborted && error === signal.reason) {
-        return notStarted(`No prediction was started for ${name}: ${(signal.reason as Error).message}`)
-      }
+      if (error instanceof NotStarted) return notStarted(error.message)
+      if (signal.aborted && error === signal.reason) return notStarted((signal.reason as Error).message)
       if (!(error instanceof CreateError)) throw error
       state.creationFailed(error)
-      return notStarted(error.message, error.mayRun, error.cause)
+      return refused(error.message, error.mayRun, error.cause)
     }
     observer.started(name, answer)
     const outcome = await options.wait(answer.prediction.id, answer, name)
-    const isLast = attempt >= attempts || !mayBeTriedAgain(outcome) || signal.aborted || state.stopped !== undefined
-    if (isLast) return { name, outcome, earlier, refusal: undefined, mayRun: false }
+    const isLast = attempt >= attempts || !mayBeTriedAgain(outcome, ownDeadline)
+    if (isLast || signal.aborted || state.stopped !== undefined)
+      return { name, outcome, earlier, refusal: undefined, mayRun: false }
     const pause = jittered(ATTEMPT_PAUSES[Math.min(attempt, ATTEMPT_PAUSES.length) - 1] ?? 0, random)
     observer.again(name, outcome, pause)
     earlier.push(outcome)
@@ -171,10 +172,15 @@ async function runEntry<Request>(
   }
 }
 
-/** After a fault of the platform, or an end before the start; never after one of the input or the model. */
-function mayBeTriedAgain({ end, status, answer }: Outcome): boolean {
+/**
+ * After a fault of the platform, or an end before the start unless that was asked for; never after a fault of the input or
+ * the model.
+ */
+function mayBeTriedAgain({ end, status, answer }: Outcome, ownDeadline: boolean): boolean {
   if (end !== 'ended') return false
-  return status === 'aborted' || (status === 'failed' && isPlatformFault(errorText(answer?.prediction.error)))
+  return status === 'aborted'
+    ? !ownDeadline
+    : status === 'failed' && isPlatformFault(errorText(answer?.prediction.error))
 }
 
 /** Nothing new is started any more; the message is the reason. */

@@ -30,6 +30,7 @@ export async function startAll(
       }),
       maxParallel: Math.max(1, named.length),
       attempts: 1,
+      ownDeadline: false,
       clock,
       signal,
       observer: {

@@ -1,4 +1,5 @@
 import type { Clock } from '../predictions/clock.ts'
+import { sentences } from '../predictions/text.ts'
 import { type Advice, type Judged, verdictOf } from '../predictions/verdict.ts'
 import type { Outcome } from '../predictions/wait.ts'
 import { cancelAll, reportCancellations, withCancellations } from './cancellation.ts'
@@ -82,6 +83,11 @@ export async function finishStep(
 }
 
 function failureOf(entry: Entry): Failure[] {
-  if (isJudged(entry)) return entry.verdict.ok ? [] : [entry.verdict]
+  if (isJudged(entry)) return entry.verdict.ok ? [] : [withRefusal(entry.verdict, entry.refusal)]
   return entry.error === undefined ? [] : [{ title: 'Prediction not started', message: entry.error }]
 }
+
+const withRefusal = ({ title, message }: Failure, refusal: string | undefined): Failure => ({
+  title,
+  message: sentences(message, refusal),
+})

@@ -64,7 +64,8 @@ export function createReporter(
   const start = clock.now()
   const names = new Map<string, string>()
   const nameOf = (id: string) => names.get(id) ?? id
-  let done = 0
+  /** Names of those that have ended; one that is tried again has not. */
+  const done = new Set<string>()
   const open = new Map(ids.map((id) => [id, newView()]))
   if (streamLogs && !detailed) info(`${total} predictions: logs are shown only of those that fail.`)
   const warned = new Set<string>()
@@ -117,17 +118,14 @@ export function createReporter(
   }
 
   const printHeartbeat = () => {
-    for (const line of heartbeatLines(
-      [...open].map(([id, view]) => [nameOf(id), view]),
-      total,
-      clock.now() - start,
-    ))
-      info(line)
+    const views = [...open].map(([id, view]): [string, PredictionView] => [nameOf(id), view])
+    for (const line of heartbeatLines(views, `${done.size} of ${total} ended`, clock.now() - start)) info(line)
   }
 
   return {
     started(name, { prediction }) {
       names.set(prediction.id, name)
+      done.delete(name)
       open.set(prediction.id, newView())
       const model = prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
       info(`[${duration(clock.now() - start)}] ${name}: started ${prediction.id}${model}`)
@@ -158,8 +156,8 @@ export function createReporter(
 
     settled(outcome) {
       open.delete(outcome.id)
-      done++
-      const count = total > 1 ? [`${done} of ${total}`] : []
+      done.add(nameOf(outcome.id))
+      const count = total > 1 ? [`${done.size} of ${total}`] : []
       const parts = [...outcomeParts(outcome, detailed), ...count]
       info(`[${duration(outcome.waited)}] ${nameOf(outcome.id)}: ${parts.join(' · ')}`)
       const urls = outputUrls(outcome.answer?.prediction.output)
@@ -244,14 +242,14 @@ function endInWords({ end, status, error }: Outcome): string {
 }
 
 /** The lines that say how things stand; none if everything has ended. */
-function heartbeatLines(open: readonly [string, PredictionView][], total: number, now: number): string[] {
+function heartbeatLines(open: readonly [string, PredictionView][], ended: string, now: number): string[] {
   const lines = open
     .slice(0, NAMED)
     .map(([id, view]) => `[${duration(now)}] ${id}: ${viewParts(view, now).join(' · ')}`)
   if (open.length <= lines.length) return lines
   const counts = Object.entries(Object.groupBy(open, ([, view]) => view.status || 'without an answer'))
   const tally = counts.map(([status, list]) => `${list?.length ?? 0} ${status}`).join(', ')
-  return [...lines, `[${duration(now)}] ${total - open.length} of ${total} ended; ${tally}`]
+  return [...lines, `[${duration(now)}] ${ended}; ${tally}`]
 }
 
 function viewParts({ status, progress, left, at, trouble }: PredictionView, now: number): string[] {

@@ -14,22 +14,16 @@ import { createReporter, guarded, type Reporter } from './reporter.ts'
 import type { Saving } from './saving.ts'
 import { Starter } from './starter.ts'
 
-/** A place in which the files of predictions are known by number and name, as predictions are started. */
-export interface Identified {
-  number: number
-  name: string
-}
-
 /**
  * Starts a prediction for each input, waits for all, and gives their files to be saved as each ends.
- * @param identities takes the number and name of each prediction as it is started
+ * @param names takes the name of the input of each prediction, by ID, as it is started
  * @returns what became of each input, in their order
  */
 export async function runPredictions(
   named: readonly NamedInput[],
   inputs: RunInputs,
   around: Surroundings,
-  { saving, identities }: { saving: Saving | undefined; identities: Map<string, Identified> },
+  { saving, names }: { saving: Saving | undefined; names: Map<string, string> },
 ): Promise<Entry[]> {
   const { clock, runner } = around
   using deadline = deadlineSignal(clock, inputs.timeout.seconds, `the timeout of ${inputs.timeout.text} was reached`)
@@ -49,31 +43,36 @@ export async function runPredictions(
     signal: stop,
     patience: inputs.timeout.seconds,
   })
-  const numbers = new Map(named.map(({ name }, i) => [name, i + 1]))
   using waits = openWaits(waitOptions(inputs, around, { api, reporter, saving, count: named.length, endSignals }))
   const results = await runBatch(
     named.map(({ name, input }) => ({ name, request: input })),
     {
       create: (input, name) => starter.create(input, name),
-      wait: (id, answer) => waits.add(id, answer),
+      async wait(id, answer) {
+        const outcome = await waits.add(id, answer)
+        if (outcome.end === 'ended') starter.ended(id)
+        return outcome
+      },
       maxParallel: inputs.maxParallel,
       attempts: inputs.attempts,
+      ownDeadline: inputs.cancelAfter !== undefined,
       clock,
       signal: stop,
       observer: {
         started(name, answer) {
-          identities.set(answer.prediction.id, { name, number: numbers.get(name) ?? 0 })
+          names.set(answer.prediction.id, name)
           reporter.started(name, answer)
         },
         again: (name, _outcome, pause) => info(`${name}: the platform failed; trying again in ${duration(pause)}`),
-        settled(result) {
-          if (result.outcome) saving?.settled(result.outcome)
-          else info(`${result.name}: not started: ${result.refusal?.message ?? ''}`)
+        settled({ name, outcome, refusal }) {
+          if (refusal) info(`${name}: ${refusal.message}`)
+          if (outcome) saving?.settled(outcome)
         },
       },
     },
   )
-  await starter.deleteUploads()
+  // What still runs may not have read its input yet.
+  if (results.every(({ outcome }) => outcome === undefined || outcome.end === 'ended')) await starter.deleteUploads()
   return await entriesOf(results, inputs, around)
 }
 
@@ -119,7 +118,7 @@ async function entriesOf(results: readonly EntryResult[], inputs: RunInputs, aro
   const byId = new Map(judged.map((each) => [each.outcome.id, each]))
   return results.map(({ name, outcome, earlier, refusal }): Entry => {
     const known = outcome && byId.get(outcome.id)
-    if (known) return { ...known, name, earlier }
+    if (known) return { ...known, name, earlier, refusal: refusal?.message }
     return { name, status: 'refused', error: refusal?.message ?? '' } satisfies Unstarted
   })
 }

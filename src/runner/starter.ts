@@ -40,16 +40,12 @@ export class Starter {
   readonly #uploads: string[] = []
   /** Paths of files that were uploaded, with their URLs: one that is mentioned twice is uploaded once. */
   readonly #urls = new Map<string, Promise<string | undefined>>()
-  readonly #started: string[] = []
+  /** Of predictions that may still run. */
+  readonly #open = new Set<string>()
 
   constructor(inputs: StarterInputs, options: StarterOptions) {
     this.#inputs = inputs
     this.#options = options
-  }
-
-  /** The IDs of all predictions that were started, in their order. */
-  get started(): readonly string[] {
-    return this.#started
   }
 
   /**
@@ -72,14 +68,19 @@ export class Starter {
         onRetry: (error, pause) => info(`${name}: retrying in ${duration(pause)}: ${error.message}`),
         warn,
       })
-      this.#started.push(answer.prediction.id)
-      saveOpenPredictions(this.#started, runner)
+      this.#open.add(answer.prediction.id)
+      saveOpenPredictions([...this.#open], runner)
       return answer
     } catch (error) {
       throw error instanceof CreateError && error.mayRun ? await this.#withCandidate(error, request, since) : error
     } finally {
       saveCreation('', runner)
     }
+  }
+
+  /** Notes that a prediction has ended: there is nothing left to cancel. What was saved is written anew with the next one. */
+  ended(id: string): void {
+    this.#open.delete(id)
   }
 
   /** Deletes what was uploaded, as far as that is possible within a few seconds. */

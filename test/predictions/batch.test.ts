@@ -33,6 +33,7 @@ interface World {
   seconds?: number
   maxParallel?: number
   attempts?: number
+  ownDeadline?: boolean
   signal?: AbortSignal
 }
 
@@ -64,6 +65,7 @@ async function play(names: readonly string[], world: World = {}) {
     },
     maxParallel: world.maxParallel ?? 10,
     attempts: world.attempts ?? 1,
+    ownDeadline: world.ownDeadline ?? false,
     clock,
     signal: world.signal ?? new AbortController().signal,
     random: () => 0.5,
@@ -166,6 +168,15 @@ describe('a batch', () => {
     assert.equal(results[3]?.refusal?.message, 'No prediction was started for n3: the step was canceled.')
   })
 
+  test('a reason that is a sentence gets no second full stop', async () => {
+    const signal = AbortSignal.abort(new Error('The step was canceled or timed out (SIGINT).'))
+    const { results } = await play(['hero'], { signal })
+    assert.equal(
+      results[0]?.refusal?.message,
+      'No prediction was started for hero: The step was canceled or timed out (SIGINT).',
+    )
+  })
+
   test('a bug in a creation is thrown', async () => {
     await assert.rejects(play(names(1), { create: () => new TypeError('a bug') }), TypeError)
   })
@@ -205,6 +216,23 @@ describe('attempts', () => {
     assert.equal(await count({ end: 'timeout' }), 1)
   })
 
+  test('are not made after aborted if a deadline was asked for that aborts', async () => {
+    const world = { attempts: 2, end: (_n: string, _a: number, id: string) => ended(id, 'aborted') }
+    assert.equal((await play(['hero'], { ...world, ownDeadline: true })).created.length, 1)
+  })
+
+  test('of which the creation may have been carried out are told beside the failure before', async () => {
+    const lost = new CreateError('The answer was lost.', { mayRun: true, cause: undefined })
+    const { created, results } = await play(['hero'], {
+      ...failing('(E003)'),
+      create: (_, n) => (n === 1 ? lost : undefined),
+    })
+    assert.equal(created.length, 2)
+    assert.equal(results[0]?.outcome?.id, 'id0')
+    assert.equal(results[0]?.mayRun, true)
+    assert.match(results[0]?.refusal?.message ?? '', /^The answer was lost\. The prediction may have been started/)
+  })
+
   test('count as one entry when the first are judged', async () => {
     const { created } = await play(['hero'], { ...failing('(E003)'), maxParallel: 1 })
     assert.equal(created.length, 5)
@@ -230,5 +258,6 @@ describe('attempts', () => {
     assert.equal(created.length, 1)
     assert.equal(results[0]?.outcome?.status, 'failed')
     assert.deepEqual(results[0]?.earlier, [])
+    assert.equal(results[0]?.refusal?.message, 'No prediction was started for hero: the step was canceled.')
   })
 })

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { Answer } from '../../src/predictions/answer.ts'
 import { ConnectionError } from '../../src/predictions/errors.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
+import type { Outcome } from '../../src/predictions/wait.ts'
 import { createReporter, guarded, type Reporter } from '../../src/runner/reporter.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
@@ -17,10 +18,14 @@ function answerOf(body: Record<string, unknown>): Answer {
 }
 
 /** The lines that a reporter prints, and the annotations. */
-async function reported(ids: readonly string[], act: (reporter: Reporter, clock: VirtualClock) => unknown) {
+async function reported(
+  ids: readonly string[],
+  act: (reporter: Reporter, clock: VirtualClock) => unknown,
+  total = ids.length,
+) {
   const clock = new VirtualClock()
   const text = await printed(async () => {
-    using reporter = createReporter(ids, { clock, streamLogs: true })
+    using reporter = createReporter(ids, { clock, streamLogs: true, total })
     await act(reporter, clock)
   })
   const { lines, annotations } = carryOut(text)
@@ -48,6 +53,27 @@ describe('the reporter', () => {
       settled({ id: 'id0', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 3 })
     })
     assert.deepEqual(lines, [LOGS, '[3.0 s] id0: done · succeeded · 1 file · 1 of 21'])
+  })
+
+  test('counts the inputs that have ended, one that is tried again once, and none that was not started', async () => {
+    const outcome = (id: string, status: string): Outcome => {
+      const answer = answerOf({ id, status })
+      return { id, end: 'ended', status, answer, error: undefined, waited: 1 }
+    }
+    const { lines } = await reported(
+      [],
+      async ({ started, settled }, clock) => {
+        started('hero', answerOf({ id: 'id0' }))
+        settled(outcome('id0', 'failed'))
+        started('hero', answerOf({ id: 'id1' }))
+        settled(outcome('id1', 'succeeded'))
+        for (let i = 2; i < 8; i++) started(`n${i}`, answerOf({ id: `id${i}` }))
+        await clock.run(clock.sleep(26))
+      },
+      30,
+    )
+    const counts = lines.map((line) => /\d+ of 30/.exec(line)?.[0]).filter(Boolean)
+    assert.deepEqual(counts, ['1 of 30', '1 of 30', '1 of 30'], lines.join('\n'))
   })
 
   test('prints the log of a prediction among many only if it fails', async () => {
