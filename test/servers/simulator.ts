@@ -31,6 +31,9 @@ export interface Recorded {
   body: string
 }
 
+/** A request has arrived whole; a creation has been carried out but not answered; a request has been answered. */
+export type RequestMoment = 'arrived' | 'carried out' | 'answered'
+
 /** What a client asks to be created. */
 export interface CreationRequest {
   model?: string
@@ -50,6 +53,8 @@ export interface SimulatorOptions {
   publicOrigin?: string
   /** Requests a minute, all together; more are answered with 429. */
   requestsPerMinute?: number
+  /** Called at moments of each request; the request waits for what it returns. */
+  onMoment?: (moment: RequestMoment, request: Recorded) => void | Promise<void>
   /** What a created prediction does. */
   onCreate?: (request: CreationRequest) => Omit<Play, 'id' | 'input'>
   /** The status with which cancelling is refused; undefined where it works. */
@@ -128,7 +133,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       try {
         const body = await bodyOf(request)
         recorded.body = body.toString()
+        await options.onMoment?.('arrived', recorded)
         await api.answer({ recorded, request, response, body })
+        await options.onMoment?.('answered', recorded)
       } catch (error) {
         if (!response.destroyed) response.destroy(error instanceof Error ? error : undefined)
       }
@@ -329,6 +336,7 @@ class PredictionsApi {
       { model, version: wanted.version ?? 'hidden', input, ...plan },
       cancelAfter === undefined ? {} : { cancelAfter },
     )
+    await this.#options.onMoment?.('carried out', recorded)
     const wait = /^wait(?:=(\d+))?$/.exec(String(request.headers.prefer ?? ''))
     await this.#answerCreation(id, wait ? Math.min(60, Number(wait[1] ?? 60)) : undefined, response)
   }
