@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import type { Answer } from '../predictions/answer.ts'
 import type { Client, CreateRequest } from '../predictions/client.ts'
 import { type Clock, deadlineSignal } from '../predictions/clock.ts'
 import { CreateError, createPrediction } from '../predictions/create.ts'
 import { candidateOf } from '../predictions/lost.ts'
 import type { RunnerContext } from './context.ts'
-import { type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
+import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
 import { duration } from './format.ts'
 import { info, warn } from './print.ts'
 import { saveCreation, saveOpenPredictions } from './state.ts'
@@ -105,7 +104,7 @@ export class Starter {
     if (known) return known
     const { client, signal } = this.#options
     const upload = async () => {
-      const content = await readFile(file.path)
+      const content = await contentOf(file)
       const uploaded = await client.upload({ name: file.name, type: file.type, content }, signal)
       if (!uploaded) return undefined
       this.#uploads.push(uploaded.id)
