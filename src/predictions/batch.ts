@@ -1,7 +1,7 @@
 import type { Answer } from './answer.ts'
 import type { Clock } from './clock.ts'
 import { CreateError } from './create.ts'
-import { RefusalError } from './errors.ts'
+import { ApiError, RefusalError } from './errors.ts'
 import { errorText, isPlatformFault } from './prediction-error.ts'
 import { jittered } from './retry.ts'
 import { sentence } from './text.ts'
@@ -24,6 +24,19 @@ export interface EntryResult {
   refusal: Error | undefined
   /** True if that creation may have been carried out: a prediction may run whose ID is not known. */
   mayRun: boolean
+}
+
+/** No prediction was started because nothing new is started any more. The message is a whole sentence. */
+export class NotStartedError extends Error {
+  override readonly name = 'NotStartedError'
+  /** Why, as the end of a sentence or as one. */
+  readonly reason: string
+
+  /** @param wasTried whether others were started for the same input before */
+  constructor(reason: string, wasTried: boolean) {
+    super(`${wasTried ? 'No further attempt was made' : 'No prediction was started'}: ${sentence(reason)}`)
+    this.reason = reason
+  }
 }
 
 export interface BatchOptions<Request> {
@@ -56,8 +69,10 @@ export interface BatchOptions<Request> {
 const ATTEMPT_PAUSES = [5, 15, 45] as const
 /** When so many have been tried, and all have failed, nothing new is started; or as many as run at once, if those are more. */
 const FEWEST_FAILURES = 3
-/** Refusals that concern the account, or the target of all; 400, 413 and 422 concern one input. */
+/** Refusals that concern the account, or the target of all. */
 const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405])
+/** Refusals that concern one input: they cost nothing, and say nothing about the others. */
+const ONE_INPUT: ReadonlySet<number> = new Set([400, 413, 422])
 
 /**
  * Starts a prediction for each entry and waits for all of them, some at the same time. Nothing is started twice that may
@@ -77,7 +92,8 @@ export async function runBatch<Request>(
       await state.begin(options.signal)
       const result = await runEntry(entry, state, options)
       results[i] = result
-      state.settled(result)
+      if (isRefusedInput(result)) state.notTried()
+      else state.settled(result)
       options.observer.settled(result)
     }
   }
@@ -130,8 +146,25 @@ class BatchState {
     this.#settled++
     if (outcome && (outcome.end !== 'ended' || outcome.status !== 'failed')) this.#allFailed = false
     if (this.#allFailed && this.#settled >= this.#fewest) this.#stopped ??= `the first ${this.#settled} have all failed`
+    this.#resume()
+  }
+
+  /** An entry came to nothing because of its own input: another takes its place among the first. */
+  notTried(): void {
+    this.#begun--
+    this.#resume()
+  }
+
+  #resume(): void {
     for (const resume of this.#waiting.splice(0)) resume()
   }
+}
+
+/** Whether nothing was started for an entry, for a reason that concerns it alone: the API's, or one before any request. */
+function isRefusedInput({ outcome, refusal, mayRun }: EntryResult): boolean {
+  if (outcome || mayRun || !refusal) return false
+  const { cause } = refusal
+  return cause instanceof RefusalError ? ONE_INPUT.has(cause.status) : !(cause instanceof ApiError)
 }
 
 async function runEntry<Request>(
@@ -141,24 +174,24 @@ async function runEntry<Request>(
 ): Promise<EntryResult> {
   const { signal, attempts, ownDeadline, clock, observer, random = Math.random } = options
   const earlier: Outcome[] = []
-  const refused = (message: string, mayRun = false, cause?: unknown): EntryResult => {
-    return { name, outcome: earlier.pop(), earlier, refusal: new Error(message, { cause }), mayRun }
+  const refused = (refusal: Error, mayRun = false): EntryResult => {
+    return { name, outcome: earlier.pop(), earlier, refusal, mayRun }
   }
-  const notStarted = (reason: string) => refused(`No prediction was started for ${name}: ${sentence(reason)}`)
+  const notStarted = (reason: string) => refused(new NotStartedError(reason, earlier.length > 0))
   for (let attempt = 1; ; attempt++) {
     let answer: Answer
     try {
       answer = await state.inTurn(async () => {
         const reason = signal.aborted ? (signal.reason as Error).message : state.stopped
-        if (reason !== undefined) throw new NotStarted(reason)
+        if (reason !== undefined) throw new Stopped(reason)
         return await options.create(request, name)
       })
     } catch (error) {
-      if (error instanceof NotStarted) return notStarted(error.message)
+      if (error instanceof Stopped) return notStarted(error.message)
       if (signal.aborted && error === signal.reason) return notStarted((signal.reason as Error).message)
       if (!(error instanceof CreateError)) throw error
       state.creationFailed(error)
-      return refused(error.message, error.mayRun, error.cause)
+      return refused(error, error.mayRun)
     }
     observer.started(name, answer)
     const outcome = await options.wait(answer.prediction.id, answer, name)
@@ -184,4 +217,4 @@ function mayBeTriedAgain({ end, status, answer }: Outcome, ownDeadline: boolean)
 }
 
 /** Nothing new is started any more; the message is the reason. */
-class NotStarted extends Error {}
+class Stopped extends Error {}

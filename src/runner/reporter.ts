@@ -1,9 +1,12 @@
 import { type Answer, progressLog } from '../predictions/answer.ts'
+import { NotStartedError } from '../predictions/batch.ts'
 import type { Clock } from '../predictions/clock.ts'
 import { ConnectionError } from '../predictions/errors.ts'
 import { outputUrls } from '../predictions/output.ts'
 import { isTerminal, type Prediction, predictTime, readStatus } from '../predictions/prediction.ts'
+import { errorText } from '../predictions/prediction-error.ts'
 import { progressOf } from '../predictions/progress.ts'
+import { sentence } from '../predictions/text.ts'
 import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import { messageOf } from './failure.ts'
 import { clip, duration } from './format.ts'
@@ -13,6 +16,10 @@ import { block, info, urlBlock, warn } from './print.ts'
 export interface Reporter extends WaitObserver, Disposable {
   /** A prediction was started for an input of that name, which stands for its ID from now on. */
   started(name: string, answer: Answer): void
+  /** The prediction of an input failed, and another is started for it in so many seconds. */
+  again(name: string, outcome: Outcome, pause: number): void
+  /** None, or no other, was started for an input. That nothing new is started any more is told once. */
+  notStarted(name: string, refusal: Error): void
 }
 
 export interface ReporterOptions {
@@ -69,6 +76,7 @@ export function createReporter(
   const open = new Map(ids.map((id) => [id, newView()]))
   if (streamLogs && !detailed) info(`${total} predictions: logs are shown only of those that fail.`)
   const warned = new Set<string>()
+  let isStopTold = false
 
   const warnOnce = (topic: string, text: string) => {
     if (warned.size < MOST_WARNINGS && !warned.has(topic)) warn(text)
@@ -96,9 +104,8 @@ export function createReporter(
   }
 
   function printStatusChange(id: string, prediction: Prediction, view: PredictionView, now: number): void {
-    const { status } = readStatus(prediction.status)
-    const shown = status === 'unknown' ? clip(prediction.status, LONGEST_WORD) : status
-    if (shown !== view.status && detailed && !isTerminal(status)) {
+    const shown = shownStatus(prediction)
+    if (shown !== view.status && detailed && !isTerminal(readStatus(prediction.status).status)) {
       const model = view.status === '' && prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
       info(`[${duration(now)}] ${nameOf(id)}: ${shown}${model}`)
     }
@@ -126,9 +133,22 @@ export function createReporter(
     started(name, { prediction }) {
       names.set(prediction.id, name)
       done.delete(name)
-      open.set(prediction.id, newView())
+      open.set(prediction.id, { ...newView(), status: shownStatus(prediction) })
       const model = prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
       info(`[${duration(clock.now() - start)}] ${name}: started ${prediction.id}${model}`)
+    },
+
+    again(name, { answer, status }, pause) {
+      const reason = errorText(answer?.prediction.error) || status
+      const next = `the next attempt begins in ${duration(pause)}`
+      info(`[${duration(clock.now() - start)}] ${name}: ${clip(reason, LONGEST_TROUBLE)} · ${next}`)
+    },
+
+    notStarted(name, refusal) {
+      const now = `[${duration(clock.now() - start)}]`
+      if (!(refusal instanceof NotStartedError)) return info(`${now} ${name}: ${refusal.message}`)
+      if (!isStopTold) info(`${now} No more predictions are started: ${sentence(refusal.reason)}`)
+      isStopTold = true
     },
 
     answered({ id, now, answer, left }) {
@@ -166,6 +186,12 @@ export function createReporter(
 
     ...repeat(printHeartbeat, HEARTBEAT, clock),
   }
+}
+
+/** The status in our words, or an unknown one as the API has it. */
+function shownStatus(prediction: Prediction): string {
+  const { status } = readStatus(prediction.status)
+  return status === 'unknown' ? clip(prediction.status, LONGEST_WORD) : status
 }
 
 const newView = (): PredictionView => ({

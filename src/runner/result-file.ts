@@ -6,15 +6,17 @@ import { errorText } from '../predictions/prediction-error.ts'
 import { isRecord } from '../predictions/text.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
+import { type Entry, isJudged, type Unstarted } from './outputs.ts'
 import { warn } from './print.ts'
 import { redacted } from './secrets.ts'
 
 /**
- * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP.
+ * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP, and
+ * why inputs came to none.
  * @returns the absolute path of the file; undefined, after a warning, if it could not be written
  */
 export async function writeResultFile(
-  judged: readonly Judged[],
+  entries: readonly Entry[],
   saved: readonly SavedFile[],
   temp: string,
 ): Promise<string | undefined> {
@@ -23,13 +25,10 @@ export async function writeResultFile(
   try {
     folder = await makeTemporaryFolder('result', temp)
     const file = path.join(folder, 'result.json')
-    const entries = judged.map((each) => {
-      const { id, end, status, answer } = each.outcome
-      const error = each.verdict.ok ? null : reasonOf(each)
-      const own = (files.get(id) ?? []).map((one) => ({ path: one.path, ...describeFile(one) }))
-      return { id, end, status, error, body: answer?.body ?? null, files: own }
-    })
-    await writePredictions(file, entries)
+    await writePredictions(
+      file,
+      entries.map((entry) => (isJudged(entry) ? describeEntry(entry, files.get(entry.outcome.id)) : withoutId(entry))),
+    )
     return file
   } catch (error) {
     if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {})
@@ -37,6 +36,23 @@ export async function writeResultFile(
     return undefined
   }
 }
+
+function describeEntry(entry: Judged, files: readonly SavedFile[] = []): Record<string, unknown> {
+  const { outcome, verdict, name, earlier = [] } = entry
+  const { id, end, status, answer } = outcome
+  return {
+    ...(name === undefined ? {} : { name }),
+    id,
+    end,
+    status,
+    error: verdict.ok ? null : reasonOf(entry),
+    ...(earlier.length === 0 ? {} : { attempts: earlier.map((attempt) => attempt.id) }),
+    body: answer?.body ?? null,
+    files: files.map((file) => ({ path: file.path, ...describeFile(file) })),
+  }
+}
+
+const withoutId = ({ name, status, error }: Unstarted) => ({ name, id: null, status, error: error ?? null })
 
 /** Makes a folder of our own in the temporary folder of the runner, which the runner empties after the job. */
 export async function makeTemporaryFolder(purpose: string, temp: string): Promise<string> {

@@ -6,10 +6,8 @@ import { openWaits, type WaitOptions } from '../predictions/wait.ts'
 import { type OpenApi, openApi, openEndSignals } from './api.ts'
 import type { NamedInput } from './entries.ts'
 import { cancelLate, judge, type Surroundings } from './finish.ts'
-import { duration } from './format.ts'
 import type { RunInputs } from './inputs.ts'
 import type { Entry, Unstarted } from './outputs.ts'
-import { info } from './print.ts'
 import { createReporter, guarded, type Reporter } from './reporter.ts'
 import type { Saving } from './saving.ts'
 import { Starter } from './starter.ts'
@@ -32,7 +30,7 @@ export async function runPredictions(
     clock,
     streamLogs: inputs.streamLogs,
     total: named.length,
-    detailed: named.length === 1,
+    detailed: named.length <= 1,
   })
   await using api = openApi(inputs, { runner, clock })
   await using endSignals = inputs.pollInterval === undefined ? openEndSignals(inputs.policy, around) : undefined
@@ -63,9 +61,9 @@ export async function runPredictions(
           names.set(answer.prediction.id, name)
           reporter.started(name, answer)
         },
-        again: (name, _outcome, pause) => info(`${name}: the platform failed; trying again in ${duration(pause)}`),
+        again: (name, outcome, pause) => reporter.again(name, outcome, pause),
         settled({ name, outcome, refusal }) {
-          if (refusal) info(`${name}: ${refusal.message}`)
+          if (refusal) reporter.notStarted(name, refusal)
           if (outcome) saving?.settled(outcome)
         },
       },

@@ -118,7 +118,7 @@ describe('a batch', () => {
       assert.equal(results[0]?.outcome?.status, 'succeeded')
       assert.equal(
         results[4]?.refusal?.message,
-        `No prediction was started for n4: the API refused an earlier one (${status}).`,
+        `No prediction was started: the API refused an earlier one (${status}).`,
       )
     })
   }
@@ -146,6 +146,37 @@ describe('a batch', () => {
     assert.equal(created.length, 30)
   })
 
+  for (const status of [400, 413, 422]) {
+    test(`refusals with ${status} are none of the first that must have failed`, async () => {
+      const { created, results } = await play(names(30), { create: () => refused(status) })
+      assert.equal(created.length, 30)
+      assert.ok(results.every(({ refusal }) => refusal?.message === `refused ${status}`))
+      const mixed = await play(names(30), {
+        maxParallel: 4,
+        create: (_, n) => (n % 2 === 0 ? refused(status) : undefined),
+        end: (_name, _attempt, id) => ended(id, 'failed', 'NSFW'),
+      })
+      // Four that failed, and as many refusals as there were before the fourth.
+      assert.equal(mixed.results.filter(({ outcome }) => outcome?.status === 'failed').length, 4)
+    })
+  }
+
+  test('a file that could not be sent is none of the first that must have failed', async () => {
+    const unread = new CreateError('no file', { mayRun: false, cause: new Error('ENOENT') })
+    assert.equal((await play(names(30), { create: () => unread })).created.length, 30)
+  })
+
+  test('nothing new is started when the answers to the first creations were all lost, or told of no success', async () => {
+    const lost = new CreateError('lost', { mayRun: true, cause: undefined })
+    const bodyless = new CreateError('lost', {
+      mayRun: true,
+      cause: new RefusalError(REQUEST, { status: 422, headers: {}, text: '' }),
+    })
+    for (const error of [lost, bodyless, refused(501), refused(302)]) {
+      assert.equal((await play(names(30), { create: () => error })).created.length, 10)
+    }
+  })
+
   test('with one at a time three must have failed before nothing new is started', async () => {
     const { created } = await play(names(30), {
       maxParallel: 1,
@@ -165,7 +196,7 @@ describe('a batch', () => {
       },
     })
     assert.equal(created.length, 2)
-    assert.equal(results[3]?.refusal?.message, 'No prediction was started for n3: the step was canceled.')
+    assert.equal(results[3]?.refusal?.message, 'No prediction was started: the step was canceled.')
   })
 
   test('a reason that is a sentence gets no second full stop', async () => {
@@ -173,7 +204,7 @@ describe('a batch', () => {
     const { results } = await play(['hero'], { signal })
     assert.equal(
       results[0]?.refusal?.message,
-      'No prediction was started for hero: The step was canceled or timed out (SIGINT).',
+      'No prediction was started: The step was canceled or timed out (SIGINT).',
     )
   })
 
@@ -258,6 +289,6 @@ describe('attempts', () => {
     assert.equal(created.length, 1)
     assert.equal(results[0]?.outcome?.status, 'failed')
     assert.deepEqual(results[0]?.earlier, [])
-    assert.equal(results[0]?.refusal?.message, 'No prediction was started for hero: the step was canceled.')
+    assert.equal(results[0]?.refusal?.message, 'No further attempt was made: the step was canceled.')
   })
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Answer } from '../../src/predictions/answer.ts'
+import { NotStartedError } from '../../src/predictions/batch.ts'
 import { ConnectionError } from '../../src/predictions/errors.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import type { Outcome } from '../../src/predictions/wait.ts'
@@ -94,6 +95,41 @@ describe('the reporter', () => {
     })
     assert.equal(lines[0], '[0.0 s] hero: started abc · owner/name')
     assert.match(lines[1] ?? '', /^\[3\.0 s\] hero: done · succeeded/)
+  })
+
+  test('says of an only prediction that was started no status twice', async () => {
+    const { lines } = await reported(
+      [],
+      ({ started, answered }) => {
+        started('hero', answerOf({ status: 'starting' }))
+        answered({ id: 'abc', now: 1, answer: answerOf({ status: 'starting' }), left: undefined })
+        answered({ id: 'abc', now: 2, answer: answerOf({}), left: undefined })
+      },
+      1,
+    )
+    assert.deepEqual(lines, ['[0.0 s] hero: started abc', '[2.0 s] hero: processing'])
+  })
+
+  test('gives the reason for another attempt', async () => {
+    const answer = answerOf({ status: 'failed', error: 'The model did not start (code: E6716)' })
+    const outcome: Outcome = { id: 'abc', end: 'ended', status: 'failed', answer, error: undefined, waited: 1 }
+    const { lines } = await reported([], ({ again }) => again('hero', outcome, 5), 1)
+    assert.deepEqual(lines, ['[0.0 s] hero: The model did not start (code: E6716) · the next attempt begins in 5.0 s'])
+  })
+
+  test('tells each refusal, and once that nothing new is started', async () => {
+    const { lines } = await reported(
+      [],
+      ({ notStarted }) => {
+        notStarted('hero', new Error('The API said no.'))
+        for (const name of ['logo', 'icon']) notStarted(name, new NotStartedError('the first 3 have all failed', false))
+      },
+      1,
+    )
+    assert.deepEqual(lines, [
+      '[0.0 s] hero: The API said no.',
+      '[0.0 s] No more predictions are started: the first 3 have all failed.',
+    ])
   })
 
   test('shows the progress that an API tells as a number as it shows that of a log', async () => {
