@@ -55,6 +55,8 @@ export interface SimulatorOptions {
   requestsPerMinute?: number
   /** Called at moments of each request; the request waits for what it returns. */
   onMoment?: (moment: RequestMoment, request: Recorded) => void | Promise<void>
+  /** What is done with a creation in place of carrying it out. */
+  refuse?: (request: CreationRequest) => Trick | undefined
   /** What a created prediction does. */
   onCreate?: (request: CreationRequest) => Omit<Play, 'id' | 'input'>
   /** The status with which cancelling is refused; undefined where it works. */
@@ -104,6 +106,8 @@ export interface Simulator extends AsyncDisposable {
   file(name: string, file: ServedFile): string
   /** The status of a prediction as it is now. */
   statusOf(id: string): string | undefined
+  /** How many predictions have not ended. */
+  running(): number
   close(): Promise<void>
 }
 
@@ -168,6 +172,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       return publicOrigin + path
     },
     statusOf: (id) => api.statusOf(id),
+    running: () => [...api.predictions.keys()].filter((id) => !isOver(api.statusOf(id))).length,
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -330,6 +335,8 @@ class PredictionsApi {
     if (header !== undefined && cancelAfter === undefined)
       return problem(response, 422, { detail: 'Cancel-After is not a duration of at least 5 seconds.', status: 422 })
     const input = wanted.input as Record<string, unknown>
+    const refusal = this.#options.refuse?.({ ...wanted, input }) ?? 'pass'
+    if (!(await play(refusal, request, response))) return
     const plan = this.#options.onCreate?.({ ...wanted, input }) ?? { moments: await this.#quickPicture() }
     const model = wanted.model ?? wanted.deployment ?? 'owner/model'
     const id = this.add(
