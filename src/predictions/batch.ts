@@ -89,7 +89,7 @@ export async function runBatch<Request>(
   const queue = entries.entries()
   const worker = async () => {
     for (const [i, entry] of queue) {
-      await state.begin(options.signal)
+      await state.begin()
       const result = await runEntry(entry, state, options)
       results[i] = result
       if (isRefusedInput(result)) state.notTried()
@@ -121,10 +121,9 @@ class BatchState {
   }
 
   /** Waits while the first have failed so far: only when one of them has come to something is more money spent. */
-  async begin(signal: AbortSignal): Promise<void> {
-    const mustWait = () =>
-      this.#begun >= this.#fewest && this.#settled > 0 && this.#allFailed && this.#stopped === undefined
-    while (mustWait() && !signal.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  async begin(): Promise<void> {
+    const mustWait = () => this.#begun >= this.#fewest && this.#allFailed && this.#stopped === undefined
+    while (mustWait()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#begun++
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { readAnswer } from '../../src/predictions/answer.ts'
 import { type BatchOptions, runBatch } from '../../src/predictions/batch.ts'
 import { CreateError } from '../../src/predictions/create.ts'
@@ -177,6 +178,13 @@ describe('a batch', () => {
     }
   })
 
+  for (const status of ['canceled', 'aborted']) {
+    test(`predictions that were ${status} are no failures of the first`, async () => {
+      const { created } = await play(names(30), { end: (_name, _attempt, id) => ended(id, status) })
+      assert.equal(created.length, 30)
+    })
+  }
+
   test('with one at a time three must have failed before nothing new is started', async () => {
     const { created } = await play(names(30), {
       maxParallel: 1,
@@ -264,6 +272,42 @@ describe('attempts', () => {
     assert.match(results[0]?.refusal?.message ?? '', /^The answer was lost\. The prediction may have been started/)
   })
 
+  test('begin after their pause, which is told before', async () => {
+    const { created } = await play(['hero'], { ...failing('(E003)'), seconds: 1 })
+    assert.deepEqual(
+      created.map(({ at }) => Math.round(at)),
+      [0, 6, 22, 68, 114],
+    )
+  })
+
+  test('are neither made nor announced after a cancel, or after a refusal that concerns the account', async () => {
+    const stop = new AbortController()
+    const canceled = await play(['hero'], {
+      attempts: 3,
+      signal: stop.signal,
+      end(_name, _attempt, id) {
+        stop.abort(new Error('the step was canceled'))
+        return ended(id, 'failed', '(E003)')
+      },
+    })
+    const refusedAccount = await play(names(2), {
+      ...failing('(E003)'),
+      create: (_, n) => (n === 1 ? refused(402) : undefined),
+    })
+    for (const { pauses, results } of [canceled, refusedAccount]) {
+      assert.deepEqual(pauses, [])
+      assert.equal(results[0]?.outcome?.status, 'failed')
+      assert.equal(results[0]?.refusal, undefined)
+    }
+  })
+
+  test('hold the place of their entry, so that no more run than max-parallel', async () => {
+    const world = { attempts: 3, maxParallel: 2, end: failing('(E003)').end }
+    const { most, created } = await play(names(5), world)
+    assert.equal(most, 2)
+    assert.ok(created.length > 2)
+  })
+
   test('count as one entry when the first are judged', async () => {
     const { created } = await play(['hero'], { ...failing('(E003)'), maxParallel: 1 })
     assert.equal(created.length, 5)
@@ -290,5 +334,57 @@ describe('attempts', () => {
     assert.equal(results[0]?.outcome?.status, 'failed')
     assert.deepEqual(results[0]?.earlier, [])
     assert.equal(results[0]?.refusal?.message, 'No further attempt was made: the step was canceled.')
+  })
+})
+
+/** What becomes of a creation, or of the prediction that it starts. */
+const FATES = ['succeeded', 'failed', '(E003)', 'lost', '422', '401', 'stop'] as const
+
+describe('whatever happens', () => {
+  test('no money is spent that was not asked for', async () => {
+    const worlds = fc.record({
+      count: fc.integer({ min: 1, max: 12 }),
+      maxParallel: fc.integer({ min: 1, max: 6 }),
+      attempts: fc.integer({ min: 1, max: 5 }),
+      fates: fc.array(fc.constantFrom(...FATES), { minLength: 1, maxLength: 60 }),
+    })
+    const check = async ({
+      count,
+      maxParallel,
+      attempts,
+      fates,
+    }: typeof worlds extends fc.Arbitrary<infer T> ? T : never) => {
+      const stop = new AbortController()
+      const fateOf = (n: number) => fates[n % fates.length] ?? 'succeeded'
+      const { created, results, most } = await play(names(count), {
+        ...{ maxParallel, attempts, signal: stop.signal },
+        create(_name, n) {
+          const fate = fateOf(n)
+          if (fate === 'stop') stop.abort(new Error('the step was canceled'))
+          if (fate === 'lost') return new CreateError('lost', { mayRun: true, cause: undefined })
+          return fate === '422' || fate === '401' ? refused(Number(fate)) : undefined
+        },
+        end(_name, _attempt, id) {
+          const fate = fateOf(Number(id.slice(2)))
+          return fate === '(E003)' ? ended(id, 'failed', fate) : ended(id, fate === 'failed' ? fate : 'succeeded')
+        },
+      })
+      const made = created.map(({ name }, n) => ({ name, fate: fateOf(n) }))
+      const last = made.findIndex(({ fate }) => fate === 'stop' || fate === '401')
+      assert.ok(last < 0 || last === made.length - 1, 'nothing is created after a cancel or a refusal of the account')
+      assert.ok(most <= maxParallel, `${most} ran at the same time`)
+      for (const [name, own] of Map.groupBy(made, (each) => each.name)) {
+        assert.ok(own.length <= attempts, `${own.length} were created for ${name}`)
+        assert.ok(
+          own.slice(0, -1).every(({ fate }) => fate === '(E003)'),
+          `${name} was tried again without need`,
+        )
+      }
+      assert.equal(results.length, count)
+      const known = results.flatMap(({ outcome, earlier }) => [...earlier, ...(outcome ? [outcome] : [])])
+      const started = made.filter(({ fate }) => !['lost', '422', '401'].includes(fate))
+      assert.equal(known.length, started.length, 'all that was started is told')
+    }
+    await fc.assert(fc.asyncProperty(worlds, check), { numRuns: 300 })
   })
 })
