@@ -8,6 +8,7 @@ import { noticing } from './noticing.ts'
 import { svg } from './plot.ts'
 import { jobs, realtime } from './realtime.ts'
 import { machine, type Section, tableOf } from './report.ts'
+import { run } from './run.ts'
 import { archive, delivered, files, ids, sizes, start, upload } from './whole.ts'
 
 const MEASUREMENTS: Readonly<Record<string, () => Section | Promise<Section>>> = {
@@ -20,6 +21,7 @@ const MEASUREMENTS: Readonly<Record<string, () => Section | Promise<Section>>> =
   files,
   sizes,
   ids,
+  run,
   archive,
 }
 const RESULTS = path.join(import.meta.dirname, 'results.json')

@@ -1,7 +1,7 @@
 /**
  * Writes what follows from other files. In documents, what stands between `<!-- name -->` and `<!-- /name -->`: tables of
  * inputs and outputs from the action.yml files, measurements from bench/results.json, workflows from examples/. And
- * wait/action.yml from action.yml, and the outputs of the reusable workflow. `npm run generate`
+ * wait/action.yml from action.yml, and what the steps and outputs of the reusable workflow are. `npm run generate`
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -215,7 +215,7 @@ export function runAction(own: string, create: string, action: string): string {
   const ordered = [...first, ...[...shared.keys()].filter((name) => !first.includes(name))]
   const inputs = ordered.map((name) => shared.get(name) ?? '').map(withRunDefaults)
   const predictionId =
-    '  prediction_id:\n    description: The IDs of all predictions that were started, separated by commas.'
+    '  prediction_id:\n    description: >-\n      The IDs of the predictions, separated by commas, in the order of the inputs. If an input was tried several times,\n      the ID of its last prediction.'
   return `${head}${SHARED}${inputs.join('\n')}\n\noutputs:\n${predictionId}\n${section(action, 'outputs')}\n\nruns:\n  using: node24\n  main: ../dist/run.js\n  post: ../dist/post.js\n`
 }
 
@@ -229,18 +229,44 @@ const withRunDefaults = (entry: string) =>
 /** Outputs that are paths on the runner of the job, which no other job can read. */
 const PATHS: ReadonlySet<string> = new Set(['files', 'result_file'])
 
-/** The reusable workflow with the outputs of the root action, as outputs of its job and of the workflow. */
-export function withOutputs(workflow: string, action: string): string {
-  const { outputs }: Manifest = parse(action)
-  const shared = Object.entries(outputs).filter(([name]) => !PATHS.has(name))
-  const ofJob = shared.map(([name]) => `      ${name}: \${{ steps.wait.outputs.${name} }}\n`)
+/** The actions that the reusable workflow uses: one starts predictions, the other waits for those that run. */
+const WORKFLOW_ACTIONS = ['run', 'wait'] as const
+
+/**
+ * The reusable workflow: its outputs are those of the root action, as outputs of its job and of the workflow, and each of
+ * its steps is given every input of the workflow that its action has.
+ */
+export function reusableWorkflow(workflow: string, manifests: Readonly<Record<'run' | 'wait', Manifest>>): string {
+  const shared = Object.entries(manifests.wait.outputs).filter(([name]) => !PATHS.has(name))
+  const ofJob = shared.map(
+    ([name]) =>
+      `      ${name}: \${{ ${WORKFLOW_ACTIONS.map((step) => `steps.${step}.outputs.${name}`).join(' || ')} }}\n`,
+  )
   const ofWorkflow = [['prediction_id', { description: 'The IDs of the predictions.' }] as const, ...shared].map(
     ([name, { description }]) =>
       `      ${name}:\n        description: ${firstSentence(description)}\n        value: \${{ jobs.prediction.outputs.${name} }}\n`,
   )
-  return workflow
-    .replace(/^( {4}outputs:\n)(?: {6}.*\n)+(?=\n)/m, (_, head: string) => head + ofWorkflow.join(''))
-    .replace(/^( {6}prediction_id: .*\n)(?: {6}\w+: .*\n)+/m, (_, head: string) => head + ofJob.join(''))
+  const { inputs } = parse(workflow).on.workflow_call
+  return WORKFLOW_ACTIONS.reduce(
+    (text, step) =>
+      text.replace(
+        new RegExp(`^( {6}- uses: \\$/${step}\\n(?: {8}\\w+: .*\\n)*? {8}with:\\n)(?: {10}.*\\n)+`, 'm'),
+        (_, head: string) => head + stepInputs(Object.keys(inputs), manifests[step]),
+      ),
+    workflow
+      .replace(/^( {4}outputs:\n)(?: {6}.*\n)+(?=\n)/m, (_, head: string) => head + ofWorkflow.join(''))
+      .replace(/^( {6}prediction_id: .*\n)(?: {6}\w+: .*\n)+/m, (_, head: string) => head + ofJob.join('')),
+  )
+}
+
+/** The lines below `with:` of a step of the reusable workflow. */
+function stepInputs(names: readonly string[], { inputs }: Manifest): string {
+  const values = [
+    ['api-key', 'secrets.api-key || secrets.API_KEY'],
+    ...names.filter((name) => name in inputs).map((name) => [name, `inputs.${name}`]),
+    ['github-token', 'github.token'],
+  ]
+  return values.map(([name, value]) => `          ${name}: \${{ ${value} }}\n`).join('')
 }
 
 /** As a plain scalar of YAML. */
@@ -251,13 +277,14 @@ const DOCUMENTS = ['README.md', 'README.zh-CN.md', 'docs/reference.md', 'docs/pe
 /** The generated files, each with what it should be. */
 export async function generated(): Promise<Map<string, string>> {
   const action = await read('action.yml')
+  const run = runAction(await read('run/action.yml'), await read('create/action.yml'), action)
   const workflow = '.github/workflows/prediction.yml'
   const documents = await Promise.all(DOCUMENTS.map(async (name) => [name, await refreshed(await read(name))] as const))
   return new Map([
     ...documents,
     ['wait/action.yml', waitAction(action)],
-    ['run/action.yml', runAction(await read('run/action.yml'), await read('create/action.yml'), action)],
-    [workflow, withOutputs(await read(workflow), action)],
+    ['run/action.yml', run],
+    [workflow, reusableWorkflow(await read(workflow), { run: parse(run), wait: parse(action) })],
   ])
 }
 

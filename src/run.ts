@@ -10,10 +10,11 @@ import { listenForInterrupts } from './runner/interrupt.ts'
 import { allowSlowHandshakes } from './runner/network.ts'
 import { makeOutputFolder } from './runner/output-folder.ts'
 import { openOutputs, RUN_OUTPUTS } from './runner/outputs.ts'
-import { notice, warn, warnAll } from './runner/print.ts'
-import { type Identified, runPredictions } from './runner/run-step.ts'
-import { startSaving } from './runner/saving.ts'
+import { info, notice, warn, warnAll } from './runner/print.ts'
+import { runPredictions } from './runner/run-step.ts'
+import { identitiesByName, startSaving } from './runner/saving.ts'
 import { inOrder, planOf } from './runner/skip-existing.ts'
+import { tallyOf } from './runner/tally.ts'
 
 const runner = readContext()
 const outputs = openOutputs(RUN_OUTPUTS, runner)
@@ -34,10 +35,10 @@ await failOnThrow(async () => {
   }
   await makeOutputFolder(inputs.download.directory, runner)
   const around = { clock, runner, signal: interrupt.signal }
-  const started = new Map<string, Identified>()
-  const identities = { count: named.length, ids: [], of: (id: string) => started.get(id) ?? { number: 0 } }
-  using saving = wantsFiles(inputs) ? startSaving(inputs, identities, around) : undefined
-  const entries = await runPredictions(plan.toStart, inputs, around, { saving, identities: started })
+  const names = new Map<string, string>()
+  using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesByName(named, names), around) : undefined
+  const entries = await runPredictions(plan.toStart, inputs, around, { saving, names })
   const all = inOrder(named, entries, plan)
+  if (all.length > 0) info(`Predictions: ${tallyOf(all).join(' · ')}.`)
   await finishStep(all, inputs, around, { saving, outputs, saved: plan.record })
 }, outputs.addError)

@@ -31,7 +31,7 @@ interface Workflow {
       with?: Record<string, unknown>
       outputs?: Record<string, string>
       'timeout-minutes'?: number
-      steps?: { uses?: string; run?: string; id?: string; with?: Record<string, unknown> }[]
+      steps?: { uses?: string; if?: string; run?: string; id?: string; with?: Record<string, unknown> }[]
     }
   >
 }
@@ -288,15 +288,30 @@ describe('the reusable workflow', () => {
     )
   })
 
+  test('starts predictions with run, or waits for those that it is given, never both', async () => {
+    const { jobs }: Workflow = parse(await read('.github/workflows/prediction.yml'))
+    assert.deepEqual(
+      jobs.prediction?.steps?.map(({ uses, if: condition }) => [uses, condition]),
+      [
+        ['$/run', "inputs.prediction-id == ''"],
+        ['$/wait', "inputs.prediction-id != ''"],
+      ],
+    )
+  })
+
   test('has the defaults of the actions', async () => {
     const workflow: Workflow = parse(await read('.github/workflows/prediction.yml'))
     const own = workflow.on.workflow_call?.inputs ?? {}
-    const declared = { ...(await manifest('create')).inputs, ...(await manifest('.')).inputs }
-    const different = Object.entries(own)
-      .filter(([name, input]) => name in declared && String(input.default) !== (declared[name]?.default ?? ''))
-      .map(([name]) => name)
-    // It uploads unless told otherwise, and an expression cannot be a default of its own.
-    assert.deepEqual(different, ['parallel-jobs', 'upload-artifact'])
+    for (const folder of ['run', 'wait']) {
+      const { inputs: declared } = await manifest(folder)
+      const different = Object.entries(own)
+        .filter(([name, input]) => name in declared && String(input.default) !== (declared[name]?.default ?? ''))
+        .map(([name]) => name)
+      // An expression cannot be a default of its own, run and wait have two defaults of cancel-on, which an empty one
+      // leaves to them, and it uploads unless told otherwise.
+      const expected = ['api-url', 'parallel-jobs', 'cancel-on', 'upload-artifact']
+      assert.deepEqual(different, folder === 'run' ? expected : expected.slice(1), folder)
+    }
     assert.equal(own['parallel-jobs']?.default, 1)
     assert.equal(own['timeout-minutes']?.default, 360)
   })

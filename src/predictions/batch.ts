@@ -1,9 +1,10 @@
 import type { Answer } from './answer.ts'
 import type { Clock } from './clock.ts'
 import { CreateError } from './create.ts'
-import { RefusalError } from './errors.ts'
+import { ApiError, RefusalError } from './errors.ts'
 import { errorText, isPlatformFault } from './prediction-error.ts'
 import { jittered } from './retry.ts'
+import { sentence } from './text.ts'
 import { Turns } from './turns.ts'
 import type { Outcome } from './wait.ts'
 
@@ -18,12 +19,25 @@ export interface EntryResult {
   name: string
   /** Of the last prediction that was started for it; undefined if none is known. */
   outcome: Outcome | undefined
-  /** IDs of the predictions that were started for it before the last one. */
+  /** The predictions that were started for it before the last one. */
   earlier: readonly Outcome[]
-  /** Why none was started, or why nobody knows whether one was. The message is whole sentences. */
+  /** Why none was started, or no other after a failed attempt. The message is whole sentences. */
   refusal: Error | undefined
-  /** True if a creation may have been carried out whose ID is not known. */
+  /** True if that creation may have been carried out: a prediction may run whose ID is not known. */
   mayRun: boolean
+}
+
+/** No prediction was started because nothing new is started any more. The message is a whole sentence. */
+export class NotStartedError extends Error {
+  override readonly name = 'NotStartedError'
+  /** Why, as the end of a sentence or as one. */
+  readonly reason: string
+
+  /** @param wasTried whether others were started for the same input before */
+  constructor(reason: string, wasTried: boolean) {
+    super(`${wasTried ? 'No further attempt was made' : 'No prediction was started'}: ${sentence(reason)}`)
+    this.reason = reason
+  }
 }
 
 export interface BatchOptions<Request> {
@@ -38,6 +52,8 @@ export interface BatchOptions<Request> {
   maxParallel: number
   /** How often an entry is tried, from 1. */
   attempts: number
+  /** Whether predictions have a deadline of their own, at which the API aborts those that have not begun. */
+  ownDeadline: boolean
   clock: Clock
   /** Aborted when nothing new may be started: the step was canceled, or its deadline came. */
   signal: AbortSignal
@@ -54,8 +70,10 @@ export interface BatchOptions<Request> {
 const ATTEMPT_PAUSES = [5, 15, 45] as const
 /** When so many have been tried, and all have failed, nothing new is started; or as many as run at once, if those are more. */
 const FEWEST_FAILURES = 3
-/** Refusals that concern the account, or the target of all; 400, 413 and 422 concern one input. */
+/** Refusals that concern the account, or the target of all. */
 const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405])
+/** Refusals that concern one input: they cost nothing, and say nothing about the others. */
+const ONE_INPUT: ReadonlySet<number> = new Set([400, 413, 422])
 
 /**
  * Starts a prediction for each entry and waits for all of them, some at the same time. Nothing is started twice that may
@@ -72,10 +90,11 @@ export async function runBatch<Request>(
   const queue = entries.entries()
   const worker = async () => {
     for (const [i, entry] of queue) {
-      await state.begin(options.signal)
+      await state.begin()
       const result = await runEntry(entry, state, options)
       results[i] = result
-      state.settled(result)
+      if (isRefusedInput(result)) state.notTried()
+      else state.settled(result)
       options.observer.settled(result)
     }
   }
@@ -104,10 +123,9 @@ class BatchState {
   }
 
   /** Waits while the first have failed so far: only when one of them has come to something is more money spent. */
-  async begin(signal: AbortSignal): Promise<void> {
-    const mustWait = () =>
-      this.#begun >= this.#fewest && this.#settled > 0 && this.#allFailed && this.#stopped === undefined
-    while (mustWait() && !signal.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+  async begin(): Promise<void> {
+    const mustWait = () => this.#begun >= this.#fewest && this.#allFailed && this.#stopped === undefined
+    while (mustWait()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#begun++
   }
 
@@ -122,8 +140,25 @@ class BatchState {
     this.#settled++
     if (outcome && (outcome.end !== 'ended' || outcome.status !== 'failed')) this.#allFailed = false
     if (this.#allFailed && this.#settled >= this.#fewest) this.#stopped ??= `the first ${this.#settled} have all failed`
+    this.#resume()
+  }
+
+  /** An entry came to nothing because of its own input: another takes its place among the first. */
+  notTried(): void {
+    this.#begun--
+    this.#resume()
+  }
+
+  #resume(): void {
     for (const resume of this.#waiting.splice(0)) resume()
   }
+}
+
+/** Whether nothing was started for an entry, for a reason that concerns it alone: the API's, or one before any request. */
+function isRefusedInput({ outcome, refusal, mayRun }: EntryResult): boolean {
+  if (outcome || mayRun || !refusal) return false
+  const { cause } = refusal
+  return cause instanceof RefusalError ? ONE_INPUT.has(cause.status) : !(cause instanceof ApiError)
 }
 
 async function runEntry<Request>(
@@ -131,34 +166,32 @@ async function runEntry<Request>(
   state: BatchState,
   options: BatchOptions<Request>,
 ): Promise<EntryResult> {
-  const { signal, attempts, clock, observer, random = Math.random } = options
+  const { signal, attempts, ownDeadline, clock, observer, random = Math.random } = options
   const earlier: Outcome[] = []
-  const notStarted = (message: string, mayRun = false, cause?: unknown): EntryResult => {
-    const outcome = earlier.pop()
-    const refusal = outcome ? undefined : new Error(message, { cause })
-    return { name, outcome, earlier, refusal, mayRun }
+  const refused = (refusal: Error, mayRun = false): EntryResult => {
+    return { name, outcome: earlier.pop(), earlier, refusal, mayRun }
   }
+  const notStarted = (reason: string) => refused(new NotStartedError(reason, earlier.length > 0))
   for (let attempt = 1; ; attempt++) {
     let answer: Answer
     try {
       answer = await state.creations.run(async () => {
         const reason = signal.aborted ? (signal.reason as Error).message : state.stopped
-        if (reason !== undefined) throw new NotStarted(reason)
+        if (reason !== undefined) throw new Stopped(reason)
         return await options.create(request, name)
       })
     } catch (error) {
-      if (error instanceof NotStarted) return notStarted(`No prediction was started for ${name}: ${error.message}.`)
-      if (signal.aborted && error === signal.reason) {
-        return notStarted(`No prediction was started for ${name}: ${(signal.reason as Error).message}`)
-      }
+      if (error instanceof Stopped) return notStarted(error.message)
+      if (signal.aborted && error === signal.reason) return notStarted((signal.reason as Error).message)
       if (!(error instanceof CreateError)) throw error
       state.creationFailed(error)
-      return notStarted(error.message, error.mayRun, error.cause)
+      return refused(error, error.mayRun)
     }
     observer.started(name, answer)
     const outcome = await options.wait(answer.prediction.id, answer, name)
-    const isLast = attempt >= attempts || !mayBeTriedAgain(outcome) || signal.aborted || state.stopped !== undefined
-    if (isLast) return { name, outcome, earlier, refusal: undefined, mayRun: false }
+    const isLast = attempt >= attempts || !mayBeTriedAgain(outcome, ownDeadline)
+    if (isLast || signal.aborted || state.stopped !== undefined)
+      return { name, outcome, earlier, refusal: undefined, mayRun: false }
     const pause = jittered(ATTEMPT_PAUSES[Math.min(attempt, ATTEMPT_PAUSES.length) - 1] ?? 0, random)
     observer.again(name, outcome, pause)
     earlier.push(outcome)
@@ -166,11 +199,16 @@ async function runEntry<Request>(
   }
 }
 
-/** After a fault of the platform, or an end before the start; never after one of the input or the model. */
-function mayBeTriedAgain({ end, status, answer }: Outcome): boolean {
+/**
+ * After a fault of the platform, or an end before the start unless that was asked for; never after a fault of the input or
+ * the model.
+ */
+function mayBeTriedAgain({ end, status, answer }: Outcome, ownDeadline: boolean): boolean {
   if (end !== 'ended') return false
-  return status === 'aborted' || (status === 'failed' && isPlatformFault(errorText(answer?.prediction.error)))
+  return status === 'aborted'
+    ? !ownDeadline
+    : status === 'failed' && isPlatformFault(errorText(answer?.prediction.error))
 }
 
 /** Nothing new is started any more; the message is the reason. */
-class NotStarted extends Error {}
+class Stopped extends Error {}

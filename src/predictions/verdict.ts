@@ -17,12 +17,15 @@ export interface Judged {
   name?: string
   /** Predictions that were started for the same input before. */
   earlier?: readonly Outcome[]
+  /** Why it was not tried again although it might have been, or why nobody knows whether it was. */
+  refusal?: string | undefined
 }
 
 /** Why a prediction is not green: in the API's own words if it has ended and the API has some, else in ours. */
-export function reasonOf({ outcome, verdict }: Judged): string {
+export function reasonOf({ outcome, verdict, refusal }: Judged): string {
   const said = outcome.end === 'ended' ? errorText(outcome.answer?.prediction.error) : ''
-  return said !== '' ? said : verdict.ok ? '' : verdict.message
+  const reason = said === '' && !verdict.ok ? verdict.message : said
+  return refusal === undefined ? reason : sentences(sentence(reason), refusal)
 }
 
 const NEW_ONE = 'An ended prediction never changes: start a new one.'

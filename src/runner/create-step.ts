@@ -5,7 +5,9 @@ import type { NamedInput } from './entries.ts'
 import type { Failure } from './failure.ts'
 import type { Surroundings } from './finish.ts'
 import type { CreateInputs } from './inputs.ts'
+import type { Entry } from './outputs.ts'
 import { info } from './print.ts'
+import { refusalsOf } from './refusals.ts'
 import { Starter } from './starter.ts'
 
 /** Starts a prediction for each input, without waiting for any. */
@@ -30,6 +32,7 @@ export async function startAll(
       }),
       maxParallel: Math.max(1, named.length),
       attempts: 1,
+      ownDeadline: false,
       clock,
       signal,
       observer: {
@@ -44,8 +47,7 @@ export async function startAll(
       },
     },
   )
-  const failures = results.flatMap(({ refusal }) =>
-    refusal ? [{ title: 'Prediction not started', message: refusal.message }] : [],
-  )
+  const entries = results.map(({ name, refusal }): Entry => ({ name, status: 'refused', error: refusal?.message }))
+  const failures = refusalsOf(entries).map((message) => ({ title: 'Prediction not started', message }))
   return { started, failures }
 }

@@ -11,6 +11,8 @@ export class ModelInputError extends Error {
   override readonly name = 'ModelInputError'
 }
 
+class MissingFileError extends ModelInputError {}
+
 /** Files up to this many bytes are embedded in the request as `data:` URIs, a third larger. */
 export const EMBEDDED_LIMIT = 256 * 2 ** 10
 /** If the API takes no uploads, files up to this many bytes are embedded all the same; APIs refuse larger requests. */
@@ -23,6 +25,8 @@ export const MENTIONS_LIMIT = 100 * 10 ** 6
 
 /** A file of the workspace that stands in an input, too large to be embedded without asking for an upload first. */
 export class LargeFile {
+  /** Where it stands, such as `inputs.hero.image`. */
+  readonly where: string
   /** As it was mentioned, without the `@`. */
   readonly name: string
   /** The real path. */
@@ -32,7 +36,8 @@ export class LargeFile {
   /** MIME type, by the extension. */
   readonly type: string
 
-  constructor(file: { name: string; path: string; size: number; type: string }) {
+  constructor(file: { where: string; name: string; path: string; size: number; type: string }) {
+    this.where = file.where
     this.name = file.name
     this.path = file.path
     this.size = file.size
@@ -60,24 +65,31 @@ export class MentionBudget {
   }
 }
 
+/** Where files are looked for, and what the step may mention. */
+export interface FileScope {
+  workspace: string
+  budget: MentionBudget
+}
+
 /**
  * Puts files in the place of values `@path`: small ones as `data:` URIs, larger ones as a {@link LargeFile}. `@@text`
  * stands for `@text`.
- * @throws ModelInputError
+ * @param where the value stands, such as `inputs.hero`
+ * @throws ModelInputError that names the place
  */
-export async function embedFiles(value: unknown, workspace: string, budget: MentionBudget): Promise<unknown> {
+export async function embedFiles(value: unknown, where: string, scope: FileScope): Promise<unknown> {
   if (typeof value === 'string') {
     if (value.startsWith('@@')) return value.slice(1)
-    return /^@\S/.test(value) ? await fileOf(value.slice(1), workspace, budget) : value
+    return /^@\S/.test(value) ? await fileOf(value.slice(1), where, scope) : value
   }
   if (Array.isArray(value)) {
     const items: unknown[] = []
-    for (const item of value) items.push(await embedFiles(item, workspace, budget))
+    for (const [i, item] of value.entries()) items.push(await embedFiles(item, `${where}[${i}]`, scope))
     return items
   }
   if (typeof value !== 'object' || value === null || isRawNumber(value)) return value
   const entries: [string, unknown][] = []
-  for (const [key, item] of Object.entries(value)) entries.push([key, await embedFiles(item, workspace, budget)])
+  for (const [key, item] of Object.entries(value)) entries.push([key, await embedFiles(item, `${where}.${key}`, scope)])
   return Object.fromEntries(entries)
 }
 
@@ -103,19 +115,37 @@ const TYPES: Readonly<Record<string, string>> = {
   '.zip': 'application/zip',
 }
 
-async function fileOf(name: string, workspace: string, budget: MentionBudget): Promise<string | LargeFile> {
-  const file = await resolveInside(name, workspace)
-  const { size } = await stat(file)
-  const type = TYPES[path.extname(file).toLowerCase()] ?? 'application/octet-stream'
-  if (size > LARGEST_UPLOAD) throw tooLarge(name, size, LARGEST_UPLOAD)
-  budget.add(size)
-  const large = new LargeFile({ name, path: file, size, type })
-  return size > EMBEDDED_LIMIT ? large : await dataUri(large)
+async function fileOf(name: string, where: string, { workspace, budget }: FileScope): Promise<string | LargeFile> {
+  try {
+    const file = await resolveInside(name, workspace)
+    const { size } = await stat(file)
+    const type = TYPES[path.extname(file).toLowerCase()] ?? 'application/octet-stream'
+    if (size > LARGEST_UPLOAD) throw tooLarge(name, size, LARGEST_UPLOAD)
+    budget.add(size)
+    const large = new LargeFile({ where, name, path: file, size, type })
+    return size > EMBEDDED_LIMIT ? large : await dataUri(large)
+  } catch (error) {
+    if (!(error instanceof MissingFileError)) throw located(error, where)
+    const advice = 'A value that begins with @ names a file; @@ stands for an @ at the start of a text.'
+    throw located(new ModelInputError(`${error.message} ${advice}`, { cause: error }), where)
+  }
 }
 
+/** The error with the place in the input that it is about. */
+const located = (error: unknown, where: string): unknown =>
+  error instanceof ModelInputError ? new ModelInputError(`${where}: ${error.message}`, { cause: error }) : error
+
 /** @returns a `data:` URI with the whole file */
-async function dataUri({ path: file, type }: LargeFile): Promise<string> {
-  return `data:${type};base64,${(await readFile(file)).toString('base64')}`
+const dataUri = async (file: LargeFile): Promise<string> =>
+  `data:${file.type};base64,${(await contentOf(file)).toString('base64')}`
+
+/** @throws ModelInputError if the file cannot be read, such as one that was removed meanwhile */
+export async function contentOf(file: LargeFile): Promise<Buffer> {
+  try {
+    return await readFile(file.path)
+  } catch (error) {
+    throw new ModelInputError(`The file ${file.name} could not be read: ${(error as Error).message}.`, { cause: error })
+  }
 }
 
 const tooLarge = (name: string, size: number, limit: number) =>
@@ -123,15 +153,15 @@ const tooLarge = (name: string, size: number, limit: number) =>
     `The file ${name} has ${size} bytes; at most ${limit} can be sent. Put it on a server and give its URL.`,
   )
 
-/** Uploads a file. @returns its URL; undefined if the API takes no uploads */
+/** Uploads a file. @returns its URL; undefined if the API did not take it */
 export type Upload = (file: LargeFile) => Promise<string | undefined>
 
 /**
- * Puts URLs in the place of large files, or `data:` URIs if the API takes no uploads.
+ * Puts URLs in the place of large files, or `data:` URIs if the API does not take them.
  * @throws ModelInputError if a file is too large for that; what `upload` throws
  */
 export async function resolveLargeFiles(value: unknown, upload: Upload): Promise<unknown> {
-  if (value instanceof LargeFile) return (await upload(value)) ?? (await embeddedInstead(value))
+  if (value instanceof LargeFile) return await sent(value, upload)
   if (Array.isArray(value)) return await Promise.all(value.map((item) => resolveLargeFiles(item, upload)))
   if (typeof value !== 'object' || value === null || isRawNumber(value)) return value
   const entries = Object.entries(value).map(
@@ -140,13 +170,17 @@ export async function resolveLargeFiles(value: unknown, upload: Upload): Promise
   return Object.fromEntries(await Promise.all(entries))
 }
 
-function embeddedInstead(file: LargeFile): Promise<string> {
-  if (file.size > LARGEST_EMBEDDED) {
+async function sent(file: LargeFile, upload: Upload): Promise<string> {
+  try {
+    const url = await upload(file)
+    if (url !== undefined) return url
+    if (file.size <= LARGEST_EMBEDDED) return await dataUri(file)
     throw new ModelInputError(
-      `The file ${file.name} has ${file.size} bytes. This API takes no uploads, and more than ${LARGEST_EMBEDDED} bytes cannot be embedded in a request. Put it on a server and give its URL.`,
+      `The file ${file.name} has ${file.size} bytes. This API did not take it as an upload, and more than ${LARGEST_EMBEDDED} bytes cannot be embedded in a request. Put it on a server and give its URL.`,
     )
+  } catch (error) {
+    throw located(error, file.where)
   }
-  return dataUri(file)
 }
 
 /** The input with the SHA-256 of their content in the place of large files, for a comparison. @throws an error of the file system */
@@ -176,8 +210,8 @@ export async function resolveInside(name: string, workspace: string): Promise<st
   try {
     file = await realpath(spelt)
   } catch {
-    throw new ModelInputError(
-      `There is no file ${name} in the workspace. A value that begins with @ names one; @@ stands for an @ at the start of a text.`,
+    throw new MissingFileError(
+      `There is no file ${name} in the workspace. A file of the repository needs actions/checkout before this step.`,
     )
   }
   const reason = whyNotSent(root, file)

@@ -1,9 +1,9 @@
 import path from 'node:path'
 import { nameInName } from '../predictions/files/file-name.ts'
 import { isRecord } from '../predictions/text.ts'
-import { embedFiles, MentionBudget, ModelInputError } from './embedded-files.ts'
+import { embedFiles, type FileScope, MentionBudget, ModelInputError } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
-import { mapping, readInputFile } from './model-input.ts'
+import { asSubject, mapping, readInputFile } from './model-input.ts'
 
 /** One input of the model, and what it is called. */
 export interface NamedInput {
@@ -37,10 +37,10 @@ export async function readEntries(texts: InputTexts, workspace: string, modelNam
       : mapping(await readInputFile(texts.inputFile, workspace), `the file ${texts.inputFile}`)),
     ...(texts.input.trim() === '' ? {} : mapping(parseInput(texts.input, 'input'), 'input')),
   }
-  const files = { workspace, budget: new MentionBudget() }
+  const files: FileScope = { workspace, budget: new MentionBudget() }
   const sources = [
     ...(texts.inputsFile === '' ? [] : [await readSeveral(texts.inputsFile, workspace)]),
-    ...(texts.inputs.trim() === '' ? [] : [severalOf(parseInput(texts.inputs, 'inputs'), 'inputs')]),
+    ...(texts.inputs.trim() === '' ? [] : [severalOf(parseInput(texts.inputs, 'inputs'), 'inputs', 'inputs')]),
   ]
   if (sources.length === 0) return [{ name: modelName, input: await embedded(shared, 'input', files) }]
   const entries = merged(sources)
@@ -63,29 +63,33 @@ interface Several {
   entries: NamedInput[]
 }
 
+/** What others keep many inputs in. */
+const OTHER_FORMATS: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.csv', '.tsv'])
+
 async function readSeveral(file: string, workspace: string): Promise<Several> {
   const extension = path.extname(file).toLowerCase()
-  if (extension === '.jsonl' || extension === '.ndjson' || extension === '.csv') {
+  if (OTHER_FORMATS.has(extension)) {
     throw new ModelInputError(
       `The file ${file} cannot be read as ${extension.slice(1)}. Give one JSON or YAML file: a mapping from names to inputs, or a list of inputs.`,
     )
   }
-  return severalOf(await readInputFile(file, workspace), `the file ${file}`)
+  return severalOf(await readInputFile(file, workspace), `the file ${file}`, `${file}: inputs`)
 }
 
-function severalOf(value: unknown, where: string): Several {
+/** @param source and @param root what the value, and what a place in it, is called in messages */
+function severalOf(value: unknown, source: string, root: string): Several {
   if (Array.isArray(value)) {
     return {
       isList: true,
-      entries: value.map((item, i) => ({ name: String(i + 1), input: entryOf(item, `${where}[${i}]`) })),
+      entries: value.map((item, i) => ({ name: String(i + 1), input: entryOf(item, `${root}[${i}]`) })),
     }
   }
   if (isRecord(value)) {
-    const entries = Object.entries(value).map(([name, item]) => ({ name, input: entryOf(item, `${where}.${name}`) }))
+    const entries = Object.entries(value).map(([name, item]) => ({ name, input: entryOf(item, `${root}.${name}`) }))
     return { isList: false, entries }
   }
   throw new ModelInputError(
-    `In ${where} is neither a mapping nor a list. Give a mapping from names to inputs, or a list of inputs.`,
+    `${asSubject(source)} is neither a mapping nor a list. Give a mapping from names to inputs, or a list of inputs.`,
   )
 }
 
@@ -127,15 +131,5 @@ function checkNames(names: readonly string[]): void {
   }
 }
 
-async function embedded(
-  input: Record<string, unknown>,
-  where: string,
-  { workspace, budget }: { workspace: string; budget: MentionBudget },
-): Promise<Record<string, unknown>> {
-  try {
-    return (await embedFiles(input, workspace, budget)) as Record<string, unknown>
-  } catch (error) {
-    if (!(error instanceof ModelInputError)) throw error
-    throw new ModelInputError(`${where}: ${error.message}`, { cause: error })
-  }
-}
+const embedded = async (input: Record<string, unknown>, where: string, scope: FileScope) =>
+  (await embedFiles(input, where, scope)) as Record<string, unknown>

@@ -1,4 +1,6 @@
 import type { Clock } from '../predictions/clock.ts'
+import { sentences } from '../predictions/text.ts'
+import type { Judged } from '../predictions/verdict.ts'
 import type { Outcome } from '../predictions/wait.ts'
 import { cancelAll, reportCancellations, withCancellations } from './cancellation.ts'
 import type { RunnerContext } from './context.ts'
@@ -7,6 +9,7 @@ import { type Failure, StepFailed } from './failure.ts'
 import type { StepInputs } from './inputs.ts'
 import { type Entry, isJudged, type OutputName, outputsOf, type StepOutputs } from './outputs.ts'
 import { warnAll } from './print.ts'
+import { refusalsOf } from './refusals.ts'
 import { writeResultFile } from './result-file.ts'
 import type { Saving } from './saving.ts'
 import { saveOpenPredictions } from './state.ts'
@@ -55,7 +58,7 @@ export async function finishStep(
   const judged = entries.filter(isJudged)
   const delivery = saving ? await deliver(judged, saving, inputs, around) : nothingDelivered
   delivery.failures.push(...((await saved?.(entries, delivery.files)) ?? []))
-  const resultFile = await writeResultFile(judged, delivery.files, around.runner.temp)
+  const resultFile = await writeResultFile(entries, delivery.files, around.runner.temp)
   const unset = outputs.set({
     ...outputsOf(entries, delivery),
     prediction_id: judged.map(({ outcome }) => outcome.id).join(),
@@ -66,11 +69,15 @@ export async function finishStep(
   }
   if (!around.signal.aborted) saveOpenPredictions([], around.runner)
   warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))
-  const failures = [...entries.flatMap(failureOf), ...delivery.failures, ...unset]
+  const isOnly = entries.length === 1
+  const refusals = refusalsOf(entries).map((message) => ({ title: 'Prediction not started', message }))
+  const failures = [...judged.flatMap((each) => failureOf(each, isOnly)), ...refusals, ...delivery.failures, ...unset]
   if (failures.length > 0) throw new StepFailed(failures)
 }
 
-function failureOf(entry: Entry): Failure[] {
-  if (isJudged(entry)) return entry.verdict.ok ? [] : [entry.verdict]
-  return entry.error === undefined ? [] : [{ title: 'Prediction not started', message: entry.error }]
+/** Of a prediction that was started for one of several inputs, it names the input: people know no IDs. */
+function failureOf({ verdict, name, refusal }: Judged, isOnly: boolean): Failure[] {
+  if (verdict.ok) return []
+  const message = sentences(verdict.message, refusal)
+  return [{ title: verdict.title, message: name === undefined || isOnly ? message : `${name}: ${message}` }]
 }

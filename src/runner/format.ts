@@ -7,6 +7,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)}h ${Math.floor((whole % 3600) / 60)}m`
 }
 
+/** Seconds that were measured, for a table or a line of facts: `4.2 s`; empty if they are not known. */
+export const seconds = (value: number | undefined) => (value === undefined ? '' : `${Number(value.toFixed(1))} s`)
+
 /** Bytes as people read them: `512 B`, `1.2 MB`. */
 export function fileSize(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB']

@@ -1,4 +1,17 @@
-import { type Document, isAlias, isCollection, isMap, isScalar, type Node, parseDocument, Scalar, visit } from 'yaml'
+import {
+  type Document,
+  isAlias,
+  isCollection,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  type Node,
+  type Pair,
+  parseDocument,
+  Scalar,
+  visit,
+} from 'yaml'
 import { exactNumber, parseJson } from '../predictions/json.ts'
 import { ModelInputError } from './embedded-files.ts'
 
@@ -15,20 +28,20 @@ const QUOTES = 'Put texts in quotes, or pass them with ${{ toJSON(…) }}.'
  * Parses JSON or YAML 1.2. Numbers keep their digits. What JSON cannot say (numbers out of range, binary data, keys that
  * are collections, tags) is an error, as nothing of an input may change on its way to the model.
  * @param where what is parsed, for messages, such as `input`
- * @param comments whether a comment may follow a plain text on its line, as in files; in an inline input it is more
- * likely a text that lacks quotes
+ * @param isFile whether a comment may follow a plain text on its line; in an inline input it is more likely a text that
+ * lacks quotes
  * @throws ModelInputError
  */
-export function parseInput(text: string, where: string, { comments = false } = {}): unknown {
+export function parseInput(text: string, where: string, { isFile = false } = {}): unknown {
   const document = parsed(text, where)
   const [fault] = document.errors
   if (fault?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
   const isDuplicate = document.errors.some(({ code }) => code === 'DUPLICATE_KEY')
   const json = fault && !isDuplicate ? jsonInstead(text) : undefined
-  if (fault) return json ?? reject(where, `${firstLine(fault.message)} ${QUOTES}`)
+  if (fault) return json ?? reject(where, `${firstLine(fault.message)} ${isDuplicate ? '' : QUOTES}`.trim())
   const [warning] = document.warnings
   if (warning) reject(where, `${firstLine(warning.message)} ${QUOTES}`)
-  check(document, text, where, comments)
+  check(document, text, (path) => `${where}${placeIn(path, isFile)}`, isFile)
   try {
     return document.toJS({ maxAliasCount: MOST_ALIASES })
   } catch (error) {
@@ -61,32 +74,49 @@ function jsonInstead(text: string): unknown {
 }
 
 /** Refuses what would change on its way, and makes numbers keep their digits. */
-function check(document: Document.Parsed, text: string, where: string, comments: boolean): void {
+function check(document: Document.Parsed, text: string, where: (path: Path) => string, isFile: boolean): void {
   visit(document, {
     Node(_key, node, path) {
-      if (path.length > 2 * DEEPEST) reject(where, TOO_DEEP)
+      if (path.length > 2 * DEEPEST) reject(where([]), TOO_DEEP)
       if (isAlias(node) && path.some((parent) => isCollection(parent) && parent.anchor === node.source)) {
-        reject(where, `the alias *${node.source} stands inside of what it names.`)
+        reject(where([...path, node]), `the alias *${node.source} stands inside of what it names.`)
       }
     },
-    Pair(_key, { key }) {
-      if (isCollection(key)) reject(where, `a key is a ${isMap(key) ? 'mapping' : 'list'}. ${QUOTES}`)
+    Pair(_key, { key }, path) {
+      if (isCollection(key)) reject(where(path), `a key is a ${isMap(key) ? 'mapping' : 'list'}. ${QUOTES}`)
     },
-    Scalar(key, node) {
-      if (node.value instanceof Uint8Array) reject(where, 'binary data cannot be sent. Give a file as @path, or a URL.')
-      if (key !== 'key') keepDigits(node, where)
-      if (!comments && key !== 'key') refuseCut(node, text, where)
+    Scalar(key, node, path) {
+      const here = () => where([...path, node])
+      if (node.value instanceof Uint8Array)
+        reject(here(), 'binary data cannot be sent. Give a file as @path, or a URL.')
+      if (key !== 'key') keepDigits(node, here)
+      if (!isFile && key !== 'key') refuseCut(node, text, here)
     },
   })
 }
 
-function keepDigits(node: Scalar, where: string): void {
+/** What stands around a node, from the document to the node itself. */
+type Path = readonly (Document | Node | Pair)[]
+
+/** The place at the end of a path, such as `.hero.prompt` after the name of an input, or ` at hero.prompt` after a file. */
+function placeIn(path: Path, isFile: boolean): string {
+  const place = path.map((parent, i) => stepTo(path[i + 1], parent)).join('')
+  return isFile && place !== '' ? ` at ${place.replace(/^\./, '')}` : place
+}
+
+/** How the next node of a path is found in its parent: by its key, or by its number in a list. */
+function stepTo(next: Path[number] | undefined, parent: Path[number]): string {
+  if (isPair(parent)) return `.${isScalar(parent.key) ? String(parent.key.value) : String(parent.key)}`
+  return isSeq(parent) && next ? `[${parent.items.indexOf(next)}]` : ''
+}
+
+function keepDigits(node: Scalar, where: () => string): void {
   const { value, source } = node
   if (typeof value === 'bigint') node.value = exactNumber(String(value))
   if (typeof value !== 'number') return
   if (!Number.isFinite(value)) {
     reject(
-      where,
+      where(),
       `${JSON.stringify(source)} is read as a number that JSON does not have. If it is a text, put it in quotes.`,
     )
   }
@@ -96,12 +126,12 @@ function keepDigits(node: Scalar, where: string): void {
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/i
 
 /** `prompt: a cake # with candles` is the text `a cake`: the model would be paid for another picture. */
-function refuseCut(node: Node, text: string, where: string): void {
+function refuseCut(node: Node, text: string, where: () => string): void {
   if (!isScalar(node) || node.type !== Scalar.PLAIN || typeof node.value !== 'string' || !node.range) return
   const rest = text.slice(node.range[1])
   if (/^[ \t]+#/.test(rest)) {
     reject(
-      where,
+      where(),
       `the text ${JSON.stringify(node.value.slice(0, 60))} is cut at " #", which begins a comment in YAML. Put the text in quotes, or remove the comment.`,
     )
   }

@@ -12,16 +12,19 @@ export async function readInputFile(file: string, workspace: string): Promise<un
     if (error instanceof ModelInputError) throw error
     throw new ModelInputError(`The file ${file} could not be read: ${(error as Error).message}.`, { cause: error })
   }
-  return parseInput(text, `the file ${file}`, { comments: true })
+  return parseInput(text, `the file ${file}`, { isFile: true })
 }
 
 /** @throws ModelInputError if it is not a mapping */
 export function mapping(value: unknown, where: string): Record<string, unknown> {
   if (isRecord(value)) return value
   throw new ModelInputError(
-    `In ${where} is not a mapping but ${kindOf(value)}. Give names and values, as JSON or YAML.`,
+    `${asSubject(where)} is not a mapping but ${kindOf(value)}. Give names and values, as JSON or YAML.`,
   )
 }
+
+/** What an error is about, at the start of its sentence: `the file x` begins with a capital, the name of an input never. */
+export const asSubject = (where: string) => where.replace(/^the /, 'The ')
 
 function kindOf(value: unknown): string {
   if (value === null) return 'nothing'

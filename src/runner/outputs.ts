@@ -7,6 +7,7 @@ import type { Delivery } from './delivery.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { linesWithin } from './format.ts'
 import { warn } from './print.ts'
+import { refusalsOf } from './refusals.ts'
 import { redacted } from './secrets.ts'
 import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
 
@@ -80,7 +81,8 @@ export function outputsOf(
     predict_time: times.length === 0 ? '' : String(sumOf(times)),
     total_time: String(total ?? ''),
     error: joinReasons([
-      ...entries.flatMap((entry) => reasonsOf(entry, entries.length > 1)),
+      ...judged.flatMap((each) => reasonsOf(each, entries.length > 1)),
+      ...refusalsOf(entries),
       ...delivery.failures.map(({ message }) => message),
     ]),
     predictions: `[${joined(described, ',', (each) => JSON.stringify(each))}]`,
@@ -140,8 +142,7 @@ function worst(statuses: readonly string[]): string {
 const predictTimesOf = ({ outcome, earlier = [] }: Judged): number[] =>
   [...earlier, outcome].flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))
 
-function reasonsOf(entry: Entry, named: boolean): string[] {
-  if (!isJudged(entry)) return entry.error === undefined ? [] : [entry.error]
+function reasonsOf(entry: Judged, named: boolean): string[] {
   if (entry.verdict.ok) return []
   return [named ? `${entry.name ?? entry.outcome.id}: ${reasonOf(entry)}` : reasonOf(entry)]
 }

@@ -1,10 +1,12 @@
 import { type Answer, progressLog } from '../predictions/answer.ts'
+import { NotStartedError } from '../predictions/batch.ts'
 import type { Clock } from '../predictions/clock.ts'
 import { ConnectionError } from '../predictions/errors.ts'
 import { isTerminal, type Prediction, predictTime, readStatus } from '../predictions/prediction.ts'
+import { errorText } from '../predictions/prediction-error.ts'
 import { progressOf } from '../predictions/progress.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
-import { clip } from '../predictions/text.ts'
+import { clip, sentence } from '../predictions/text.ts'
 import type { Outcome, WaitObserver } from '../predictions/wait.ts'
 import { messageOf } from './failure.ts'
 import { duration } from './format.ts'
@@ -14,6 +16,10 @@ import { block, info, urlBlock, warn } from './print.ts'
 export interface Reporter extends WaitObserver, Disposable {
   /** A prediction was started for an input of that name, which stands for its ID from now on. */
   started(name: string, answer: Answer): void
+  /** The prediction of an input failed, and another is started for it in so many seconds. */
+  again(name: string, outcome: Outcome, pause: number): void
+  /** None, or no other, was started for an input. That nothing new is started any more is told once. */
+  notStarted(name: string, refusal: Error): void
 }
 
 export interface ReporterOptions {
@@ -65,10 +71,12 @@ export function createReporter(
   const start = clock.now()
   const names = new Map<string, string>()
   const nameOf = (id: string) => names.get(id) ?? id
-  let done = 0
+  /** Names of those that have ended; one that is tried again has not. */
+  const done = new Set<string>()
   const open = new Map(ids.map((id) => [id, newView()]))
   if (streamLogs && !detailed) info(`${total} predictions: logs are shown only of those that fail.`)
   const warned = new Set<string>()
+  let isStopTold = false
 
   const warnOnce = (topic: string, text: string) => {
     if (warned.size < MOST_WARNINGS && !warned.has(topic)) warn(text)
@@ -96,9 +104,8 @@ export function createReporter(
   }
 
   function printStatusChange(id: string, prediction: Prediction, view: PredictionView, now: number): void {
-    const { status } = readStatus(prediction.status)
-    const shown = status === 'unknown' ? clip(prediction.status, LONGEST_WORD) : status
-    if (shown !== view.status && detailed && !isTerminal(status)) {
+    const shown = shownStatus(prediction)
+    if (shown !== view.status && detailed && !isTerminal(readStatus(prediction.status).status)) {
       const model = view.status === '' && prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
       info(`[${duration(now)}] ${nameOf(id)}: ${shown}${model}`)
     }
@@ -118,20 +125,30 @@ export function createReporter(
   }
 
   const printHeartbeat = () => {
-    for (const line of heartbeatLines(
-      [...open].map(([id, view]) => [nameOf(id), view]),
-      total,
-      clock.now() - start,
-    ))
-      info(line)
+    const views = [...open].map(([id, view]): [string, PredictionView] => [nameOf(id), view])
+    for (const line of heartbeatLines(views, `${done.size} of ${total} ended`, clock.now() - start)) info(line)
   }
 
   return {
     started(name, { prediction }) {
       names.set(prediction.id, name)
-      open.set(prediction.id, newView())
+      done.delete(name)
+      open.set(prediction.id, { ...newView(), status: shownStatus(prediction) })
       const model = prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
       info(`[${duration(clock.now() - start)}] ${name}: started ${prediction.id}${model}`)
+    },
+
+    again(name, { answer, status }, pause) {
+      const reason = errorText(answer?.prediction.error) || status
+      const next = `the next attempt begins in ${duration(pause)}`
+      info(`[${duration(clock.now() - start)}] ${name}: ${clip(reason, LONGEST_TROUBLE)} · ${next}`)
+    },
+
+    notStarted(name, refusal) {
+      const now = `[${duration(clock.now() - start)}]`
+      if (!(refusal instanceof NotStartedError)) return info(`${now} ${name}: ${refusal.message}`)
+      if (!isStopTold) info(`${now} No more predictions are started: ${sentence(refusal.reason)}`)
+      isStopTold = true
     },
 
     answered({ id, now, answer, left }) {
@@ -159,8 +176,8 @@ export function createReporter(
 
     settled(outcome) {
       open.delete(outcome.id)
-      done++
-      const count = total > 1 ? [`${done} of ${total}`] : []
+      done.add(nameOf(outcome.id))
+      const count = total > 1 ? [`${done.size} of ${total}`] : []
       const parts = [...outcomeParts(outcome, detailed), ...count]
       info(`[${duration(outcome.waited)}] ${nameOf(outcome.id)}: ${parts.join(' · ')}`)
       if (detailed) urlBlock(outputViewOf(outcome.answer).urls.slice(0, LISTED_URLS), '  ')
@@ -168,6 +185,12 @@ export function createReporter(
 
     ...repeat(printHeartbeat, HEARTBEAT, clock),
   }
+}
+
+/** The status in our words, or an unknown one as the API has it. */
+function shownStatus(prediction: Prediction): string {
+  const { status } = readStatus(prediction.status)
+  return status === 'unknown' ? clip(prediction.status, LONGEST_WORD) : status
 }
 
 const newView = (): PredictionView => ({
@@ -244,14 +267,14 @@ function endInWords({ end, status, error }: Outcome): string {
 }
 
 /** The lines that say how things stand; none if everything has ended. */
-function heartbeatLines(open: readonly [string, PredictionView][], total: number, now: number): string[] {
+function heartbeatLines(open: readonly [string, PredictionView][], ended: string, now: number): string[] {
   const lines = open
     .slice(0, NAMED)
     .map(([id, view]) => `[${duration(now)}] ${id}: ${viewParts(view, now).join(' · ')}`)
   if (open.length <= lines.length) return lines
   const counts = Object.entries(Object.groupBy(open, ([, view]) => view.status || 'without an answer'))
   const tally = counts.map(([status, list]) => `${list?.length ?? 0} ${status}`).join(', ')
-  return [...lines, `[${duration(now)}] ${total - open.length} of ${total} ended; ${tally}`]
+  return [...lines, `[${duration(now)}] ${ended}; ${tally}`]
 }
 
 function viewParts({ status, progress, left, at, trouble }: PredictionView, now: number): string[] {

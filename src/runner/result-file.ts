@@ -6,15 +6,17 @@ import { errorText } from '../predictions/prediction-error.ts'
 import { isRecord } from '../predictions/text.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
+import { type Entry, isJudged } from './outputs.ts'
 import { warn } from './print.ts'
 import { redacted } from './secrets.ts'
 
 /**
- * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP.
+ * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP, and
+ * why inputs came to none.
  * @returns the absolute path of the file; undefined, after a warning, if it could not be written
  */
 export async function writeResultFile(
-  judged: readonly Judged[],
+  entries: readonly Entry[],
   saved: readonly SavedFile[],
   temp: string,
 ): Promise<string | undefined> {
@@ -23,7 +25,7 @@ export async function writeResultFile(
   try {
     folder = await makeTemporaryFolder('result', temp)
     const file = path.join(folder, 'result.json')
-    await writePredictions(file, judged, (each) => resultOf(each, files.get(each.outcome.id) ?? []))
+    await writePredictions(file, entries, (entry) => resultOf(entry, files))
     return file
   } catch (error) {
     if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {})
@@ -42,30 +44,38 @@ export async function makeTemporaryFolder(purpose: string, temp: string): Promis
 }
 
 /** An entry of the result file as JSON, in parts. */
-async function* resultOf(judged: Judged, files: readonly SavedFile[]): AsyncGenerator<string | Buffer> {
-  const { id, end, status, answer } = judged.outcome
-  const head = JSON.stringify({ id, end, status, error: judged.verdict.ok ? null : reasonOf(judged) })
+async function* resultOf(entry: Entry, saved: ReadonlyMap<string, SavedFile[]>): AsyncGenerator<string | Buffer> {
+  if (!isJudged(entry)) {
+    const { name, status, error = null } = entry
+    yield JSON.stringify({ name, id: null, status, error })
+    return
+  }
+  const { outcome, verdict, name, earlier = [] } = entry
+  const { id, end, status, answer } = outcome
+  const attempts = earlier.length === 0 ? undefined : earlier.map((attempt) => attempt.id)
+  const files = (saved.get(id) ?? []).map((file) => ({ path: file.path, ...describeFile(file) }))
+  const head = JSON.stringify({ name, id, end, status, error: verdict.ok ? null : reasonOf(entry), attempts })
   yield `${head.slice(0, -1)},"body":`
   // A stored body is JSON already.
   if (answer?.stored) yield* answer.stored.json()
   else yield JSON.stringify(answer?.body ?? null)
-  yield `,"files":${JSON.stringify(files.map((one) => ({ path: one.path, ...describeFile(one) })))}}`
+  yield `,"files":${JSON.stringify(files)}}`
 }
 
 /**
  * Writes `{"predictions":[…]}`, one entry after the other: a thousand large bodies are more than a string can hold.
- * @param toJson the entry of a prediction, in parts
+ * @param toJson an entry as JSON, in parts
  */
-export async function writePredictions(
+export async function writePredictions<E>(
   file: string,
-  judged: readonly Judged[],
-  toJson: (judged: Judged) => AsyncIterable<string | Buffer>,
+  entries: readonly E[],
+  toJson: (entry: E) => AsyncIterable<string | Buffer>,
 ): Promise<void> {
   await using handle = await open(file, 'wx')
   await handle.appendFile('{"predictions":[')
-  for (const [i, each] of judged.entries()) {
+  for (const [i, entry] of entries.entries()) {
     await handle.appendFile(i === 0 ? '\n' : ',\n')
-    await handle.appendFile(toJson(each))
+    await handle.appendFile(toJson(entry))
   }
   await handle.appendFile('\n]}\n')
 }

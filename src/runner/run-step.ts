@@ -6,31 +6,23 @@ import { openWaits, type WaitOptions } from '../predictions/wait.ts'
 import { type OpenApi, openApi, openEndSignals } from './api.ts'
 import type { NamedInput } from './entries.ts'
 import { cancelLate, type Surroundings } from './finish.ts'
-import { duration } from './format.ts'
 import type { RunInputs } from './inputs.ts'
 import { judge } from './judge.ts'
 import type { Entry, Unstarted } from './outputs.ts'
-import { info } from './print.ts'
 import { createReporter, guarded, type Reporter } from './reporter.ts'
 import type { Saving } from './saving.ts'
 import { Starter } from './starter.ts'
 
-/** A place in which the files of predictions are known by number and name, as predictions are started. */
-export interface Identified {
-  number: number
-  name: string
-}
-
 /**
  * Starts a prediction for each input, waits for all, and gives their files to be saved as each ends.
- * @param identities takes the number and name of each prediction as it is started
+ * @param names takes the name of the input of each prediction, by ID, as it is started
  * @returns what became of each input, in their order
  */
 export async function runPredictions(
   named: readonly NamedInput[],
   inputs: RunInputs,
   around: Surroundings,
-  { saving, identities }: { saving: Saving | undefined; identities: Map<string, Identified> },
+  { saving, names }: { saving: Saving | undefined; names: Map<string, string> },
 ): Promise<Entry[]> {
   const { clock, runner } = around
   using deadline = deadlineSignal(clock, inputs.timeout.seconds, `the timeout of ${inputs.timeout.text} was reached`)
@@ -39,7 +31,7 @@ export async function runPredictions(
     clock,
     streamLogs: inputs.streamLogs,
     total: named.length,
-    detailed: named.length === 1,
+    detailed: named.length <= 1,
   })
   await using api = openApi(inputs, { runner, clock })
   await using endSignals = inputs.pollInterval === undefined ? openEndSignals(inputs.policy, around) : undefined
@@ -50,31 +42,36 @@ export async function runPredictions(
     signal: stop,
     patience: inputs.timeout.seconds,
   })
-  const numbers = new Map(named.map(({ name }, i) => [name, i + 1]))
   using waits = openWaits(waitOptions(inputs, around, { api, reporter, saving, count: named.length, endSignals }))
   const results = await runBatch(
     named.map(({ name, input }) => ({ name, request: input })),
     {
       create: (input, name) => starter.create(input, name),
-      wait: (id, answer) => waits.add(id, answer),
+      async wait(id, answer) {
+        const outcome = await waits.add(id, answer)
+        if (outcome.end === 'ended') starter.ended(id)
+        return outcome
+      },
       maxParallel: inputs.maxParallel,
       attempts: inputs.attempts,
+      ownDeadline: inputs.cancelAfter !== undefined,
       clock,
       signal: stop,
       observer: {
         started(name, answer) {
-          identities.set(answer.prediction.id, { name, number: numbers.get(name) ?? 0 })
+          names.set(answer.prediction.id, name)
           reporter.started(name, answer)
         },
-        again: (name, _outcome, pause) => info(`${name}: the platform failed; trying again in ${duration(pause)}`),
-        settled(result) {
-          if (result.outcome) saving?.settled(result.outcome)
-          else info(`${result.name}: not started: ${result.refusal?.message ?? ''}`)
+        again: (name, outcome, pause) => reporter.again(name, outcome, pause),
+        settled({ name, outcome, refusal }) {
+          if (refusal) reporter.notStarted(name, refusal)
+          if (outcome) saving?.settled(outcome)
         },
       },
     },
   )
-  await starter.deleteUploads()
+  // What still runs may not have read its input yet.
+  if (results.every(({ outcome }) => outcome === undefined || outcome.end === 'ended')) await starter.deleteUploads()
   return await entriesOf(results, inputs, around)
 }
 
@@ -120,7 +117,7 @@ async function entriesOf(results: readonly EntryResult[], inputs: RunInputs, aro
   const byId = new Map(judged.map((each) => [each.outcome.id, each]))
   return results.map(({ name, outcome, earlier, refusal }): Entry => {
     const known = outcome && byId.get(outcome.id)
-    if (known) return { ...known, name, earlier }
+    if (known) return { ...known, name, earlier, refusal: refusal?.message }
     return { name, status: 'refused', error: refusal?.message ?? '' } satisfies Unstarted
   })
 }

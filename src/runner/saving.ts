@@ -47,6 +47,20 @@ export function identitiesOf(ids: readonly string[]): Identities {
   return { count: ids.length, ids, of: (id) => ({ number: numbers.get(id) ?? 0 }) }
 }
 
+/**
+ * Predictions that are started one by one.
+ * @param named all inputs of the step
+ * @param names of inputs by the ID of their prediction; it grows
+ */
+export function identitiesByName(named: readonly { name: string }[], names: ReadonlyMap<string, string>): Identities {
+  const numbers = new Map(named.map(({ name }, i) => [name, i + 1]))
+  const of = (id: string) => {
+    const name = names.get(id) ?? id
+    return { name, number: numbers.get(name) ?? 0 }
+  }
+  return { count: named.length, ids: [], of }
+}
+
 /** Begins with nothing; files come with the predictions that settle. Dispose of it if nobody waits for its end. */
 export function startSaving(
   inputs: SavingInputs & Pick<StepInputs, 'timeout'>,

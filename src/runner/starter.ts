@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import type { Answer } from '../predictions/answer.ts'
 import type { Client, CreateRequest } from '../predictions/client.ts'
 import { type Clock, deadlineSignal } from '../predictions/clock.ts'
 import { CreateError, createPrediction } from '../predictions/create.ts'
 import { candidateOf } from '../predictions/lost.ts'
 import type { RunnerContext } from './context.ts'
-import { type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
+import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
 import { duration } from './format.ts'
 import { info, warn } from './print.ts'
 import { saveCreation, saveOpenPredictions } from './state.ts'
@@ -40,16 +39,12 @@ export class Starter {
   readonly #uploads: string[] = []
   /** Paths of files that were uploaded, with their URLs: one that is mentioned twice is uploaded once. */
   readonly #urls = new Map<string, Promise<string | undefined>>()
-  readonly #started: string[] = []
+  /** Of predictions that may still run. */
+  readonly #open = new Set<string>()
 
   constructor(inputs: StarterInputs, options: StarterOptions) {
     this.#inputs = inputs
     this.#options = options
-  }
-
-  /** The IDs of all predictions that were started, in their order. */
-  get started(): readonly string[] {
-    return this.#started
   }
 
   /**
@@ -72,14 +67,19 @@ export class Starter {
         onRetry: (error, pause) => info(`${name}: retrying in ${duration(pause)}: ${error.message}`),
         warn,
       })
-      this.#started.push(answer.prediction.id)
-      saveOpenPredictions(this.#started, runner)
+      this.#open.add(answer.prediction.id)
+      saveOpenPredictions([...this.#open], runner)
       return answer
     } catch (error) {
       throw error instanceof CreateError && error.mayRun ? await this.#withCandidate(error, request, since) : error
     } finally {
       saveCreation('', runner)
     }
+  }
+
+  /** Notes that a prediction has ended: there is nothing left to cancel. What was saved is written anew with the next one. */
+  ended(id: string): void {
+    this.#open.delete(id)
   }
 
   /** Deletes what was uploaded, as far as that is possible within a few seconds. */
@@ -104,7 +104,7 @@ export class Starter {
     if (known) return known
     const { client, signal } = this.#options
     const upload = async () => {
-      const content = await readFile(file.path)
+      const content = await contentOf(file)
       const uploaded = await client.upload({ name: file.name, type: file.type, content }, signal)
       if (!uploaded) return undefined
       this.#uploads.push(uploaded.id)

@@ -4,27 +4,16 @@ import type { OutputView } from '../predictions/output.ts'
 import { hasNoOutput, isExpired, type Prediction, predictTime, totalTime } from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
-import type { Judged as JudgedOutcome } from '../predictions/verdict.ts'
-import type { Outcome } from '../predictions/wait.ts'
+import { sentences } from '../predictions/text.ts'
+import type { Judged } from '../predictions/verdict.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'
-import { duration, fileSize, linesWithin } from './format.ts'
+import { duration, fileSize, linesWithin, seconds } from './format.ts'
 import { code, inline, LONGEST_TEXT, limited, link, pre, table, thumbnail } from './markdown.ts'
+import { type Entry, isJudged } from './outputs.ts'
 import { warn } from './print.ts'
+import { tallyOf } from './tally.ts'
 
-/** An outcome with the name of its input, and what was started for the same input before, if the step started it. */
-type Judged = JudgedOutcome & { readonly name?: string; readonly earlier?: readonly Outcome[] }
-
-/** An input for which no prediction was started. */
-interface Unstarted {
-  readonly name: string
-  readonly status: 'refused' | 'skipped'
-  readonly error: string | undefined
-}
-
-type Entry = Judged | Unstarted
-
-const isJudged = (entry: Entry): entry is Judged => 'outcome' in entry
 const isGreen = (entry: Entry) => (isJudged(entry) ? entry.verdict.ok : entry.status === 'skipped')
 
 /*
@@ -127,7 +116,7 @@ function troubles(entries: readonly Entry[], { failures }: Delivery): string {
 
 function troubleOf(entry: Entry, limit: number, isOnly: boolean): string {
   if (!isJudged(entry)) return `${labelOf(entry)}: ${inline(entry.error ?? '', limit)}`
-  const message = entry.verdict.ok ? '' : entry.verdict.message
+  const message = sentences(!entry.verdict.ok && entry.verdict.message, entry.refusal)
   if (isOnly || entry.name === undefined) return inline(message, limit)
   return `${labelOf(entry)}: ${inline(message, limit)}`
 }
@@ -174,34 +163,24 @@ function gallery(judged: readonly Judged[], delivery: Delivery): string {
 const inRows = (cells: readonly string[]): string[][] =>
   Array.from({ length: Math.ceil(cells.length / COLUMNS) }, (_, i) => cells.slice(i * COLUMNS, (i + 1) * COLUMNS))
 
-const seconds = (value: number | undefined) => (value === undefined ? '' : `${Number(value.toFixed(1))} s`)
 const inOneLine = (parts: readonly string[]) => parts.filter(Boolean).join(' · ')
 const labeled = (label: string, value: string) => (value === '' ? '' : `${label} ${value}`)
 
-function factsOfOne({ outcome }: Judged): string {
-  const prediction = outcome.answer?.prediction
+function factsOfOne(only: Judged): string {
+  const prediction = only.outcome.answer?.prediction
+  const wasTriedAgain = only.earlier !== undefined && only.earlier.length > 0
+  const ran = prediction ? [labeled('predict time', seconds(predictTime(prediction)))] : []
   return inOneLine([
     code(prediction?.model ?? ''),
-    prediction ? labeled('predict time', seconds(predictTime(prediction))) : '',
+    ...(wasTriedAgain ? tallyOf([only]) : ran),
     prediction ? labeled('total', seconds(totalTime([prediction]))) : '',
   ])
 }
 
-/** How many were started and how many ran: what was charged is not known here. */
 function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): string {
-  const all = judged.flatMap(({ outcome, earlier = [] }) => [...earlier, outcome])
-  const times = all.flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))
   const models = new Set(judged.flatMap(({ outcome }) => outcome.answer?.prediction.model ?? []))
   const [model = ''] = models
-  const count = (status: Unstarted['status']) =>
-    entries.filter((entry) => !isJudged(entry) && entry.status === status).length
-  return inOneLine([
-    models.size === 1 ? code(model) : '',
-    judged.some(({ name }) => name !== undefined) ? `${all.length} started` : '',
-    count('refused') > 0 ? `${count('refused')} not started` : '',
-    count('skipped') > 0 ? `${count('skipped')} skipped, because their files exist` : '',
-    times.length === 0 ? '' : `predict time ${seconds(times.reduce((sum, time) => sum + time, 0))} in total`,
-  ])
+  return inOneLine([models.size === 1 ? code(model) : '', ...tallyOf(entries)])
 }
 
 const THEY_EXPIRE = '> These addresses expire; the API does not say when.'

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { readAnswer } from '../../src/predictions/answer.ts'
 import { type BatchOptions, runBatch } from '../../src/predictions/batch.ts'
 import { CreateError } from '../../src/predictions/create.ts'
@@ -33,6 +34,7 @@ interface World {
   seconds?: number
   maxParallel?: number
   attempts?: number
+  ownDeadline?: boolean
   signal?: AbortSignal
 }
 
@@ -64,6 +66,7 @@ async function play(names: readonly string[], world: World = {}) {
     },
     maxParallel: world.maxParallel ?? 10,
     attempts: world.attempts ?? 1,
+    ownDeadline: world.ownDeadline ?? false,
     clock,
     signal: world.signal ?? new AbortController().signal,
     random: () => 0.5,
@@ -116,7 +119,7 @@ describe('a batch', () => {
       assert.equal(results[0]?.outcome?.status, 'succeeded')
       assert.equal(
         results[4]?.refusal?.message,
-        `No prediction was started for n4: the API refused an earlier one (${status}).`,
+        `No prediction was started: the API refused an earlier one (${status}).`,
       )
     })
   }
@@ -144,6 +147,44 @@ describe('a batch', () => {
     assert.equal(created.length, 30)
   })
 
+  for (const status of [400, 413, 422]) {
+    test(`refusals with ${status} are none of the first that must have failed`, async () => {
+      const { created, results } = await play(names(30), { create: () => refused(status) })
+      assert.equal(created.length, 30)
+      assert.ok(results.every(({ refusal }) => refusal?.message === `refused ${status}`))
+      const mixed = await play(names(30), {
+        maxParallel: 4,
+        create: (_, n) => (n % 2 === 0 ? refused(status) : undefined),
+        end: (_name, _attempt, id) => ended(id, 'failed', 'NSFW'),
+      })
+      // Four that failed, and as many refusals as there were before the fourth.
+      assert.equal(mixed.results.filter(({ outcome }) => outcome?.status === 'failed').length, 4)
+    })
+  }
+
+  test('a file that could not be sent is none of the first that must have failed', async () => {
+    const unread = new CreateError('no file', { mayRun: false, cause: new Error('ENOENT') })
+    assert.equal((await play(names(30), { create: () => unread })).created.length, 30)
+  })
+
+  test('nothing new is started when the answers to the first creations were all lost, or told of no success', async () => {
+    const lost = new CreateError('lost', { mayRun: true, cause: undefined })
+    const bodyless = new CreateError('lost', {
+      mayRun: true,
+      cause: new RefusalError(REQUEST, { status: 422, headers: {}, text: '' }),
+    })
+    for (const error of [lost, bodyless, refused(501), refused(302)]) {
+      assert.equal((await play(names(30), { create: () => error })).created.length, 10)
+    }
+  })
+
+  for (const status of ['canceled', 'aborted']) {
+    test(`predictions that were ${status} are no failures of the first`, async () => {
+      const { created } = await play(names(30), { end: (_name, _attempt, id) => ended(id, status) })
+      assert.equal(created.length, 30)
+    })
+  }
+
   test('with one at a time three must have failed before nothing new is started', async () => {
     const { created } = await play(names(30), {
       maxParallel: 1,
@@ -163,7 +204,16 @@ describe('a batch', () => {
       },
     })
     assert.equal(created.length, 2)
-    assert.equal(results[3]?.refusal?.message, 'No prediction was started for n3: the step was canceled.')
+    assert.equal(results[3]?.refusal?.message, 'No prediction was started: the step was canceled.')
+  })
+
+  test('a reason that is a sentence gets no second full stop', async () => {
+    const signal = AbortSignal.abort(new Error('The step was canceled or timed out (SIGINT).'))
+    const { results } = await play(['hero'], { signal })
+    assert.equal(
+      results[0]?.refusal?.message,
+      'No prediction was started: The step was canceled or timed out (SIGINT).',
+    )
   })
 
   test('a bug in a creation is thrown', async () => {
@@ -205,6 +255,59 @@ describe('attempts', () => {
     assert.equal(await count({ end: 'timeout' }), 1)
   })
 
+  test('are not made after aborted if a deadline was asked for that aborts', async () => {
+    const world = { attempts: 2, end: (_n: string, _a: number, id: string) => ended(id, 'aborted') }
+    assert.equal((await play(['hero'], { ...world, ownDeadline: true })).created.length, 1)
+  })
+
+  test('of which the creation may have been carried out are told beside the failure before', async () => {
+    const lost = new CreateError('The answer was lost.', { mayRun: true, cause: undefined })
+    const { created, results } = await play(['hero'], {
+      ...failing('(E003)'),
+      create: (_, n) => (n === 1 ? lost : undefined),
+    })
+    assert.equal(created.length, 2)
+    assert.equal(results[0]?.outcome?.id, 'id0')
+    assert.equal(results[0]?.mayRun, true)
+    assert.match(results[0]?.refusal?.message ?? '', /^The answer was lost\. The prediction may have been started/)
+  })
+
+  test('begin after their pause, which is told before', async () => {
+    const { created } = await play(['hero'], { ...failing('(E003)'), seconds: 1 })
+    assert.deepEqual(
+      created.map(({ at }) => Math.round(at)),
+      [0, 6, 22, 68, 114],
+    )
+  })
+
+  test('are neither made nor announced after a cancel, or after a refusal that concerns the account', async () => {
+    const stop = new AbortController()
+    const canceled = await play(['hero'], {
+      attempts: 3,
+      signal: stop.signal,
+      end(_name, _attempt, id) {
+        stop.abort(new Error('the step was canceled'))
+        return ended(id, 'failed', '(E003)')
+      },
+    })
+    const refusedAccount = await play(names(2), {
+      ...failing('(E003)'),
+      create: (_, n) => (n === 1 ? refused(402) : undefined),
+    })
+    for (const { pauses, results } of [canceled, refusedAccount]) {
+      assert.deepEqual(pauses, [])
+      assert.equal(results[0]?.outcome?.status, 'failed')
+      assert.equal(results[0]?.refusal, undefined)
+    }
+  })
+
+  test('hold the place of their entry, so that no more run than max-parallel', async () => {
+    const world = { attempts: 3, maxParallel: 2, end: failing('(E003)').end }
+    const { most, created } = await play(names(5), world)
+    assert.equal(most, 2)
+    assert.ok(created.length > 2)
+  })
+
   test('count as one entry when the first are judged', async () => {
     const { created } = await play(['hero'], { ...failing('(E003)'), maxParallel: 1 })
     assert.equal(created.length, 5)
@@ -230,5 +333,58 @@ describe('attempts', () => {
     assert.equal(created.length, 1)
     assert.equal(results[0]?.outcome?.status, 'failed')
     assert.deepEqual(results[0]?.earlier, [])
+    assert.equal(results[0]?.refusal?.message, 'No further attempt was made: the step was canceled.')
+  })
+})
+
+/** What becomes of a creation, or of the prediction that it starts. */
+const FATES = ['succeeded', 'failed', '(E003)', 'lost', '422', '401', 'stop'] as const
+
+describe('whatever happens', () => {
+  test('no money is spent that was not asked for', async () => {
+    const worlds = fc.record({
+      count: fc.integer({ min: 1, max: 12 }),
+      maxParallel: fc.integer({ min: 1, max: 6 }),
+      attempts: fc.integer({ min: 1, max: 5 }),
+      fates: fc.array(fc.constantFrom(...FATES), { minLength: 1, maxLength: 60 }),
+    })
+    const check = async ({
+      count,
+      maxParallel,
+      attempts,
+      fates,
+    }: typeof worlds extends fc.Arbitrary<infer T> ? T : never) => {
+      const stop = new AbortController()
+      const fateOf = (n: number) => fates[n % fates.length] ?? 'succeeded'
+      const { created, results, most } = await play(names(count), {
+        ...{ maxParallel, attempts, signal: stop.signal },
+        create(_name, n) {
+          const fate = fateOf(n)
+          if (fate === 'stop') stop.abort(new Error('the step was canceled'))
+          if (fate === 'lost') return new CreateError('lost', { mayRun: true, cause: undefined })
+          return fate === '422' || fate === '401' ? refused(Number(fate)) : undefined
+        },
+        end(_name, _attempt, id) {
+          const fate = fateOf(Number(id.slice(2)))
+          return fate === '(E003)' ? ended(id, 'failed', fate) : ended(id, fate === 'failed' ? fate : 'succeeded')
+        },
+      })
+      const made = created.map(({ name }, n) => ({ name, fate: fateOf(n) }))
+      const last = made.findIndex(({ fate }) => fate === 'stop' || fate === '401')
+      assert.ok(last < 0 || last === made.length - 1, 'nothing is created after a cancel or a refusal of the account')
+      assert.ok(most <= maxParallel, `${most} ran at the same time`)
+      for (const [name, own] of Map.groupBy(made, (each) => each.name)) {
+        assert.ok(own.length <= attempts, `${own.length} were created for ${name}`)
+        assert.ok(
+          own.slice(0, -1).every(({ fate }) => fate === '(E003)'),
+          `${name} was tried again without need`,
+        )
+      }
+      assert.equal(results.length, count)
+      const known = results.flatMap(({ outcome, earlier }) => [...earlier, ...(outcome ? [outcome] : [])])
+      const started = made.filter(({ fate }) => !['lost', '422', '401'].includes(fate))
+      assert.equal(known.length, started.length, 'all that was started is told')
+    }
+    await fc.assert(fc.asyncProperty(worlds, check), { numRuns: 300 })
   })
 })

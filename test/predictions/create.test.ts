@@ -69,6 +69,17 @@ async function play(
 }
 
 describe('a creation', () => {
+  test('is not sent after the signal, and is not said to have been', async () => {
+    const clock = new VirtualClock()
+    const { dispatcher, requests } = scriptedDispatcher(clock, () => CREATED)
+    const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
+    const reason = new Error('the step was canceled')
+    const options = { client, clock, signal: AbortSignal.abort(reason), onRetry() {}, warn() {} }
+    const created = createPrediction({ target: { model: 'o/m' }, input: {}, cancelAfter: undefined }, options)
+    await assert.rejects(created, (error) => error === reason)
+    assert.equal(requests.length, 0)
+  })
+
   test('is made once if it is answered', async () => {
     const { id, requests, warnings } = await play(() => CREATED)
     assert.equal(id, 'abc')

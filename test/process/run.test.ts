@@ -2,45 +2,30 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { type Simulator, startSimulator } from '../servers/simulator.ts'
+import type { Simulator } from '../servers/simulator.ts'
+import { creationsAt, gatewayInputs, startGateway } from '../support/gateway.ts'
 import { runAction, startAction } from '../support/run-action.ts'
 
-/** A gateway whose predictions end after a moment with a file that holds their prompt; `bad` fails, `slow` runs on. */
-async function gateway(): Promise<Simulator> {
-  let simulator: Simulator | undefined
-  simulator = await startSimulator({
-    onCreate({ input, model = '' }) {
-      const prompt = String((input as Record<string, unknown>).prompt)
-      const content = { body: Buffer.from(prompt), type: 'text/plain' }
-      const url = simulator?.file(`${encodeURIComponent(prompt)}.txt`, content) ?? ''
-      const outcome = prompt === 'bad' ? { status: 'failed', error: 'NSFW' } : { status: 'succeeded', output: [url] }
-      const at = prompt === 'slow' ? 60 : 0.3
-      return {
-        model,
-        moments: [
-          { at: 0.1, status: 'processing' },
-          { at, ...outcome },
-        ],
-      }
+/** Predictions of the prompt `bad` fail, those of `slow` run on. */
+const gateway = () =>
+  startGateway({
+    end(prompt) {
+      if (prompt === 'bad') return { status: 'failed', error: 'NSFW' }
+      return prompt === 'slow' ? { status: 'succeeded', seconds: 60 } : undefined
     },
   })
-  return simulator
-}
 
-const inputsFor = (simulator: Simulator, more: Record<string, string>) => ({
-  'api-key': simulator.key,
-  'api-url': simulator.apiUrl,
-  'allowed-hosts': '127.0.0.1',
-  model: 'octo/cake',
-  ...more,
-})
-const creations = ({ requests }: Simulator) => requests.filter(({ method }) => method === 'POST').length
+const creations = (simulator: Simulator) => creationsAt(simulator).length
 const THREE = 'hero: {prompt: "a cake"}\nlogo: {prompt: "a pie"}\nicon: {prompt: "a bun"}'
 
 describe('run', () => {
   test('makes a file of one prompt', async () => {
     await using simulator = await gateway()
-    const inputs = inputsFor(simulator, { input: 'prompt: "a cake"', 'output-dir': 'pictures', 'file-name': '{name}' })
+    const inputs = gatewayInputs(simulator, {
+      input: 'prompt: "a cake"',
+      'output-dir': 'pictures',
+      'file-name': '{name}',
+    })
     await using run = await runAction({ action: 'run', inputs })
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(await readFile(path.join(run.workspace, 'pictures/cake.txt'), 'utf8'), 'a cake')
@@ -52,7 +37,7 @@ describe('run', () => {
 
   test('makes files of many, by name, and tells what became of each', async () => {
     await using simulator = await gateway()
-    const inputs = inputsFor(simulator, { inputs: THREE, 'output-dir': 'pictures', 'file-name': '{name}' })
+    const inputs = gatewayInputs(simulator, { inputs: THREE, 'output-dir': 'pictures', 'file-name': '{name}' })
     await using run = await runAction({ action: 'run', inputs })
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual((await readdir(path.join(run.workspace, 'pictures'))).sort(), ['hero.txt', 'icon.txt', 'logo.txt'])
@@ -68,7 +53,7 @@ describe('run', () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
-      inputs: inputsFor(simulator, { inputs: 'hero: {prompt: "a cake"}\nlogo: {prompt: "bad"}' }),
+      inputs: gatewayInputs(simulator, { inputs: 'hero: {prompt: "a cake"}\nlogo: {prompt: "bad"}' }),
     })
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.error, 'logo: NSFW')
@@ -81,45 +66,11 @@ describe('run', () => {
     )
   })
 
-  test('starts nothing twice that exists, and what has changed once', async () => {
-    await using simulator = await gateway()
-    const inputs = inputsFor(simulator, {
-      inputs: THREE,
-      'output-dir': 'pictures',
-      'file-name': '{name}',
-      'skip-existing': 'true',
-      overwrite: 'true',
-    })
-    await using first = await runAction({ action: 'run', inputs })
-    assert.equal(first.exitCode, 0, first.log)
-    assert.equal(creations(simulator), 3)
-    const { home, workspace } = first
-    const again = await runAction({ action: 'run', inputs, home })
-    assert.equal(again.exitCode, 0, again.log)
-    assert.equal(creations(simulator), 3)
-    assert.equal(JSON.parse(again.outputs.results ?? '').hero.status, 'skipped')
-    const changed = await runAction({
-      action: 'run',
-      inputs: { ...inputs, inputs: THREE.replace('a pie', 'a tart') },
-      home,
-    })
-    assert.equal(changed.exitCode, 0, changed.log)
-    assert.equal(creations(simulator), 4)
-    assert.equal(await readFile(path.join(workspace, 'pictures/logo.txt'), 'utf8'), 'a tart')
-    await rm(path.join(workspace, 'pictures/.predictions.json'))
-    const unrecorded = await runAction({ action: 'run', inputs, home })
-    assert.equal(creations(simulator), 4)
-    assert.equal(unrecorded.annotations.filter(({ level }) => level === 'notice').length, 3)
-    await rm(path.join(workspace, 'pictures/icon.txt'))
-    await runAction({ action: 'run', inputs, home })
-    assert.equal(creations(simulator), 5)
-  })
-
   test('prints in a dry run what would be started, and starts nothing', async () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
-      inputs: inputsFor(simulator, { inputs: THREE, 'dry-run': 'true' }),
+      inputs: gatewayInputs(simulator, { inputs: THREE, 'dry-run': 'true' }),
     })
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(simulator.requests.length, 0)
@@ -128,14 +79,17 @@ describe('run', () => {
 
   test('is green with a notice if there are no inputs', async () => {
     await using simulator = await gateway()
-    await using run = await runAction({ action: 'run', inputs: inputsFor(simulator, { inputs: '{}' }) })
+    await using run = await runAction({ action: 'run', inputs: gatewayInputs(simulator, { inputs: '{}' }) })
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(run.annotations[0]?.level, 'notice')
   })
 
   test('refuses an entry that is no mapping before any request', async () => {
     await using simulator = await gateway()
-    await using run = await runAction({ action: 'run', inputs: inputsFor(simulator, { inputs: 'prompt: "a cake"' }) })
+    await using run = await runAction({
+      action: 'run',
+      inputs: gatewayInputs(simulator, { inputs: 'prompt: "a cake"' }),
+    })
     assert.equal(run.exitCode, 1)
     assert.equal(simulator.requests.length, 0)
     assert.match(run.errors[0] ?? '', /inputs\.prompt is not a mapping/)
@@ -143,7 +97,7 @@ describe('run', () => {
 
   test('that is killed leaves what still runs to post, which cancels it', async () => {
     await using simulator = await gateway()
-    const inputs = inputsFor(simulator, { inputs: 'a: {prompt: "slow"}\nb: {prompt: "slow"}' })
+    const inputs = gatewayInputs(simulator, { inputs: 'a: {prompt: "slow"}\nb: {prompt: "slow"}' })
     const action = await startAction({ action: 'run', inputs })
     await action.until(/\] b: started/)
     action.child.kill('SIGKILL')
@@ -156,7 +110,7 @@ describe('run', () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
-      inputs: inputsFor(simulator, { input: 'prompt: "slow"', timeout: '2s' }),
+      inputs: gatewayInputs(simulator, { input: 'prompt: "slow"', timeout: '2s' }),
     })
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.status, 'canceled')
@@ -166,7 +120,7 @@ describe('run', () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
-      inputs: inputsFor(simulator, { input: 'prompt: "a cake"' }),
+      inputs: gatewayInputs(simulator, { input: 'prompt: "a cake"' }),
       env: { GITHUB_RUN_ATTEMPT: '2' },
     })
     assert.equal(run.exitCode, 0, run.log)
@@ -178,7 +132,7 @@ test('create starts many inputs, and its IDs go straight into the root action', 
   await using simulator = await gateway()
   await using created = await runAction({
     action: 'create',
-    inputs: withoutHosts(inputsFor(simulator, { inputs: THREE })),
+    inputs: gatewayInputs(simulator, { inputs: THREE }),
   })
   assert.equal(created.exitCode, 0, created.log)
   await using waited = await runAction({
@@ -192,22 +146,23 @@ test('create starts many inputs, and its IDs go straight into the root action', 
   assert.equal(JSON.parse(waited.outputs.predictions ?? '').length, 3)
 })
 
-const withoutHosts = ({ 'allowed-hosts': _, ...rest }: Record<string, string>) => rest
-
 test('a file that is too large for an API without uploads is refused, and the others are started', async () => {
-  await using simulator = await startSimulator({ uploads: false })
-  const inputs = withoutHosts(inputsFor(simulator, { inputs: 'a: {image: "@large.bin"}\nb: {prompt: "a cake"}' }))
+  await using simulator = await startGateway({ uploads: false })
+  const inputs = gatewayInputs(simulator, { inputs: 'a: {image: "@large.bin"}\nb: {prompt: "a cake"}' })
   await using first = await runAction({ action: 'create', inputs: { ...inputs, inputs: '{}' } })
   await writeFile(path.join(first.workspace, 'large.bin'), Buffer.alloc(2 ** 20 + 1))
   const run = await runAction({ action: 'create', inputs, home: first.home })
   assert.equal(run.exitCode, 1)
-  assert.match(run.errors[0] ?? '', /has 1048577 bytes\. This API takes no uploads.*Put it on a server/)
+  assert.match(
+    run.errors[0] ?? '',
+    /^a: inputs\.a\.image: The file large\.bin has 1048577 bytes\. This API did not take it as an upload.*Put it on a server/,
+  )
   assert.equal(run.outputs.prediction_id?.split(',').length, 1)
 })
 
 test('a file above 256 kB is uploaded, and deleted after the end', async () => {
   await using simulator = await gateway()
-  const inputs = inputsFor(simulator, { input: '{"prompt": "a cake", "image": "@large.bin"}' })
+  const inputs = gatewayInputs(simulator, { input: '{"prompt": "a cake", "image": "@large.bin"}' })
   const home = (await runAction({ action: 'run', inputs: { ...inputs, 'dry-run': 'true' } }).then((run) => run)).home
   await writeFile(path.join(home, 'workspace/large.bin'), Buffer.alloc(300_000, 1))
   const run = await runAction({ action: 'run', inputs, home })

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
 import {
+  contentOf,
   EMBEDDED_LIMIT,
   LargeFile,
   MENTIONS_LIMIT,
   MOST_MENTIONS,
   ModelInputError,
+  resolveLargeFiles,
 } from '../../src/runner/embedded-files.ts'
 import { type InputTexts, MOST_ENTRIES, readEntries } from '../../src/runner/entries.ts'
 
@@ -81,7 +83,7 @@ describe('what is run', () => {
       /^inputs\.prompt is not a mapping\..*did you mean `input`\?$/,
     ],
     ['a list of texts', { inputs: '["a cake"]' }, /^inputs\[0\] is not a mapping/],
-    ['a text', { inputs: 'a cake' }, /^In inputs is neither a mapping nor a list/],
+    ['a text', { inputs: 'a cake' }, /^inputs is neither a mapping nor a list/],
     [
       'names that differ by case',
       { inputs: 'Hero: {a: 1}\nhero: {a: 2}' },
@@ -95,8 +97,12 @@ describe('what is run', () => {
     ['an empty name', { inputs: '" ": {a: 1}' }, /^A name in inputs is empty/],
     ['a file of lines', { inputsFile: 'pictures.jsonl' }, /cannot be read as jsonl/],
     ['a table', { inputsFile: 'pictures.CSV' }, /cannot be read as csv/],
-    ['a list in input', { input: '[1]' }, /^In input is not a mapping but a list/],
-    ['a file that is not there', { inputs: 'hero: {image: "@none.png"}' }, /^inputs\.hero: There is no file none\.png/],
+    ['a list in input', { input: '[1]' }, /^input is not a mapping but a list/],
+    [
+      'a file that is not there',
+      { inputs: 'hero: {image: "@none.png"}' },
+      /^inputs\.hero\.image: There is no file none\.png/,
+    ],
   ] as const) {
     test(`with ${name} is refused`, () => refused(texts, message))
   }
@@ -107,7 +113,41 @@ describe('what is run', () => {
   })
 })
 
+test('what is wrong with an entry of a file names the file', async () => {
+  await put('texts.yml', 'hero: {prompt: a}\nlogo: a pie')
+  await refused({ inputsFile: 'texts.yml' }, /^texts\.yml: inputs\.logo is not a mapping/)
+  await put('text.yml', 'a pie')
+  await refused({ inputsFile: 'text.yml' }, /^The file text\.yml is neither a mapping nor a list/)
+  await refused({ inputFile: 'text.yml' }, /^The file text\.yml is not a mapping but a string/)
+  await refused(
+    { inputsFile: 'none.yml' },
+    /^There is no file none\.yml in the workspace\..*actions\/checkout before this step\.$/,
+  )
+})
+
 describe('files in an input', () => {
+  test('that are not there are told with the way to write an @', () =>
+    refused(
+      { inputs: '{"hero": {"images": [{"url": "@none.png"}]}}' },
+      /^inputs\.hero\.images\[0\]\.url: There is no file none\.png.*@@ stands for/,
+    ))
+
+  test('that cannot be read when they are sent, or are too large then, are told with their place', async () => {
+    await put('large.bin', Buffer.alloc(2 ** 20 + 1, 1))
+    const [entry] = await read({ inputs: 'hero: {image: "@large.bin"}' })
+    const notTaken = async () => undefined
+    await assert.rejects(
+      resolveLargeFiles(entry?.input, notTaken),
+      /^ModelInputError: inputs\.hero\.image: The file large\.bin has 1048577 bytes\. This API did not take it as an upload/,
+    )
+    await rm(path.join(workspace, 'large.bin'))
+    const upload = async (file: LargeFile) => String(await contentOf(file))
+    await assert.rejects(
+      resolveLargeFiles(entry?.input, upload),
+      /^ModelInputError: inputs\.hero\.image: The file large\.bin could not be read/,
+    )
+  })
+
   test('are embedded up to 256 KiB, and larger ones are left for an upload', async () => {
     await put('small.png', Buffer.alloc(EMBEDDED_LIMIT, 1))
     await put('large.bin', Buffer.alloc(EMBEDDED_LIMIT + 1, 1))
@@ -123,12 +163,15 @@ describe('files in an input', () => {
     await put('tiny.png', 'x')
     const mentions = (count: number) => JSON.stringify({ images: Array.from({ length: count }, () => '@tiny.png') })
     await read({ input: mentions(MOST_MENTIONS) })
-    await refused({ input: mentions(MOST_MENTIONS + 1) }, /^input: More than 100 files are mentioned with @/)
+    await refused(
+      { input: mentions(MOST_MENTIONS + 1) },
+      /^input\.images\[100\]: More than 100 files are mentioned with @/,
+    )
   })
 
   test('have a limit together, also over several entries', async () => {
     await put('half.bin', Buffer.alloc(MENTIONS_LIMIT / 2 + 1))
     await read({ input: '{"a": "@half.bin"}' })
-    await refused({ inputs: '[{"a": "@half.bin"}, {"a": "@half.bin"}]' }, /^inputs\.2: .* more than 100 MB together/)
+    await refused({ inputs: '[{"a": "@half.bin"}, {"a": "@half.bin"}]' }, /^inputs\.2\.a: .* more than 100 MB together/)
   })
 })

@@ -6,13 +6,13 @@ import { ModelInputError } from '../../src/runner/embedded-files.ts'
 import { parseInput } from '../../src/runner/input-yaml.ts'
 
 /** What the API would be sent. */
-const sent = (text: string, options?: { comments: boolean }) => stringifyJson(parseInput(text, 'input', options))
-const refused = (text: string, message: RegExp, options?: { comments: boolean }) =>
+const sent = (text: string, options?: { isFile: boolean }) => stringifyJson(parseInput(text, 'input', options))
+const refused = (text: string, message: RegExp, options?: { isFile: boolean }) =>
   assert.throws(
     () => parseInput(text, 'input', options),
     (error) => {
       assert.ok(error instanceof ModelInputError)
-      assert.match(error.message, /^In input: /)
+      assert.match(error.message, /^In input[: .[]/)
       assert.match(error.message, message)
       return true
     },
@@ -51,7 +51,14 @@ describe('an input', () => {
     refused('prompt: number #5 cake', /the text "number" is cut at " #"/)
     refused('a: {prompt: a cake # with\n}', /is cut at " #"/)
     refused('- a cake # with candles', /is cut at " #"/)
-    assert.equal(sent('prompt: a cake # with candles', { comments: true }), '{"prompt":"a cake"}')
+    assert.equal(sent('prompt: a cake # with candles', { isFile: true }), '{"prompt":"a cake"}')
+  })
+
+  test('that cannot be sent is refused with its place, in an inline input and in a file', () => {
+    refused('hero:\n  prompt: a cake # with', /^In input\.hero\.prompt: the text "a cake" is cut/)
+    refused('[{sizes: [1, .inf]}]', /^In input\[0\]\.sizes\[1\]: /)
+    const file = () => parseInput('hero:\n  seed: .inf', 'the file pictures.yml', { isFile: true })
+    assert.throws(file, /In the file pictures\.yml at hero\.seed: "\.inf" is read as a number/)
   })
 
   for (const [name, text, message] of [
@@ -61,7 +68,7 @@ describe('an input', () => {
       /Put texts in quotes, or pass them with \$\{\{ toJSON\(…\) \}\}\.$/,
     ],
     ['a leading quote', 'prompt: "quoted" cake', /Put texts in quotes/],
-    ['a key twice', 'a: 1\na: 2', /unique/],
+    ['a key twice', 'a: 1\na: 2', /^In input: Map keys must be unique at line 2, column 1\.$/],
     ['a key twice in JSON', '{"a":\t1,"a":\t2}', /unique/],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
     ['a list as a key', 'prompt: {? ["##[set-output name=x]1"] : 1}', /a key is a list/],

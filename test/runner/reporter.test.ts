@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Answer } from '../../src/predictions/answer.ts'
+import { NotStartedError } from '../../src/predictions/batch.ts'
 import { ConnectionError } from '../../src/predictions/errors.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
+import type { Outcome } from '../../src/predictions/wait.ts'
 import { createReporter, guarded, type Reporter } from '../../src/runner/reporter.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
@@ -17,10 +19,14 @@ function answerOf(body: Record<string, unknown>): Answer {
 }
 
 /** The lines that a reporter prints, and the annotations. */
-async function reported(ids: readonly string[], act: (reporter: Reporter, clock: VirtualClock) => unknown) {
+async function reported(
+  ids: readonly string[],
+  act: (reporter: Reporter, clock: VirtualClock) => unknown,
+  total = ids.length,
+) {
   const clock = new VirtualClock()
   const text = await printed(async () => {
-    using reporter = createReporter(ids, { clock, streamLogs: true })
+    using reporter = createReporter(ids, { clock, streamLogs: true, total })
     await act(reporter, clock)
   })
   const { lines, annotations } = carryOut(text)
@@ -50,6 +56,27 @@ describe('the reporter', () => {
     assert.deepEqual(lines, [LOGS, '[3.0 s] id0: done · succeeded · 1 file · 1 of 21'])
   })
 
+  test('counts the inputs that have ended, one that is tried again once, and none that was not started', async () => {
+    const outcome = (id: string, status: string): Outcome => {
+      const answer = answerOf({ id, status })
+      return { id, end: 'ended', status, answer, error: undefined, waited: 1 }
+    }
+    const { lines } = await reported(
+      [],
+      async ({ started, settled }, clock) => {
+        started('hero', answerOf({ id: 'id0' }))
+        settled(outcome('id0', 'failed'))
+        started('hero', answerOf({ id: 'id1' }))
+        settled(outcome('id1', 'succeeded'))
+        for (let i = 2; i < 8; i++) started(`n${i}`, answerOf({ id: `id${i}` }))
+        await clock.run(clock.sleep(26))
+      },
+      30,
+    )
+    const counts = lines.map((line) => /\d+ of 30/.exec(line)?.[0]).filter(Boolean)
+    assert.deepEqual(counts, ['1 of 30', '1 of 30', '1 of 30'], lines.join('\n'))
+  })
+
   test('prints the log of a prediction among many only if it fails', async () => {
     const { lines } = await reported(IDS, ({ answered }) => {
       const answer = (id: string, status: string) => answerOf({ id, status, logs: `log of ${id}\n` })
@@ -68,6 +95,41 @@ describe('the reporter', () => {
     })
     assert.equal(lines[0], '[0.0 s] hero: started abc · owner/name')
     assert.match(lines[1] ?? '', /^\[3\.0 s\] hero: done · succeeded/)
+  })
+
+  test('says of an only prediction that was started no status twice', async () => {
+    const { lines } = await reported(
+      [],
+      ({ started, answered }) => {
+        started('hero', answerOf({ status: 'starting' }))
+        answered({ id: 'abc', now: 1, answer: answerOf({ status: 'starting' }), left: undefined })
+        answered({ id: 'abc', now: 2, answer: answerOf({}), left: undefined })
+      },
+      1,
+    )
+    assert.deepEqual(lines, ['[0.0 s] hero: started abc', '[2.0 s] hero: processing'])
+  })
+
+  test('gives the reason for another attempt', async () => {
+    const answer = answerOf({ status: 'failed', error: 'The model did not start (code: E6716)' })
+    const outcome: Outcome = { id: 'abc', end: 'ended', status: 'failed', answer, error: undefined, waited: 1 }
+    const { lines } = await reported([], ({ again }) => again('hero', outcome, 5), 1)
+    assert.deepEqual(lines, ['[0.0 s] hero: The model did not start (code: E6716) · the next attempt begins in 5.0 s'])
+  })
+
+  test('tells each refusal, and once that nothing new is started', async () => {
+    const { lines } = await reported(
+      [],
+      ({ notStarted }) => {
+        notStarted('hero', new Error('The API said no.'))
+        for (const name of ['logo', 'icon']) notStarted(name, new NotStartedError('the first 3 have all failed', false))
+      },
+      1,
+    )
+    assert.deepEqual(lines, [
+      '[0.0 s] hero: The API said no.',
+      '[0.0 s] No more predictions are started: the first 3 have all failed.',
+    ])
   })
 
   test('shows the progress that an API tells as a number as it shows that of a log', async () => {

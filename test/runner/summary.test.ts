@@ -130,7 +130,7 @@ describe('the summary of many predictions', () => {
     const markdown = summaryOf([{ ...ended({}), name: 'tart' }, refused, skipped])
     assert.match(markdown, /^### ❌ 2 of 3 predictions succeeded$/m)
     assert.match(markdown, /^> - pie: No such model\.$/m)
-    assert.match(markdown, /^1 started · 1 not started · 1 skipped, because their files exist$/m)
+    assert.match(markdown, /^1 started · 1 ran · 1 not started · 1 skipped, because their files exist$/m)
     assert.match(markdown, /^\| ⏭️ cake \| skipped \| Its files exist\. \|$/m)
   })
   test('stays under a megabyte however large the outputs are', () => {

@@ -31,6 +31,9 @@ export interface Recorded {
   body: string
 }
 
+/** A request has arrived whole; a creation has been carried out but not answered; a request has been answered. */
+export type RequestMoment = 'arrived' | 'carried out' | 'answered'
+
 /** What a client asks to be created. */
 export interface CreationRequest {
   model?: string
@@ -50,6 +53,10 @@ export interface SimulatorOptions {
   publicOrigin?: string
   /** Requests a minute, all together; more are answered with 429. */
   requestsPerMinute?: number
+  /** Called at moments of each request; the request waits for what it returns. */
+  onMoment?: (moment: RequestMoment, request: Recorded) => void | Promise<void>
+  /** What is done with a creation in place of carrying it out. */
+  refuse?: (request: CreationRequest) => Trick | undefined
   /** What a created prediction does. */
   onCreate?: (request: CreationRequest) => Omit<Play, 'id' | 'input'>
   /** The status with which cancelling is refused; undefined where it works. */
@@ -99,6 +106,8 @@ export interface Simulator extends AsyncDisposable {
   file(name: string, file: ServedFile): string
   /** The status of a prediction as it is now. */
   statusOf(id: string): string | undefined
+  /** How many predictions have not ended. */
+  running(): number
   close(): Promise<void>
 }
 
@@ -128,7 +137,9 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       try {
         const body = await bodyOf(request)
         recorded.body = body.toString()
+        await options.onMoment?.('arrived', recorded)
         await api.answer({ recorded, request, response, body })
+        await options.onMoment?.('answered', recorded)
       } catch (error) {
         if (!response.destroyed) response.destroy(error instanceof Error ? error : undefined)
       }
@@ -161,6 +172,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       return publicOrigin + path
     },
     statusOf: (id) => api.statusOf(id),
+    running: () => [...api.predictions.keys()].filter((id) => !isOver(api.statusOf(id))).length,
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -323,12 +335,15 @@ class PredictionsApi {
     if (header !== undefined && cancelAfter === undefined)
       return problem(response, 422, { detail: 'Cancel-After is not a duration of at least 5 seconds.', status: 422 })
     const input = wanted.input as Record<string, unknown>
+    const refusal = this.#options.refuse?.({ ...wanted, input }) ?? 'pass'
+    if (!(await play(refusal, request, response))) return
     const plan = this.#options.onCreate?.({ ...wanted, input }) ?? { moments: await this.#quickPicture() }
     const model = wanted.model ?? wanted.deployment ?? 'owner/model'
     const id = this.add(
       { model, version: wanted.version ?? 'hidden', input, ...plan },
       cancelAfter === undefined ? {} : { cancelAfter },
     )
+    await this.#options.onMoment?.('carried out', recorded)
     const wait = /^wait(?:=(\d+))?$/.exec(String(request.headers.prefer ?? ''))
     await this.#answerCreation(id, wait ? Math.min(60, Number(wait[1] ?? 60)) : undefined, response)
   }

@@ -170,6 +170,45 @@ jobs:
     assert.match(bad.raw, /out of memory/)
   })
 
+  test('the reusable workflow starts many by name, or waits for predictions that it is given', async () => {
+    const yaml = (given: string) => `on: workflow_dispatch
+permissions: {}
+jobs:
+  draw:
+    uses: OWNER/await-prediction/.github/workflows/prediction.yml@v1
+    with:
+${given}
+    secrets:
+      api-key: \${{ secrets.FUHUAPI_KEY }}
+  use:
+    needs: draw
+    runs-on: ubuntu-latest
+    steps:
+      - run: 'echo "$IDS: $STATUSES"'
+        env:
+          IDS: \${{ needs.draw.outputs.prediction_id }}
+          STATUSES: \${{ join(fromJSON(needs.draw.outputs.predictions).*.status) }}
+`
+    const many = `      model: sim/cake
+      inputs: '{"hero": {"prompt": "a cake"}, "logo": {"prompt": "a pie"}}'
+      file-name: '{name}'
+      artifact-name: reused
+      max-parallel: 1
+      attempts: 2`
+    const started = await runWorkflow(stage, yaml(many))
+    assert.equal(started.exitCode, 0, started.raw)
+    const [, ids = ''] = /(\w+,\w+): succeeded,succeeded\n/.exec(started.text) ?? []
+    assert.notEqual(ids, '', started.raw)
+    assert.match(started.raw, /saved .*\/hero\.webp/)
+    const creations = () =>
+      stage.gateway.requests.filter(({ method, url }) => method === 'POST' && url.includes('sim/cake'))
+    const before = creations().length
+    const waited = await runWorkflow(stage, yaml(`      prediction-id: ${ids}`))
+    assert.equal(waited.exitCode, 0, waited.raw)
+    assert.ok(waited.text.includes(`${ids}: succeeded,succeeded\n`), waited.raw)
+    assert.equal(creations().length, before)
+  })
+
   for (const [cancelOn, status] of [
     ['cancelled', 'canceled'],
     ['never', 'processing'],

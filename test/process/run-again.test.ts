@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import type { Simulator } from '../servers/simulator.ts'
+import { creationsAt, gatewayInputs, startGateway } from '../support/gateway.ts'
+import { type RunResult, runAction } from '../support/run-action.ts'
+
+const THREE = { hero: { prompt: 'a cake' }, logo: { prompt: 'a pie' }, icon: { prompt: 'a bun' } }
+const SKIPPING = { 'skip-existing': 'true', overwrite: 'true' }
+
+/** Steps of one repository: they share a folder of pictures. */
+class Repository implements AsyncDisposable {
+  readonly home: string
+  readonly #simulator: Simulator
+
+  private constructor(home: string, simulator: Simulator) {
+    this.home = home
+    this.#simulator = simulator
+  }
+
+  static async open(simulator: Simulator): Promise<Repository> {
+    return new Repository(await mkdtemp(path.join(tmpdir(), 'run-again-')), simulator)
+  }
+
+  pictures = (name = '') => path.join(this.home, 'workspace/pictures', name)
+  text = (name: string) => readFile(this.pictures(name), 'utf8')
+  files = async () => (await readdir(this.pictures())).sort()
+
+  /** Runs a step. @returns its result, and the prompts of the predictions that it started */
+  async run(inputs: object, more: Record<string, string>): Promise<RunResult & { started: string[] }> {
+    const before = creationsAt(this.#simulator).length
+    const all = { inputs: JSON.stringify(inputs), 'output-dir': 'pictures', 'file-name': '{name}', ...more }
+    const result = await runAction({ action: 'run', inputs: gatewayInputs(this.#simulator, all), home: this.home })
+    return { ...result, started: creationsAt(this.#simulator).slice(before) }
+  }
+
+  [Symbol.asyncDispose]() {
+    return rm(this.home, { recursive: true })
+  }
+}
+
+describe('skip-existing', { concurrency: 3 }, () => {
+  test('starts and pays for nothing the second time', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    const first = await repository.run(THREE, SKIPPING)
+    assert.equal(first.exitCode, 0, first.log)
+    assert.deepEqual(await repository.files(), ['.predictions.json', 'hero.txt', 'icon.txt', 'logo.txt'])
+    const record = await repository.text('.predictions.json')
+    const requests = simulator.requests.length
+    const second = await repository.run(THREE, SKIPPING)
+    assert.equal(second.exitCode, 0, second.log)
+    assert.equal(simulator.requests.length, requests, 'not one request')
+    assert.equal(second.outputs.status, 'succeeded')
+    assert.deepEqual(
+      JSON.parse(second.outputs.predictions ?? '').map(({ status }: { status: string }) => status),
+      ['skipped', 'skipped', 'skipped'],
+    )
+    assert.equal(await repository.text('.predictions.json'), record)
+    assert.deepEqual(second.annotations, [])
+    assert.match(second.log, /Predictions: 0 started · 3 skipped, because their files exist\./)
+  })
+
+  test('starts what has changed, in its input or what is shared, and replaces its file', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run(THREE, SKIPPING)
+    const changed = await repository.run({ ...THREE, logo: { prompt: 'a tart' } }, SKIPPING)
+    assert.deepEqual(changed.started, ['a tart'])
+    assert.equal(await repository.text('logo.txt'), 'a tart')
+    assert.equal((await repository.files()).length, 4)
+    assert.equal((await repository.run(THREE, { ...SKIPPING, input: 'steps: 4' })).started.length, 3)
+    assert.equal((await repository.run(THREE, { ...SKIPPING, input: 'steps: 4', model: 'octo/pie' })).started.length, 3)
+  })
+
+  test('starts nothing for files without a record, with a notice for each', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run(THREE, SKIPPING)
+    await rm(repository.pictures('.predictions.json'))
+    const second = await repository.run({ ...THREE, logo: { prompt: 'a tart' } }, SKIPPING)
+    assert.equal(second.exitCode, 0, second.log)
+    assert.deepEqual(second.started, [])
+    assert.deepEqual(
+      second.annotations.map(({ level, message }) => [level, message.split(':')[0]]),
+      ['hero', 'logo', 'icon'].map((name) => ['notice', name]),
+    )
+  })
+
+  test('starts again what lost its file', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run(THREE, SKIPPING)
+    await rm(repository.pictures('icon.txt'))
+    assert.deepEqual((await repository.run(THREE, SKIPPING)).started, ['a bun'])
+    assert.equal(await repository.text('icon.txt'), 'a bun')
+  })
+
+  test('records nothing of what failed, which is started again', async () => {
+    let isBroken = true
+    await using simulator = await startGateway({
+      end: (prompt) => (prompt === 'a pie' && isBroken ? { status: 'failed', error: 'no' } : undefined),
+    })
+    await using repository = await Repository.open(simulator)
+    assert.equal((await repository.run(THREE, SKIPPING)).exitCode, 1)
+    assert.deepEqual(Object.keys(JSON.parse(await repository.text('.predictions.json')).predictions), ['hero', 'icon'])
+    isBroken = false
+    assert.deepEqual((await repository.run(THREE, SKIPPING)).started, ['a pie'])
+  })
+
+  test('notices that an embedded file has changed', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    const large = { hero: { prompt: 'a cake', image: '@large.bin' } }
+    await repository.run({}, { ...SKIPPING, 'dry-run': 'true' })
+    const put = (byte: number) => writeFile(path.join(repository.home, 'workspace/large.bin'), Buffer.alloc(3e5, byte))
+    await put(1)
+    assert.equal((await repository.run(large, SKIPPING)).started.length, 1)
+    assert.equal((await repository.run(large, SKIPPING)).started.length, 0)
+    await put(2)
+    assert.equal((await repository.run(large, SKIPPING)).started.length, 1)
+  })
+
+  test('of two steps at once records what both have made', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run({}, { ...SKIPPING, 'dry-run': 'true' })
+    const { hero, logo } = THREE
+    const steps = await Promise.all([repository.run({ hero }, SKIPPING), repository.run({ logo }, SKIPPING)])
+    assert.deepEqual(
+      steps.map(({ exitCode }) => exitCode),
+      [0, 0],
+    )
+    // Whichever read the record first may have written it last: what it did not know is there all the same.
+    assert.deepEqual((await repository.run({ hero, logo }, SKIPPING)).started, [])
+    const names = Object.keys(JSON.parse(await repository.text('.predictions.json')).predictions)
+    assert.ok(names.length > 0)
+    assert.deepEqual(await repository.files(), ['.predictions.json', 'hero.txt', 'logo.txt'])
+  })
+
+  test('says in a dry run what would be started, and records nothing', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run({ hero: THREE.hero }, SKIPPING)
+    const dry = await repository.run(THREE, { ...SKIPPING, 'dry-run': 'true' })
+    assert.equal(dry.exitCode, 0, dry.log)
+    assert.deepEqual(dry.started, [])
+    assert.match(dry.log, /Dry run: 2 predictions would be started, 1 exist already, at most 10 at the same time/)
+    assert.equal((await repository.files()).length, 2)
+  })
+})
+
+describe('a second run over the same folder', { concurrency: 3 }, () => {
+  const second = async (more: Record<string, string>) => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run({ hero: { prompt: 'a cake' } }, {})
+    const run = await repository.run({ hero: { prompt: 'a tart' } }, more)
+    const names = await repository.files()
+    return { run, texts: await Promise.all(names.map(async (name) => [name, await repository.text(name)])) }
+  }
+
+  test('keeps the first file, and says how it is replaced', async () => {
+    const { run, texts } = await second({})
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual(run.started, ['a tart'])
+    assert.equal(texts.length, 2)
+    assert.deepEqual(
+      texts.find(([name]) => name === 'hero.txt'),
+      ['hero.txt', 'a cake'],
+    )
+    assert.match(run.warnings[0] ?? '', /^hero\.txt already exists with other content.*overwrite: true/)
+  })
+
+  test('replaces it with overwrite', async () => {
+    const { run, texts } = await second({ overwrite: 'true' })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.deepEqual(texts, [['hero.txt', 'a tart']])
+    assert.deepEqual(run.warnings, [])
+  })
+})

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Entry } from '../../src/runner/outputs.ts'
+import { refusalsOf } from '../../src/runner/refusals.ts'
+
+const refused = (name: string, error: string): Entry => ({ name, status: 'refused', error })
+const skipped: Entry = { name: 'there', status: 'skipped', error: undefined }
+
+describe('what was not started', () => {
+  test('is told without a name if there is one input only', () => {
+    assert.deepEqual(refusalsOf([refused('cake', 'No such model.')]), ['No such model.'])
+  })
+
+  test('is told by name, and what was skipped is not told', () => {
+    assert.deepEqual(refusalsOf([skipped, refused('hero', 'No such model.')]), ['hero: No such model.'])
+  })
+
+  test('is one line for each reason', () => {
+    const all = [refused('a', 'x.'), refused('b', 'y.'), refused('c', 'x.')]
+    assert.deepEqual(refusalsOf(all), ['a, c: x.', 'b: y.'])
+  })
+
+  test('lists six names, or five and the number of the others', () => {
+    const of = (count: number) => refusalsOf(Array.from({ length: count }, (_, i) => refused(String(i + 1), 'x.')))
+    assert.deepEqual(of(6), ['1, 2, 3, 4, 5, 6: x.'])
+    assert.deepEqual(of(490), ['1, 2, 3, 4, 5 and 485 others: x.'])
+  })
+})
