@@ -1,4 +1,3 @@
-import path from 'node:path'
 import { nameInName } from '../predictions/files/file-name.ts'
 import { isRecord } from '../predictions/text.ts'
 import { embedFiles, type FileScope, MentionBudget, ModelInputError } from './embedded-files.ts'
@@ -39,7 +38,7 @@ export async function readEntries(texts: InputTexts, workspace: string, modelNam
   }
   const files: FileScope = { workspace, budget: new MentionBudget() }
   const sources = [
-    ...(texts.inputsFile === '' ? [] : [await readSeveral(texts.inputsFile, workspace)]),
+    ...(texts.inputsFile === '' ? [] : [await severalIn(texts.inputsFile, workspace)]),
     ...(texts.inputs.trim() === '' ? [] : [severalOf(parseInput(texts.inputs, 'inputs'), 'inputs', 'inputs')]),
   ]
   if (sources.length === 0) return [{ name: modelName, input: await embedded(shared, 'input', files) }]
@@ -63,18 +62,8 @@ interface Several {
   entries: NamedInput[]
 }
 
-/** What others keep many inputs in. */
-const OTHER_FORMATS: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.csv', '.tsv'])
-
-async function readSeveral(file: string, workspace: string): Promise<Several> {
-  const extension = path.extname(file).toLowerCase()
-  if (OTHER_FORMATS.has(extension)) {
-    throw new ModelInputError(
-      `The file ${file} cannot be read as ${extension.slice(1)}. Give one JSON or YAML file: a mapping from names to inputs, or a list of inputs.`,
-    )
-  }
-  return severalOf(await readInputFile(file, workspace), `the file ${file}`, `${file}: inputs`)
-}
+const severalIn = async (file: string, workspace: string): Promise<Several> =>
+  severalOf(await readInputFile(file, workspace), `the file ${file}`, `${file}: inputs`)
 
 /** @param source and @param root what the value, and what a place in it, is called in messages */
 function severalOf(value: unknown, source: string, root: string): Several {

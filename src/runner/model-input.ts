@@ -1,10 +1,18 @@
 import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { isRecord } from '../predictions/text.ts'
 import { ModelInputError, resolveInside } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
 
+/** What others keep inputs in, some of which would be read as YAML of one line. */
+const OTHER_FORMATS: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.csv', '.tsv'])
+
 /** Reads a JSON or YAML file of the workspace. @throws ModelInputError */
 export async function readInputFile(file: string, workspace: string): Promise<unknown> {
+  const extension = path.extname(file).toLowerCase()
+  if (OTHER_FORMATS.has(extension)) {
+    throw new ModelInputError(`The file ${file} cannot be read as ${extension.slice(1)}. Give a JSON or YAML file.`)
+  }
   let text: string
   try {
     text = await readFile(await resolveInside(file, workspace), 'utf8')

@@ -123,7 +123,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.equal((await repository.run(large, SKIPPING)).started.length, 1)
   })
 
-  test('of two steps at once records what both have made', async () => {
+  test('of two steps at once keeps the files of both, and makes none of them again', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run({}, { ...SKIPPING, 'dry-run': 'true' })

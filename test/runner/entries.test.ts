@@ -96,6 +96,7 @@ describe('what is run', () => {
     ],
     ['an empty name', { inputs: '" ": {a: 1}' }, /^A name in inputs is empty/],
     ['a file of lines', { inputsFile: 'pictures.jsonl' }, /cannot be read as jsonl/],
+    ['a file of one line', { inputFile: 'hero.jsonl' }, /cannot be read as jsonl/],
     ['a table', { inputsFile: 'pictures.CSV' }, /cannot be read as csv/],
     ['a list in input', { input: '[1]' }, /^input is not a mapping but a list/],
     [
