@@ -11,6 +11,7 @@ import { allowSlowHandshakes } from './runner/network.ts'
 import { makeOutputFolder } from './runner/output-folder.ts'
 import { openOutputs, RUN_OUTPUTS } from './runner/outputs.ts'
 import { notice, warn, warnAll } from './runner/print.ts'
+import { noRequests } from './runner/requests.ts'
 import { type Identified, runPredictions } from './runner/run-step.ts'
 import { startSaving } from './runner/saving.ts'
 import { inOrder, planOf } from './runner/skip-existing.ts'
@@ -33,7 +34,7 @@ await failOnThrow(async () => {
     )
   }
   await makeOutputFolder(inputs.download.directory, runner)
-  const around = { clock, runner, signal: interrupt.signal }
+  const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
   const started = new Map<string, Identified>()
   const identities = { count: named.length, ids: [], of: (id: string) => started.get(id) ?? { number: 0 } }
   using saving = wantsFiles(inputs) ? startSaving(inputs, identities, around) : undefined

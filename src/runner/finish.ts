@@ -8,6 +8,7 @@ import { type Failure, StepFailed } from './failure.ts'
 import type { StepInputs } from './inputs.ts'
 import { type Entry, isJudged, type OutputName, outputsOf, type StepOutputs } from './outputs.ts'
 import { warnAll } from './print.ts'
+import { type RequestCounts, reportRequests, requestsInWords } from './requests.ts'
 import { writeResultFile } from './result-file.ts'
 import type { Saving } from './saving.ts'
 import { redactInTurns } from './secrets.ts'
@@ -18,6 +19,7 @@ import { summaryOf, writeSummary } from './summary.ts'
 export interface Surroundings {
   clock: Clock
   runner: RunnerContext
+  requests: RequestCounts
   /** Aborted when the runner ends the step. */
   signal: AbortSignal
 }
@@ -73,8 +75,10 @@ export async function finishStep(
     result_file: resultFile ?? '',
   })
   if (inputs.summary) {
-    await writeSummary(() => summaryOf(entries, { ...delivery, failures: [...delivery.failures, ...unset] }))
+    const requests = requestsInWords(around.requests)
+    await writeSummary(() => summaryOf(entries, { ...delivery, failures: [...delivery.failures, ...unset] }, requests))
   }
+  reportRequests(around.requests)
   if (!around.signal.aborted) saveOpenPredictions([], around.runner)
   warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))
   const failures = [...entries.flatMap(failureOf), ...delivery.failures, ...unset]

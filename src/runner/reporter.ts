@@ -128,7 +128,7 @@ export function createReporter(
   return {
     started(name, { prediction }) {
       names.set(prediction.id, name)
-      open.set(prediction.id, newView())
+      open.set(prediction.id, { ...newView(), status: readStatus(prediction.status).status })
       const model = prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
       info(`[${duration(clock.now() - start)}] ${name}: started ${prediction.id}${model}`)
     },

@@ -1,29 +1,16 @@
 import { summary } from '@actions/core'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { outputFiles, outputText, outputUrls } from '../predictions/output.ts'
-import { isExpired, type Prediction, predictTime, totalTime } from '../predictions/prediction.ts'
+import { isExpired, type Prediction, predictTime, statusOf, totalTime } from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
-import type { Judged as JudgedOutcome } from '../predictions/verdict.ts'
-import type { Outcome } from '../predictions/wait.ts'
+import type { Judged } from '../predictions/verdict.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { messageOf } from './failure.ts'
 import { duration, fileSize, jsonStart, linesWithin } from './format.ts'
 import { code, inline, LONGEST_TEXT, limited, link, pre, table, thumbnail } from './markdown.ts'
+import { type Entry, isJudged, type Unstarted } from './outputs.ts'
 import { warn } from './print.ts'
 
-/** An outcome with the name of its input, and what was started for the same input before, if the step started it. */
-type Judged = JudgedOutcome & { readonly name?: string; readonly earlier?: readonly Outcome[] }
-
-/** An input for which no prediction was started. */
-interface Unstarted {
-  readonly name: string
-  readonly status: 'refused' | 'skipped'
-  readonly error: string | undefined
-}
-
-type Entry = Judged | Unstarted
-
-const isJudged = (entry: Entry): entry is Judged => 'outcome' in entry
 const isGreen = (entry: Entry) => (isJudged(entry) ? entry.verdict.ok : entry.status === 'skipped')
 
 /*
@@ -37,9 +24,8 @@ const FILES_SHARE = 150_000
 const DETAILS_SHARE = 150_000
 const DIGESTS_SHARE = 100_000
 
-/** Pictures that are shown, in one row, and their width in pixels. */
+/** Pictures that are shown, and their width in pixels. */
 const THUMBNAILS = 12
-const COLUMNS = 4
 const WIDTHS = { only: 480, several: 240 }
 /** Links in one cell. */
 const MOST_LINKS = 3
@@ -48,9 +34,10 @@ const LONGEST_TROUBLE = { only: 2000, several: 600 }
 
 /**
  * The job summary in Markdown: how it went and what went wrong, the pictures, the facts in one line, the files; what is
- * seldom needed is collapsed. At most a megabyte, however large the outputs.
+ * rarely needed is collapsed. At most a megabyte, however large the outputs.
+ * @param requests how many were made, in words
  */
-export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothingDelivered): string {
+export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothingDelivered, requests = ''): string {
   const judged = entries.filter(isJudged)
   const [only] = entries.length === 1 ? judged : []
   const sections = [
@@ -58,7 +45,7 @@ export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothin
     troubles(entries, delivery),
     warnings(judged),
     gallery(judged, delivery),
-    only ? factsOfOne(only) : factsOfMany(entries, judged),
+    inOneLine([...(only ? factsOfOne(only) : factsOfMany(entries, judged)), requests]),
     only ? outputOfOne(only, delivery) : outputsOfMany(entries, delivery),
     expiry(judged, delivery),
     only ? filesOf(delivery) : '',
@@ -165,42 +152,57 @@ function gallery(judged: readonly Judged[], delivery: Delivery): string {
   const rest = all.length > kept.length ? `\n\n… and ${all.length - kept.length} more pictures` : ''
   const isNamed = judged.length > 1 && shown.some(({ name }) => name !== undefined)
   if (!isNamed) return kept.length === 0 ? '' : `${kept.join('\n')}${rest}`
-  const names = kept.map((_, i) => inline(shown[i]?.name ?? '', 80))
-  const [head = [], ...rows] = inRows(names).flatMap((row, i) => [row, inRows(kept)[i] ?? []])
-  return `${table(head, rows, PICTURES_SHARE)}${rest}`
+  const columns = columnsFor(kept.length)
+  const names = inRows(
+    kept.map((_, i) => inline(shown[i]?.name ?? '', 80)),
+    columns,
+  )
+  const pictures = inRows(kept, columns)
+  const [head = [], ...rows] = names.flatMap((row, i) => [i === 0 ? row : row.map(bold), pictures[i] ?? []])
+  return `${table(head, rows, PICTURES_SHARE, ':-:')}${rest}`
 }
 
-const inRows = (cells: readonly string[]): string[][] =>
-  Array.from({ length: Math.ceil(cells.length / COLUMNS) }, (_, i) => cells.slice(i * COLUMNS, (i + 1) * COLUMNS))
+/** Four or three in a row, whichever fills the last row better. */
+function columnsFor(count: number): number {
+  if (count <= 4) return count
+  const unfilled = (columns: number) => (columns - (count % columns)) % columns
+  return unfilled(3) < unfilled(4) ? 3 : 4
+}
+
+/** As the cells of a head are. */
+const bold = (text: string) => `<b>${text}</b>`
+
+const inRows = (cells: readonly string[], columns: number): string[][] =>
+  Array.from({ length: Math.ceil(cells.length / columns) }, (_, i) => cells.slice(i * columns, (i + 1) * columns))
 
 const seconds = (value: number | undefined) => (value === undefined ? '' : `${Number(value.toFixed(1))} s`)
 const inOneLine = (parts: readonly string[]) => parts.filter(Boolean).join(' · ')
 const labeled = (label: string, value: string) => (value === '' ? '' : `${label} ${value}`)
 
-function factsOfOne({ outcome }: Judged): string {
+function factsOfOne({ outcome }: Judged): string[] {
   const prediction = outcome.answer?.prediction
-  return inOneLine([
+  return [
     code(prediction?.model ?? ''),
     prediction ? labeled('predict time', seconds(predictTime(prediction))) : '',
     prediction ? labeled('total', seconds(totalTime([prediction]))) : '',
-  ])
+  ]
 }
 
 /** How many were started and how many ran: what was charged is not known here. */
-function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): string {
+function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): string[] {
   const all = judged.flatMap(({ outcome, earlier = [] }) => [...earlier, outcome])
   const times = all.flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))
   const models = new Set(judged.flatMap(({ outcome }) => outcome.answer?.prediction.model ?? []))
   const [model = ''] = models
   const count = (status: Unstarted['status']) =>
     entries.filter((entry) => !isJudged(entry) && entry.status === status).length
-  return inOneLine([
+  return [
     models.size === 1 ? code(model) : '',
     judged.some(({ name }) => name !== undefined) ? `${all.length} started` : '',
     count('refused') > 0 ? `${count('refused')} not started` : '',
     count('skipped') > 0 ? `${count('skipped')} skipped, because their files exist` : '',
     times.length === 0 ? '' : `predict time ${seconds(times.reduce((sum, time) => sum + time, 0))} in total`,
-  ])
+  ]
 }
 
 const THEY_EXPIRE = '> These addresses expire; the API does not say when.'
@@ -246,7 +248,8 @@ function textOf(prediction: Prediction, hasFiles: boolean): string {
   if (text !== '') return pre(text)
   if (hasFiles) return ''
   if (output !== undefined && output !== null) return pre(readable(output))
-  return isExpired(prediction) ? 'Deleted by the API.' : 'No output.'
+  if (isExpired(prediction)) return 'Deleted by the API.'
+  return statusOf(prediction) === 'succeeded' ? 'No output.' : ''
 }
 
 /** As JSON; indented only where that cannot make a few megabytes, nested deeply, longer than a string can be. */
