@@ -121,7 +121,7 @@ const COST: Readonly<Record<string, (own: Figures, withStream: Figures, peer: Fi
 API's event stream ${withStream.requests} requests and ${withStream.delay} s. The official client, which polls every 500 ms, takes ${peer.requests} and ${peer.delay} s. Pictures,
 videos, many IDs, memory and downloads apart: [docs/performance.md](docs/performance.md).`,
   zh: (own, withStream, peer) =>
-    `在图片与视频混合的负载下，每个任务平均需要 ${own.requests} 次请求，任务结束后平均 ${own.delay} 秒得知结果；若 API 有事件流，则为 ${withStream.requests} 次和 ${withStream.delay} 秒。
+    `在图片与视频混合的负载下，每个任务平均需要 ${own.requests} 次请求，平均在任务结束 ${own.delay} 秒后获知；若 API 有事件流，则为 ${withStream.requests} 次和 ${withStream.delay} 秒。
 官方客户端每 500 毫秒轮询一次，为 ${peer.requests} 次和 ${peer.delay} 秒。图片、视频、大量 ID、内存和下载各自的数据：
 [docs/performance.md](docs/performance.md)。`,
 }

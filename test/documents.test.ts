@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { marked, type Token } from 'marked'
 import { parse } from 'yaml'
+import { RefusalError } from '../src/predictions/errors.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -192,22 +193,67 @@ describe('docs/troubleshooting.md', () => {
       .filter((line) => line.startsWith('| `'))
       .flatMap((line) => [...(line.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text))
 
-  test('has messages that the source has, each of them whole', async () => {
+  /** The lines of the source without comments: those must not stand for a message that has changed. */
+  async function sourceLines(): Promise<string[]> {
     let source = ''
     for await (const file of glob('src/**/*.ts', { cwd: ROOT })) source += await read(file)
-    source = source.replaceAll(/\\'/g, "'")
+    return source
+      .replaceAll(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+      .replaceAll("\\'", "'")
+      .split('\n')
+  }
+
+  const piecesOf = (message: string) =>
+    message
+      .split('…')
+      .map((piece) => piece.trim())
+      .filter((piece) => /\w{2}/.test(piece))
+
+  /** Whether a text has pieces in their order. */
+  const has = (text: string, pieces: readonly string[]) => {
+    let at = 0
+    return pieces.every((piece) => {
+      const found = text.indexOf(piece, at)
+      at = found + piece.length
+      return found >= 0
+    })
+  }
+
+  test('has messages that the source has, each of them whole', async () => {
+    const lines = await sourceLines()
     const messages = messagesOf(await read('docs/troubleshooting.md'))
     assert.ok(messages.length >= 20, `${messages.length} messages`)
     for (const message of messages) {
-      const pieces = message
-        .split('…')
-        .map((piece) => piece.trim())
-        .filter((piece) => /\w{2}/.test(piece))
+      const pieces = piecesOf(message)
       assert.ok(
         pieces.some((piece) => piece.length >= 8),
         `nothing to search for: ${message}`,
       )
-      for (const piece of pieces) assert.ok(source.includes(piece), `no message has: ${piece}`)
+      assert.ok(
+        lines.some((line) => has(line, pieces)),
+        `no message is: ${message}`,
+      )
+    }
+  })
+
+  test('has the advice on every status that the source has some for', async () => {
+    const messages = messagesOf(await read('docs/troubleshooting.md'))
+    const url = 'https://api.example.com/v1/predictions'
+    const calls = [
+      { call: 'get', method: 'GET' },
+      { call: 'create', method: 'POST' },
+    ] as const
+    const statuses = Array.from({ length: 300 }, (_, i) => 300 + i)
+    const advice = calls.flatMap((call) =>
+      statuses.flatMap((status) => {
+        const { message } = new RefusalError({ ...call, url }, { status, headers: {}, text: '' })
+        return message.split(' with no message. ')[1] ?? []
+      }),
+    )
+    assert.ok(new Set(advice).size >= 8)
+    for (const text of new Set(advice)) {
+      const isOnPage = messages.some((message) => has(text, piecesOf(message)))
+      assert.ok(isOnPage, `not on the page: ${text}`)
     }
   })
 

@@ -205,9 +205,6 @@ function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): stri
   ]
 }
 
-const THEY_EXPIRE = '> These addresses expire; the API does not say when.'
-const ONE_HOUR = '> The addresses of outputs work until one hour after the end of their prediction.'
-
 /** A note if links or pictures of the API are shown; empty if there are none, or all of them stay. */
 function expiry(judged: readonly Judged[], delivery: Delivery): string {
   const saved = new Set(delivery.files.map(({ predictionId }) => predictionId))
@@ -217,7 +214,11 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
     return saved.has(outcome.id) ? !kept.has(outcome.id) && urls.some(isPicture) : urls.length > 0
   })
   if (shown.length === 0) return ''
-  return shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown') ? THEY_EXPIRE : ONE_HOUR
+  const hasLinks = shown.some(({ outcome }) => !saved.has(outcome.id))
+  const what = hasLinks ? 'The links above lead to the API' : 'The pictures above come from the API'
+  const isUnknown = shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown')
+  const when = isUnknown ? '; it does not say when.' : ' one hour after the end of the prediction.'
+  return `> ${what}, which deletes its files${when}`
 }
 
 /** The output of the only prediction: links unless its files were saved, its text, or that there is none. */

@@ -55,6 +55,25 @@ describe('the summary of one prediction', () => {
     assert.match(summaryOf([prediction], undefined, words), /^`owner\/model` · 9 requests to the API$/m)
     assert.match(summaryOf([prediction, prediction], undefined, words), /^`owner\/model` · 9 requests to the API$/m)
   })
+  test('says of what is at the API how long it can be had: of links, and of pictures whose files were saved', () => {
+    const prediction = ended({ output: ['https://files.example.com/a/out-0.webp'] })
+    const note = (markdown: string) => markdown.split('\n').filter((line) => /the API/.test(line))
+    assert.deepEqual(note(summaryOf([prediction])), [
+      '> The links above lead to the API, which deletes its files one hour after the end of the prediction.',
+    ])
+    const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'url' }
+    const saved = {
+      files: [{ ...file, name: 'abc-0.webp', type: 'image/webp' }],
+      failures: [],
+      artifacts: [],
+      releaseUrls: [],
+    }
+    assert.deepEqual(note(summaryOf([prediction], saved)), [
+      '> The pictures above come from the API, which deletes its files one hour after the end of the prediction.',
+    ])
+    const kept = { ...saved, releaseUrls: ['https://github.com/octo/pictures/releases/download/v1/abc-0.webp'] }
+    assert.deepEqual(note(summaryOf([prediction], kept)), [])
+  })
   test('never mentions the input, the logs or the stream', () => {
     const markdown = summaryOf([
       ended({
