@@ -248,19 +248,25 @@ const firstSentence = (text: string) => (/^[^.:]+[.:]/.exec(text)?.[0] ?? text).
 
 const DOCUMENTS = ['README.md', 'README.zh-CN.md', 'docs/reference.md', 'docs/performance.md']
 
-/** The generated files, each with what it should be. */
-export async function generated(): Promise<Map<string, string>> {
+async function generatedManifests(): Promise<Map<string, string>> {
   const action = await read('action.yml')
   const workflow = '.github/workflows/prediction.yml'
-  const documents = await Promise.all(DOCUMENTS.map(async (name) => [name, await refreshed(await read(name))] as const))
   return new Map([
-    ...documents,
     ['wait/action.yml', waitAction(action)],
     ['run/action.yml', runAction(await read('run/action.yml'), await read('create/action.yml'), action)],
     [workflow, withOutputs(await read(workflow), action)],
   ])
 }
 
+const generatedDocuments = async (): Promise<Map<string, string>> =>
+  new Map(await Promise.all(DOCUMENTS.map(async (name) => [name, await refreshed(await read(name))] as const)))
+
+/** The generated files, each with what it should be. */
+export const generated = async (): Promise<Map<string, string>> =>
+  new Map([...(await generatedManifests()), ...(await generatedDocuments())])
+
 if (import.meta.main) {
-  for (const [name, content] of await generated()) await writeFile(path.join(ROOT, name), content)
+  // The documents are made from the manifests as they are written.
+  for (const make of [generatedManifests, generatedDocuments])
+    for (const [name, content] of await make()) await writeFile(path.join(ROOT, name), content)
 }
