@@ -2,7 +2,7 @@
  * The built actions before a simulated API, an artifact service and a release: what the demo prints, and whose summaries the
  * README shows.
  */
-import { cake } from '../test/fixtures/pictures.ts'
+import { cake, FLAVOURS } from '../test/fixtures/pictures.ts'
 import { startReleasesApi } from '../test/servers/releases-api.ts'
 import { type Artifact, startResultsService } from '../test/servers/results-service.ts'
 import { type Moment, type Simulator, startSimulator } from '../test/servers/simulator.ts'
@@ -11,10 +11,9 @@ import { type RunResult, runAction } from '../test/support/run-action.ts'
 export interface Chain extends AsyncDisposable {
   readonly apiUrl: string
   readonly key: string
-  /** What a prediction makes. */
-  readonly picture: Buffer
+  /** What predictions make, by flavour; the first unless the prompt names another. */
+  readonly pictures: ReadonlyMap<string, Buffer>
   readonly artifacts: readonly Artifact[]
-  readonly requests: number
   /** Runs one of the actions: `run`, `create`, or `.` for the root action. */
   act(action: string, inputs: Record<string, string>, onPrint?: (text: string) => void): Promise<RunResult>
 }
@@ -26,12 +25,17 @@ export const MODEL = 'stability-ai/stable-diffusion-3.5-large'
 
 export async function startChain(): Promise<Chain> {
   await using opened = new AsyncDisposableStack()
-  const picture = await cake('webp')
+  const pictures = new Map(
+    await Promise.all(FLAVOURS.map(async (flavour) => [flavour, await cake('webp', 5, flavour)] as const)),
+  )
   let count = 0
   const simulator: Simulator = opened.use(
     await startSimulator({
-      onCreate: ({ model = '' }) => {
-        const file = () => simulator.file(`demo/${count++}/out-0.webp`, { body: picture, type: 'image/webp' })
+      onCreate: ({ model = '', input }) => {
+        const [first] = pictures.values()
+        const wanted = [...pictures].find(([flavour]) => String(input.prompt).includes(flavour))?.[1]
+        const body = wanted ?? first ?? Buffer.alloc(0)
+        const file = () => simulator.file(`demo/${count++}/out-0.webp`, { body, type: 'image/webp' })
         return { model, moments: storyOf(model, file) }
       },
     }),
@@ -44,11 +48,8 @@ export async function startChain(): Promise<Chain> {
   return {
     key,
     apiUrl,
-    picture,
+    pictures,
     artifacts: service.artifacts,
-    get requests() {
-      return simulator.apiRequests().length
-    },
     act: (action, inputs, onPrint = () => {}) =>
       runAction({
         action,
@@ -62,30 +63,29 @@ export async function startChain(): Promise<Chain> {
 }
 
 function storyOf(model: string, file: () => string): Moment[] {
-  if (model === SLOW_MODEL) return drawing().slice(0, 20)
+  if (model === SLOW_MODEL) return drawing().filter(({ at }) => at < 4)
   if (model !== FAILING_MODEL)
-    return [...drawing(), { at: 8.7, status: 'succeeded', logs: LAST_LINE, output: [file()] }]
+    return [...drawing(), { at: 8.6, status: 'succeeded', logs: LAST_LINE, output: [file()] }]
   const error = 'CUDA out of memory. Tried to allocate 2.50 GiB (code: E1001)'
-  return [...drawing().slice(0, 14), { at: 2, status: 'failed', error }]
+  return [...drawing().filter(({ at }) => at < 2), { at: 2.5, status: 'failed', error }]
 }
 
 const LAST_LINE = 'Prompt executed in 8.44 seconds\n'
 
-/** A picture of 40 steps at five a second, told by its log as a ComfyUI model tells it, up to its end: 8.5 seconds. */
+/** A picture of 20 steps in 8 seconds, told by its log as a ComfyUI model tells it, every fifth of them. */
 function drawing(): Moment[] {
   const clock = (seconds: number) => `00:${String(Math.floor(seconds)).padStart(2, '0')}`
   const bar = (step: number) => {
-    const percent = Math.floor((step / 40) * 100)
-    const rate = step === 0 ? '?it/s' : '5.06it/s'
-    const left = step === 0 ? '?' : clock((40 - step) / 5.06)
-    return `${String(percent).padStart(3)}%|${'█'.repeat(Math.floor(step / 4)).padEnd(10)}| ${step}/40 [${clock(step / 5.06)}<${left}, ${rate}]\n`
+    const rate = step === 0 ? '?it/s' : '2.50it/s'
+    const left = step === 0 ? '?' : clock((20 - step) / 2.5)
+    return `${String(step * 5).padStart(3)}%|${'█'.repeat(Math.floor(step / 2)).padEnd(10)}| ${step}/20 [${clock(step / 2.5)}<${left}, ${rate}]\n`
   }
   const nodes = ['CLIP Text Encode (Prompt)', 'ConditioningZeroOut', 'Conditioning (Combine)', 'KSampler']
   return [
     { at: 0, status: 'starting' },
     { at: 0.2, status: 'processing', logs: 'Seed set to: 493139620\nRunning workflow\ngot prompt\n' },
     ...nodes.map((title, i) => ({ at: 0.3 + i / 20, logs: `Executing node ${60 + i}, title: ${title}\n` })),
-    ...Array.from({ length: 41 }, (_, step) => ({ at: 0.5 + step / 5.06, logs: bar(step) })),
+    ...[0, 5, 10, 15, 20].map((step) => ({ at: 0.5 + step / 2.5, logs: bar(step) })),
     { at: 8.5, logs: 'Executing node 8, title: VAE Decode\nExecuting node 309, title: Save Image\n' },
   ]
 }

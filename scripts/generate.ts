@@ -121,7 +121,7 @@ const COST: Readonly<Record<string, (own: Figures, withStream: Figures, peer: Fi
 API's event stream ${withStream.requests} requests and ${withStream.delay} s. The official client, which polls every 500 ms, takes ${peer.requests} and ${peer.delay} s. Pictures,
 videos, many IDs, memory and downloads apart: [docs/performance.md](docs/performance.md).`,
   zh: (own, withStream, peer) =>
-    `在图片与视频混合的负载下，每个任务平均需要 ${own.requests} 次请求，任务结束后平均 ${own.delay} 秒得知结果；若 API 有事件流，则为 ${withStream.requests} 次和 ${withStream.delay} 秒。
+    `在图片与视频混合的负载下，每个任务平均需要 ${own.requests} 次请求，平均在任务结束 ${own.delay} 秒后获知；若 API 有事件流，则为 ${withStream.requests} 次和 ${withStream.delay} 秒。
 官方客户端每 500 毫秒轮询一次，为 ${peer.requests} 次和 ${peer.delay} 秒。图片、视频、大量 ID、内存和下载各自的数据：
 [docs/performance.md](docs/performance.md)。`,
 }
@@ -274,20 +274,26 @@ const firstSentence = (text: string) => (/^[^.:]+[.:]/.exec(text)?.[0] ?? text).
 
 const DOCUMENTS = ['README.md', 'README.zh-CN.md', 'docs/reference.md', 'docs/performance.md']
 
-/** The generated files, each with what it should be. */
-export async function generated(): Promise<Map<string, string>> {
+async function generatedManifests(): Promise<Map<string, string>> {
   const action = await read('action.yml')
   const run = runAction(await read('run/action.yml'), await read('create/action.yml'), action)
   const workflow = '.github/workflows/prediction.yml'
-  const documents = await Promise.all(DOCUMENTS.map(async (name) => [name, await refreshed(await read(name))] as const))
   return new Map([
-    ...documents,
     ['wait/action.yml', waitAction(action)],
     ['run/action.yml', run],
     [workflow, reusableWorkflow(await read(workflow), { run: parse(run), wait: parse(action) })],
   ])
 }
 
+const generatedDocuments = async (): Promise<Map<string, string>> =>
+  new Map(await Promise.all(DOCUMENTS.map(async (name) => [name, await refreshed(await read(name))] as const)))
+
+/** The generated files, each with what it should be. */
+export const generated = async (): Promise<Map<string, string>> =>
+  new Map([...(await generatedManifests()), ...(await generatedDocuments())])
+
 if (import.meta.main) {
-  for (const [name, content] of await generated()) await writeFile(path.join(ROOT, name), content)
+  // The documents are made from the manifests as they are written.
+  for (const make of [generatedManifests, generatedDocuments])
+    for (const [name, content] of await make()) await writeFile(path.join(ROOT, name), content)
 }

@@ -10,6 +10,7 @@ import path from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import sharp from 'sharp'
+import { FLAVOURS } from '../test/fixtures/pictures.ts'
 import type { RunResult } from '../test/support/run-action.ts'
 import { FAILING_MODEL, MODEL, startChain } from './chain.ts'
 import { logPage, summaryPage } from './summary-page.ts'
@@ -70,7 +71,7 @@ const browser = await findBrowser()
 const folder = await mkdtemp(path.join(tmpdir(), 'await-prediction-picture-'))
 await mkdir(IMAGES, { recursive: true })
 
-/** IDs, ports, folders and times of day differ from run to run; in a picture they do not. */
+/** IDs, ports, folders, times of day and tenths of seconds differ from run to run; in a picture they do not. */
 function steady(run: RunResult): RunResult {
   const ids = (run.outputs.prediction_id ?? '').split(',').filter(Boolean)
   const same = (text: string) =>
@@ -79,23 +80,30 @@ function steady(run: RunResult): RunResult {
       .replaceAll(/127\.0\.0\.1:\d+/g, 'gateway.example.com')
       .replaceAll(run.workspace, '/home/runner/work/pictures/pictures')
       .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '2026-11-25T09:00:00.000Z')
-  return { ...run, summary: same(run.summary), lines: run.lines.map(same) }
+      .replaceAll(/(?<=^\[)[\d.]+(?= s\])/g, (time) => Math.floor(Number(time)).toFixed(1))
+  return { ...run, summary: same(run.summary), headlines: run.headlines.map(same) }
 }
 
 const STEADY_ID = 'arm0cr5xvkbjy1ps2qewhz39nt'
 
 await using chain = await startChain()
 const input = '{"prompt": "a chocolate cake: five candles"}'
-const files = { 'output-dir': 'pictures', 'release-tag': 'v1.2.3' }
-await using one = await chain.act('run', { model: MODEL, input, 'upload-artifact': 'true', ...files })
-const names = ['cake', 'pie', 'tart', 'waffle', 'muffin', 'eclair']
-const inputs = JSON.stringify(Object.fromEntries(names.map((name) => [name, { prompt: `a ${name}` }])))
-await using many = await chain.act('run', { model: MODEL, inputs, 'file-name': '{name}', ...files })
+// At a fixed interval every run polls at the same moments, half a second away from each change of the prediction.
+const files = {
+  'poll-interval': '1s',
+  'output-dir': 'pictures',
+  'upload-artifact': 'true',
+  'release-tag': 'v1.2.3',
+}
+await using one = await chain.act('run', { model: MODEL, input, ...files })
+const inputs = JSON.stringify(Object.fromEntries(FLAVOURS.map((name) => [name, { prompt: `a ${name} cake` }])))
+const named = { 'file-name': '{name}', 'artifact-name': 'cakes' }
+await using many = await chain.act('run', { model: MODEL, inputs, ...named, ...files })
 await using failure = await chain.act('run', { model: FAILING_MODEL, input, ...files })
 
 for (const scheme of ['light', 'dark'] as const) {
   for (const [name, run] of Object.entries({ summary: one, many, failure }))
-    await shoot(name, scheme, summaryPage(steady(run), chain.picture, scheme))
+    await shoot(name, scheme, summaryPage(steady(run), chain.pictures, scheme))
   await shoot('log', scheme, logPage(steady(one), scheme))
 }
 await rm(folder, { recursive: true })

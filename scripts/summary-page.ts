@@ -32,13 +32,20 @@ code{padding:.2em .4em;white-space:break-spaces}
 pre{padding:16px;overflow:auto;line-height:1.45;background:light-dark(#f6f8fa,#151b23)}`
 
 /**
- * @param picture what stands in place of every picture, because those addresses lead nowhere
+ * @param pictures what stands in place of the pictures at their addresses, which lead nowhere later: by name without the
+ *   type, or the first for every other name
  * @param scheme the colours; the reader's choice unless given
  */
-export function summaryPage(run: RunResult, picture: Buffer, scheme: 'light' | 'dark' | 'light dark' = 'light dark') {
+export function summaryPage(
+  run: RunResult,
+  pictures: ReadonlyMap<string, Buffer>,
+  scheme: 'light' | 'dark' | 'light dark' = 'light dark',
+) {
+  const [first] = pictures.values()
   const shown = run.summary.replaceAll(
-    /(<img [^>]*?src=)"[^"]*"/g,
-    `$1"data:image/webp;base64,${picture.toString('base64')}"`,
+    /(<img [^>]*?src=)"[^"]*?([^/"]*)\.webp"/g,
+    (_, tag: string, name: string) =>
+      `${tag}"data:image/webp;base64,${(pictures.get(name) ?? first)?.toString('base64')}"`,
   )
   return `<!doctype html>
 <html lang="en" style="color-scheme:${scheme}">
@@ -56,10 +63,10 @@ const withAlerts = (html: string): string =>
     return `<blockquote class="${kind.toLowerCase()}"><p class="kind">${name}</p><p>`
   })
 
-/** GitHub shows a log on a dark ground in either scheme; groups are closed but for their first line. */
+/** GitHub shows a log on a dark ground in either scheme, with its groups closed. */
 export function logPage(run: RunResult, scheme: 'light' | 'dark'): string {
   const encoded = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-  const rows = run.lines
+  const rows = run.headlines
     .filter((line) => line.trim() !== '')
     .map((line, i) => `<tr><td>${i + 1}</td><td>${encoded(line)}</td></tr>`)
   const [ground, text, number] =

@@ -9,6 +9,7 @@ import { listenForInterrupts } from './runner/interrupt.ts'
 import { allowSlowHandshakes } from './runner/network.ts'
 import { CREATE_OUTPUTS, openOutputs } from './runner/outputs.ts'
 import { notice, warnAll } from './runner/print.ts'
+import { noRequests, reportRequests } from './runner/requests.ts'
 import { saveOpenPredictions } from './runner/state.ts'
 
 const runner = readContext()
@@ -21,8 +22,10 @@ await failOnThrow(async () => {
   if (named.length === 0) notice('There are no inputs, so no prediction is started.')
   using interrupt = listenForInterrupts()
   allowSlowHandshakes()
-  await using api = openApi(inputs, { runner, clock })
-  const { started, failures } = await startAll(named, inputs, { api, clock, runner, signal: interrupt.signal })
+  const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
+  await using api = openApi(inputs, around)
+  const { started, failures } = await startAll(named, inputs, { ...around, api })
+  reportRequests(around.requests)
   const unset = outputs.set({
     prediction_id: started.map(({ prediction }) => prediction.id).join(),
     status: started[0]?.prediction.status ?? '',

@@ -11,6 +11,7 @@ import { allowSlowHandshakes } from './runner/network.ts'
 import { makeOutputFolder } from './runner/output-folder.ts'
 import { OUTPUTS, openOutputs } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
+import { noRequests } from './runner/requests.ts'
 import { identitiesOf, startSaving } from './runner/saving.ts'
 import { saveOpenPredictions } from './runner/state.ts'
 
@@ -24,7 +25,7 @@ await failOnThrow(async () => {
   using interrupt = listenForInterrupts()
   allowSlowHandshakes()
   warnAll(inputs.warnings)
-  const around = { clock, runner, signal: interrupt.signal }
+  const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
   using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesOf(inputs.ids), around) : undefined
   const outcomes = await cancelLate(await awaitAll(inputs, around, saving), inputs, around)
   await finishStep(await judge(outcomes, inputs), inputs, around, { saving, outputs })

@@ -11,6 +11,7 @@ import { allowSlowHandshakes } from './runner/network.ts'
 import { makeOutputFolder } from './runner/output-folder.ts'
 import { openOutputs, RUN_OUTPUTS } from './runner/outputs.ts'
 import { info, notice, warn, warnAll } from './runner/print.ts'
+import { noRequests } from './runner/requests.ts'
 import { runPredictions } from './runner/run-step.ts'
 import { identitiesByName, startSaving } from './runner/saving.ts'
 import { inOrder, planOf } from './runner/skip-existing.ts'
@@ -34,7 +35,7 @@ await failOnThrow(async () => {
     )
   }
   await makeOutputFolder(inputs.download.directory, runner)
-  const around = { clock, runner, signal: interrupt.signal }
+  const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
   const names = new Map<string, string>()
   using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesByName(named, names), around) : undefined
   const entries = await runPredictions(plan.toStart, inputs, around, { saving, names })

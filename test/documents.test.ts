@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { promisify } from 'node:util'
 import { marked, type Token } from 'marked'
 import { parse } from 'yaml'
+import { RefusalError } from '../src/predictions/errors.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -158,22 +159,44 @@ describe('the README', () => {
     }
   })
 
-  test('names only inputs and outputs that the actions have, where it says', async () => {
+  test('names only inputs and outputs that the actions have, where it says, with their defaults', async () => {
     const folders: Record<string, string> = { root: '.', run: 'run', create: 'create' }
     const tables = (await read('README.md')).split(/^## /m)
     const rowsOf = (heading: string) =>
       (tables.find((section) => section.startsWith(`${heading}\n`)) ?? '')
         .split('\n')
         .filter((line) => /^\| `/.test(line))
-        .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| /, '')))
+        .map((line) =>
+          line
+            .split('|')
+            .slice(1, -1)
+            .map((cell) => cell.trim()),
+        )
+    /** Such as `30m`, or `` `a`; `run`: `b` `` where actions differ. FuhuAPI stands for its URL. */
+    const defaultIn = (cell: string, action: string) => {
+      const [common = '', ...others] = cell.split('; ')
+      const own = others.find((each) => each.startsWith(`\`${action}\`: `))?.split(': ')[1]
+      return (own ?? common).replaceAll('`', '')
+    }
+    const defaultOf = ({ required, default: value = '' }: { required: boolean; default?: string }, name = '') => {
+      if (required) return 'required'
+      return name === 'api-url' ? 'FuhuAPI' : String(value)
+    }
     const names = (cell = '') => [...cell.matchAll(/`([^`]+)`/g)].map(([, name = '']) => name)
     const inputs = rowsOf('Inputs')
     assert.ok(inputs.length >= 10, `${inputs.length} rows`)
-    for (const [input, of = ''] of inputs) {
+    for (const [input, of = '', cell = ''] of inputs) {
       const actions = of === 'all' ? Object.keys(folders) : of.split(', ').map((each) => each.replaceAll('`', ''))
       for (const action of actions) {
         const manifest = parse(await read(path.join(folders[action] ?? action, 'action.yml')))
-        for (const name of names(input)) assert.ok(name in manifest.inputs, `${action} has no input ${name}`)
+        for (const name of names(input)) {
+          assert.ok(name in manifest.inputs, `${action} has no input ${name}`)
+          assert.equal(
+            defaultIn(cell, action),
+            defaultOf(manifest.inputs[name], name),
+            `the default of ${name} in ${action}`,
+          )
+        }
       }
     }
     const run = parse(await read('run/action.yml'))
@@ -184,6 +207,118 @@ describe('the README', () => {
   })
 })
 
+/** Numbers of the documents, each beside the line of the source that decides it. */
+const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file: string, line: string])[] = [
+  [
+    { 'README.md': 'an unknown ID after 10 seconds', 'README.zh-CN.md': 'ID 不存在，10 秒后失败' },
+    'src/predictions/patience.ts',
+    'const NOT_FOUND_GRACE = 10',
+  ],
+  [
+    { 'README.md': 'no\n  connection after about a minute', 'README.zh-CN.md': '无法连接，约一分钟后失败' },
+    'src/predictions/patience.ts',
+    'const CONNECT_PATIENCE = 60',
+  ],
+  [
+    { 'README.md': 'such as 503 after five minutes', 'README.zh-CN.md': '503 等其他错误，五分钟后失败' },
+    'src/predictions/patience.ts',
+    'const TRANSIENT_PATIENCE = 300',
+  ],
+  [
+    { 'README.md': 'if nothing else comes for a minute', 'README.zh-CN.md': '永久性错误持续一分钟' },
+    'src/predictions/patience.ts',
+    'const DOUBT_LASTS = 60',
+  ],
+  [
+    { 'README.md': 'by `create` for five minutes', 'README.zh-CN.md': '`create` 最多五分钟' },
+    'src/predictions/create.ts',
+    'const PATIENCE = 300',
+  ],
+  [
+    { 'docs/how-it-works.md': 'without an answer\nafter ten seconds is made once more' },
+    'src/predictions/hedge.ts',
+    'const SILENCE = 10',
+  ],
+  [
+    { 'docs/how-it-works.md': 'at least 20 seconds after the end' },
+    'src/predictions/files/patience.ts',
+    'export const LEAST_PATIENCE = 20',
+  ],
+  [
+    { 'docs/how-it-works.md': 'five minutes at most' },
+    'src/predictions/files/patience.ts',
+    'const MOST_PATIENCE = 300',
+  ],
+  [
+    { 'docs/how-it-works.md': 'goes on for up to an hour' },
+    'src/predictions/files/patience.ts',
+    'export const LONGEST_SAVING = 3600',
+  ],
+  [
+    { 'docs/how-it-works.md': 'share 40 requests a second', 'docs/reference.md': '| 40 a second for all predictions' },
+    'src/predictions/rate-limiter.ts',
+    'export const REQUESTS_PER_SECOND = 40',
+  ],
+  [
+    { 'docs/how-it-works.md': 'From eight predictions on', 'action.yml': 'while eight or more predictions run' },
+    'src/predictions/list.ts',
+    'export const LIST_FROM = 8',
+  ],
+  [
+    { 'docs/apis.md': 'every 15 s if the gateway puts' },
+    'src/predictions/apis/gateway.ts',
+    'export const GATEWAY_REFRESH_SECONDS = 15',
+  ],
+  [
+    { 'docs/reference.md': 'Predictions that one step waits for | 5,000 |' },
+    'src/runner/input-values.ts',
+    'const MOST_IDS = 5000',
+  ],
+  [
+    { 'docs/reference.md': 'Predictions that one step starts | 500 |' },
+    'src/runner/entries.ts',
+    'export const MOST_ENTRIES = 500',
+  ],
+  [{ 'docs/reference.md': '| 64 MiB, nested' }, 'src/predictions/client.ts', 'const BODY_LIMIT = 64 * 2 ** 20'],
+  [{ 'docs/reference.md': 'nested 200 levels deep' }, 'src/predictions/json.ts', 'export const DEEPEST = 200'],
+  [
+    { 'docs/reference.md': 'a million lists and objects' },
+    'src/predictions/json.ts',
+    'export const MOST_PARTS = 1_000_000',
+  ],
+  [
+    { 'docs/reference.md': 'Files of one step | 5,000,' },
+    'src/predictions/output.ts',
+    'export const MOST_FILES = 5000',
+  ],
+  [{ 'docs/reference.md': '| An output | 32 kB |' }, 'src/runner/outputs.ts', 'const LONGEST_VALUE = 32_000'],
+  [
+    { 'docs/reference.md': '100 MB if the API takes uploads' },
+    'src/runner/embedded-files.ts',
+    'const LARGEST_UPLOAD = 100 * 10 ** 6',
+  ],
+  [{ 'docs/reference.md': 'otherwise 1 MiB' }, 'src/runner/embedded-files.ts', 'const LARGEST_EMBEDDED = 2 ** 20'],
+  [{ 'docs/reference.md': '100 files and' }, 'src/runner/embedded-files.ts', 'export const MOST_MENTIONS = 100'],
+  [
+    { 'docs/reference.md': 'and 100 MB together in one step' },
+    'src/runner/embedded-files.ts',
+    'export const MENTIONS_LIMIT = 100 * 10 ** 6',
+  ],
+  [
+    { 'docs/reference.md': '1 MB per prediction, about 4 MB in total' },
+    'src/runner/model-log.ts',
+    'Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))',
+  ],
+]
+
+test('every number of the documents that the source decides is that of the source', async () => {
+  for (const [pages, file, line] of NUMBERS) {
+    const places = Object.keys(pages).join(' and ')
+    assert.ok((await read(file)).includes(line), `${file} has no ${line} any more: mend ${places}`)
+    for (const [page, text] of Object.entries(pages)) assert.ok((await read(page)).includes(text), `${page}: ${text}`)
+  }
+})
+
 describe('docs/troubleshooting.md', () => {
   /** The first column of its tables: messages, with … for what differs. */
   const messagesOf = (page: string) =>
@@ -192,22 +327,67 @@ describe('docs/troubleshooting.md', () => {
       .filter((line) => line.startsWith('| `'))
       .flatMap((line) => [...(line.split(' | ')[0] ?? '').matchAll(/`([^`]+)`/g)].map(([, text = '']) => text))
 
-  test('has messages that the source has, each of them whole', async () => {
+  /** The lines of the source without comments: those must not stand for a message that has changed. */
+  async function sourceLines(): Promise<string[]> {
     let source = ''
     for await (const file of glob('src/**/*.ts', { cwd: ROOT })) source += await read(file)
-    source = source.replaceAll(/\\'/g, "'")
+    return source
+      .replaceAll(/^\s*\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+      .replaceAll("\\'", "'")
+      .split('\n')
+  }
+
+  const piecesOf = (message: string) =>
+    message
+      .split('…')
+      .map((piece) => piece.trim())
+      .filter((piece) => /\w{2}/.test(piece))
+
+  /** Whether a text has pieces in their order. */
+  const has = (text: string, pieces: readonly string[]) => {
+    let at = 0
+    return pieces.every((piece) => {
+      const found = text.indexOf(piece, at)
+      at = found + piece.length
+      return found >= 0
+    })
+  }
+
+  test('has messages that the source has, each of them whole', async () => {
+    const lines = await sourceLines()
     const messages = messagesOf(await read('docs/troubleshooting.md'))
     assert.ok(messages.length >= 20, `${messages.length} messages`)
     for (const message of messages) {
-      const pieces = message
-        .split('…')
-        .map((piece) => piece.trim())
-        .filter((piece) => /\w{2}/.test(piece))
+      const pieces = piecesOf(message)
       assert.ok(
         pieces.some((piece) => piece.length >= 8),
         `nothing to search for: ${message}`,
       )
-      for (const piece of pieces) assert.ok(source.includes(piece), `no message has: ${piece}`)
+      assert.ok(
+        lines.some((line) => has(line, pieces)),
+        `no message is: ${message}`,
+      )
+    }
+  })
+
+  test('has the advice on every status that the source has some for', async () => {
+    const messages = messagesOf(await read('docs/troubleshooting.md'))
+    const url = 'https://api.example.com/v1/predictions'
+    const calls = [
+      { call: 'get', method: 'GET' },
+      { call: 'create', method: 'POST' },
+    ] as const
+    const statuses = Array.from({ length: 300 }, (_, i) => 300 + i)
+    const advice = calls.flatMap((call) =>
+      statuses.flatMap((status) => {
+        const { message } = new RefusalError({ ...call, url }, { status, headers: {}, text: '' })
+        return message.split(' with no message. ')[1] ?? []
+      }),
+    )
+    assert.ok(new Set(advice).size >= 8)
+    for (const text of new Set(advice)) {
+      const isOnPage = messages.some((message) => has(text, piecesOf(message)))
+      assert.ok(isOnPage, `not on the page: ${text}`)
     }
   })
 

@@ -240,7 +240,7 @@ const CHALLENGE =
 
 const ADVICE: Readonly<Record<number, string>> = {
   401: 'The key is wrong, has expired or, with some gateways, has used up its quota: check the secret given as api-key.',
-  402: 'The account has no credit: top it up, then run the step again.',
+  402: 'The account has no credit: top it up, then run the job again.',
   403: 'The account or this key may not do that (no credit, another group, a blocked address): see what the API says.',
   404: 'Either the ID is wrong, or the prediction belongs to another account or another gateway (check api-key and api-url), or the API has dropped it from its queue.',
   405: 'This API does not know the call: check api-url.',

@@ -1,6 +1,6 @@
 import { jsonStart } from './json.ts'
 import { isProgressLine } from './progress.ts'
-import { clip } from './text.ts'
+import { clip, sentences } from './text.ts'
 
 /** Characters of an error that are read. The longest seen is a traceback of some thousands. */
 const LONGEST_ERROR = 2 ** 16
@@ -69,10 +69,20 @@ export function isPlatformFault(text: string): boolean {
   return code !== undefined && PLATFORM_CODES.has(code)
 }
 
-/** What an error code in a failed prediction's text means, in words; undefined where it has none that is documented. */
-export function errorMeaning(text: string): string | undefined {
-  const name = errorCodeIn(text)
-  return name !== undefined && Object.hasOwn(CODES, name) ? CODES[name] : undefined
+const OUT_OF_MEMORY = 'Ask for less, such as a smaller size or fewer outputs.'
+/** What to do, for codes that are no fault of the platform. */
+const ADVICE: Readonly<Record<string, string>> = {
+  E001: OUT_OF_MEMORY,
+  E1001: OUT_OF_MEMORY,
+  E005: 'Change the input.',
+}
+
+/** What an error code in a failed prediction's text means and what to do about it, in sentences; `""` if none is documented. */
+export function errorMeaning(text: string): string {
+  const code = errorCodeIn(text) ?? ''
+  if (!Object.hasOwn(CODES, code)) return ''
+  const advice = PLATFORM_CODES.has(code) ? 'The same input may succeed at another time.' : ADVICE[code]
+  return sentences(`This code means that ${CODES[code]}.`, advice)
 }
 
 /** The code at the end or the start of a prediction's error text; undefined if it has none. */

@@ -29,6 +29,7 @@ export function reasonOf({ outcome, verdict, refusal }: Judged): string {
 }
 
 const NEW_ONE = 'An ended prediction never changes: start a new one.'
+const NEW_AND_LONGER = 'An ended prediction never changes: start a new one, with a longer timeout.'
 
 /** What to do about a prediction that may still run: how it is waited for again. */
 export interface Advice {
@@ -38,10 +39,13 @@ export interface Advice {
   longer(id: string): string
 }
 
-/** The step can be run again with the same ID. */
+const SAME_ID = 'It may still succeed: wait for it again with the same prediction-id'
+/** GitHub runs whole jobs again, and one that also starts predictions would pay for new ones. */
+const NOTHING_STARTED = 'in a job that starts no predictions.'
+
 const WAIT_AGAIN: Advice = {
-  again: () => 'It may still succeed: run the step again with the same prediction-id.',
-  longer: () => 'It may still succeed: run the step again with the same prediction-id, or with a longer timeout.',
+  again: () => `${SAME_ID}, ${NOTHING_STARTED}`,
+  longer: () => `${SAME_ID} and a longer timeout, ${NOTHING_STARTED}`,
 }
 
 const collect = (id: string) =>
@@ -118,7 +122,7 @@ function timeoutVerdict(outcome: Outcome, which: string, timeout: string, advice
       `${which} ${seen} when the timeout of ${timeout} was reached${canceled ? ', and was canceled' : ''}.`,
       outcome.error && `The last request failed: ${sentence(outcome.error.message)}`,
       saidSoFar(prediction),
-      prediction && whatNow(outcome, advice.longer(outcome.id), advice),
+      canceled ? NEW_AND_LONGER : prediction && whatNow(outcome, advice.longer(outcome.id), advice),
     ),
   }
 }
@@ -129,7 +133,7 @@ function whatNow({ id, cancellation }: Outcome, runAgain: string, advice: Advice
   if (cancellation?.end !== 'over') return runAgain
   const ended = `Before it could be canceled it had ended (${cancellation.status}).`
   return advice === WAIT_AGAIN
-    ? `${ended} Run the step again with the same prediction-id.`
+    ? `${ended} Wait for it again with the same prediction-id, ${NOTHING_STARTED}`
     : `${ended} To collect it, use OWNER/await-prediction with prediction-id: ${id}.`
 }
 
@@ -141,8 +145,7 @@ function saidSoFar(prediction: Prediction | undefined): string {
 
 function endedVerdict(status: string, which: string, prediction: Prediction | undefined): Verdict {
   const said = errorText(prediction?.error)
-  const meaning = errorMeaning(said)
-  const means = meaning ? `This code means that ${meaning}.` : ''
+  const means = errorMeaning(said)
   switch (status) {
     case 'succeeded':
       return succeededVerdict(which, prediction)

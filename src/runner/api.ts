@@ -6,12 +6,15 @@ import { createDispatcher, openUntrustedNetwork } from '../predictions/network/d
 import { createRateLimiter, type RateLimiter } from '../predictions/rate-limiter.ts'
 import type { RunnerContext } from './context.ts'
 import type { ApiInputs } from './inputs.ts'
-import { debug, info } from './print.ts'
+import { debug } from './print.ts'
+import { countedNetwork, type RequestCounts } from './requests.ts'
 import { createTextStore } from './text-store.ts'
 
 export interface ApiOptions {
   runner: RunnerContext
   clock: Clock
+  /** Goes up with every request. */
+  requests: RequestCounts
   /** Seconds until a request that is still under way is given up. */
   requestTimeout?: number
 }
@@ -22,10 +25,12 @@ export interface OpenApi extends AsyncDisposable {
   limiter: RateLimiter
 }
 
-/** Opens the API. Every request is a line of the debug log, and their number one of the log when it is closed. @throws ProxyError */
-export function openApi({ api, apiUrl, apiKey }: ApiInputs, { runner, clock, requestTimeout }: ApiOptions): OpenApi {
+/** Opens the API. Every request is a line of the debug log. @throws ProxyError */
+export function openApi(
+  { api, apiUrl, apiKey }: ApiInputs,
+  { runner, clock, requests, requestTimeout }: ApiOptions,
+): OpenApi {
   const dispatcher = createDispatcher(runner.env)
-  let requests = 0
   const client = createClient({
     api,
     apiUrl,
@@ -35,22 +40,23 @@ export function openApi({ api, apiUrl, apiKey }: ApiInputs, { runner, clock, req
     store: createTextStore(runner.temp),
     ...(requestTimeout === undefined ? {} : { requestTimeout }),
     onRequest: ({ method, path, status, ms }) => {
-      requests++
+      requests.api++
       debug(`${method} ${path}: ${status ?? 'no answer'}, ${Math.round(ms)} ms`)
     },
   })
   return {
     client,
     limiter: createRateLimiter({ clock }),
-    async [Symbol.asyncDispose]() {
-      await dispatcher.destroy()
-      if (requests > 0) info(requests === 1 ? '1 request to the API.' : `${requests} requests to the API.`)
-    },
+    [Symbol.asyncDispose]: () => dispatcher.destroy(),
   }
 }
 
 /** Opens the way to the streams of predictions. Dispose of it to close their connections. @throws ProxyError */
-export function openEndSignals(policy: HostPolicy, { runner, clock }: ApiOptions): EndSignals & AsyncDisposable {
-  const signals = createEndSignals(openUntrustedNetwork(policy, runner.env), clock)
+export function openEndSignals(
+  policy: HostPolicy,
+  { runner, clock, requests }: ApiOptions,
+): EndSignals & AsyncDisposable {
+  const network = countedNetwork(openUntrustedNetwork(policy, runner.env), () => requests.streams++)
+  const signals = createEndSignals(network, clock)
   return { ...signals, [Symbol.asyncDispose]: () => signals.close() }
 }

@@ -1,9 +1,8 @@
 import { predictions } from '../predictions/apis/predictions.ts'
-import type { Clock } from '../predictions/clock.ts'
 import { adaptiveSchedule, fixedSchedule, pacedSchedule } from '../predictions/schedule.ts'
 import { type Outcome, type WaitObserver, waitForPredictions } from '../predictions/wait.ts'
 import { openApi, openEndSignals } from './api.ts'
-import type { RunnerContext } from './context.ts'
+import type { Surroundings } from './finish.ts'
 import type { Inputs } from './inputs.ts'
 import { createReporter, FEW, guarded } from './reporter.ts'
 
@@ -13,14 +12,15 @@ import { createReporter, FEW, guarded } from './reporter.ts'
  */
 export async function awaitAll(
   inputs: Inputs,
-  { clock, runner, signal }: { clock: Clock; runner: RunnerContext; signal: AbortSignal },
+  around: Surroundings,
   next?: Pick<WaitObserver, 'answered' | 'settled'>,
 ): Promise<Outcome[]> {
+  const { clock, signal } = around
   const { api: kind, ids, pollInterval, parallelJobs, policy, streamLogs, timeout } = inputs
   const isPredictions = kind === predictions
   using reporter = createReporter(ids, { clock, streamLogs })
-  await using api = openApi(inputs, { runner, clock })
-  await using endSignals = pollInterval === undefined ? openEndSignals(policy, { runner, clock }) : undefined
+  await using api = openApi(inputs, around)
+  await using endSignals = pollInterval === undefined ? openEndSignals(policy, around) : undefined
   return await waitForPredictions(ids, {
     client: api.client,
     limiter: api.limiter,

@@ -6,6 +6,7 @@ import { type RunnerContext, readContext } from './context.ts'
 import { guardProcess, messageOf } from './failure.ts'
 import { type ApiInputs, readPostInputs } from './inputs.ts'
 import { info, warn } from './print.ts'
+import { noRequests, type RequestCounts, reportRequests } from './requests.ts'
 import { openCreation, openPredictions } from './state.ts'
 
 /** Seconds for all cancellations together: a job that ends is not held up for longer. */
@@ -32,7 +33,9 @@ export async function cancelOpenPredictions(): Promise<void> {
       info(`Not canceled, because cancel-on does not include "cancelled", and may still be running: ${open}.`)
       return
     }
-    reportCancellations(await cancelAll(ids, inputs, { runner, clock: systemClock }))
+    const requests = noRequests()
+    reportCancellations(await cancelAll(ids, inputs, { runner, requests, clock: systemClock }))
+    reportRequests(requests)
   } catch (error) {
     warn(`Predictions that may still be running were not canceled: ${messageOf(error)}`)
   }
@@ -42,13 +45,13 @@ export async function cancelOpenPredictions(): Promise<void> {
 export async function cancelAll(
   ids: readonly string[],
   inputs: ApiInputs,
-  { runner, clock, signal }: { runner: RunnerContext; clock: Clock; signal?: AbortSignal },
+  { signal, ...around }: { runner: RunnerContext; clock: Clock; requests: RequestCounts; signal?: AbortSignal },
 ): Promise<Cancellation[]> {
   if (!inputs.api.cancel) return ids.map((id) => ({ id, end: 'impossible' }))
-  using limit = deadlineSignal(clock, LIMIT, `the cancellations took ${LIMIT} s`)
-  await using api = openApi(inputs, { runner, clock, requestTimeout: REQUEST_LIMIT })
+  using limit = deadlineSignal(around.clock, LIMIT, `the cancellations took ${LIMIT} s`)
+  await using api = openApi(inputs, { ...around, requestTimeout: REQUEST_LIMIT })
   const stop = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal
-  return await cancelPredictions(ids, { client: api.client, limiter: api.limiter, clock, signal: stop })
+  return await cancelPredictions(ids, { client: api.client, limiter: api.limiter, clock: around.clock, signal: stop })
 }
 
 /** The outcomes with what became of those that were canceled after the wait: they are called canceled everywhere. */

@@ -10,6 +10,7 @@ import type { StepInputs } from './inputs.ts'
 import { type Entry, isJudged, type OutputName, outputsOf, type StepOutputs } from './outputs.ts'
 import { warnAll } from './print.ts'
 import { refusalsOf } from './refusals.ts'
+import { type RequestCounts, reportRequests, requestsInWords } from './requests.ts'
 import { writeResultFile } from './result-file.ts'
 import type { Saving } from './saving.ts'
 import { saveOpenPredictions } from './state.ts'
@@ -19,6 +20,7 @@ import { summaryOf, writeSummary } from './summary.ts'
 export interface Surroundings {
   clock: Clock
   runner: RunnerContext
+  requests: RequestCounts
   /** Aborted when the runner ends the step. */
   signal: AbortSignal
 }
@@ -65,8 +67,10 @@ export async function finishStep(
     result_file: resultFile ?? '',
   })
   if (inputs.summary) {
-    await writeSummary(() => summaryOf(entries, { ...delivery, failures: [...delivery.failures, ...unset] }))
+    const requests = requestsInWords(around.requests)
+    await writeSummary(() => summaryOf(entries, { ...delivery, failures: [...delivery.failures, ...unset] }, requests))
   }
+  reportRequests(around.requests)
   if (!around.signal.aborted) saveOpenPredictions([], around.runner)
   warnAll(judged.flatMap(({ verdict }) => (verdict.ok && verdict.warning !== undefined ? [verdict.warning] : [])))
   const isOnly = entries.length === 1

@@ -97,8 +97,14 @@ function decoded(part: string): string {
   }
 }
 
-export const table = (head: readonly string[], rows: readonly (readonly string[])[], bytes = 500_000): string =>
-  `| ${head.join(' | ')} |\n|${' --- |'.repeat(head.length)}\n${limited(
+/** @param align how the columns are aligned, as Markdown says it */
+export const table = (
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  bytes = 500_000,
+  align: '---' | ':-:' = '---',
+): string =>
+  `| ${head.join(' | ')} |\n|${` ${align} |`.repeat(head.length)}\n${limited(
     rows.map((row) => `| ${row.join(' | ')} |`),
     bytes,
     'rows',

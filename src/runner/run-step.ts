@@ -33,7 +33,7 @@ export async function runPredictions(
     total: named.length,
     detailed: named.length <= 1,
   })
-  await using api = openApi(inputs, { runner, clock })
+  await using api = openApi(inputs, around)
   await using endSignals = inputs.pollInterval === undefined ? openEndSignals(inputs.policy, around) : undefined
   const starter = new Starter(inputs, {
     client: api.client,

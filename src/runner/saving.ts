@@ -1,5 +1,6 @@
 import type { Clock } from '../predictions/clock.ts'
 import type { SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
+import { openUntrustedNetwork } from '../predictions/network/dispatcher.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
 import { clip } from '../predictions/text.ts'
 import type { Outcome, WaitObserver } from '../predictions/wait.ts'
@@ -8,6 +9,7 @@ import { type Failure, messageOf } from './failure.ts'
 import { duration, fileSize } from './format.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
+import { countedNetwork, type RequestCounts } from './requests.ts'
 import { makeTemporaryFolder } from './result-file.ts'
 import { redacted } from './secrets.ts'
 
@@ -65,7 +67,7 @@ export function identitiesByName(named: readonly { name: string }[], names: Read
 export function startSaving(
   inputs: SavingInputs & Pick<StepInputs, 'timeout'>,
   identities: Identities,
-  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
+  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext; requests: RequestCounts },
 ): Saving {
   const { clock } = around
   const abandoned = new AbortController()
@@ -126,10 +128,18 @@ const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
 async function openSaver(
   { api, apiUrl, apiKey, download, policy }: SavingInputs,
   { count, ids }: Identities,
-  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext; deadline: number; observer: SaveObserver },
+  around: {
+    clock: Clock
+    signal: AbortSignal
+    runner: RunnerContext
+    requests: RequestCounts
+    deadline: number
+    observer: SaveObserver
+  },
 ): Promise<Saver> {
-  const { runner, ...rest } = around
+  const { runner, requests, ...rest } = around
   const { Saver } = await import('../predictions/files/save.ts')
+  const hosts = { ...policy, onMappedName: warnOnceOfMappedNames() }
   return new Saver({
     ...rest,
     redact: async (output) => (await redacted.prepare(output)).value(output),
@@ -137,7 +147,8 @@ async function openSaver(
     workspace: runner.workspace,
     fileName: download.fileName,
     predictions: { count, ids },
-    policy: { ...policy, onMappedName: warnOnceOfMappedNames() },
+    policy: hosts,
+    network: countedNetwork(openUntrustedNetwork(hosts, runner.env), () => requests.files++),
     keyed: (link, id) => {
       const url = api.keyedUrl(link, { id, apiUrl })
       return url === undefined ? undefined : { url, authorization: `Bearer ${apiKey}` }

@@ -1,7 +1,7 @@
 import { summary } from '@actions/core'
 import type { SavedFile } from '../predictions/files/save.ts'
 import type { OutputView } from '../predictions/output.ts'
-import { hasNoOutput, isExpired, type Prediction, predictTime, totalTime } from '../predictions/prediction.ts'
+import { hasNoOutput, isExpired, type Prediction, predictTime, statusOf, totalTime } from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
 import { sentences } from '../predictions/text.ts'
@@ -27,9 +27,8 @@ const FILES_SHARE = 150_000
 const DETAILS_SHARE = 150_000
 const DIGESTS_SHARE = 100_000
 
-/** Pictures that are shown, in one row, and their width in pixels. */
+/** Pictures that are shown, and their width in pixels. */
 const THUMBNAILS = 12
-const COLUMNS = 4
 const WIDTHS = { only: 480, several: 240 }
 /** Links in one cell. */
 const MOST_LINKS = 3
@@ -38,9 +37,10 @@ const LONGEST_TROUBLE = { only: 2000, several: 600 }
 
 /**
  * The job summary in Markdown: how it went and what went wrong, the pictures, the facts in one line, the files; what is
- * seldom needed is collapsed. At most a megabyte, however large the outputs.
+ * rarely needed is collapsed. At most a megabyte, however large the outputs.
+ * @param requests how many were made, in words
  */
-export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothingDelivered): string {
+export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothingDelivered, requests = ''): string {
   const judged = entries.filter(isJudged)
   const [only] = entries.length === 1 ? judged : []
   const sections = [
@@ -48,7 +48,7 @@ export function summaryOf(entries: readonly Entry[], delivery: Delivery = nothin
     troubles(entries, delivery),
     warnings(judged),
     gallery(judged, delivery),
-    only ? factsOfOne(only) : factsOfMany(entries, judged),
+    inOneLine([...(only ? factsOfOne(only) : factsOfMany(entries, judged)), requests]),
     only ? outputOfOne(only, delivery) : outputsOfMany(entries, delivery),
     expiry(judged, delivery),
     only ? filesOf(delivery) : '',
@@ -155,36 +155,48 @@ function gallery(judged: readonly Judged[], delivery: Delivery): string {
   const rest = all.length > kept.length ? `\n\n… and ${all.length - kept.length} more pictures` : ''
   const isNamed = judged.length > 1 && shown.some(({ name }) => name !== undefined)
   if (!isNamed) return kept.length === 0 ? '' : `${kept.join('\n')}${rest}`
-  const names = kept.map((_, i) => inline(shown[i]?.name ?? '', 80))
-  const [head = [], ...rows] = inRows(names).flatMap((row, i) => [row, inRows(kept)[i] ?? []])
-  return `${table(head, rows, PICTURES_SHARE)}${rest}`
+  const columns = columnsFor(kept.length)
+  const names = inRows(
+    kept.map((_, i) => inline(shown[i]?.name ?? '', 80)),
+    columns,
+  )
+  const pictures = inRows(kept, columns)
+  const [head = [], ...rows] = names.flatMap((row, i) => [i === 0 ? row : row.map(bold), pictures[i] ?? []])
+  return `${table(head, rows, PICTURES_SHARE, ':-:')}${rest}`
 }
 
-const inRows = (cells: readonly string[]): string[][] =>
-  Array.from({ length: Math.ceil(cells.length / COLUMNS) }, (_, i) => cells.slice(i * COLUMNS, (i + 1) * COLUMNS))
+/** Four or three in a row, whichever fills the last row better. */
+function columnsFor(count: number): number {
+  if (count <= 4) return count
+  const unfilled = (columns: number) => (columns - (count % columns)) % columns
+  return unfilled(3) < unfilled(4) ? 3 : 4
+}
+
+/** As the cells of a head are. */
+const bold = (text: string) => `<b>${text}</b>`
+
+const inRows = (cells: readonly string[], columns: number): string[][] =>
+  Array.from({ length: Math.ceil(cells.length / columns) }, (_, i) => cells.slice(i * columns, (i + 1) * columns))
 
 const inOneLine = (parts: readonly string[]) => parts.filter(Boolean).join(' · ')
 const labeled = (label: string, value: string) => (value === '' ? '' : `${label} ${value}`)
 
-function factsOfOne(only: Judged): string {
+function factsOfOne(only: Judged): string[] {
   const prediction = only.outcome.answer?.prediction
   const wasTriedAgain = only.earlier !== undefined && only.earlier.length > 0
   const ran = prediction ? [labeled('predict time', seconds(predictTime(prediction)))] : []
-  return inOneLine([
+  return [
     code(prediction?.model ?? ''),
     ...(wasTriedAgain ? tallyOf([only]) : ran),
     prediction ? labeled('total', seconds(totalTime([prediction]))) : '',
-  ])
+  ]
 }
 
-function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): string {
+function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): string[] {
   const models = new Set(judged.flatMap(({ outcome }) => outcome.answer?.prediction.model ?? []))
   const [model = ''] = models
-  return inOneLine([models.size === 1 ? code(model) : '', ...tallyOf(entries)])
+  return [models.size === 1 ? code(model) : '', ...tallyOf(entries)]
 }
-
-const THEY_EXPIRE = '> These addresses expire; the API does not say when.'
-const ONE_HOUR = '> The addresses of outputs work until one hour after the end of their prediction.'
 
 /** A note if links or pictures of the API are shown; empty if there are none, or all of them stay. */
 function expiry(judged: readonly Judged[], delivery: Delivery): string {
@@ -195,7 +207,11 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
     return saved.has(outcome.id) ? !kept.has(outcome.id) && urls.some(isPicture) : urls.length > 0
   })
   if (shown.length === 0) return ''
-  return shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown') ? THEY_EXPIRE : ONE_HOUR
+  const hasLinks = shown.some(({ outcome }) => !saved.has(outcome.id))
+  const what = hasLinks ? 'The links above lead to the API' : 'The pictures above come from the API'
+  const isUnknown = shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown')
+  const when = isUnknown ? '; it does not say when.' : ' one hour after the end of the prediction.'
+  return `> ${what}, which deletes its files${when}`
 }
 
 /** The output of the only prediction: links unless its files were saved, its text, or that there is none. */
@@ -226,7 +242,8 @@ function textOf(prediction: Prediction, { text = '', urls, embedded, json }: Out
   if (urls.length + embedded > 0) return ''
   // Indented only where that cannot make a few megabytes, nested deeply, longer than a string can be.
   if (!hasNoOutput(prediction)) return pre(json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2))
-  return isExpired(prediction) ? 'Deleted by the API.' : 'No output.'
+  if (isExpired(prediction)) return 'Deleted by the API.'
+  return statusOf(prediction) === 'succeeded' ? 'No output.' : ''
 }
 
 function outputsOfMany(entries: readonly Entry[], delivery: Delivery): string {

@@ -183,13 +183,19 @@ describe('a broken answer is asked for again', () => {
     assert.match(error.message, /nothing whole came within 0\.2 s/)
     assert.equal(error.retryability, 'transient')
   })
+  test('where the name of the host is wrong', () => {
+    const cause = Object.assign(new Error('getaddrinfo ENOTFOUND api.example.com'), { code: 'ENOTFOUND' })
+    const error = new ConnectionError({ method: 'GET', url: 'https://api.example.com/v1' }, cause)
+    assert.match(error.message, /no host of that name \(ENOTFOUND\)\. Check the spelling of the host/)
+    assert.equal(error.retryability, 'transient')
+  })
   test('where nobody listens', async () => {
     const dispatcher = new Agent()
     const client = createClient({ apiUrl: 'http://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock: systemClock })
     await assert.rejects(client.get('abc', never), (error: ConnectionError) => {
       assert.equal(error.retryability, 'transient')
       assert.equal(error.neverSent, true)
-      assert.match(error.message, /refuses connections \(ECONNREFUSED\)/)
+      assert.match(error.message, /refuses connections \(ECONNREFUSED\)\. Check host and port/)
       return true
     })
     await dispatcher.destroy()

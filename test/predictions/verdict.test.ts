@@ -45,7 +45,17 @@ describe('the verdict on a prediction that has ended', () => {
     [
       'with a code that is known says what it means',
       ended('failed', { error: 'CUDA broke (E1001)' }),
-      `Prediction failed: Prediction abc failed: CUDA broke (E1001). This code means that the model ran out of memory. ${NEW}`,
+      `Prediction failed: Prediction abc failed: CUDA broke (E1001). This code means that the model ran out of memory. Ask for less, such as a smaller size or fewer outputs. ${NEW}`,
+    ],
+    [
+      'with a code of the platform says that the input may be right',
+      ended('failed', { error: 'Try later (E003)' }),
+      `Prediction failed: Prediction abc failed: Try later (E003). This code means that demand for the model is high. The same input may succeed at another time. ${NEW}`,
+    ],
+    [
+      'with a code that nobody documents only quotes it',
+      ended('failed', { error: 'odd (code: constructor)' }),
+      `Prediction failed: Prediction abc failed: odd (code: constructor). ${NEW}`,
     ],
     [
       'that failed without a reason quotes the last line of its log',
@@ -89,14 +99,15 @@ describe('the verdict on a prediction that has ended', () => {
 })
 
 describe('the verdict on a wait that ended before its prediction', () => {
-  const AGAIN = 'It may still succeed: run the step again with the same prediction-id'
+  const AGAIN = 'It may still succeed: wait for it again with the same prediction-id'
+  const NOTHING_STARTED = 'in a job that starts no predictions.'
   const running = answer({ error: 'worker 3 restarted' })
   const verdict = (more: Partial<Outcome>) => message(verdictOf(outcome({ status: 'processing', ...more }), '5s'))
 
   test('at the timeout says what was seen last, what the API said, and how to go on', () => {
     assert.equal(
       verdict({ end: 'timeout', answer: running, error: reset }),
-      `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc got no answer: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN}, or with a longer timeout.`,
+      `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc got no answer: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN} and a longer timeout, ${NOTHING_STARTED}`,
     )
   })
   test('at the timeout promises nothing of what was never seen', () => {
@@ -109,7 +120,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     const canceled = verdict({ end: 'timeout', answer: answer({}), cancellation: { id: 'abc', end: 'canceled' } })
     assert.equal(
       canceled,
-      'Timed out and canceled: Prediction abc was still processing when the timeout of 5s was reached, and was canceled. An ended prediction never changes: start a new one.',
+      'Timed out and canceled: Prediction abc was still processing when the timeout of 5s was reached, and was canceled. An ended prediction never changes: start a new one, with a longer timeout.',
     )
     const over = verdict({
       end: 'timeout',
@@ -118,7 +129,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     })
     assert.match(
       over,
-      /Before it could be canceled it had ended \(succeeded\)\. Run the step again with the same prediction-id\.$/,
+      /Before it could be canceled it had ended \(succeeded\)\. Wait for it again with the same prediction-id, in a job/,
     )
     const failed = verdict({
       end: 'timeout',
@@ -137,7 +148,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
       text,
       /nothing but such answers came for at least a minute\. The API's error so far: worker 3 restarted\. It may still succeed/,
     )
-    assert.ok(text.endsWith(`${AGAIN}.`))
+    assert.ok(text.endsWith(`${AGAIN}, ${NOTHING_STARTED}`))
   })
   test('after an answer beyond the limits says that it came three times', () => {
     const text = verdict({ end: 'refused', answer: answer({}), error: new TooLargeError(REQUEST, 2 ** 20) })
@@ -154,7 +165,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
   test('by an interrupt says what was seen last', () => {
     assert.equal(
       verdict({ end: 'interrupted', answer: running }),
-      `Interrupted: The wait was interrupted while prediction abc was processing. The API's error so far: worker 3 restarted. ${AGAIN}.`,
+      `Interrupted: The wait was interrupted while prediction abc was processing. The API's error so far: worker 3 restarted. ${AGAIN}, ${NOTHING_STARTED}`,
     )
     assert.equal(
       verdict({ end: 'interrupted' }),

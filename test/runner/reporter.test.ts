@@ -88,9 +88,10 @@ describe('the reporter', () => {
   })
 
   test('names a prediction that was started after its input', async () => {
-    const { lines } = await reported([], ({ started, settled }) => {
+    const { lines } = await reported([], ({ started, answered, settled }) => {
       const answer = answerOf({ id: 'abc', status: 'starting', model: 'owner/name' })
       started('hero', answer)
+      answered({ id: 'abc', now: 1, answer, left: undefined })
       settled({ id: 'abc', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 3 })
     })
     assert.equal(lines[0], '[0.0 s] hero: started abc · owner/name')

@@ -45,7 +45,34 @@ describe('the summary of one prediction', () => {
     assert.match(markdown, /### ❌ Prediction failed/)
     assert.match(markdown, /内存不足/)
     assert.match(markdown, /^> - .*ran out of memory/m)
+    assert.doesNotMatch(markdown, /No output/)
+    assert.match(summaryOf([ended({})]), /^No output\.$/m)
     assert.match(markdown, /^### .*\n\n> \[!CAUTION\]\n> \*\*What went wrong\*\*/)
+  })
+  test('says how many requests were made', () => {
+    const prediction = ended({ model: 'owner/model' })
+    const words = '9 requests to the API'
+    assert.match(summaryOf([prediction], undefined, words), /^`owner\/model` · 9 requests to the API$/m)
+    assert.match(summaryOf([prediction, prediction], undefined, words), /^`owner\/model` · 9 requests to the API$/m)
+  })
+  test('says of what is at the API how long it can be had: of links, and of pictures whose files were saved', () => {
+    const prediction = ended({ output: ['https://files.example.com/a/out-0.webp'] })
+    const note = (markdown: string) => markdown.split('\n').filter((line) => /the API/.test(line))
+    assert.deepEqual(note(summaryOf([prediction])), [
+      '> The links above lead to the API, which deletes its files one hour after the end of the prediction.',
+    ])
+    const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'url' }
+    const saved = {
+      files: [{ ...file, name: 'abc-0.webp', type: 'image/webp' }],
+      failures: [],
+      artifacts: [],
+      releaseUrls: [],
+    }
+    assert.deepEqual(note(summaryOf([prediction], saved)), [
+      '> The pictures above come from the API, which deletes its files one hour after the end of the prediction.',
+    ])
+    const kept = { ...saved, releaseUrls: ['https://github.com/octo/pictures/releases/download/v1/abc-0.webp'] }
+    assert.deepEqual(note(summaryOf([prediction], kept)), [])
   })
   test('never mentions the input, the logs or the stream', () => {
     const markdown = summaryOf([
@@ -111,18 +138,43 @@ describe('the summary of many predictions', () => {
     assert.match(markdown, /### ❌ 1 of 2 predictions succeeded/)
     assert.equal(markdown.split('\n').filter((line) => line.startsWith('| ✅') || line.startsWith('| ❌')).length, 2)
   })
-  test('shows pictures under the names of their inputs, four in a row', () => {
-    const names = ['cake', 'pie', 'tart|', 'waffle', 'muffin']
+  test('shows pictures under the names of their inputs', () => {
+    const names = ['cake', 'pie', 'tart|', 'waffle', 'muffin', 'eclair', 'scone']
     const markdown = summaryOf(
       names.map((name, i) => ({ ...ended({ id: `id${i}`, output: [`https://files.example.com/${i}.png`] }), name })),
     )
     const lines = markdown.split('\n')
     const head = lines.indexOf('| cake | pie | tart&#124; | waffle |')
     assert.ok(head > 0, markdown)
+    assert.equal(lines[head + 1], '| :-: | :-: | :-: | :-: |')
     assert.equal((lines[head + 2] ?? '').match(/<img /g)?.length, 4)
-    assert.match(lines[head + 3] ?? '', /^\| muffin \|$/)
-    assert.equal((lines[head + 4] ?? '').match(/<img /g)?.length, 1)
-    assert.match(markdown, /^5 started/m)
+    assert.equal(lines[head + 3], '| <b>muffin</b> | <b>eclair</b> | <b>scone</b> |')
+    assert.equal((lines[head + 4] ?? '').match(/<img /g)?.length, 3)
+    assert.match(markdown, /^7 started/m)
+  })
+  test('shows pictures three in a row if that leaves fewer places empty than four', () => {
+    const rows: Record<number, number[]> = {
+      2: [2],
+      4: [4],
+      5: [3, 2],
+      6: [3, 3],
+      8: [4, 4],
+      9: [3, 3, 3],
+      10: [4, 4, 2],
+    }
+    for (const [count, wanted] of Object.entries(rows)) {
+      const many = Array.from({ length: Number(count) }, (_, i) => ({
+        ...ended({ id: `id${i}`, output: [`https://files.example.com/${i}.png`] }),
+        name: `n${i}`,
+      }))
+      const shown = summaryOf(many)
+        .split('\n')
+        .filter((line) => line.includes('<img'))
+      assert.deepEqual(
+        shown.map((line) => line.match(/<img /g)?.length),
+        wanted,
+      )
+    }
   })
   test('tells what was not started', () => {
     const refused = { name: 'pie', status: 'refused' as const, error: 'No such model.' }

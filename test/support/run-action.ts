@@ -53,6 +53,8 @@ export interface RunResult extends AsyncDisposable {
   masks: string[]
   /** The lines that a person reads on GitHub: commands taken out, groups as they are. */
   lines: string[]
+  /** Those of them that are seen while every group is closed. */
+  headlines: string[]
   /** RUNNER_TEMP of the run and, in it, GITHUB_WORKSPACE. */
   home: string
   workspace: string
@@ -230,13 +232,19 @@ export function carryOut(log: string) {
   const annotations: Annotation[] = []
   const masks: string[] = []
   const lines: string[] = []
+  const headlines: string[] = []
+  let depth = 0
+  const read = (line: string) => {
+    lines.push(line)
+    if (depth === 0) headlines.push(line)
+  }
   let stopped: string | undefined
   for (const line of log.split(/\r\n|\n|\r/)) {
     const command = /^\s*::([^\s:]+)(?:\s+(.*?))?::(.*)$/.exec(line) ?? /##\[([^\s\]]+)(?:\s+(.*?))?\](.*)$/.exec(line)
     const [, name = '', properties = '', data = ''] = command ?? []
     if (stopped !== undefined) {
       if (command && name === stopped) stopped = undefined
-      else lines.push(line)
+      else read(line)
       continue
     }
     const property = Object.fromEntries(
@@ -257,7 +265,7 @@ export function carryOut(log: string) {
           title: property.title ?? '',
           message: decode(data),
         })
-        lines.push(`${name}: ${decode(data)}`)
+        read(`${name}: ${decode(data)}`)
         break
       case 'set-output':
         outputs[property.name ?? ''] = decode(data)
@@ -275,14 +283,17 @@ export function carryOut(log: string) {
         masks.push(decode(data))
         break
       case 'group':
-        lines.push(`▸ ${decode(data)}`)
+        read(`▸ ${decode(data)}`)
+        depth++
         break
       case 'endgroup':
+        depth--
+        break
       case 'debug':
         break
       default:
-        lines.push(line)
+        read(line)
     }
   }
-  return { outputs, state, exported, paths, annotations, masks, lines }
+  return { outputs, state, exported, paths, annotations, masks, lines, headlines }
 }

@@ -180,7 +180,7 @@ export class Transfer {
     this.#host.wake()
     const seconds = Math.round(clock.now() - ending.seenAt)
     const why = this.#fault?.message ?? this.#host.trouble ?? 'its turn did not come in time'
-    const message = `${why}. It was given up ${seconds} s after the step saw the end of the prediction. If the file still exists, run the step again with the same ID`
+    const message = `${why}. It was given up ${seconds} s after the step saw the end of the prediction. If the file still exists, wait again with the same ID`
     return this.#fault?.page === true ? new WebPageError(message) : new PermanentError(message)
   }
 

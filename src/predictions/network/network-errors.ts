@@ -127,6 +127,12 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut off',
 }
 
+/** What to do about faults that may heal, if the likeliest cause is an input. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'Check host and port: nothing listens there, or a firewall stands before it.',
+  ENOTFOUND: 'Check the spelling of the host, and the DNS of the runner.',
+}
+
 /** Codes with which a request cannot have reached the server, whoever throws them. */
 const NEVER_SENT: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
@@ -238,10 +244,10 @@ function withCode(words: string | undefined, message: string, precise: boolean, 
   return code === undefined || message.includes(code) ? message : `${message} (${code})`
 }
 
-/** What to do about a setting that is wrong: the certificate at hand, then the advice. */
+/** What to do about a fault. About a certificate: what it says, then the advice. */
 export function adviceForFault(error: unknown): string {
   const fault = settingFaultOf(error)
-  if (fault === undefined) return ''
+  if (fault === undefined) return ADVICE[errorCode(error) ?? ''] ?? ''
   return [causeOf(error, ConnectFailure)?.certificate, SETTING_FAULTS[fault].advice].filter(Boolean).join(' ')
 }
 
