@@ -70,7 +70,8 @@ function check(document: Document.Parsed, text: string, where: string, comments:
       }
     },
     Pair(_key, { key }) {
-      if (isCollection(key)) reject(where, `a key is a ${isMap(key) ? 'mapping' : 'list'}. ${QUOTES}`)
+      const named = isAlias(key) ? key.resolve(document) : key
+      if (isCollection(named)) reject(where, `a key is a ${isMap(named) ? 'mapping' : 'list'}. ${QUOTES}`)
     },
     Scalar(key, node) {
       if (node.value instanceof Uint8Array) reject(where, 'binary data cannot be sent. Give a file as @path, or a URL.')

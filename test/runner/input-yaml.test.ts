@@ -65,6 +65,7 @@ describe('an input', () => {
     ['a key twice in JSON', '{"a":\t1,"a":\t2}', /unique/],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
     ['a list as a key', 'prompt: {? ["##[set-output name=x]1"] : 1}', /a key is a list/],
+    ['an alias of a list as a key', 'a: &x ["##[set-output name=x]1"]\n? *x\n: 1', /a key is a list/],
     ['binary data', 'a: !!binary aGVsbG8=', /binary data cannot be sent|tag/i],
     ['an unknown tag', 'a: !secret x', /tag/i],
     ['an alias inside of what it names', 'a: &a [*a]', /the alias \*a stands inside of what it names/],
