@@ -34,7 +34,7 @@ describe('the whole key is removed from free text and from identifiers', () => {
     'split by NUL': split('\u0000', 1),
   }
   for (const [name, form] of Object.entries(forms)) {
-    test(name, () => {
+    test(`however it is written: ${name}`, () => {
       for (const redact of [text, identifier]) assert.match(redact(`a ${form} b ${form}`), /^a \\*\*\*\* b \\*\*\*\*$/)
     })
   }
