@@ -233,6 +233,20 @@ jobs:
 })
 
 describe('a dist that was built for a pull request', () => {
+  test('was built without rights, secrets and caches', async () => {
+    const { permissions, jobs }: Workflow = parse(await read('.github/workflows/dependabot-build.yml'))
+    assert.deepEqual(permissions, {})
+    for (const job of Object.values(jobs)) {
+      assert.deepEqual(job.permissions, { contents: 'read' })
+      assert.doesNotMatch(JSON.stringify(job), /secrets\b|github\.token|actions\/cache/)
+      for (const { uses = '', with: given = {} } of job.steps ?? []) {
+        if (!uses.startsWith('actions/setup-node@')) continue
+        assert.equal(given['package-manager-cache'], false)
+        assert.ok(!('cache' in given))
+      }
+    }
+  })
+
   /** The condition of the job that commits it, evaluated for a run: its operators mean in JavaScript what they mean on GitHub. */
   async function isCommitted(run: Record<string, unknown>): Promise<boolean> {
     const { jobs }: Workflow = parse(await read('.github/workflows/dependabot-commit.yml'))

@@ -83,7 +83,8 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
       }
     },
     Pair(_key, { key }, path) {
-      if (isCollection(key)) reject(where(path), `a key is a ${isMap(key) ? 'mapping' : 'list'}. ${QUOTES}`)
+      const named = isAlias(key) ? key.resolve(document) : key
+      if (isCollection(named)) reject(where(path), `a key is a ${isMap(named) ? 'mapping' : 'list'}. ${QUOTES}`)
     },
     Scalar(key, node, path) {
       const here = () => where([...path, node])

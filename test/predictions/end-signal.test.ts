@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import type { ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemClock } from '../../src/predictions/clock.ts'
+import { type Clock, systemClock } from '../../src/predictions/clock.ts'
 import { createEndSignals } from '../../src/predictions/end-signal.ts'
 import { openUntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
 import { listen } from '../support/listen.ts'
@@ -10,12 +10,16 @@ import { listen } from '../support/listen.ts'
 const HEAD = { 'content-type': 'text/event-stream' }
 const DONE = 'event: done\ndata: {}\n\n'
 
+type Connection = (response: ServerResponse) => void
+
 /** Listens to a server whose connections behave one after the other as given. @returns how often it was connected to */
-async function hear(...connections: ((response: ServerResponse) => void)[]): Promise<{ opened: number; rang: number }> {
+const hear = (...connections: Connection[]) => hearBy(systemClock, ...connections)
+
+async function hearBy(clock: Clock, ...connections: Connection[]): Promise<{ opened: number; rang: number }> {
   let opened = 0
   let rang = 0
   await using server = await listen((_, response) => connections[opened++]?.(response.writeHead(200, HEAD)))
-  const signals = createEndSignals(openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {}), systemClock)
+  const signals = createEndSignals(openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {}), clock)
   const stop = new AbortController()
   signals.open(`${server.origin}/stream`, stop.signal, () => rang++)
   for (let i = 0; i < 80 && rang === 0 && opened <= connections.length; i++) await sleep(50)
@@ -45,5 +49,45 @@ describe('a stream', { concurrency: 4 }, () => {
 
   test('that ends is opened again', async () => {
     assert.deepEqual(await hear((response) => response.end(': hi\n\n'), tellsTheEnd), { opened: 2, rang: 1 })
+  })
+
+  test('that says more than 64 MiB, or one thing of more than 1 MiB, is left', async () => {
+    const says = (bytes: number, end: string) => (response: ServerResponse) => {
+      response.write(`data: ${'x'.repeat(bytes)}${end}`)
+      tellsTheEnd(response)
+    }
+    assert.deepEqual(await hear(says(2 ** 20 - 100, '\n\n')), { opened: 1, rang: 1 })
+    assert.deepEqual(await hear(says(2 ** 20 + 100, '\n'), tellsTheEnd), { opened: 1, rang: 0 })
+    const floods = (response: ServerResponse) => {
+      for (let i = 0; i < 700; i++) response.write(`data: ${'x'.repeat(10 ** 5)}\n\n`)
+      tellsTheEnd(response)
+    }
+    assert.deepEqual(await hear(floods, tellsTheEnd), { opened: 1, rang: 0 })
+  })
+
+  test('that breaks off again and again is opened sixty times', async () => {
+    let now = 0
+    const clock = { now: () => (now += 10), sleep: async () => {} }
+    const connections = Array.from({ length: 61 }, () => (response: ServerResponse) => response.end(': hi\n\n'))
+    assert.deepEqual(await hearBy(clock, ...connections), { opened: 60, rang: 0 })
+  })
+
+  test('is not opened beside as many as there may be', async () => {
+    let opened = 0
+    await using server = await listen((_, response) => {
+      opened++
+      response.writeHead(200, HEAD).write(': hi\n\n')
+    })
+    const signals = createEndSignals(
+      openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {}),
+      systemClock,
+      1,
+    )
+    const stop = new AbortController()
+    const [first, second] = [1, 2].map((i) => signals.open(`${server.origin}/${i}`, stop.signal, () => {}))
+    for (let i = 0; i < 80 && !first?.connected; i++) await sleep(50)
+    assert.deepEqual([first?.connected, second?.connected, opened], [true, false, 1])
+    stop.abort(new Error('enough'))
+    await signals.close()
   })
 })

@@ -190,6 +190,15 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     assert.match(run.annotations.map(({ message }) => message).join(), /without a status/)
   })
 
+  test('that holds the key hands it on nowhere', async () => {
+    await using simulator = await startSimulator()
+    const { key } = simulator
+    simulator.trick('*', { status: 201, body: JSON.stringify({ id: 'abc', status: 'starting', model: `a/${key}` }) })
+    const run = await create(simulator, { model: 'a/b', input: '{}' })
+    assert.equal(run.outputs.model, 'a/***', run.log)
+    assert.ok(!`${run.log.replace(`::add-mask::${key}`, '')}${JSON.stringify(run.outputs)}`.includes(key))
+  })
+
   test('may run if the answer is a success without a prediction', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', { status: 200, body: '{"id":null,"status":"succeeded","output":"x"}' })

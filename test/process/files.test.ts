@@ -279,6 +279,16 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal(await readFile(path.join(run.workspace, 'out', `${id}-text.txt`), 'utf8'), 'Once upon')
   })
 
+  test('of text and of JSON do not have the key', async () => {
+    await using simulator = await startSimulator()
+    const { key } = simulator
+    const ids = [simulator.ended({ output: `a ${key} b` }), simulator.ended({ output: { echo: key } })]
+    await using run = await wait(simulator, ids.join(), { 'output-dir': 'out' })
+    assert.equal(run.exitCode, 0, run.log)
+    const saved = await Promise.all((run.outputs.files ?? '').split('\n').map((file) => readFile(file, 'utf8')))
+    assert.deepEqual(saved, ['a *** b', '{\n  "echo": "***"\n}\n'])
+  })
+
   test('do not follow a symbolic link and overwrite nothing unnoticed', async () => {
     await using simulator = await startSimulator()
     const home = await mkdtemp(path.join(tmpdir(), 'home-'))

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { test } from 'node:test'
-import { whyNotSent } from '../../src/runner/embedded-files.ts'
+import { resolveInside, whyNotSent } from '../../src/runner/embedded-files.ts'
 
 const ROOT = 'D:\\a\\work'
 /** What is said of a value `@name` in a workspace on Windows. */
@@ -58,4 +59,10 @@ test('what git keeps is not sent under any of the names that file systems have f
 test('a stream behind the name of a file is not sent on Windows', () => {
   for (const name of ['cake.png:hidden', '.git::$INDEX_ALLOCATION\\config', 'cake.png::$DATA'])
     assert.match(onWindows(name) ?? '', /stream/, name)
+})
+
+test('what lies outside by its path is refused before the disk is asked whether it is there', async () => {
+  for (const name of ['../none.png', '/none/none.png'])
+    await assert.rejects(resolveInside(name, tmpdir()), /is not inside the workspace/, name)
+  await assert.rejects(resolveInside('.git/none', tmpdir()), /belongs to git/)
 })

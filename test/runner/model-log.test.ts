@@ -76,6 +76,14 @@ describe('a growing log', () => {
     }
     assertGrowsWithSize(looks, 4e6)
   })
+  test('that was rewritten is compared at its end only', () => {
+    const log = (name: string) => Array.from({ length: 2 ** 18 }, (_, i) => `${name} ${i}\n`).join('')
+    const look = (view: typeof emptyLog, text: string) =>
+      newLogLines(view, text, { now: 0, complete: true, limit: Number.POSITIVE_INFINITY })
+    const { lines } = look(look(emptyLog, log('first')).view, log('second'))
+    assert.equal(lines.at(-1), `second ${2 ** 18 - 1}`)
+    assert.ok(lines.join('\n').length <= 2 ** 20)
+  })
   test('that grows by more than is read at once says so', () => {
     const [, lines] = shown('a\n', `a\n${'\n'.repeat(5 * 2 ** 20)}`)
     assert.deepEqual(lines, ['… 1.0 MB of this log are not shown'])

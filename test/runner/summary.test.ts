@@ -198,14 +198,16 @@ describe('the summary of many predictions', () => {
     const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'text' }
     const files = Array.from({ length: 600 }, (_, i) => ({
       ...file,
-      name: '-'.repeat(150) + i,
+      name: '$'.repeat(150) + i,
       type: `image/${'+'.repeat(99)}`,
     }))
     const failures = Array.from({ length: 500 }, () => ({ title: 'x', message: '|'.repeat(1000) }))
-    const url = `https://files.example.com/${'!'.repeat(3900)}.png`
+    const url = `https://files.example.com/${'|'.repeat(3900)}.png`
     const releaseUrls = files.map(() => url)
-    const worst = { status: 'failed', error: '|'.repeat(30_000), output: Array.from({ length: 60 }, () => url) }
-    for (const judged of [[ended(worst)], Array.from({ length: 200 }, (_, i) => ended({ ...worst, id: `id${i}` }))]) {
+    const long = '|'.repeat(30_000)
+    const worst = { status: 'failed', error: long, output: Array.from({ length: 60 }, () => url) }
+    const many = { ...worst, output: [url, url, url, url], model: long, version: long, created_at: long }
+    for (const judged of [[ended(worst)], Array.from({ length: 400 }, (_, i) => ended({ ...many, id: `id${i}` }))]) {
       for (const urls of [[], releaseUrls]) {
         const markdown = summaryOf(judged, { files, artifacts: [], releaseUrls: urls, failures })
         assert.ok(Buffer.byteLength(markdown) < 2 ** 20, `${Buffer.byteLength(markdown)} bytes`)

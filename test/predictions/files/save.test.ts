@@ -314,11 +314,13 @@ describe('names', () => {
     await mkdir(directory)
     await writeFile(path.join(outside, 'precious'), 'precious')
     await symlink('../precious', path.join(directory, 'abc-0.png'))
-    const url = simulator.file('a.png', { body: await png() })
-    await using first = await save(simulator, url, { directory })
-    await using second = await save(simulator, url, { directory, overwrite: true })
+    await symlink('../nothing', path.join(directory, 'abc-1.png'))
+    const urls = await Promise.all(['a', 'b'].map(async (name) => simulator.file(`${name}.png`, { body: await png() })))
+    await using first = await save(simulator, urls, { directory })
+    await using second = await save(simulator, urls, { directory, overwrite: true })
     assert.deepEqual([first.reasons, second.reasons], [[], []])
     assert.equal(await readFile(path.join(outside, 'precious'), 'utf8'), 'precious')
+    assert.deepEqual((await readdir(outside)).sort(), ['inside', 'precious'])
     await rm(outside, { recursive: true })
   })
 })
@@ -513,7 +515,7 @@ describe('content', () => {
       [
         simulator.file('told.bin', { size: 5 * 10 ** 9 }),
         simulator.file('untold.bin', {
-          size: 5 * 10 ** 9,
+          size: 3 * 10 ** 6,
           headers: { 'transfer-encoding': 'chunked' },
         }),
         `data:text/plain,${'x'.repeat(2_000_001)}`,
@@ -522,6 +524,7 @@ describe('content', () => {
     )
     assert.deepEqual(run.there, [])
     for (const reason of run.reasons) assert.match(reason, /larger than max-file-size allows/)
+    assert.match(run.reasons.join(), /\(5000000000 bytes, .*\(more than 2000000 bytes, .*\(2000001 bytes, /)
   })
 
   test('that the server packs unasked is unpacked, and limited by its unpacked size', async () => {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import dns from 'node:dns/promises'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createSecureServer, type ServerHttp2Session } from 'node:http2'
+import { syncBuiltinESMExports } from 'node:module'
 import { type AddressInfo, createServer, type LookupFunction, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
@@ -291,6 +293,36 @@ test('headers of 250 KiB are read over HTTP/1.1, and of 100 KiB over HTTP/2, who
     }
   } finally {
     secure.close()
+  }
+})
+
+test('headers of more than 256 KiB are refused', async () => {
+  const headers = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`x-policy-${i}`, 'p'.repeat(50 * 1024)]))
+  await using server = await listen((_, response) => response.writeHead(200, headers(6)).end('fine'))
+  await using made = connections()
+  await assert.rejects(
+    made.request(get(server.origin, '/')),
+    (error) => errorCode(error) === 'UND_ERR_HEADERS_OVERFLOW',
+  )
+})
+
+test('a host that a proxy is asked for is not asked for if it resolves here to a private address', async (t) => {
+  const address = t.mock.fn(async () => [{ address: '10.0.0.1', family: 4 }])
+  t.mock.method(dns, 'lookup', address)
+  syncBuiltinESMExports()
+  const network = openUntrustedNetwork(
+    { apiUrl: 'https://api.test', allowedHosts: [] },
+    { https_proxy: 'http://127.0.0.1:1' },
+  )
+  try {
+    await assert.rejects(network.to(new URL('https://files.test/secret')), HostRefusal)
+    address.mock.mockImplementation(async () => [{ address: '8.8.8.8', family: 4 }])
+    await network.to(new URL('https://files.test/public'))
+  } finally {
+    t.mock.restoreAll()
+    syncBuiltinESMExports()
+    await network.close()
   }
 })
 
