@@ -4,15 +4,18 @@
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { delivered, ids } from './many.ts'
 import { noticing } from './noticing.ts'
 import { svg } from './plot.ts'
 import { jobs, realtime } from './realtime.ts'
 import { machine, type Section, tableOf } from './report.ts'
 import { run } from './run.ts'
-import { archive, delivered, files, ids, sizes, start, upload } from './whole.ts'
+import { siblings } from './siblings.ts'
+import { archive, files, sizes, start, upload } from './whole.ts'
 
 const MEASUREMENTS: Readonly<Record<string, () => Section | Promise<Section>>> = {
   noticing,
+  siblings,
   realtime,
   jobs,
   start,
@@ -47,10 +50,9 @@ for (const name of wanted.length > 0 ? wanted : Object.keys(MEASUREMENTS)) {
   await writeFile(RESULTS, `${JSON.stringify(results, null, 2)}\n`)
 }
 const column = (name: string, x: string, y: string) =>
-  (results.sections.find((section) => section.name === name)?.rows ?? []).map((row): [number, number] => [
-    Number(row[x]),
-    Number(row[y]),
-  ])
+  (results.sections.find((section) => section.name === name)?.rows ?? [])
+    .filter(({ list }) => list !== 'no')
+    .map((row): [number, number] => [Number(row[x]), Number(row[y])])
 const plots = {
   'ids-requests': { title: 'Requests of one step', x: 'IDs', y: 'requests', points: column('ids', 'ids', 'requests') },
   'ids-memory': { title: 'Peak memory of one step', x: 'IDs', y: 'MB', points: column('ids', 'ids', 'peak MB') },

@@ -2,6 +2,11 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import type { Simulator } from '../test/servers/simulator.ts'
+
+export const ACTION = path.resolve(import.meta.dirname, '../dist/main.js')
+/** The official client as a program; it is told by a file what to wait for. */
+export const OFFICIAL = path.join(import.meta.dirname, 'official.mjs')
 
 /** One run of a whole process. */
 export interface Measured {
@@ -56,4 +61,11 @@ export async function actionEnv(folder: string, inputs: Record<string, string>):
     ...Object.fromEntries(files),
     ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
   }
+}
+
+/** Tells the official client in a file what to wait for. @returns its path */
+export async function writeOrders(folder: string, { key, apiUrl }: Simulator, ids: readonly string[]): Promise<string> {
+  const file = path.join(folder, 'orders.json')
+  await writeFile(file, JSON.stringify({ auth: key, baseUrl: apiUrl, ids }))
+  return file
 }

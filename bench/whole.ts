@@ -5,25 +5,15 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { startResultsService } from '../test/servers/results-service.ts'
-import { type Simulator, startSimulator } from '../test/servers/simulator.ts'
-import { actionEnv, type Measured, measure } from './processes.ts'
+import { startSimulator } from '../test/servers/simulator.ts'
+import { ACTION, actionEnv, type Measured, measure, OFFICIAL, writeOrders } from './processes.ts'
 import { median, type Section } from './report.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
-const ACTION = path.join(ROOT, 'dist/main.js')
-/** The official client as a program; it is told by a file what to wait for. */
-const OFFICIAL = path.join(import.meta.dirname, 'official.mjs')
 const PAIRS = 15
 /** Uploads the .bin files of a folder with the artifact client alone. */
 const UPLOADER = path.join(import.meta.dirname, 'uploader.mjs')
 const UPLOAD_PAIRS = 5
-
-/** Tells the official client in a file what to wait for. @returns its path */
-async function writeOrders(folder: string, { key, apiUrl }: Simulator, ids: readonly string[]): Promise<string> {
-  const file = path.join(folder, 'orders.json')
-  await writeFile(file, JSON.stringify({ auth: key, baseUrl: apiUrl, ids }))
-  return file
-}
 
 export async function start(): Promise<Section> {
   await using simulator = await startSimulator()
@@ -111,66 +101,6 @@ export async function files(): Promise<Section> {
   return { name: 'files', title: '1 GB in 40 files from loopback to disk: whole processes, 3 pairs', rows }
 }
 
-const COUNTS = [1, 10, 100, 1000, 5000]
-/** More predictions than this the official client does not ask about here: it would ask 10,000 times a second. */
-const MOST_OF_OFFICIAL = 1000
-
-export async function ids(): Promise<Section> {
-  const endsOf = (count: number) => Array.from({ length: count }, (_, i) => 2 + (18 * i) / count)
-  const withOurs = (count: number) => waitForMany(endsOf(count), () => [ACTION])
-  const withTheirs = (count: number) => waitForMany(endsOf(count), (orders) => [OFFICIAL, orders])
-  // At once, because they hardly keep the machine busy; only the official client with the most does.
-  const small = COUNTS.filter((count) => count < MOST_OF_OFFICIAL)
-  const [mine, theirs] = await Promise.all([Promise.all(COUNTS.map(withOurs)), Promise.all(small.map(withTheirs))])
-  theirs.push(await withTheirs(MOST_OF_OFFICIAL))
-  const rows = COUNTS.map((count, i) => {
-    const [our, their] = [mine[i], theirs[i]]
-    if (!our) throw new Error(`${count} were not measured`)
-    const last = endsOf(count).at(-1) ?? 0
-    return {
-      ids: String(count),
-      requests: String(our.requests),
-      'of the official client': String(their?.requests ?? 'not run'),
-      'requests ×': their ? (our.requests / their.requests).toFixed(2) : '',
-      'peak MB': our.peak.toFixed(0),
-      'its peak MB': their?.peak.toFixed(0) ?? '',
-      'last notice, s': (our.seconds - last).toFixed(1),
-      'its last notice, s': their ? (their.seconds - last).toFixed(1) : '',
-    }
-  })
-  return { name: 'ids', title: 'Many IDs in one process, predictions of 2 to 20 s without a stream', rows }
-}
-
-/** Waits in one process for predictions that end after so many seconds. @param command of a file with the official client's orders */
-async function waitForMany(
-  ends: readonly number[],
-  command: (orders: string) => [string, ...string[]],
-): Promise<Measured & { requests: number }> {
-  await using simulator = await startSimulator()
-  const folder = await mkdtemp(path.join(tmpdir(), 'bench-ids-'))
-  // Short ids: 5,000 of the usual 26 characters are more than one environment variable holds on Linux.
-  const list = ends.map((at, i) =>
-    simulator.add({
-      id: `p${i}`,
-      moments: [
-        { at: 0, status: 'processing' },
-        { at, status: 'succeeded', output: 'x' },
-      ],
-      stream: 'none',
-    }),
-  )
-  const orders = await writeOrders(folder, simulator, list)
-  const env = await actionEnv(folder, {
-    'prediction-id': list.join(','),
-    'api-key': simulator.key,
-    'api-url': simulator.apiUrl,
-  })
-  const measured = await measure(process.execPath, command(orders), env, folder)
-  await rm(folder, { recursive: true })
-  if (measured.exitCode !== 0) throw new Error(`${command(orders)[0]} ended with ${measured.exitCode}`)
-  return { ...measured, requests: simulator.requests.length }
-}
-
 /** Seconds to save one file of so many megabytes. */
 export async function sizes(): Promise<Section> {
   const rows: Section['rows'] = []
@@ -190,73 +120,6 @@ export async function sizes(): Promise<Section> {
     rows.push({ MB: String(megabytes), seconds: seconds.toFixed(2), 'peak MB': peak.toFixed(0) })
   }
   return { name: 'sizes', title: 'One file of so many megabytes, from loopback to disk', rows }
-}
-
-const DELIVERED_PAIRS = 10
-/** Bytes of the file, as of a picture of a megapixel. */
-const PICTURE = 1.5e6
-
-/** Seconds from the end of a prediction to its file on disk, each program from its start to its exit. */
-export async function delivered(): Promise<Section> {
-  const rows: Section['rows'] = []
-  for (const stream of ['honest', 'none'] as const) {
-    const ours: number[] = []
-    const theirs: number[] = []
-    for (let i = 0; i <= DELIVERED_PAIRS; i++) {
-      // Ends at all phases of a polling interval of half a second.
-      const end = 4 + ((i * 0.37) % 1)
-      const mine = await timeToFile(end, stream, 'ours')
-      const other = await timeToFile(end, stream, 'official')
-      if (i === 0) continue
-      ours.push(mine)
-      theirs.push(other)
-    }
-    rows.push({
-      prediction: stream === 'honest' ? 'with a stream' : 'without a stream',
-      'official client, then curl, s': median(theirs).toFixed(2),
-      'ours, verified, s': median(ours).toFixed(2),
-      'time ×': median(ours.map((seconds, i) => seconds / (theirs[i] ?? Number.NaN))).toFixed(2),
-    })
-  }
-  const title = `From the end of a prediction, with a progress bar in its log, to its file of 1.5 MB on disk: whole processes, ${DELIVERED_PAIRS} pairs, median`
-  return { name: 'delivered', title, rows }
-}
-
-/** The log of a model that draws in steps, until so many seconds have passed. */
-const progressBar = (steps: number, seconds: number) =>
-  Array.from({ length: steps }, (_, i) => {
-    const [done, at] = [i + 1, ((i + 1) / steps) * seconds]
-    const clock = (time: number) => `00:${String(Math.floor(time)).padStart(2, '0')}`
-    const left = `${clock(at)}<${clock(seconds - at)}, ${(steps / seconds).toFixed(2)}it/s`
-    return { at, logs: `${Math.floor((100 * done) / steps)}%|${'█'.repeat(i / 2)}| ${done}/${steps} [${left}]\n` }
-  })
-
-/** @param end seconds after the start of the process @returns seconds from then to the exit of the last process */
-async function timeToFile(end: number, stream: 'honest' | 'none', program: 'ours' | 'official'): Promise<number> {
-  await using simulator = await startSimulator()
-  const url = simulator.file('out.bin', { size: PICTURE })
-  const id = simulator.add({
-    moments: [
-      { at: 0, status: 'processing' },
-      ...progressBar(20, end - 0.2),
-      { at: end, status: 'succeeded', output: [url] },
-    ],
-    stream,
-  })
-  const folder = await mkdtemp(path.join(tmpdir(), 'bench-delivered-'))
-  const api = { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl }
-  const env = await actionEnv(folder, { ...api, 'output-dir': 'out' })
-  const runs =
-    program === 'ours'
-      ? [await measure(process.execPath, [ACTION], env, folder)]
-      : [
-          await measure(process.execPath, [OFFICIAL, await writeOrders(folder, simulator, [id])], env, folder),
-          await measure('curl', ['--silent', '--fail', '--output-dir', folder, '--remote-name', url]),
-        ]
-  await rm(folder, { recursive: true })
-  const bad = runs.find(({ exitCode }) => exitCode !== 0)
-  if (bad) throw new Error(`${program} ended with ${bad.exitCode}`)
-  return runs.reduce((total, { seconds }) => total + seconds, 0) - end
 }
 
 /** Waiting, downloading and uploading in one step, beside three programs that do one of these each. */

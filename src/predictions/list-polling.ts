@@ -1,5 +1,5 @@
 import type { Answer } from './answer.ts'
-import { LIST_FROM, PAGE_SIZE, type PredictionList } from './list.ts'
+import { LIST_FROM, LIST_UNTIL, PAGE_SIZE, type PredictionList } from './list.ts'
 
 /** A prediction that is waited for, as the list sees it. */
 export interface Listed {
@@ -11,7 +11,7 @@ export interface Listed {
 }
 
 /** Polls of single predictions beside each list: they tell whether it lags behind, and they have the logs. */
-const SINGLES = 2
+const singlesBeside = (open: number): number => (open < LIST_FROM ? 1 : 2)
 
 /** One list at a time for all open predictions of a step; whoever is due first begins it, and all get what it says. */
 export class ListPolling {
@@ -19,6 +19,8 @@ export class ListPolling {
   readonly #open: ReadonlySet<Listed>
   readonly #signal: AbortSignal
   #underWay: Promise<void> | undefined
+  /** A list has had ours. */
+  #isRead = false
   /** Who was polled singly last: the turn goes on after it. */
   #turn = 0
 
@@ -34,12 +36,14 @@ export class ListPolling {
 
   /** Whether lists take the place of polls now. */
   get isOn(): boolean {
-    return this.#list.usable && this.#open.size >= LIST_FROM
+    return this.#list.usable && this.#open.size >= (this.#isRead ? LIST_UNTIL : LIST_FROM)
   }
 
   /** Requests that one round of polls of all open predictions takes. */
   get requestsOfRound(): number {
-    return this.isOn ? Math.min(this.#open.size, Math.ceil(this.#open.size / PAGE_SIZE) + SINGLES) : this.#open.size
+    return this.isOn
+      ? Math.min(this.#open.size, Math.ceil(this.#open.size / PAGE_SIZE) + singlesBeside(this.#open.size))
+      : this.#open.size
   }
 
   /** Notes what a poll of a single prediction said. */
@@ -62,12 +66,14 @@ export class ListPolling {
     const byId = new Map([...this.#open].map((each) => [each.id, each]))
     this.#pollSome()
     const answers = await this.#list.fetch(new Set(byId.keys()), this.#signal)
+    this.#isRead ||= answers.size > 0
     for (const [id, answer] of answers) byId.get(id)?.deliver(answer)
   }
 
   #pollSome(): void {
     const all = [...this.#open]
-    for (let i = 0; i < Math.min(SINGLES, all.length); i++) all[(this.#turn + i) % all.length]?.pollSingly()
-    this.#turn = (this.#turn + SINGLES) % Math.max(1, all.length)
+    const count = singlesBeside(all.length)
+    for (let i = 0; i < count; i++) all[(this.#turn + i) % all.length]?.pollSingly()
+    this.#turn = (this.#turn + count) % Math.max(1, all.length)
   }
 }

@@ -5,6 +5,8 @@ import { isTerminal, statusOf } from './prediction.ts'
 
 /** From this many open predictions on, one page of the list costs less than polling each. */
 export const LIST_FROM = 8
+/** A list that is read already is read on down to so many: its page and the poll beside it are two requests. */
+export const LIST_UNTIL = 3
 /** Predictions on one page (Replicate's specification of `GET /predictions`). */
 export const PAGE_SIZE = 100
 /** Pages beyond those that our predictions would fill, because others run on the same account. */
@@ -14,16 +16,19 @@ const LISTS_WITHOUT_OURS = 3
 /** Answers that are no list, and lists that are behind a poll of a single prediction, after which the list is left alone. */
 const NOT_A_LIST = 2
 const BEHIND = 2
+/** Ends of one prediction that polls denied, after which the list is left alone: a poll can lag behind once or twice. */
+const DENIED = 3
 /** Failures in a row that may be transient, after which the list is left alone. */
 const FAILURES = 3
 
 /** Fetches one page, the first if there is no cursor. @throws ApiError, or the reason of the signal */
 export type FetchPage = (cursor: string | undefined, wanted: ReadonlySet<string>) => Promise<ListPage>
 
+const ENDED = 2
 /** How far a prediction is, to tell a list that lags behind from one that is current. */
 const rank = ({ prediction }: Answer): number => {
   const status = statusOf(prediction)
-  if (isTerminal(status)) return 2
+  if (isTerminal(status)) return ENDED
   return status === 'processing' ? 1 : 0
 }
 
@@ -40,6 +45,10 @@ export class PredictionList {
   #failures = 0
   /** What polls of single predictions said since the last list began. */
   #polled = new Map<string, number>()
+  /** Predictions that have ended according to the last list, until a poll tells. */
+  #claimedEnds = new Set<string>()
+  /** How often polls denied such an end, by prediction. */
+  readonly #denied = new Map<string, number>()
   /** Pages that had ours so far; those that have ended stay on theirs. */
   #depth = 1
   /** Predictions that are not on any page within reach. */
@@ -59,9 +68,13 @@ export class PredictionList {
     this.#usable = false
   }
 
-  /** Notes what a poll of a single prediction said; the next list must not be behind it. */
+  /** Notes what a poll of a single prediction said: the last list must not have claimed an end, the next not be behind. */
   polled(id: string, answer: Answer): void {
     this.#polled.set(id, rank(answer))
+    if (!this.#claimedEnds.delete(id) || rank(answer) === ENDED) return
+    const denied = (this.#denied.get(id) ?? 0) + 1
+    this.#denied.set(id, denied)
+    if (denied >= DENIED) this.#usable = false
   }
 
   /**
@@ -104,6 +117,7 @@ export class PredictionList {
   }
 
   #judge(open: ReadonlySet<string>, answers: ReadonlyMap<string, Answer>, polled: ReadonlyMap<string, number>): void {
+    this.#claimedEnds = new Set([...answers].filter(([, answer]) => rank(answer) === ENDED).map(([id]) => id))
     this.#withoutOurs = answers.size === 0 && open.size > 0 ? this.#withoutOurs + 1 : 0
     for (const [id, known] of polled) {
       const answer = answers.get(id)

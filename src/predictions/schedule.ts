@@ -1,5 +1,6 @@
 import { progressOf } from './progress.ts'
 import { REQUESTS_PER_SECOND } from './rate-limiter.ts'
+import type { RunTimes } from './run-times.ts'
 
 /** What is known when a good answer has come that is not the end. Times in seconds since the wait began. */
 export interface Look {
@@ -21,8 +22,8 @@ export interface Look {
 
 /** The other predictions of one model in one step. */
 export interface Siblings {
-  /** Seconds that those ran which have succeeded. */
-  runs: readonly number[]
+  /** Of those that have succeeded. */
+  runs: RunTimes
   /** How many have not ended, this one included. */
   open: number
 }
@@ -56,8 +57,20 @@ const AFTER_SIGNAL = { part: 0.04, least: 0.2 }
 /** At most SLACK polls more than one every PACE seconds. */
 const PACE = 0.75
 const SLACK = 10
-/** Of a sibling's run time: share of the time left that is slept, longest sleep, and the density inside the window. */
-const SIBLINGS = { part: 0.7, least: 1.5, root: 0.3, inside: 0.2, densest: 0.25, queuePart: 0.35, queueMost: 15 }
+/**
+ * Of siblings: the widest spread of their run times that tells anything; the part of the time left that is slept, and
+ * the longest sleep; how dense polls are around the usual end; and the pauses in the queue.
+ */
+const SIBLINGS = {
+  widest: 0.3,
+  part: 0.7,
+  least: 1,
+  root: 0.15,
+  inside: 0.12,
+  densest: 0.25,
+  queuePart: 0.2,
+  queueMost: 8,
+}
 /** While no sibling has ended, many watch for the few: from this run time on, as if so many shared one poll. */
 const SCOUTS = { after: 10, share: 4 }
 
@@ -110,37 +123,25 @@ function unknownEnd(memory: Memory, { now, siblings }: Look): number {
   const { started } = memory
   if (started === undefined) return clamp(QUEUE.part * now, QUEUE.least, QUEUE.most)
   const pause = clamp(UNKNOWN_END.root * Math.sqrt(now - started), UNKNOWN_END.least, UNKNOWN_END.most)
-  const scouting =
-    siblings && siblings.runs.length === 0 && siblings.open > SCOUTS.share && now - started > SCOUTS.after
+  const scouting = siblings && siblings.runs.count === 0 && siblings.open > SCOUTS.share && now - started > SCOUTS.after
   return scouting ? Math.min(pause * Math.sqrt(siblings.open / SCOUTS.share), longestForSiblings(now - started)) : pause
 }
 
 const longestForSiblings = (elapsed: number) => Math.max(SIBLINGS.least, SIBLINGS.root * Math.sqrt(elapsed))
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const half = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? (sorted[half] ?? 0) : ((sorted[half - 1] ?? 0) + (sorted[half] ?? 0)) / 2
-}
-
 /**
  * The pause that the run times of siblings suggest: long before their usual end, dense around it; undefined if they
- * tell nothing. Run times of one model are spread evenly on a logarithmic scale.
+ * tell nothing, or differ so much that they tell too little.
  */
 function untilSiblingsEnd(memory: Memory, { now, siblings }: Look, otherwise: number): number | undefined {
-  if (!siblings || siblings.runs.length < 2) return undefined
-  const logs = siblings.runs.map((run) => Math.log(Math.max(run, 0.1)))
-  const middle = median(logs)
-  const count = logs.length
-  const deviation = median(logs.map((log) => Math.abs(log - middle)))
-  const spread = Math.max(0.02, (1.5 * deviation * (count - 1) + 0.35) / count)
-  const from = Math.exp(middle - 2 * spread)
-  const to = Math.exp(middle + 2 * spread)
+  const usual = siblings?.runs.usual
+  if (usual === undefined || usual.spread > SIBLINGS.widest) return undefined
+  const { from, to, middle, spread } = usual
   if (memory.started === undefined) {
     return Math.max(otherwise, Math.min(SIBLINGS.queuePart * from, SIBLINGS.queueMost))
   }
   const elapsed = now - memory.started
-  const inside = clamp(SIBLINGS.inside * Math.sqrt(Math.exp(middle) * spread), SIBLINGS.densest, otherwise)
+  const inside = clamp(SIBLINGS.inside * Math.sqrt(middle * spread), SIBLINGS.densest, otherwise)
   if (elapsed < from) return clamp(SIBLINGS.part * (from - elapsed), inside, longestForSiblings(elapsed))
   return elapsed <= to ? inside : undefined
 }

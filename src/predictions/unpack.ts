@@ -1,5 +1,4 @@
 import { pipeline, type Transform } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw, createZstdDecompress } from 'node:zlib'
 import { type Headers, headerOf } from './http.ts'
 
 /** The bytes of a body do not fit the packing that its headers name. */
@@ -10,13 +9,15 @@ export class UnpackError extends Error {
 /** More packings on top of each other than this are an attack. */
 const MOST_PACKINGS = 3
 
-const UNPACKERS: Readonly<Record<string, (first: Buffer) => Transform>> = {
-  gzip: () => createGunzip(),
-  'x-gzip': () => createGunzip(),
+type Zlib = typeof import('node:zlib')
+
+const UNPACKERS: Readonly<Record<string, (zlib: Zlib, first: Buffer) => Transform>> = {
+  gzip: (zlib) => zlib.createGunzip(),
+  'x-gzip': (zlib) => zlib.createGunzip(),
   // RFC 9110 means the zlib format; some servers send the bare one.
-  deflate: (first) => (hasZlibHeader(first) ? createInflate() : createInflateRaw()),
-  br: () => createBrotliDecompress(),
-  zstd: () => createZstdDecompress(),
+  deflate: (zlib, first) => (hasZlibHeader(first) ? zlib.createInflate() : zlib.createInflateRaw()),
+  br: (zlib) => zlib.createBrotliDecompress(),
+  zstd: (zlib) => zlib.createZstdDecompress(),
 }
 
 /** The packings of a body that its headers name, the outermost last: `["gzip"]`. Empty for a body as it is. */
@@ -50,7 +51,8 @@ async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name
   const first = await source.next()
   // A body without bytes has nothing to unpack, whatever its headers say.
   if (first === undefined) return
-  const unpacker = create(first)
+  // Loaded when it is needed: few servers pack what was asked for as it is, and the module takes a millisecond.
+  const unpacker = create(await import('node:zlib'), first)
   pipeline(source.from(first), unpacker, () => {})
   try {
     yield* unpacker

@@ -19,6 +19,7 @@ import {
   statusOf,
 } from './prediction.ts'
 import type { RateLimiter } from './rate-limiter.ts'
+import { RunTimes } from './run-times.ts'
 import type { Schedule, Siblings } from './schedule.ts'
 import { SharedDoubt } from './shared-doubt.ts'
 import { StuckStatus } from './stuck-status.ts'
@@ -93,8 +94,7 @@ const LAST_RETRY = 0.2
 const SECOND_LOOKS = [2, 2.5]
 const JUST_ENDED = 60
 
-/** Run times of one model that are remembered. */
-const MOST_RUNS = 50
+const NO_RUN_TIMES = new RunTimes([])
 /** Seconds that a hint of a refused list is obeyed at most. */
 const LONGEST_HINT = 120
 
@@ -135,8 +135,10 @@ class Step implements Disposable {
   readonly doubt: SharedDoubt
   readonly lists: ListPolling
   readonly #over = new AbortController()
-  /** Seconds that predictions ran which have succeeded, by what they are of. */
-  readonly #runs = new Map<string, number[]>()
+  /** How many are open, by what they are of: counting them at each answer would take a thousand steps for each of a thousand. */
+  readonly #openOfKind = new Map<string, number>()
+  /** Of predictions that have succeeded, by what they are of. */
+  readonly #runs = new Map<string, RunTimes>()
   readonly #deadline: { signal: AbortSignal } & Disposable
   /** When the last good answer came; seconds since the start. */
   lastGood: number | undefined
@@ -176,9 +178,17 @@ class Step implements Disposable {
   siblingsOf(prediction: Prediction): Siblings | undefined {
     const kind = kindOf(prediction)
     if (kind === undefined) return undefined
-    const open = [...this.open].filter((wait) => wait.kind === kind).length
-    const runs = this.#runs.get(kind) ?? []
-    return open + runs.length > 1 ? { runs, open } : undefined
+    const open = this.#openOfKind.get(kind) ?? 0
+    const runs = this.#runs.get(kind) ?? NO_RUN_TIMES
+    return open + runs.count > 1 ? { runs, open } : undefined
+  }
+
+  /** Notes that an open prediction is no longer of one kind but of another; undefined for none. */
+  changedKind(from: string | undefined, to: string | undefined): void {
+    if (from === to) return
+    const add = (kind: string, count: number) => this.#openOfKind.set(kind, (this.#openOfKind.get(kind) ?? 0) + count)
+    if (from !== undefined) add(from, -1)
+    if (to !== undefined) add(to, 1)
   }
 
   /** Notes how long a prediction ran that has succeeded. */
@@ -186,7 +196,7 @@ class Step implements Disposable {
     const kind = kindOf(prediction)
     const seconds = predictTime(prediction)
     if (kind === undefined || seconds === undefined || statusOf(prediction) !== 'succeeded') return
-    this.#runs.set(kind, [...(this.#runs.get(kind) ?? []), seconds].slice(-MOST_RUNS))
+    this.#runs.set(kind, (this.#runs.get(kind) ?? NO_RUN_TIMES).with(seconds))
   }
 
   get deadline(): AbortSignal {
@@ -232,6 +242,8 @@ class PredictionWait implements Listed {
   /** When it was polled last, in seconds since the start. */
   polledAt = Number.NEGATIVE_INFINITY
   #answer: Answer | undefined
+  /** What it is of, as far as it is known. */
+  #kind: string | undefined
   #error: ApiError | undefined
   #patience: Patience
   /** What the schedule asked for last. */
@@ -264,11 +276,6 @@ class PredictionWait implements Listed {
     this.#known = known
   }
 
-  /** What it is of, as far as it is known. */
-  get kind(): string | undefined {
-    return this.#answer && kindOf(this.#answer.prediction)
-  }
-
   deliver(answer: Answer): void {
     this.#listed = answer
     if (this.#isAsleep) this.#wakeup.call()
@@ -284,6 +291,7 @@ class PredictionWait implements Listed {
     let outcome = await this.#wait()
     this.#over.abort(new Error('the wait is over'))
     open.delete(this)
+    this.#changeKind(undefined)
     try {
       options.observer.settled(outcome)
     } catch (bug) {
@@ -428,6 +436,7 @@ class PredictionWait implements Listed {
     const step = this.#step
     const now = step.now()
     const { prediction } = answer
+    this.#changeKind(kindOf(prediction))
     this.#keep(answer)
     this.#error = undefined
     this.#listed = undefined
@@ -449,6 +458,11 @@ class PredictionWait implements Listed {
   #keep(answer: Answer): void {
     this.#answer?.stored?.close().catch(() => {})
     this.#answer = answer
+  }
+
+  #changeKind(kind: string | undefined): void {
+    this.#step.changedKind(this.#kind, kind)
+    this.#kind = kind
   }
 
   /** Decides when to poll next, and listens to the stream if there is one. */

@@ -22,11 +22,17 @@ export class Wakeup {
     if (this.#called) return
     const sleeper = new AbortController()
     this.#sleeper = sleeper
+    signal.throwIfAborted()
+    // Not AbortSignal.any: what it makes outlives many sleeps, and there are a thousand sleepers at once.
+    const abort = () => sleeper.abort()
+    signal.addEventListener('abort', abort, { once: true })
     try {
-      await clock.sleep(seconds, AbortSignal.any([signal, sleeper.signal]))
+      await clock.sleep(seconds, sleeper.signal)
     } catch (error) {
-      if (!sleeper.signal.aborted || signal.aborted) throw error
+      if (!sleeper.signal.aborted) throw error
+      signal.throwIfAborted()
     } finally {
+      signal.removeEventListener('abort', abort)
       this.#sleeper = undefined
     }
   }

@@ -68,9 +68,28 @@ describe('the list of predictions', () => {
 
   test('a list that is ahead of polls of single predictions is not behind', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, 'succeeded'))])
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 3; i++) {
       list.polled('p0', says('p0', 'starting'))
       await list.fetch(new Set(ids(9)), signal)
+    }
+    assert.equal(list.usable, true)
+  })
+
+  test('a list whose end of one prediction is denied by three polls is left alone', async () => {
+    const { list } = listOf(() => [ids(9).map((id) => says(id, 'failed'))])
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await list.fetch(new Set(ids(9)), signal)).size, 9)
+      list.polled(`p${i}`, says(`p${i}`, 'failed'))
+      list.polled('p8', says('p8'))
+    }
+    assert.equal(list.usable, false)
+  })
+
+  test('a poll that lags behind the list once for each prediction does not deny it', async () => {
+    const { list } = listOf(() => [ids(9).map((id) => says(id, 'failed'))])
+    for (const id of ids(9)) {
+      await list.fetch(new Set(ids(9)), signal)
+      list.polled(id, says(id))
     }
     assert.equal(list.usable, true)
   })

@@ -23,6 +23,10 @@ interface Manner {
   /** Predictions of others before ours. */
   strangers?: number
   withoutOutput?: boolean
+  /** Calls every prediction that runs failed. */
+  claimsFailure?: boolean
+  /** Shows each prediction twice: as it is, and as it was when it was created. */
+  showsTwice?: boolean
 }
 
 const LATENCY = 0.05
@@ -58,6 +62,8 @@ function api(predictions: readonly Simulated[], manner: Manner = {}) {
       .filter(({ id }) => !manner.hides?.(id))
       .map((each) => body(each, at - (manner.lag ?? 0), false))
       .map((each) => (manner.withoutOutput ? { ...each, output: null } : each))
+      .map((each) => (manner.claimsFailure && each.status === 'processing' ? { ...each, status: 'failed' } : each))
+      .flatMap((each) => (manner.showsTwice ? [each, { ...each, status: 'starting', output: null }] : [each]))
     const all = [...strangers, ...ours]
     const from = Number(new URL(request.path, 'https://a.test').searchParams.get('cursor') ?? 0)
     const next = from + 100 < all.length ? `https://api.replicate.com/v1/predictions?cursor=${from + 100}` : null
@@ -209,13 +215,15 @@ describe('many predictions', () => {
         fc.constantFrom(0, 0, 1, 5, 100),
         fc.constantFrom(0, 30, 250),
         fc.boolean(),
-        async (count, seed, script, lag, strangers, hides) => {
+        fc.constantFrom<Manner>({}, {}, { withoutOutput: true }, { claimsFailure: true }, { showsTwice: true }),
+        async (count, seed, script, lag, strangers, hides, lie) => {
           const predictions = sample(count, seed, 10)
           const manner: Manner = {
             instead: (index) => reactions[script[index % script.length] ?? 0],
             lag,
             strangers,
             hides: (id) => hides && Number(id.slice(2)) % 3 === 0,
+            ...lie,
           }
           const { outcomes, requests } = await play(predictions, manner)
           assertRight(predictions, outcomes)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
+import { RunTimes } from '../../src/predictions/run-times.ts'
 import { adaptiveSchedule, fixedSchedule, type Look } from '../../src/predictions/schedule.ts'
 import { seeded } from '../support/faults.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
@@ -113,36 +114,41 @@ describe('the run times of siblings', () => {
   const pause = (now: number, runs: readonly number[], open = 8) => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
-    return schedule.next(look(now, { siblings: { runs, open } }))
+    return schedule.next(look(now, { siblings: { runs: new RunTimes(runs), open } }))
   }
   const thirties = [29, 30, 31, 30, 30]
   test('one run time says nothing', () => assert.equal(pause(9, [30], 1), 0.73))
-  test('long before the usual end the pause is 70 % of what is left, at most 1.5 s or 0.3 √t', () => {
-    assert.equal(pause(4, thirties), 1.5)
-    assert.equal(pause(100, [300, 301, 302]).toFixed(2), '3.00')
-    assert.ok(pause(24.5, thirties) < 1.5)
+  test('long before the usual end the pause is 70 % of what is left, at most 1 s or 0.15 √t', () => {
+    assert.equal(pause(4, thirties), 1)
+    assert.equal(pause(100, [300, 301, 302]).toFixed(2), '1.50')
+    assert.equal(pause(25.5, thirties).toFixed(2), '0.41')
   })
   test('around the usual end polls are dense, and past it as without siblings', () => {
-    assert.equal(pause(30, thirties).toFixed(3), '0.290')
+    assert.equal(pause(30, thirties), 0.25)
+    assert.equal(pause(300, [280, 290, 300, 310, 320]).toFixed(2), '0.69')
     assert.equal(pause(60, thirties), 0.73)
   })
-  test('a queued sibling is polled after a third of the usual run, at most 15 s', () => {
+  test('run times that differ too much say nothing', () => assert.equal(pause(9, [2, 5, 10, 20, 40]), 0.73))
+  test('a queued sibling is polled after a fifth of the usual run, at most 8 s', () => {
     const queued = (runs: readonly number[]) =>
-      adaptiveSchedule(middle).next(look(1, { started: false, siblings: { runs, open: 9 } }))
-    assert.ok(queued(thirties) > 8 && queued(thirties) < 10.5)
-    assert.equal(queued([600, 600, 600]), 15)
+      adaptiveSchedule(middle).next(look(1, { started: false, siblings: { runs: new RunTimes(runs), open: 9 } }))
+    assert.ok(queued(thirties) > 4.5 && queued(thirties) < 6)
+    assert.equal(queued([600, 600, 600]), 8)
   })
   test('while none has ended after 10 s, many are polled as if four shared one poll', () => {
     assert.equal(pause(9, [], 16), 0.73)
-    assert.equal(pause(16, [], 16), 1.46)
+    assert.equal(pause(16, [], 6).toFixed(2), '0.89')
     assert.equal(pause(16, [], 4), 0.73)
-    assert.equal(pause(16, [], 400), 1.5)
+    assert.equal(pause(16, [], 400), 1)
   })
   test('a log that predicts the end counts for more than siblings', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
     const logs = bar(10, '00:00')
-    assert.equal(schedule.next(look(4, { logs, siblings: { runs: thirties, open: 3 } })).toFixed(2), '0.14')
+    assert.equal(
+      schedule.next(look(4, { logs, siblings: { runs: new RunTimes(thirties), open: 3 } })).toFixed(2),
+      '0.14',
+    )
   })
 })
 

@@ -18,7 +18,7 @@ export interface HostPolicy {
 const PUBLIC_HOSTS = 'public'
 
 /** All of IPv6 that is given out to the internet so far (RFC 4291, IANA): what is not known to be public is not public. */
-const GLOBAL_IPV6: readonly [string, number] = ['2000::', 3]
+const GLOBAL_IPV6 = ['2000::', 3] as const
 
 /** Ranges within those that are not the public internet, after the registries of special-purpose addresses (RFC 6890, IANA). */
 const SPECIAL: readonly (readonly [string, number])[] = [
@@ -45,22 +45,30 @@ const SPECIAL: readonly (readonly [string, number])[] = [
   ['168.63.129.16', 32],
 ]
 
-const special = new BlockList()
-for (const [network, bits] of SPECIAL) special.addSubnet(network, bits, network.includes(':') ? 'ipv6' : 'ipv4')
-const globalIpv6 = new BlockList()
-globalIpv6.addSubnet(...GLOBAL_IPV6, 'ipv6')
-const mapped = new BlockList()
-mapped.addSubnet('198.18.0.0', 15, 'ipv4')
+/** A list of networks. It is made at its first use: that takes milliseconds, and most steps only talk to their API. */
+function lazyList(networks: readonly (readonly [string, number])[]): () => BlockList {
+  let made: BlockList | undefined
+  return () => {
+    if (made) return made
+    made = new BlockList()
+    for (const [network, bits] of networks) made.addSubnet(network, bits, network.includes(':') ? 'ipv6' : 'ipv4')
+    return made
+  }
+}
+
+const special = lazyList(SPECIAL)
+const globalIpv6 = lazyList([GLOBAL_IPV6])
+const mapped = lazyList([['198.18.0.0', 15]])
 
 /** True for an address of the public internet, IPv4 or IPv6; IPv4 inside IPv6 (mapped, NAT64) is judged as IPv4. */
 export function isPublicAddress(address: string): boolean {
   const plain = address.replace(/%.*$/, '')
-  if (isIP(plain) === 4) return !special.check(plain, 'ipv4')
+  if (isIP(plain) === 4) return !special().check(plain, 'ipv4')
   if (isIP(plain) !== 6) return false
   // The URL parser writes every spelling of an IPv6 address in one way: hexadecimal groups.
   const normal = new URL(`http://[${plain}]`).hostname.slice(1, -1)
   const embedded = /^(?:::ffff:|64:ff9b::)(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/.exec(normal)
-  if (!embedded) return globalIpv6.check(normal, 'ipv6') && !special.check(normal, 'ipv6')
+  if (!embedded) return globalIpv6().check(normal, 'ipv6') && !special().check(normal, 'ipv6')
   const high = Number.parseInt(embedded[1] ?? '0', 16)
   const low = Number.parseInt(embedded[2] ?? '0', 16)
   return isPublicAddress(`${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`)
@@ -70,7 +78,7 @@ export function isPublicAddress(address: string): boolean {
  * True for an address of 198.18.0.0/15, which is nobody's: proxies on the machine itself (Clash, Surge, sing-box) answer
  * names with addresses of it, and resolve the names themselves.
  */
-export const isMappedAddress = (address: string): boolean => isIP(address) === 4 && mapped.check(address, 'ipv4')
+export const isMappedAddress = (address: string): boolean => isIP(address) === 4 && mapped().check(address, 'ipv4')
 
 /** A URL is not requested, and why: the rest of a sentence that begins with the file or the stream. */
 export class HostRefusal extends Error {

@@ -39,6 +39,8 @@ const LOOPBACK = ['localhost', '127.0.0.1', '::1']
 export function proxiesOf(env: ProxyEnvironment): (url: URL) => ProxyServer | undefined {
   const http = readProxy(env, 'http_proxy')
   const https = readProxy(env, 'https_proxy')
+  // Most steps have no proxy: reading addresses for nothing costs them milliseconds.
+  if (!http && !https) return () => undefined
   const exempt = exemptions([env.no_proxy || env.NO_PROXY || '', ...LOOPBACK].join(','))
   return (url) => {
     const proxy = url.protocol === 'https:' ? https : http
