@@ -107,6 +107,8 @@ const BITRATES = {
     [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
   ],
 } as const
+/** MPEG-2.5, nothing, MPEG-2 and MPEG-1, which has the whole rate. */
+const RATE_DIVISORS = [4, 1, 2, 1] as const
 const SAMPLE_RATES = [44_100, 48_000, 32_000] as const
 
 /** Whether the frame at the start of compressed sound is followed by another one. */
@@ -127,7 +129,7 @@ function frameLength(word: number, next: number): number {
   const bitrate = (first ? BITRATES.v1 : BITRATES.v2)[layer - 1]?.[(word >>> 12) & 15] ?? 0
   const rate = SAMPLE_RATES[(word >>> 10) & 3] ?? 0
   if (versionBits === 1 || bitrate === 0 || rate === 0) return 0
-  const sampleRate = rate / (first ? 1 : versionBits === 2 ? 2 : 4)
+  const sampleRate = rate / (RATE_DIVISORS[versionBits] ?? 1)
   const padding = (word >>> 9) & 1
   if (layer === 1) return (Math.floor((12_000 * bitrate) / sampleRate) + padding) * 4
   return Math.floor(((layer === 3 && !first ? 72_000 : 144_000) * bitrate) / sampleRate) + padding
