@@ -63,8 +63,9 @@ export async function startChain(): Promise<Chain> {
 
 function storyOf(model: string, file: () => string): Moment[] {
   if (model === SLOW_MODEL) return drawing().slice(0, 20)
-  if (model !== FAILING_MODEL)
+  if (model !== FAILING_MODEL) {
     return [...drawing(), { at: 8.7, status: 'succeeded', logs: LAST_LINE, output: [file()] }]
+  }
   const error = 'CUDA out of memory. Tried to allocate 2.50 GiB (code: E1001)'
   return [...drawing().slice(0, 14), { at: 2, status: 'failed', error }]
 }

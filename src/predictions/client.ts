@@ -179,8 +179,9 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
   async function filesOf({ path, file }: Lookup, signal: AbortSignal): Promise<string[]> {
     const { request, text } = await sendForText({ method: 'GET', path }, signal)
     const files = file(readBody(request, text, api).body)
-    if (files.length === 0)
+    if (files.length === 0) {
       throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
+    }
     return files
   }
 

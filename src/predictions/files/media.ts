@@ -34,8 +34,9 @@ export async function inspect(file: FileHandle, size: number, claim: Claim, leng
   await file.read(head, 0, head.length, 0)
   const found = await sniff(head, size, claim)
   if (found === undefined) return unknown(head, size, claim)
-  if (!(await isWhole(file, size, found.extension, lengthKnown)))
+  if (!(await isWhole(file, size, found.extension, lengthKnown))) {
     throw new MediaError(`it breaks off before its end (${size} bytes)`)
+  }
   const pixels = found.type.startsWith('image/') ? await dimensions(head) : {}
   return { ...found, extension: refined(found.extension, claim), ...pixels }
 }
@@ -43,8 +44,9 @@ export async function inspect(file: FileHandle, size: number, claim: Claim, leng
 function unknown(head: Buffer, size: number, claim: Claim): Media {
   const text = isText(head)
   const binary = binaryClaim(claim)
-  if (text && binary !== undefined && !isTextMedia(head))
+  if (text && binary !== undefined && !isTextMedia(head)) {
     throw new MediaError(size === 0 ? 'it is empty' : `it is not the ${binary} that it claims to be${beginning(head)}`)
+  }
   return byClaim(claim, text)
 }
 
@@ -61,8 +63,9 @@ const WEAK: ReadonlySet<string> = new Set(['aac', 'cur', 'ico', 'mp1', 'mp2', 'm
 async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | undefined> {
   if (isText(head)) {
     if (isSvg(head)) return { type: 'image/svg+xml', extension: 'svg' }
-    if (/^#EXTM3U/.test(head.toString('latin1', 0, 7)))
+    if (/^#EXTM3U/.test(head.toString('latin1', 0, 7))) {
       return { type: 'application/vnd.apple.mpegurl', extension: 'm3u8' }
+    }
   }
   const { fileTypeFromBuffer } = await import('file-type')
   const found = await fileTypeFromBuffer(head).catch(() => undefined)
@@ -77,8 +80,9 @@ async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | 
 /** Whether more than the first bytes of a weakly marked format fits. */
 function isProven(extension: string, head: Buffer, size: number): boolean {
   if (extension === 'ico' || extension === 'cur') return iconsFit(head, size)
-  if (extension === 'mp3' || extension === 'mp2' || extension === 'mp1' || extension === 'aac')
+  if (extension === 'mp3' || extension === 'mp2' || extension === 'mp1' || extension === 'aac') {
     return head.toString('latin1', 0, 3) === 'ID3' || framesFollow(head)
+  }
   return false
 }
 
