@@ -32,8 +32,9 @@ const RESULTS = path.join(import.meta.dirname, 'results.json')
 const order = Object.keys(MEASUREMENTS)
 const wanted = process.argv.slice(2)
 const unknown = wanted.filter((name) => !(name in MEASUREMENTS))
-if (unknown.length > 0)
+if (unknown.length > 0) {
   throw new Error(`there is no measurement ${unknown.join(', ')}; there are ${Object.keys(MEASUREMENTS).join(', ')}`)
+}
 
 const results: { machine: string; sections: Section[] } = JSON.parse(
   await readFile(RESULTS, 'utf8').catch(() => '{"sections":[]}'),

@@ -108,7 +108,8 @@ async function measureStep(step: Step, start: Start): Promise<Measured & { reque
   const measured = await start(step, simulator, folder)
   const files = await readdir(path.join(folder, 'out'))
   await rm(folder, { recursive: true })
-  if (measured.exitCode !== 0 || files.length !== step.count)
+  if (measured.exitCode !== 0 || files.length !== step.count) {
     throw new Error(`ended with ${measured.exitCode} and ${files.length} files of ${step.count}`)
+  }
   return { ...measured, requests: simulator.apiRequests().length }
 }

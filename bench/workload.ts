@@ -147,8 +147,9 @@ const KINDS = {
     queue: (dice) => (dice.chance(0.3) ? dice.skewed(60, 0.7, 20, 200) : warmQueue(dice)),
     run(story) {
       story.say('got prompt').pass(story.dice.skewed(4, 0.5))
-      for (let node = story.dice.pick([2, 3, 4]); node > 0; node--)
+      for (let node = story.dice.pick([2, 3, 4]); node > 0; node--) {
         story.say('Executing node').bar(20, story.dice.skewed(8, 0.5)).pass(story.dice.between(0.2, 1.5))
+      }
       story
         .say('VAE Decode')
         .pass(story.dice.skewed(6, 0.8, 1, 40))
@@ -186,8 +187,9 @@ const KINDS = {
   'nested bars': {
     queue: warmQueue,
     run(story) {
-      for (let bars = Math.round(story.dice.skewed(100, 0.4, 30, 300)); bars > 0; bars--)
+      for (let bars = Math.round(story.dice.skewed(100, 0.4, 30, 300)); bars > 0; bars--) {
         story.bar(10, story.dice.skewed(1, 0.15)).pass(0.15)
+      }
       story.pass(story.dice.skewed(3, 0.5))
     },
   },

@@ -23,8 +23,9 @@ await rm(target, { recursive: true, force: true })
 await mkdir(target, { recursive: true })
 const files = new Map([['index.js', { code: withoutMapLink(bundle.code), map: bundle.map ?? '' }]])
 for (const [name, { source }] of Object.entries(bundle.assets)) {
-  if (name.endsWith('.js'))
+  if (name.endsWith('.js')) {
     files.set(name, await minified(String(source), String(bundle.assets[`${name}.map`]?.source)))
+  }
 }
 const sizes = new Map<string, number>()
 // The maps tell what the bytes are of; they are not shipped.
@@ -32,8 +33,9 @@ for (const [name, { code, map }] of files) {
   await writeFile(path.join(target, name), code)
   addSizes(sizes, code, JSON.parse(map))
 }
-for (const entry of Object.keys(await import('../src/index.ts')))
+for (const entry of Object.keys(await import('../src/index.ts'))) {
   await writeFile(path.join(target, `${entry}.js`), `import { ${entry} } from './index.js'\nawait ${entry}()\n`)
+}
 await writeFile(path.join(target, 'package.json'), '{ "type": "module" }\n')
 await writeFile(path.join(target, 'THIRD-PARTY-NOTICES.txt'), await notices(packagesIn(bundle.stats)))
 await writeFile(

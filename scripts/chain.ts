@@ -64,8 +64,9 @@ export async function startChain(): Promise<Chain> {
 
 function storyOf(model: string, file: () => string): Moment[] {
   if (model === SLOW_MODEL) return drawing().filter(({ at }) => at < 4)
-  if (model !== FAILING_MODEL)
+  if (model !== FAILING_MODEL) {
     return [...drawing(), { at: 8.6, status: 'succeeded', logs: LAST_LINE, output: [file()] }]
+  }
   const error = 'CUDA out of memory. Tried to allocate 2.50 GiB (code: E1001)'
   return [...drawing().filter(({ at }) => at < 2), { at: 2.5, status: 'failed', error }]
 }

@@ -9,7 +9,8 @@ import { appendFile, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 
 /** What scripts/build.ts writes. */
-const NAME = /^(?:README\.md|THIRD-PARTY-NOTICES\.txt|package\.json|(?:create|main|post|run|(?:\d+\.)?index)\.js)$/
+const ENTRIES = String.raw`(?:create|main|post|run|(?:\d+\.)?index)\.js`
+const NAME = new RegExp(String.raw`^(?:README\.md|THIRD-PARTY-NOTICES\.txt|package\.json|${ENTRIES})$`)
 const MAX_BYTES = 20e6
 
 const { GITHUB_API_URL, GITHUB_GRAPHQL_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, GITHUB_OUTPUT, BRANCH, HEAD_SHA } =

@@ -74,8 +74,9 @@ async function success(): Promise<void> {
   await showSummary(run, 'summary.html')
   await copyFile(run.outputs.files ?? '', path.join(folder, 'cake.webp'))
   console.log(`The picture: ${path.join(folder, 'cake.webp')}`)
-  for (const { name, size, hash } of chain.artifacts)
+  for (const { name, size, hash } of chain.artifacts) {
     console.log(`Artifact in the blob store: ${name}, ${size} bytes, ${hash}`)
+  }
   await using wait = await show('uses: OWNER/await-prediction@v1, with the ID of that prediction', (onPrint) =>
     chain.act('.', { 'prediction-id': run.outputs.prediction_id ?? '', 'stream-logs': 'false' }, onPrint),
   )

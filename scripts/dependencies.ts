@@ -56,8 +56,9 @@ function broughtBy(start: string, packages: Readonly<Record<string, LockedPackag
     for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
       // As Node finds it: in the node_modules of the package, then of each folder above.
       let above = folder
-      while (above !== '' && !(`${above}/node_modules/${name}` in packages))
+      while (above !== '' && !(`${above}/node_modules/${name}` in packages)) {
         above = above.slice(0, Math.max(0, above.lastIndexOf('/node_modules/')))
+      }
       const next = above === '' ? `node_modules/${name}` : `${above}/node_modules/${name}`
       if (!(next in packages) || named.has(next) || found.has(next)) continue
       found.add(next)

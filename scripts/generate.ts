@@ -294,6 +294,7 @@ export const generated = async (): Promise<Map<string, string>> =>
 
 if (import.meta.main) {
   // The documents are made from the manifests as they are written.
-  for (const make of [generatedManifests, generatedDocuments])
+  for (const make of [generatedManifests, generatedDocuments]) {
     for (const [name, content] of await make()) await writeFile(path.join(ROOT, name), content)
+  }
 }

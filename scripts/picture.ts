@@ -31,8 +31,9 @@ async function findBrowser(): Promise<string> {
         () => true,
         () => false,
       )
-    )
+    ) {
       return file
+    }
   }
   throw new Error(`no Chromium is installed as ${BROWSERS.join(', ')}; name one in CHROME_PATH`)
 }
@@ -102,8 +103,9 @@ await using many = await chain.act('run', { model: MODEL, inputs, ...named, ...f
 await using failure = await chain.act('run', { model: FAILING_MODEL, input, ...files })
 
 for (const scheme of ['light', 'dark'] as const) {
-  for (const [name, run] of Object.entries({ summary: one, many, failure }))
+  for (const [name, run] of Object.entries({ summary: one, many, failure })) {
     await shoot(name, scheme, summaryPage(steady(run), chain.pictures, scheme))
+  }
   await shoot('log', scheme, logPage(steady(one), scheme))
 }
 await rm(folder, { recursive: true })

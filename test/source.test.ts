@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { glob, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import ts from 'typescript'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 
@@ -23,4 +24,37 @@ describe('the sources', () => {
     assert.deepEqual(await having(/\bexitCode\b|\bsetFailed\b/), ['src/runner/failure.ts'])
     assert.deepEqual(await having(/\bprocess\.(?:exit|kill|abort)\(/), ['src/runner/interrupt.ts'])
   })
+  test('put the body of a condition or a loop into braces, or on one line with it', async () => {
+    assert.deepEqual(await linesWith(hasLooseBody), [])
+  })
+  test('build patterns of more than 80 characters of parts with names', async () => {
+    assert.deepEqual(await linesWith((node) => ts.isRegularExpressionLiteral(node) && node.text.length > 80), [])
+  })
 })
+
+/** The places in src/, scripts/ and bench/ whose syntax a rule finds. */
+async function linesWith(rule: (node: ts.Node, file: ts.SourceFile) => boolean): Promise<string[]> {
+  const found: string[] = []
+  for await (const name of glob('{src,scripts,bench}/**/*.ts', { cwd: ROOT })) {
+    const text = await readFile(path.join(ROOT, name), 'utf8')
+    const file = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true)
+    const visit = (node: ts.Node) => {
+      if (rule(node, file)) found.push(`${name}:${lineOf(node.getStart(), file) + 1}`)
+      node.forEachChild(visit)
+    }
+    visit(file)
+  }
+  return found
+}
+
+const lineOf = (position: number, file: ts.SourceFile) => file.getLineAndCharacterOfPosition(position).line
+
+function hasLooseBody(node: ts.Node, file: ts.SourceFile): boolean {
+  const parent = node.parent
+  const isBody =
+    (ts.isIfStatement(parent ?? node) && ts.isStatement(node)) ||
+    (parent !== undefined && ts.isIterationStatement(parent, false) && parent.statement === node)
+  if (!isBody || ts.isBlock(node) || ts.isIfStatement(node)) return false
+  const keyword = node.getFullStart() - 1
+  return lineOf(keyword, file) !== lineOf(node.getEnd(), file)
+}

@@ -190,8 +190,9 @@ async function runEntry<Request>(
     observer.started(name, answer)
     const outcome = await options.wait(answer.prediction.id, answer, name)
     const isLast = attempt >= attempts || !mayBeTriedAgain(outcome, ownDeadline)
-    if (isLast || signal.aborted || state.stopped !== undefined)
+    if (isLast || signal.aborted || state.stopped !== undefined) {
       return { name, outcome, earlier, refusal: undefined, mayRun: false }
+    }
     const pause = jittered(ATTEMPT_PAUSES[Math.min(attempt, ATTEMPT_PAUSES.length) - 1] ?? 0, random)
     observer.again(name, outcome, pause)
     earlier.push(outcome)

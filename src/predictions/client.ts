@@ -125,18 +125,22 @@ interface Call {
   limit?: number
 }
 
-/** The calls of a predictions API. What they return and throw may hold the key: it is removed where text leaves the process. */
-export function createClient(options: ClientOptions): Client {
+/** Makes the calls. They throw an `ApiError`, unless the answer is a success, or the reason of the signal. */
+interface Sender {
+  send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; status: number; body: Body }>
+  sendForText(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; status: number; text: string }>
+}
+
+/** @param turns Of large bodies only one at a time is in memory. */
+function createSender(options: ClientOptions, turns: Turns): Sender {
   const { api = predictions, apiUrl, clock, requestTimeout = REQUEST_TIMEOUT } = options
   const exchange = createExchange(options)
   const hedge = createHedge(clock)
-  /** Of large bodies only one at a time is in memory. */
-  const turns = new Turns()
 
   const wholeText = (body: Body): string | Promise<string> =>
     typeof body === 'string' ? body : turns.run(() => body.read().finally(() => body.close()))
 
-  async function send(call: Call, signal: AbortSignal): Promise<{ request: ApiRequest; status: number; body: Body }> {
+  const send: Sender['send'] = async (call, signal) => {
     const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
     using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
@@ -160,17 +164,24 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
-  async function sendForText(call: Call, signal: AbortSignal) {
-    const { request, status, body } = await send(call, signal)
-    return { request, status, text: await wholeText(body) }
+  return {
+    send,
+    async sendForText(call, signal) {
+      const { request, status, body } = await send(call, signal)
+      return { request, status, text: await wholeText(body) }
+    },
   }
+}
 
+/** Reads the answers about predictions: of large ones only a part stays in memory, and files may take a request of their own. */
+function createReader({ api = predictions }: ClientOptions, { sendForText }: Sender, turns: Turns) {
   /** Looks up the link to the file of a task, which the API gives only at another path. */
   async function filesOf({ path, file }: Lookup, signal: AbortSignal): Promise<string[]> {
     const { request, text } = await sendForText({ method: 'GET', path }, signal)
     const files = file(readBody(request, text, api).body)
-    if (files.length === 0)
+    if (files.length === 0) {
       throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
+    }
     return files
   }
 
@@ -193,21 +204,17 @@ export function createClient(options: ClientOptions): Client {
     }
   }
 
+  return answerOf
+}
+
+/** The calls of a predictions API. What they return and throw may hold the key: it is removed where text leaves the process. */
+export function createClient(options: ClientOptions): Client {
+  const { api = predictions, apiUrl } = options
+  const turns = new Turns()
+  const sender = createSender(options, turns)
+  const { send, sendForText } = sender
+  const answerOf = createReader(options, sender, turns)
   const taskOf = (id: string): Task => ({ id, apiUrl })
-
-  const recentOf = (path: string) => async (since: Date, signal: AbortSignal) => {
-    const search = new URLSearchParams({ created_after: since.toISOString() })
-    const { request, text } = await sendForText({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
-    const { results, next } = readBody(request, text, api).body
-    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
-    return { items: results, isComplete: next === null || next === undefined }
-  }
-
-  const listOf = (path: string) => async (query: ListQuery, wanted: ReadonlySet<string>, signal: AbortSignal) => {
-    const search = query.cursor === undefined ? '' : `?${new URLSearchParams({ cursor: query.cursor })}`
-    const { request, text } = await sendForText({ method: 'GET', path: path + search, limit: PAGE_LIMIT }, signal)
-    return readListPage(request, text, wanted, api)
-  }
 
   return {
     async get(id, signal) {
@@ -221,41 +228,66 @@ export function createClient(options: ClientOptions): Client {
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
       return readAnswer(request, text, api, taskOf(id))
     },
-    ...(api.list === undefined ? {} : { list: listOf(api.list), recent: recentOf(api.list) }),
-    async upload(file, signal) {
-      try {
-        const { request, status, text } = await sendForText(
-          { method: 'POST', path: '/files', ...multipart(file) },
-          signal,
-        )
-        return status === 201 ? uploadedFile(readBody(request, text, api).body) : undefined
-      } catch (error) {
-        if (error instanceof ApiError) return undefined
-        throw error
-      }
-    },
-    async deleteUpload(id, signal) {
-      try {
-        await send({ method: 'DELETE', path: `/files/${encodeURIComponent(id)}` }, signal)
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error
-      }
-    },
+    ...(api.list === undefined ? {} : listCalls(api.list, api, sender)),
+    ...uploadCalls(api, sender),
     async create({ target, input, cancelAfter }, signal) {
-      const [path, body] =
-        'model' in target
-          ? [`/models/${target.model}/predictions`, { input }]
-          : 'deployment' in target
-            ? [`/deployments/${target.deployment}/predictions`, { input }]
-            : ['/predictions', { version: target.version, input }]
+      const body = 'version' in target ? { version: target.version, input } : { input }
       const headers = {
         'content-type': 'application/json',
         ...(cancelAfter === undefined ? {} : { 'cancel-after': cancelAfter }),
       }
-      const { request, text } = await sendForText({ method: 'POST', path, body: JSON.stringify(body), headers }, signal)
+      const { request, text } = await sendForText(
+        { method: 'POST', path: pathOf(target), body: JSON.stringify(body), headers },
+        signal,
+      )
       return readAnswer(request, text)
     },
   }
+}
+
+/** The calls about the list of predictions at a path. */
+const listCalls = (path: string, api: Api, { sendForText }: Sender): Pick<Client, 'list' | 'recent'> => ({
+  async list(query, wanted, signal) {
+    const search = query.cursor === undefined ? '' : `?${new URLSearchParams({ cursor: query.cursor })}`
+    const { request, text } = await sendForText({ method: 'GET', path: path + search, limit: PAGE_LIMIT }, signal)
+    return readListPage(request, text, wanted, api)
+  },
+  async recent(since, signal) {
+    const search = new URLSearchParams({ created_after: since.toISOString() })
+    const { request, text } = await sendForText({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
+    const { results, next } = readBody(request, text, api).body
+    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
+    return { items: results, isComplete: next === null || next === undefined }
+  },
+})
+
+/** The calls about files of inputs. */
+const uploadCalls = (api: Api, { send, sendForText }: Sender): Pick<Client, 'upload' | 'deleteUpload'> => ({
+  async upload(file, signal) {
+    try {
+      const { request, status, text } = await sendForText(
+        { method: 'POST', path: '/files', ...multipart(file) },
+        signal,
+      )
+      return status === 201 ? uploadedFile(readBody(request, text, api).body) : undefined
+    } catch (error) {
+      if (error instanceof ApiError) return undefined
+      throw error
+    }
+  },
+  async deleteUpload(id, signal) {
+    try {
+      await send({ method: 'DELETE', path: `/files/${encodeURIComponent(id)}` }, signal)
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+    }
+  },
+})
+
+function pathOf(target: CreateRequest['target']): string {
+  if ('model' in target) return `/models/${target.model}/predictions`
+  if ('deployment' in target) return `/deployments/${target.deployment}/predictions`
+  return '/predictions'
 }
 
 const callOf = ({ method, body }: Call): NonNullable<ApiRequest['call']> => {

@@ -101,11 +101,21 @@ const titleOf = (text: string): string | undefined =>
   /<title[^>]{0,200}>([^<]{1,200})/i.exec(text.slice(0, PAGE_HEAD))?.[1]?.trim() || undefined
 
 /** Titles of the pages with which an edge makes sure that a person reads them. */
-const CHALLENGE_TITLES = /^(?:just a moment|attention required|checking your browser|please wait|verifying|ddos-guard)/i
+const CHALLENGE_TITLES = [
+  'just a moment',
+  'attention required',
+  'checking your browser',
+  'please wait',
+  'verifying',
+  'ddos-guard',
+]
 
 /**
  * True for the page of an edge, such as Cloudflare's, that takes the client for a robot: the API never saw the request.
  * Its header: https://developers.cloudflare.com/cloudflare-challenges/challenge-types/challenge-pages/detect-response/
  */
-export const isChallenge = (headers: Headers, text: string): boolean =>
-  headers['cf-mitigated'] === 'challenge' || (isPage(text) && CHALLENGE_TITLES.test(titleOf(text) ?? ''))
+export function isChallenge(headers: Headers, text: string): boolean {
+  if (headers['cf-mitigated'] === 'challenge') return true
+  const title = isPage(text) ? titleOf(text)?.toLowerCase() : undefined
+  return CHALLENGE_TITLES.some((start) => title?.startsWith(start))
+}

@@ -42,21 +42,39 @@ export function retryAfter(headers: Headers, body: unknown, text: string): numbe
   const inBody = isRecord(body)
     ? (body.retry_after ?? (isRecord(body.error) ? body.error.retry_after : undefined))
     : undefined
-  const phrase =
-    /\b(?:resets?|available|retry|again|wait)\b[^.\d\n]{0,24}?(\d{1,6}(?:\.\d{1,3})?) ?(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?)\b/i.exec(
-      text.slice(0, 4096),
-    )
-  const unit = phrase?.[2]?.toLowerCase() ?? ''
-  const scale = unit.startsWith('ms') || unit.startsWith('milli') ? 0.001 : unit.startsWith('m') ? 60 : 1
   const reset = Number(headerOf(headers, 'ratelimit-reset') ?? Number.NaN)
   const hints = [
     Number.isFinite(fromHeader) ? fromHeader : fromDate,
     typeof inBody === 'number' || typeof inBody === 'string' ? Number(inBody) : Number.NaN,
-    Number(phrase?.[1] ?? Number.NaN) * scale,
-    // Some services send the moment itself instead of the seconds until then.
-    reset > 1_000_000_000 ? reset - nowMs / 1000 : reset,
+    secondsInPhrase(text.slice(0, PHRASE_START)),
+    reset > LEAST_MOMENT ? reset - nowMs / 1000 : reset,
   ]
   return hints.find((seconds) => Number.isFinite(seconds) && seconds > 0)
+}
+
+/** Characters of a body in which a phrase is looked for. */
+const PHRASE_START = 4096
+/** Some services send the moment itself, in seconds since the epoch, instead of the seconds until then. */
+const LEAST_MOMENT = 1_000_000_000
+
+const PHRASE_UNITS = {
+  ms: { words: 'ms|milliseconds?', seconds: 0.001 },
+  s: { words: 's|secs?|seconds?', seconds: 1 },
+  m: { words: 'm|mins?|minutes?', seconds: 60 },
+} as const
+const PHRASE = new RegExp(
+  String.raw`\b(?:resets?|available|retry|again|wait)\b[^.\d\n]{0,24}?(?<count>\d{1,6}(?:\.\d{1,3})?) ?` +
+    String.raw`(?:${Object.entries(PHRASE_UNITS)
+      .map(([unit, { words }]) => `(?<${unit}>${words})`)
+      .join('|')})\b`,
+  'i',
+)
+
+/** What a phrase such as "resets in ~30s" says, in seconds; NaN if there is none. */
+function secondsInPhrase(text: string): number {
+  const { count, ms, m } = PHRASE.exec(text)?.groups ?? {}
+  if (ms !== undefined) return Number(count) * PHRASE_UNITS.ms.seconds
+  return Number(count) * (m === undefined ? PHRASE_UNITS.s : PHRASE_UNITS.m).seconds
 }
 
 /** The value of a header; the first one if there are several. */

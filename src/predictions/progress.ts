@@ -15,9 +15,16 @@ export interface Progress {
 /** Characters of a log that are looked at: a mark that is further from the end is an old one, and logs can be large. */
 const TAIL = 2000
 
+const NUMBER = String.raw`\d{1,12}(?:\.\d{1,6})?`
+/** Before what is left may stand `?`, as long as nobody knows it. */
+const LEFT = String.raw`(?:(?:(?<hours>\d{1,4}):)?(?<minutes>\d{1,4}):(?<seconds>\d{1,2})|\?)`
+const RATE = String.raw`(?<rate>${NUMBER}|\?)(?<steps>[^\]/]{0,12})/(?<per>[^\],]{1,12})`
 /** A bar of tqdm behind its picture: `18/40 [00:03<00:04,  5.08it/s]`, with units, hours, `?` and seconds per step. */
-const BAR =
-  /(\d{1,12}(?:\.\d{1,6})?)([kMGT]?)\/(\d{1,12}(?:\.\d{1,6})?)([kMGT]?)B? \[(?:\d{1,4}:)?\d{1,4}:\d{1,2}<(?:(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})|\?)(?:, {1,8}(\d{1,9}(?:\.\d{1,6})?|\?)([^\]/]{0,12})\/([^\],]{1,12}))?/g
+const BAR = new RegExp(
+  `(?<done>${NUMBER})(?<doneUnit>[kMGT]?)/(?<all>${NUMBER})(?<allUnit>[kMGT]?)B? ` +
+    String.raw`\[(?:\d{1,4}:)?\d{1,4}:\d{1,2}<${LEFT}(?:, {1,8}${RATE})?`,
+  'g',
+)
 const PERCENT = /(\d{1,3}(?:\.\d{1,6})?) ?%/g
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12 }
 
@@ -34,29 +41,36 @@ export function progressOf(logs: string): Progress | undefined {
 }
 
 function barOf(bar: RegExpExecArray, start: number): Progress | undefined {
-  const [mark, done, doneUnit = '', all, allUnit = '', hours, minutes, seconds, rate, steps = '', per = ''] = bar
+  const { done, doneUnit = '', all, allUnit = '' } = bar.groups ?? {}
   const n = Number(done) * (UNITS[doneUnit] ?? 1)
   const total = Number(all) * (UNITS[allUnit] ?? 1)
   if (!(total > 0 && n <= total)) return undefined
-  const shown = seconds === undefined ? undefined : (Number(hours ?? 0) * 60 + Number(minutes)) * 60 + Number(seconds)
-  const speed = Number(rate)
-  // The bar shows whole seconds; its rate is finer. The rate of a download in bytes says nothing about the end.
-  const bySpeed =
-    !(speed > 0) || /B$/.test(steps)
-      ? undefined
-      : steps.trim() === 's' && per !== 's'
-        ? (total - n) * speed
-        : (total - n) / speed
   return {
-    at: `${start + bar.index} ${mark}`,
+    at: `${start + bar.index} ${bar[0]}`,
     fraction: n / total,
-    left: bySpeed ?? shown,
+    // The bar shows whole seconds; its rate is finer.
+    left: leftByRate(total - n, bar.groups ?? {}) ?? leftShown(bar.groups ?? {}),
     text: `${Math.floor((n / total) * 100)} % (${done}${doneUnit}/${all}${allUnit})`,
   }
 }
 
+type Groups = Readonly<Record<string, string | undefined>>
+
+function leftByRate(steps: number, { rate, steps: unit = '', per }: Groups): number | undefined {
+  const speed = Number(rate)
+  // The rate of a download in bytes says nothing about the end.
+  if (!(speed > 0) || unit.endsWith('B')) return undefined
+  return unit.trim() === 's' && per !== 's' ? steps * speed : steps / speed
+}
+
+const leftShown = ({ hours = '0', minutes, seconds }: Groups): number | undefined =>
+  seconds === undefined ? undefined : (Number(hours) * 60 + Number(minutes)) * 60 + Number(seconds)
+
+/** Characters of a line that are looked at. */
+const LINE_START = 300
+
 /** True for a line that is a step of a progress bar, or a percentage and little else: one of many of its kind. */
 export function isProgressLine(line: string): boolean {
-  const short = line.slice(0, 300)
+  const short = line.slice(0, LINE_START)
   return /\d{1,3}%\|.{0,200}\|/.test(short) || /^[\w .:-]{0,40}\b\d{1,3}(?:\.\d{1,3})? ?%[\s.…]*$/.test(short)
 }

@@ -255,7 +255,8 @@ function freeName(record: Record<string, unknown>, name: string): string {
 
 function redactScalar(name: string, value: unknown, { text, identifier }: Redactions): unknown {
   if (typeof value === 'string') return NAMES.has(name) || isAddress(value) ? identifier(value) : text(value)
-  const digits = isRawNumber(value) ? value.rawJSON : typeof value === 'number' ? String(value) : ''
+  if (typeof value !== 'number' && !isRawNumber(value)) return value
+  const digits = isRawNumber(value) ? value.rawJSON : String(value)
   const clean = identifier(digits)
   return clean === digits ? value : clean
 }

@@ -45,11 +45,12 @@ const CALL_TIMEOUT = 60_000
 /** The same for a block of 8 MiB; what the official client allows. */
 const BLOCK_TIMEOUT = 300_000
 
-export function createArtifactService(settings: ArtifactServiceSettings): ArtifactService {
-  const { url, token, ids, protocol, dispatcher } = settings
-  const { origin } = new URL(url)
+/** Sends one request. @throws ArtifactServiceError, unless the answer is a success, or the reason of the signal */
+type Send = (call: string, to: URL, options: SendOptions) => Promise<Answer>
 
-  const send = async (call: string, to: URL, options: SendOptions): Promise<Answer> => {
+const createSend =
+  (dispatcher: Pick<Connections, 'request'>): Send =>
+  async (call, to, options) => {
     const { method, headers, body, signal, timeout = CALL_TIMEOUT } = options
     let answer: Answer
     try {
@@ -70,6 +71,11 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
     if (answer.status < 200 || answer.status > 299) throw new ArtifactServiceError(call, { answer })
     return answer
   }
+
+export function createArtifactService(settings: ArtifactServiceSettings): ArtifactService {
+  const { url, token, ids, protocol, dispatcher } = settings
+  const { origin } = new URL(url)
+  const send = createSend(dispatcher)
 
   const twirp = async (method: string, request: Record<string, unknown>, signal: AbortSignal) => {
     const body = JSON.stringify({ ...ids, ...request })

@@ -109,8 +109,9 @@ async function openStore(
   { runner, signal }: Pick<UploadSurroundings, 'runner' | 'signal'>,
 ): Promise<ArtifactStore> {
   const options = { compressionLevel, retentionDays: withinLimit(retentionDays, runner), signal }
-  if (!runner.forge.artifactClient)
+  if (!runner.forge.artifactClient) {
     return (await import('./artifact-transport.ts')).openTransport(settings, options, runner)
+  }
   return (await import('./artifact-client.ts')).openClient(options, runner)
 }
 
@@ -218,8 +219,9 @@ class Upload {
         if (newest && (await this.#holds(newest, content))) return this.#describe(name, newest)
         if (!isTaken) throw error
         const isOurs = newest !== undefined && tries.leftUnfinished(newest)
-        if (!isOurs && (replaced || !request.overwrite))
+        if (!isOurs && (replaced || !request.overwrite)) {
           throw tries.reasonFor(newest) ?? new NameTaken(error.message, { cause: error })
+        }
         replaced ||= !isOurs
         await tries.retry(() => store.remove(name))
         tries.nextRound()

@@ -89,8 +89,9 @@ export function readApiKey(text: string): string {
       'must not be empty. Pass a secret. Workflows from forks have no secrets, and a misspelled secret name yields an empty string.',
     )
   }
-  if (withoutQuotes(text) !== text)
+  if (withoutQuotes(text) !== text) {
     throw new Fault('stands in quotes. Give only the key: store the secret without them.')
+  }
   if (/^bearer\s/i.test(text)) {
     throw new Fault('begins with "Bearer ", which the action adds by itself. Give only the key.')
   }
@@ -340,8 +341,9 @@ export function readInteger(text: string, least: number, most: number): number {
 /** What is wrong with the name of an artifact, as a clause; undefined if nothing is. */
 export function artifactNameFault(name: string): string | undefined {
   const character = /["<>|*?:\\/\r\n]/.exec(name)?.[0]
-  if (character !== undefined)
+  if (character !== undefined) {
     return `contains ${JSON.stringify(character)}; none of " < > | * ? : \\ / and line ends is allowed`
+  }
   if (name.length > 255) return 'is longer than 255 characters'
   return undefined
 }

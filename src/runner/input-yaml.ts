@@ -88,8 +88,9 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
     },
     Scalar(key, node, path) {
       const here = () => where([...path, node])
-      if (node.value instanceof Uint8Array)
+      if (node.value instanceof Uint8Array) {
         reject(here(), 'binary data cannot be sent. Give a file as @path, or a URL.')
+      }
       if (key !== 'key') keepDigits(node, here)
       if (!isFile && key !== 'key') refuseCut(node, text, here)
     },

@@ -77,8 +77,8 @@ export const thumbnail = (url: string, width: number): string => {
 }
 
 /** Names that no host has: one dot, and behind it an ending that is no top-level domain, as `zip` and `mov` are. */
-const FILE_NAME =
-  /^[\p{L}\p{N}\p{M}_() +-]+\.(?:png|jpe?g|webp|gif|avif|svg|mp4|webm|mkv|mp3|wav|ogg|opus|flac|m4a|txt|json|csv|pdf|glb)$/iu
+const ENDINGS = 'png|jpe?g|webp|gif|avif|svg|mp4|webm|mkv|mp3|wav|ogg|opus|flac|m4a|txt|json|csv|pdf|glb'
+const FILE_NAME = new RegExp(String.raw`^[\p{L}\p{N}\p{M}_() +\-]+\.(?:${ENDINGS})$`, 'iu')
 
 /** What a URL is called: the name of its file, or its host and the last part of its path if that could be taken for a host. */
 export function nameOf(url: string): string {

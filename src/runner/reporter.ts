@@ -75,33 +75,9 @@ export function createReporter(
   const done = new Set<string>()
   const open = new Map(ids.map((id) => [id, newView()]))
   if (streamLogs && !detailed) info(`${total} predictions: logs are shown only of those that fail.`)
-  const warned = new Set<string>()
+  const warnOfOddities = createOddityWarnings()
+  const printNewLogLines = createLogPrinter({ streamLogs, total, detailed })
   let isStopTold = false
-
-  const warnOnce = (topic: string, text: string) => {
-    if (warned.size < MOST_WARNINGS && !warned.has(topic)) warn(text)
-    warned.add(topic)
-  }
-
-  function warnOfOddities(id: string, { prediction, hadNonFinite }: Answer): void {
-    if (hadNonFinite) {
-      warnOnce(
-        'NaN',
-        `The answer about ${id} has NaN or Infinity in its JSON, which does not have them; they are read as null.`,
-      )
-    }
-    const { status, spelling } = readStatus(prediction.status)
-    const word = clip(prediction.status, LONGEST_WORD)
-    if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
-    if (spelling === 'unknown') {
-      const meaning = 'It is not treated as final, unless it stays beside an error or the time of an end.'
-      warnOnce(`status ${word}`, `The API's status is "${word}", which is unknown. ${meaning}`)
-    }
-    if (prediction.id !== id) {
-      const other = clip(prediction.id, LONGEST_WORD)
-      warnOnce('id', `Prediction ${id} was requested, and the API returned one with the ID "${other}".`)
-    }
-  }
 
   function printStatusChange(id: string, prediction: Prediction, view: PredictionView, now: number): void {
     const shown = shownStatus(prediction)
@@ -110,18 +86,6 @@ export function createReporter(
       info(`[${duration(now)}] ${nameOf(id)}: ${shown}${model}`)
     }
     view.status = shown
-  }
-
-  function printNewLogLines(id: string, { prediction, logStart }: Answer, view: PredictionView, now: number): void {
-    if (!streamLogs || prediction.logs === undefined) return
-    const { status } = readStatus(prediction.status)
-    const complete = isTerminal(status)
-    // Nobody reads a hundred logs side by side.
-    if (!detailed && (!complete || status === 'succeeded')) return
-    const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(total), start: logStart })
-    view.log = news.view
-    const title = news.lines.length >= LONG_LOG ? `Log of ${nameOf(id)}: ${news.lines.length} lines` : undefined
-    block(news.lines, total === 1 ? '│ ' : `${nameOf(id).slice(0, LONGEST_PREFIX)} │ `, title)
   }
 
   const printHeartbeat = () => {
@@ -191,6 +155,51 @@ export function createReporter(
 function shownStatus(prediction: Prediction): string {
   const { status } = readStatus(prediction.status)
   return status === 'unknown' ? clip(prediction.status, LONGEST_WORD) : status
+}
+
+/** Warns of answers that are odd, once for each topic. */
+function createOddityWarnings(): (id: string, answer: Answer) => void {
+  const warned = new Set<string>()
+
+  const warnOnce = (topic: string, text: string) => {
+    if (warned.size < MOST_WARNINGS && !warned.has(topic)) warn(text)
+    warned.add(topic)
+  }
+
+  return (id, { prediction, hadNonFinite }) => {
+    if (hadNonFinite) {
+      warnOnce(
+        'NaN',
+        `The answer about ${id} has NaN or Infinity in its JSON, which does not have them; they are read as null.`,
+      )
+    }
+    const { status, spelling } = readStatus(prediction.status)
+    const word = clip(prediction.status, LONGEST_WORD)
+    if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
+    if (spelling === 'unknown') {
+      const meaning = 'It is not treated as final, unless it stays beside an error or the time of an end.'
+      warnOnce(`status ${word}`, `The API's status is "${word}", which is unknown. ${meaning}`)
+    }
+    if (prediction.id !== id) {
+      const other = clip(prediction.id, LONGEST_WORD)
+      warnOnce('id', `Prediction ${id} was requested, and the API returned one with the ID "${other}".`)
+    }
+  }
+}
+
+/** Prints what is new in the log of a prediction. */
+function createLogPrinter({ streamLogs, total, detailed }: { streamLogs: boolean; total: number; detailed: boolean }) {
+  return (name: string, { prediction, logStart }: Answer, view: PredictionView, now: number): void => {
+    if (!streamLogs || prediction.logs === undefined) return
+    const { status } = readStatus(prediction.status)
+    const complete = isTerminal(status)
+    // Nobody reads a hundred logs side by side.
+    if (!detailed && (!complete || status === 'succeeded')) return
+    const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(total), start: logStart })
+    view.log = news.view
+    const title = news.lines.length >= LONG_LOG ? `Log of ${name}: ${news.lines.length} lines` : undefined
+    block(news.lines, total === 1 ? '│ ' : `${name.slice(0, LONGEST_PREFIX)} │ `, title)
+  }
 }
 
 const newView = (): PredictionView => ({

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isJsonOutput, outputFiles, outputText, outputUrls } from '../../src/predictions/output.ts'
-import { isExpired, Prediction, predictTime, readStatus, totalTime } from '../../src/predictions/prediction.ts'
+import {
+  completedAt,
+  hasNoOutput,
+  isExpired,
+  Prediction,
+  predictTime,
+  readStatus,
+  statusOf,
+  totalTime,
+} from '../../src/predictions/prediction.ts'
 import { errorMeaning, errorText, lastLogLine } from '../../src/predictions/prediction-error.ts'
 
 const file = (name: string) => `https://files.example.com/x/${name}`
@@ -41,18 +50,27 @@ describe('a status', () => {
   test('is read whatever its case and the blanks around it', () => {
     assert.deepEqual(readStatus(' SUCCEEDED\n'), { status: 'succeeded', spelling: 'own' })
   })
-  test('of another gateway is understood', () => {
-    const synonyms = {
-      successful: 'succeeded',
-      SUCCESS: 'succeeded',
-      Completed: 'succeeded',
-      cancelled: 'canceled',
-      ERROR: 'failed',
-      queued: 'starting',
-      Running: 'processing',
-    }
-    for (const [word, status] of Object.entries(synonyms))
-      assert.deepEqual(readStatus(word), { status, spelling: 'synonym' })
+  const SYNONYMS = {
+    succeeded: 'successful success completed complete done finished ready succeed',
+    failed:
+      'failure fail error errored expired timeout timed_out rejected moderated nsfw blocked terminated stopped killed not_found',
+    canceled: 'cancelled cancel',
+    starting:
+      'queued pending submitted created waiting scheduled booting in_queue not_start queueing preparing throttled',
+    processing: 'running in_progress started generating dreaming',
+  }
+  for (const [status, words] of Object.entries(SYNONYMS)) {
+    test(`of another gateway is understood as ${status}, however it is written`, () => {
+      for (const word of words.split(' ')) {
+        for (const spelled of [word, word.toUpperCase(), word.replaceAll('_', ' '), word.replaceAll('_', '--')])
+          assert.deepEqual(readStatus(spelled), { status, spelling: 'synonym' }, spelled)
+      }
+    })
+  }
+  test('of the API itself is no synonym', () => {
+    for (const word of ['starting', 'processing', 'succeeded', 'failed', 'canceled', 'aborted'])
+      assert.deepEqual(readStatus(word), { status: word, spelling: 'own' })
+    assert.equal(statusOf({ status: 'Done' }), 'succeeded')
   })
   test('of a bad end in any of its spellings is a failure', () => {
     const words = [
@@ -244,4 +262,48 @@ test('the last line of a log is the last that says something', () => {
   assert.equal(lastLogLine(`${'x'.repeat(400)}`), `${'x'.repeat(300)}…`)
   assert.equal(lastLogLine(''), '')
   assert.equal(lastLogLine(undefined), '')
+})
+
+describe('the times of a prediction', () => {
+  const timed = (created_at?: string, completed_at?: string) => ({
+    id: 'a',
+    status: 'succeeded',
+    created_at,
+    completed_at,
+  })
+  const START = '2026-03-01T12:00:00.000Z'
+  const END = '2026-03-01T12:00:08.5Z'
+
+  test('are those of the API', () => {
+    assert.equal(completedAt(timed(START, END)), Date.parse(END))
+    for (const none of [undefined, '', 'soon']) assert.equal(completedAt(timed(START, none)), undefined)
+  })
+  test('together reach from the first creation to the last end', () => {
+    assert.equal(totalTime([timed(START, END)]), 8.5)
+    assert.equal(totalTime([timed('2026-03-01T12:00:04Z', END), timed(START, '2026-03-01T12:00:06Z')]), 8.5)
+    assert.equal(totalTime([timed(START, START)]), 0)
+  })
+  test('are unknown if one of them is missing or they contradict each other', () => {
+    for (const list of [
+      [],
+      [timed(START)],
+      [timed(undefined, END)],
+      [timed(START, END), timed(START)],
+      [timed(END, START)],
+    ])
+      assert.equal(totalTime(list), undefined, JSON.stringify(list))
+  })
+  test('of the run may be a number or a text', () => {
+    const ran = (predict_time: unknown) => predictTime({ id: 'a', status: 'succeeded', metrics: { predict_time } })
+    assert.deepEqual([1.5, 0, '1.5', ' 2 '].map(ran), [1.5, 0, 1.5, 2])
+    for (const none of ['', ' ', 'long', null, undefined, {}, Number.NaN])
+      assert.equal(ran(none), undefined, String(none))
+    assert.equal(predictTime({ id: 'a', status: 'succeeded' }), undefined)
+  })
+})
+
+test('there is no output only if it is missing or null', () => {
+  const answered = (output: unknown) => hasNoOutput({ id: 'a', status: 'succeeded', output })
+  assert.deepEqual([undefined, null].map(answered), [true, true])
+  assert.deepEqual(['', [], {}, 0, false].map(answered), [false, false, false, false, false])
 })

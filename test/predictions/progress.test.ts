@@ -12,6 +12,12 @@ describe('the progress that a log shows', () => {
     ['a bar without a rate', ' 50%|██ | 5/10 [00:05<00:05]', 0.5, 5],
     ['a download, whose rate is not that of the model', 'x: 50%|██| 1.00G/2.00G [00:10<00:10, 100MB/s]', 0.5, 10],
     ['a percentage', 'Progress: 40%', 0.4, undefined],
+    ['a bar with minutes', '50%|██ | 5/10 [05:00<04:30]', 0.5, 270],
+    ['a bar with hours, minutes and seconds', '50%|██ | 5/10 [1:02:03<2:03:04]', 0.5, 7384],
+    ['a bar whose rate is zero', '50%|██ | 5/10 [00:05<00:07, 0.00it/s]', 0.5, 7],
+    ['a bar at its end', '100%|██| 10/10 [00:05<00:00, 2.00it/s]', 1, 0],
+    ['a bar that has begun', '  0%|  | 0/10 [00:00<00:09, 1.00it/s]', 0, 10],
+    ['a percentage at its end', 'Progress: 100%', 1, undefined],
     [
       'the last of several bars',
       '100%|██| 7/7 [00:01<00:00, 7.00it/s]\n 25%|█ | 5/20 [00:01<00:03, 5.00it/s]',
@@ -34,8 +40,12 @@ describe('the progress that a log shows', () => {
   }
 
   test('is none where there is no mark, or one that makes no sense', () => {
-    for (const log of ['', 'loading', '250%', '5/0 [00:01<00:01, 1.00it/s]'])
+    const past = '12/10 [00:01<00:01, 1.00it/s]'
+    for (const log of ['', 'loading', '250%', '5/0 [00:01<00:01, 1.00it/s]', '0/0 [00:00<?, ?it/s]', past])
       assert.equal(progressOf(log), undefined, log)
+  })
+  test('is looked for at the end of a log only', () => {
+    assert.equal(progressOf(`40%\n${'x'.repeat(100_000)}`), undefined)
   })
   test('reads as people say it', () =>
     assert.equal(progressOf('45%|█ | 18/40 [00:03<00:04, 5.00it/s]')?.text, '45 % (18/40)'))

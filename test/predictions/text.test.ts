@@ -1,9 +1,26 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { clip } from '../../src/predictions/text.ts'
+import { clip, isRecord, sentence, sentences } from '../../src/predictions/text.ts'
 
-test('a text that is clipped ends with an ellipsis and never with half a character', () => {
-  assert.equal(clip('abc', 3), 'abc')
-  assert.equal(clip('abcd', 3), 'abc…')
-  assert.equal(clip('ab🎂', 3), 'ab\ufffd…')
+test('a record is an object of JSON, not null and not a list', () => {
+  assert.deepEqual([{}, { a: 1 }].map(isRecord), [true, true])
+  assert.deepEqual([null, undefined, [], 'text', 1].map(isRecord), [false, false, false, false, false])
+})
+
+test('a text is clipped only if it is longer than the limit, and never within a character', () => {
+  assert.equal(clip('cake', 4), 'cake')
+  assert.equal(clip('cakes', 4), 'cake…')
+  assert.equal(clip('a🍰b', 2), 'a\ufffd…')
+  assert.equal(clip('', 0), '')
+})
+
+test('a sentence gets a full stop unless it ends like one', () => {
+  for (const whole of ['Done.', 'Done!', 'Done?', '好。', '好！', '好？', 'and so on…'])
+    assert.equal(sentence(whole), whole)
+  assert.equal(sentence('Version 1.2 is old'), 'Version 1.2 is old.')
+})
+
+test('sentences are joined by one blank, without those that are not there', () => {
+  assert.equal(sentences('A.', undefined, '', false, 'B.'), 'A. B.')
+  assert.equal(sentences(), '')
 })

@@ -57,8 +57,10 @@ describe('a wait', () => {
       ['doubt', refuses(401)],
     ]
     for (const [name, answer] of cases) {
-      const react = ({ at }: ScriptedRequest, i: number) =>
-        at >= 30 ? says('succeeded') : i === 0 ? says('processing') : answer
+      const react = ({ at }: ScriptedRequest, i: number) => {
+        if (at >= 30) return says('succeeded')
+        return i === 0 ? says('processing') : answer
+      }
       const schedule = () => fixedSchedule(name === 'poll interval' ? 3600 : 29)
       const { outcome, requests } = await playWait(react, { timeout: 30, schedule })
       assert.equal(outcome.status, 'succeeded', name)
@@ -179,9 +181,10 @@ describe('faults', () => {
       assert.equal(requests.length, 4)
     })
     test(`${name} is survived for ten minutes after a good answer, without hammering`, async () => {
-      const { outcome, requests } = await playWait(({ at }, i) =>
-        i === 0 ? says('processing') : at < 600 ? fault : says('succeeded'),
-      )
+      const { outcome, requests } = await playWait(({ at }, i) => {
+        if (i === 0) return says('processing')
+        return at < 600 ? fault : says('succeeded')
+      })
       assert.equal(outcome.status, 'succeeded')
       assert.ok(requests.length < 60, `${requests.length} requests`)
     })
@@ -325,7 +328,8 @@ describe('faults', () => {
       schedule: () => fixedSchedule(1),
     })
     assert.ok(took > 60 && took < 63, `${took} s`)
-    const broken = await playWait((_, i) => (i < 1 ? says('processing') : i % 5 === 0 ? refuses(503) : refuses(404)), {
+    const bad = (i: number) => refuses(i % 5 === 0 ? 503 : 404)
+    const broken = await playWait((_, i) => (i < 1 ? says('processing') : bad(i)), {
       schedule: () => fixedSchedule(1),
       timeout: 600,
     })
@@ -452,7 +456,7 @@ describe('an end that the API is late with, or does not name', () => {
   })
   test('is looked at twice more within five seconds if the output is missing', async () => {
     const empty = says('succeeded', 'abc', { output: null })
-    const late = await playWait((_, i) => (i < 3 ? (i === 0 ? says('processing') : empty) : says('succeeded')))
+    const late = await playWait((_, i) => [says('processing'), empty, empty][i] ?? says('succeeded'))
     assert.equal(late.outcome.answer?.prediction.output, 'x')
     const never = await playWait((_, i) => (i === 0 ? says('processing') : empty))
     assert.equal(never.outcome.status, 'succeeded')
@@ -460,7 +464,7 @@ describe('an end that the API is late with, or does not name', () => {
     assert.equal(more.length, 0)
     assert.ok((third?.at ?? 0) - (first?.at ?? 0) < 5)
     assert.ok((second?.at ?? 0) - (first?.at ?? 0) > 1)
-    const broken = await playWait((_, i) => (i === 0 ? says('processing') : i === 1 ? empty : refuses(401)))
+    const broken = await playWait((_, i) => [says('processing'), empty][i] ?? refuses(401))
     assert.equal(broken.outcome.status, 'succeeded')
   })
   test('is not looked at again if it is older than a minute or its data was removed', async () => {
@@ -647,7 +651,8 @@ test('whatever happens on the way, the outcome is the one that the last word of 
             if (at < missing) return refuses(404)
             const bad = later.find(({ from, lasts }) => at >= from && at < from + lasts)
             if (bad) return bad.kind
-            return says(at >= end ? status : at >= starts ? 'processing' : 'starting')
+            if (at >= end) return says(status)
+            return says(at >= starts ? 'processing' : 'starting')
           },
           { timeout, random },
         )

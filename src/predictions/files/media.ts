@@ -34,8 +34,9 @@ export async function inspect(file: FileHandle, size: number, claim: Claim, leng
   await file.read(head, 0, head.length, 0)
   const found = await sniff(head, size, claim)
   if (found === undefined) return unknown(head, size, claim)
-  if (!(await isWhole(file, size, found.extension, lengthKnown)))
+  if (!(await isWhole(file, size, found.extension, lengthKnown))) {
     throw new MediaError(`it breaks off before its end (${size} bytes)`)
+  }
   const pixels = found.type.startsWith('image/') ? await dimensions(head) : {}
   return { ...found, extension: refined(found.extension, claim), ...pixels }
 }
@@ -43,8 +44,9 @@ export async function inspect(file: FileHandle, size: number, claim: Claim, leng
 function unknown(head: Buffer, size: number, claim: Claim): Media {
   const text = isText(head)
   const binary = binaryClaim(claim)
-  if (text && binary !== undefined && !isTextMedia(head))
+  if (text && binary !== undefined && !isTextMedia(head)) {
     throw new MediaError(size === 0 ? 'it is empty' : `it is not the ${binary} that it claims to be${beginning(head)}`)
+  }
   return byClaim(claim, text)
 }
 
@@ -61,8 +63,9 @@ const WEAK: ReadonlySet<string> = new Set(['aac', 'cur', 'ico', 'mp1', 'mp2', 'm
 async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | undefined> {
   if (isText(head)) {
     if (isSvg(head)) return { type: 'image/svg+xml', extension: 'svg' }
-    if (/^#EXTM3U/.test(head.toString('latin1', 0, 7)))
+    if (/^#EXTM3U/.test(head.toString('latin1', 0, 7))) {
       return { type: 'application/vnd.apple.mpegurl', extension: 'm3u8' }
+    }
   }
   const { fileTypeFromBuffer } = await import('file-type')
   const found = await fileTypeFromBuffer(head).catch(() => undefined)
@@ -77,8 +80,9 @@ async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | 
 /** Whether more than the first bytes of a weakly marked format fits. */
 function isProven(extension: string, head: Buffer, size: number): boolean {
   if (extension === 'ico' || extension === 'cur') return iconsFit(head, size)
-  if (extension === 'mp3' || extension === 'mp2' || extension === 'mp1' || extension === 'aac')
+  if (extension === 'mp3' || extension === 'mp2' || extension === 'mp1' || extension === 'aac') {
     return head.toString('latin1', 0, 3) === 'ID3' || framesFollow(head)
+  }
   return false
 }
 
@@ -107,6 +111,8 @@ const BITRATES = {
     [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160],
   ],
 } as const
+/** MPEG-2.5, nothing, MPEG-2 and MPEG-1, which has the whole rate. */
+const RATE_DIVISORS = [4, 1, 2, 1] as const
 const SAMPLE_RATES = [44_100, 48_000, 32_000] as const
 
 /** Whether the frame at the start of compressed sound is followed by another one. */
@@ -127,7 +133,7 @@ function frameLength(word: number, next: number): number {
   const bitrate = (first ? BITRATES.v1 : BITRATES.v2)[layer - 1]?.[(word >>> 12) & 15] ?? 0
   const rate = SAMPLE_RATES[(word >>> 10) & 3] ?? 0
   if (versionBits === 1 || bitrate === 0 || rate === 0) return 0
-  const sampleRate = rate / (first ? 1 : versionBits === 2 ? 2 : 4)
+  const sampleRate = rate / (RATE_DIVISORS[versionBits] ?? 1)
   const padding = (word >>> 9) & 1
   if (layer === 1) return (Math.floor((12_000 * bitrate) / sampleRate) + padding) * 4
   return Math.floor(((layer === 3 && !first ? 72_000 : 144_000) * bitrate) / sampleRate) + padding

@@ -18,12 +18,14 @@ export class SizeLimits {
     const count = (size: number, exact: boolean): void => {
       if (size <= own) return
       const found = exact ? `${size} bytes` : `more than ${Math.min(size, this.#file)} bytes`
-      if (size > this.#file)
+      if (size > this.#file) {
         throw new PermanentError(`it is larger than max-file-size allows (${found}, allowed are ${this.#file} bytes)`)
-      if (this.#used - own + size > this.#total)
+      }
+      if (this.#used - own + size > this.#total) {
         throw new PermanentError(
           `with it the files of this step are larger than max-total-size allows (${found}, and ${this.#used - own} of ${this.#total} bytes are used)`,
         )
+      }
       this.#used += size - own
       own = size
     }

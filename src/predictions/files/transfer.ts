@@ -194,8 +194,9 @@ export class Transfer {
     const meter = new Meter(clock, stall)
     const moves = () => {
       this.#gave()
-      if (clock.now() - ending.seenAt >= LONGEST_SAVING)
+      if (clock.now() - ending.seenAt >= LONGEST_SAVING) {
         over.abort(new PermanentError(`not all of it came within an hour of the end (${this.#size} bytes)`))
+      }
     }
     meter.watch(moves, stop).then(
       (fault) => {
@@ -227,8 +228,9 @@ export class Transfer {
       if (accepted.total !== undefined) await this.#sink.expect(accepted.total - this.#size)
       await this.#write(accepted, meter, signal)
       const { total, packed } = accepted
-      if (total !== undefined && this.#size !== total)
+      if (total !== undefined && this.#size !== total) {
         throw new InterruptedTransfer(`it broke off after ${this.#size} of ${total} bytes`)
+      }
       const lengthKnown = total !== undefined || packed
       return { size: this.#size, sha256: this.#hash.digest('hex'), ...this.#claim(headers, url), lengthKnown }
     } finally {

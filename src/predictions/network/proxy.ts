@@ -101,8 +101,9 @@ function readExemption(entry: string): Exemption {
   const name = withPort?.address ?? withPort?.name ?? entry
   const port = Number(withPort?.port ?? 0)
   const network = networkOf(name)
-  if (network)
+  if (network) {
     return { port, covers: (host) => isIP(host) !== 0 && network.check(host, isIP(host) === 6 ? 'ipv6' : 'ipv4') }
+  }
   if (name === '*') return { port, covers: () => true }
   const domain = name.replace(/^\*?\./, '').replace(/\.$/, '')
   const apex = !name.startsWith('*')

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Prediction } from '../../src/predictions/prediction.ts'
+import { StuckStatus } from '../../src/predictions/stuck-status.ts'
+
+const strange = (more: Partial<Prediction> = {}): Prediction => ({
+  id: 'abc',
+  status: 'pondering',
+  error: 'out of memory',
+  ...more,
+})
+/** Whether each of several answers ends the wait. */
+const judged = (...answers: [now: number, prediction: Prediction][]) => {
+  const stuck = new StuckStatus()
+  return answers.map(([now, prediction]) => stuck.isStuck(prediction, now))
+}
+
+describe('a status that nobody documents', () => {
+  test('is an end after three polls and ten seconds in which nothing changes', () => {
+    assert.deepEqual(judged([0, strange()], [5, strange()], [10, strange()]), [false, false, true])
+    assert.deepEqual(judged([0, strange()], [5, strange()], [9, strange()], [10, strange()]), [
+      false,
+      false,
+      false,
+      true,
+    ])
+    assert.deepEqual(judged([0, strange()], [60, strange()], [61, strange()]), [false, false, true])
+  })
+  test('is an end also beside the time of the end, without an error', () => {
+    const ended = strange({ error: null, completed_at: '2026-03-01T12:00:00Z' })
+    assert.deepEqual(judged([0, ended], [5, ended], [10, ended]), [false, false, true])
+  })
+  test('is never an end with neither', () => {
+    const plain = strange({ error: {} })
+    assert.deepEqual(judged([0, plain], [50, plain], [100, plain], [150, plain]), [false, false, false, false])
+  })
+  test('is no end while something about it changes', () => {
+    for (const change of [
+      { status: 'musing' },
+      { error: 'another' },
+      { completed_at: '2026-03-01T12:00:01Z' },
+      { logs: 'a line' },
+    ]) {
+      const answers = judged([0, strange()], [50, strange()], [51, strange(change)], [52, strange(change)])
+      assert.deepEqual(answers, [false, false, false, false], JSON.stringify(change))
+    }
+  })
+  test('is counted anew after a status that is known', () => {
+    const known = strange({ status: 'processing' })
+    assert.deepEqual(judged([0, strange()], [50, strange()], [51, known], [52, strange()], [53, strange()]), [
+      false,
+      false,
+      false,
+      false,
+      false,
+    ])
+    assert.deepEqual(judged([0, known], [50, known], [100, known]), [false, false, false])
+  })
+})
