@@ -106,7 +106,7 @@ describe('a refusal', () => {
   test('has an advice for its status, another one if a creation was refused', () => {
     const advice: [number, RegExp][] = [
       [401, /check the secret given as api-key\.$/],
-      [402, /top it up, then run the step again\.$/],
+      [402, /top it up, then run the job again\.$/],
       [403, /The account or this key may not do that/],
       [404, /check api-key and api-url/],
       [405, /does not know the call: check api-url\.$/],
