@@ -44,7 +44,7 @@ describe('a task', { concurrency: 4 }, () => {
       assert.deepEqual([name, ...others], [`${id.replaceAll(/[/:]/g, '-')}-0.png`])
       assert.deepEqual(await readFile(path.join(result.workspace, 'films', name)), picture)
       assert.deepEqual(keysFor(simulator, new URL(link).pathname), [false])
-      assert.match(result.summary, /These addresses expire; the API does not say when\./)
+      assert.match(result.summary, /which deletes its files; it does not say when\./)
     })
   }
 })
