@@ -10,11 +10,19 @@ import { listen } from '../support/listen.ts'
 const HEAD = { 'content-type': 'text/event-stream' }
 const DONE = 'event: done\ndata: {}\n\n'
 
+type React = (response: ServerResponse) => void
+
 /** Listens to a server whose connections behave one after the other as given. @returns how often it was connected to */
-async function hear(...connections: ((response: ServerResponse) => void)[]): Promise<{ opened: number; rang: number }> {
+async function hear(
+  ...connections: (React | { status: number; type: string; react: React })[]
+): Promise<{ opened: number; rang: number }> {
   let opened = 0
   let rang = 0
-  await using server = await listen((_, response) => connections[opened++]?.(response.writeHead(200, HEAD)))
+  await using server = await listen((_, response) => {
+    const next = connections[opened++]
+    if (typeof next === 'function') next(response.writeHead(200, HEAD))
+    else next?.react(response.writeHead(next.status, { 'content-type': next.type }))
+  })
   const signals = createEndSignals(openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {}), systemClock)
   const stop = new AbortController()
   signals.open(`${server.origin}/stream`, stop.signal, () => rang++)
@@ -45,5 +53,46 @@ describe('a stream', { concurrency: 4 }, () => {
 
   test('that ends is opened again', async () => {
     assert.deepEqual(await hear((response) => response.end(': hi\n\n'), tellsTheEnd), { opened: 2, rang: 1 })
+  })
+
+  test('that tells the end rings once', async () => {
+    assert.deepEqual(await hear(tellsTheEnd), { opened: 1, rang: 1 })
+    assert.deepEqual(await hear((response) => response.end('event: error\ndata: x\n\n')), { opened: 1, rang: 1 })
+  })
+
+  test('whose event is much longer than a megabyte is left', async () => {
+    const endless = (response: ServerResponse) => {
+      response.write(': hi\n\n')
+      response.write(`data: ${'x'.repeat(2 ** 21)}`, () => response.end(`\n\n${DONE}`))
+    }
+    assert.deepEqual(await hear(endless, tellsTheEnd), { opened: 1, rang: 0 })
+  })
+
+  test('of many events that together are longer than a megabyte is heard to its end', async () => {
+    const talkative = (response: ServerResponse) => {
+      for (let i = 0; i < 40; i++) response.write(`data: ${'x'.repeat(2 ** 15)}\n\n`)
+      response.end(DONE)
+    }
+    assert.deepEqual(await hear(talkative), { opened: 1, rang: 1 })
+  })
+
+  test('of more than 64 megabytes is left', async () => {
+    const flood = (response: ServerResponse) => {
+      const event = `data: ${'x'.repeat(2 ** 19)}\n\n`
+      for (let i = 0; i < 129; i++) response.write(event)
+      response.end(DONE)
+    }
+    assert.deepEqual(await hear(flood, tellsTheEnd), { opened: 1, rang: 0 })
+  })
+
+  test('that is none, by its status or its type, is left', async () => {
+    for (const [status, type] of [
+      [404, HEAD['content-type']],
+      [200, 'text/html'],
+      [200, 'x-text/event-stream'],
+    ] as const) {
+      const odd = (response: ServerResponse) => void response.end(DONE)
+      assert.deepEqual(await hear({ status, type, react: odd }, tellsTheEnd), { opened: 1, rang: 0 })
+    }
   })
 })
