@@ -59,7 +59,11 @@ const ours =
   (simulator: Simulator): Wait => {
     const dispatcher = new Agent({ connections: 256 })
     const endSignals = push
-      ? createEndSignals(openUntrustedNetwork({ apiUrl: simulator.apiUrl, allowedHosts: [] }, {}, 256), clock, 256)
+      ? createEndSignals(
+          openUntrustedNetwork({ apiUrl: simulator.apiUrl, allowedHosts: [] }, {}, { connections: 256 }),
+          clock,
+          256,
+        )
       : undefined
     const client = createClient({ apiUrl: simulator.apiUrl, apiKey: simulator.key, dispatcher, clock })
     const signal = new AbortController().signal

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { Agent } from 'undici'
-import { type ClientOptions, createClient } from '../../src/predictions/client.ts'
+import { type Client, type ClientOptions, createClient } from '../../src/predictions/client.ts'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/predictions/errors.ts'
 import { createTextStore } from '../../src/runner/text-store.ts'
@@ -65,6 +65,7 @@ async function failure(
   return assert.fail('no error')
 }
 
+const INPUT = { input: {}, cancelAfter: undefined }
 const PREDICTION = '{"id":"abc","status":"processing","id":"abc","extra":{"kept":true}}'
 
 describe('a large answer', () => {
@@ -351,6 +352,77 @@ test('what is a bug is thrown as it is, not taken for a fault of the network', a
     const client = createClient({ apiUrl: 'https://api.test/v1', apiKey: KEY, dispatcher, clock: systemClock })
     await assert.rejects(client.get('abc', never), (error) => error === bug)
   }
+})
+
+describe('the calls', () => {
+  const calls: [string, (client: Client) => Promise<unknown>, string, string][] = [
+    ['of a model', (c) => c.create({ target: { model: 'a/b' }, ...INPUT }, never), 'POST', '/models/a/b/predictions'],
+    [
+      'of a deployment',
+      (c) => c.create({ target: { deployment: 'a/b' }, ...INPUT }, never),
+      'POST',
+      '/deployments/a/b/predictions',
+    ],
+    ['of a version', (c) => c.create({ target: { version: 'v' }, ...INPUT }, never), 'POST', '/predictions'],
+    ['that cancels', (c) => c.cancel('x/y', never), 'POST', '/predictions/x%2Fy/cancel'],
+    ['of an uploaded file', (c) => c.deleteUpload('x/y', never), 'DELETE', '/files/x%2Fy'],
+  ]
+  for (const [name, call, method, url] of calls) {
+    test(`${name} have the method and the path of the API`, async () => {
+      await using gateway = await startGateway(send(200, PREDICTION))
+      await call(gateway.client)
+      assert.deepEqual(
+        gateway.requests.map((each) => [each.method, each.url]),
+        [[method, `/replicate/v1${url}`]],
+      )
+    })
+  }
+
+  test('of the list give a page of it, from a cursor or a date', async () => {
+    const page = JSON.stringify({ results: [JSON.parse(PREDICTION)], next: null })
+    await using gateway = await startGateway(send(200, page))
+    const { client, requests } = gateway
+    assert.ok(client.list && client.recent)
+    const listed = await client.list({}, new Set(['abc']), never)
+    assert.deepEqual(
+      listed.answers.map(({ prediction }) => prediction.id),
+      ['abc'],
+    )
+    await client.list({ cursor: 'a b' }, new Set(), never)
+    const recent = await client.recent(new Date('2026-01-02T03:04:05Z'), never)
+    assert.deepEqual([recent.items.length, recent.isComplete], [1, true])
+    assert.deepEqual(
+      requests.map(({ url }) => url),
+      ['', '?cursor=a+b', '?created_after=2026-01-02T03%3A04%3A05.000Z'].map(
+        (query) => `/replicate/v1/predictions${query}`,
+      ),
+    )
+    const odd = await startGateway(send(200, '{"results": 1}'))
+    await assert.rejects(async () => odd.client.recent?.(new Date(), never), NotAPredictionError)
+    await odd[Symbol.asyncDispose]()
+    await using more = await startGateway(send(200, '{"results": [], "next": "x"}'))
+    assert.equal((await more.client.recent?.(new Date(), never))?.isComplete, false)
+  })
+
+  test('that create say what to run, with what, and for how long', async () => {
+    const bodies: string[] = []
+    await using gateway = await startGateway((request, response) => {
+      request.setEncoding('utf8')
+      request.on('data', (text) => bodies.push(text))
+      request.on('end', () => send(201, PREDICTION)(request, response))
+    })
+    await gateway.client.create({ target: { version: 'v' }, input: { a: 1 }, cancelAfter: '5m' }, never)
+    await gateway.client.create({ target: { model: 'a/b' }, input: {}, cancelAfter: undefined }, never)
+    assert.deepEqual(
+      bodies.map((each) => JSON.parse(each)),
+      [{ version: 'v', input: { a: 1 } }, { input: {} }],
+    )
+    const headers = gateway.requests.map((each) => [each.headers['cancel-after'], each.headers['content-type']])
+    assert.deepEqual(headers, [
+      ['5m', 'application/json'],
+      [undefined, 'application/json'],
+    ])
+  })
 })
 
 test('every request is traced when it is over', async () => {

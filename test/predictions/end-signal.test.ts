@@ -10,7 +10,8 @@ import { listen } from '../support/listen.ts'
 const HEAD = { 'content-type': 'text/event-stream' }
 const DONE = 'event: done\ndata: {}\n\n'
 
-type Connection = (response: ServerResponse) => void
+type React = (response: ServerResponse) => void
+type Connection = React | { status: number; type: string; react: React }
 
 /** Listens to a server whose connections behave one after the other as given. @returns how often it was connected to */
 const hear = (...connections: Connection[]) => hearBy(systemClock, ...connections)
@@ -18,7 +19,11 @@ const hear = (...connections: Connection[]) => hearBy(systemClock, ...connection
 async function hearBy(clock: Clock, ...connections: Connection[]): Promise<{ opened: number; rang: number }> {
   let opened = 0
   let rang = 0
-  await using server = await listen((_, response) => connections[opened++]?.(response.writeHead(200, HEAD)))
+  await using server = await listen((_, response) => {
+    const next = connections[opened++]
+    if (typeof next === 'function') next(response.writeHead(200, HEAD))
+    else next?.react(response.writeHead(next.status, { 'content-type': next.type }))
+  })
   const signals = createEndSignals(openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {}), clock)
   const stop = new AbortController()
   signals.open(`${server.origin}/stream`, stop.signal, () => rang++)
@@ -89,5 +94,29 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual([first?.connected, second?.connected, opened], [true, false, 1])
     stop.abort(new Error('enough'))
     await signals.close()
+  })
+
+  test('that tells the end rings once', async () => {
+    assert.deepEqual(await hear(tellsTheEnd), { opened: 1, rang: 1 })
+    assert.deepEqual(await hear((response) => response.end('event: error\ndata: x\n\n')), { opened: 1, rang: 1 })
+  })
+
+  test('of many events that together are longer than a megabyte is heard to its end', async () => {
+    const talkative = (response: ServerResponse) => {
+      for (let i = 0; i < 40; i++) response.write(`data: ${'x'.repeat(2 ** 15)}\n\n`)
+      response.end(DONE)
+    }
+    assert.deepEqual(await hear(talkative), { opened: 1, rang: 1 })
+  })
+
+  test('that is none, by its status or its type, is left', async () => {
+    for (const [status, type] of [
+      [404, HEAD['content-type']],
+      [200, 'text/html'],
+      [200, 'x-text/event-stream'],
+    ] as const) {
+      const odd = (response: ServerResponse) => void response.end(DONE)
+      assert.deepEqual(await hear({ status, type, react: odd }, tellsTheEnd), { opened: 1, rang: 0 })
+    }
   })
 })

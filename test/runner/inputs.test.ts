@@ -64,6 +64,15 @@ describe('the inputs of the root action', () => {
     assert.deepEqual([artifact, release, download.directory], [undefined, undefined, undefined])
   })
 
+  test('keep an artifact for up to 400 days, as GitHub does', () => {
+    const daysOf = (text: string) => read({ 'upload-artifact': 'true', 'retention-days': text }).artifact?.retentionDays
+    assert.deepEqual(['0', '1', '400'].map(daysOf), [undefined, 1, 400])
+    for (const wrong of ['401', '-1', '1.5', 'long']) {
+      const [, fault] = faults(() => daysOf(wrong))
+      assert.match(fault ?? '', /^retention-days: /)
+    }
+  })
+
   test('are all reported at once, without the key', () => {
     const [first, ...rest] = faults(() =>
       read({ 'prediction-id': KEY.replace('-', '/'), timeout: `${KEY}!`, 'release-tag': 'v1', archive: 'maybe' }),

@@ -51,6 +51,18 @@ describe('the outputs', () => {
       }
   })
 
+  test('have the worst status of all', () => {
+    const WORST_FIRST = ['failed', 'aborted', 'canceled', 'processing', 'succeeded']
+    for (const [i, status] of WORST_FIRST.entries()) {
+      for (const other of WORST_FIRST.slice(i)) {
+        const both = [status, other].map((each) => ended(each, { status: each }))
+        for (const judged of [both, both.toReversed()]) {
+          assert.equal(outputsOf(judged, nothingDelivered).status, status, `${status} and ${other}`)
+        }
+      }
+    }
+  })
+
   test('add up the seconds that models ran without digits that nobody measured', () => {
     const judged = [0.1, 0.2].map((predict_time, i) => ended(`id${i}`, { metrics: { predict_time } }))
     assert.equal(outputsOf(judged, nothingDelivered).predict_time, '0.3')

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { savingLine } from '../../src/runner/saving.ts'
+import { predictions } from '../../src/predictions/apis/predictions.ts'
+import { systemClock } from '../../src/predictions/clock.ts'
+import { Prediction } from '../../src/predictions/prediction.ts'
+import { readContext } from '../../src/runner/context.ts'
+import { identitiesOf, savingLine, startSaving } from '../../src/runner/saving.ts'
+import { listen } from '../support/listen.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const file = (label: string, bytes: number, total?: number, trouble?: string) => ({ label, bytes, total, trouble })
 
@@ -23,4 +29,45 @@ describe('the line about saving', () => {
     const line = savingLine({ saved: 0, left: 1, current: [file('File 0', 0, undefined, 'x'.repeat(200))] })
     assert.ok(line.endsWith(`, ${'x'.repeat(100)}…`))
   })
+})
+
+test('files that an interrupted step gave up are one failure, and none of them is missing without a word', async () => {
+  let tell = () => {}
+  const asked = new Promise<void>((resolve) => {
+    tell = resolve
+  })
+  // Never answers.
+  await using server = await listen(() => tell())
+  await using folder = await temporaryFolder()
+  const interrupt = new AbortController()
+  const inputs = {
+    api: predictions,
+    apiUrl: `${server.origin}/v1`,
+    apiKey: 'key-0123456789',
+    policy: { apiUrl: `${server.origin}/v1`, allowedHosts: [] },
+    timeout: { seconds: 60, text: '1m' },
+    download: {
+      directory: folder.path,
+      fileName: '{id}-{index}',
+      maxFileSize: 1e6,
+      maxTotalSize: 1e6,
+      overwrite: true,
+      ifNoFilesFound: 'error' as const,
+    },
+  }
+  const runner = { ...readContext({}), workspace: folder.path }
+  using saving = startSaving(inputs as never, identitiesOf(['a']), {
+    clock: systemClock,
+    signal: interrupt.signal,
+    runner,
+  })
+  const prediction = Prediction.parse({ id: 'a', status: 'succeeded', output: `${server.origin}/cake.png` })
+  const answer = { prediction, body: {} }
+  saving.settled({ id: 'a', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 1 })
+  const finished = saving.finish()
+  await asked
+  interrupt.abort(new Error('The runner ends this step.'))
+  const { files, failures } = await finished
+  assert.deepEqual(files, [])
+  assert.deepEqual(failures, [{ title: 'Files not saved', message: 'The runner ends this step.' }])
 })

@@ -1,3 +1,4 @@
+import type { LookupAddress } from 'node:dns'
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
@@ -226,11 +227,17 @@ export interface UntrustedNetwork {
   close(): Promise<void>
 }
 
-/** @param connections to one origin at once; more requests wait for one of them */
+export interface UntrustedNetworkOptions {
+  /** To one origin at once; more requests wait for one of them. */
+  connections?: number
+  /** Resolves the names of what goes through a proxy. */
+  resolve?: (hostname: string) => Promise<LookupAddress[]>
+}
+
 export function openUntrustedNetwork(
   policy: HostPolicy,
   env: ProxyEnvironment,
-  connections = CONNECTIONS,
+  { connections = CONNECTIONS, resolve = (name) => lookup(name, { all: true }) }: UntrustedNetworkOptions = {},
 ): UntrustedNetwork {
   const proxyOf = proxiesOf(env)
   const open = createDispatcher(env, { connections })
@@ -239,16 +246,14 @@ export function openUntrustedNetwork(
   return {
     async to(url) {
       if (checkUrl(url, policy).trusted) return open
-      if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) await checkName(url.hostname, policy)
+      // A proxy resolves by itself; what resolves here to a private address is refused all the same.
+      if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) {
+        allowedAddresses(url.hostname, await resolve(url.hostname).catch(() => []), policy)
+      }
       return guarded
     },
     async close() {
       await Promise.all([open.destroy(), guarded.destroy()])
     },
   }
-}
-
-/** Behind a proxy the name is resolved by the proxy; what resolves here to a private address is refused all the same. */
-async function checkName(hostname: string, policy: HostPolicy): Promise<void> {
-  allowedAddresses(hostname, await lookup(hostname, { all: true }).catch(() => []), policy)
 }

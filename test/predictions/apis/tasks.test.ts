@@ -205,3 +205,51 @@ describe('the content of a task', () => {
     )
   })
 })
+
+describe('a film of the videos format', () => {
+  const filmed = (more: Record<string, unknown>) => {
+    const { prediction } = predictionIn(read('videos', { id: 'task-1', status: 'completed', ...more }))
+    return { output: prediction.output, created: prediction.created_at, error: prediction.error }
+  }
+  const film = 'https://files.example.com/out.mp4'
+  test('is found wherever gateways put its link', () => {
+    for (const place of [
+      { video_url: film },
+      { metadata: { url: film } },
+      { url: film },
+      { video: { url: film } },
+      { output: film },
+      { output: [film] },
+      { output: { url: film } },
+      { output: [{ url: film }] },
+    ]) {
+      assert.deepEqual(filmed(place).output, [film], JSON.stringify(place))
+    }
+  })
+  test('was created when either of two fields says', () => {
+    const created = '2025-10-09T12:06:41.000Z'
+    for (const name of ['created_at', 'created']) {
+      assert.equal(filmed({ url: film, [name]: 1_760_011_601 }).created, created, name)
+    }
+  })
+})
+
+describe('the path of a Kling task', () => {
+  test('has the family of its kind of work, videos unless it is named', () => {
+    const { path, isId } = apiOf('kling')
+    assert.equal(path('text2video/8781'), '/kling/v1/videos/text2video/8781')
+    for (const family of ['videos', 'images', 'audio']) {
+      assert.equal(path(`${family}/generations/8781`), `/kling/v1/${family}/generations/8781`)
+    }
+    assert.deepEqual(['8781', 'a/b', 'a/b/c', 'a/b/c/d', 'a/b/c/d/e'].map(isId), [false, true, true, true, false])
+  })
+  test('may be refused for a moment, or for good', () => {
+    const refusal = (code: unknown) => read('kling', { code, message: 'no' })
+    for (const code of [1302, 1303]) {
+      assert.deepEqual(refusal(code), { kind: 'refusal', code: String(code), message: 'no', transient: true })
+    }
+    assert.deepEqual(refusal(1102), { kind: 'refusal', code: '1102', message: 'no', transient: false })
+    assert.deepEqual(read('kling', { code: 1102 }), { kind: 'refusal', code: '1102', message: '', transient: false })
+    for (const code of [0, '1302']) assert.notEqual(refusal(code).kind, 'refusal')
+  })
+})

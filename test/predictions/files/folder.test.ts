@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, realpath, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, realpath, rm, statfs, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
@@ -55,6 +55,31 @@ describe('the folder of the files', () => {
     assert.match(await inside('dangling/sub'), /is not a folder \(EEXIST\)|cannot be made/)
     assert.match(await inside('circle/sub'), /leads to itself \(ELOOP\)/)
     if (process.platform === 'linux') assert.match(await make('/proc/a/b'), /cannot be made there \(ENOENT\)/)
+  })
+})
+
+describe('room on the disk', () => {
+  test('is kept for every file until it is written or given up', async () => {
+    await using at = await place()
+    const { bavail, bsize } = await statfs(at.workspace)
+    // Others write to this disk too.
+    const most = Math.floor(bavail * bsize * 0.6)
+    const folder = new Folder(path.join(at.workspace, 'files'), at.workspace)
+    const [first, second] = [{}, {}]
+    await folder.reserve(first, most)
+    assert.deepEqual(await readdir(at.workspace), ['files'])
+    const full = new RegExp(`^DiskError: the disk is full: .*files has no room for ${most} more bytes \\(ENOSPC\\)$`)
+    await assert.rejects(folder.reserve(second, most), (error) => full.test(String(error)))
+    await folder.reserve(second, 1000)
+    folder.wrote(first, most - 5)
+    await folder.reserve(second, most)
+    folder.release(second)
+    folder.wrote(first, 10)
+    folder.wrote(second, 10)
+    await folder.reserve(first, most)
+    await assert.rejects(folder.reserve(second, most), /no room/)
+    folder.release(first)
+    await folder.reserve(second, most)
   })
 })
 

@@ -335,3 +335,18 @@ test('a host that no_proxy exempts is checked on the address that is connected t
   assert.ok(causeOf(failure, HostRefusal), String(failure.cause))
   await network.close()
 })
+
+test('a name that resolves to a private address is refused behind a proxy too', async () => {
+  const env = { https_proxy: 'http://127.0.0.1:1' }
+  const resolve = async (name: string) => {
+    if (name === 'unknown.test') throw new Error('not known here')
+    return [{ address: name === 'internal.test' ? '10.0.0.7' : '93.184.215.14', family: 4 }]
+  }
+  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, env, { resolve })
+  await assert.rejects(network.to(new URL('https://internal.test/secret')), HostRefusal)
+  const ways = ['https://public.test/a', 'https://unknown.test/a', 'https://93.184.215.14/a'].map((url) =>
+    network.to(new URL(url)),
+  )
+  assert.equal(new Set(await Promise.all(ways)).size, 1)
+  await network.close()
+})

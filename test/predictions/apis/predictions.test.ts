@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { predictions } from '../../../src/predictions/apis/predictions.ts'
+
+test('the API of predictions has the addresses that Replicate documents', () => {
+  assert.equal(predictions.name, 'replicate')
+  assert.equal(predictions.defaultUrl, 'https://api.fuhuapi.com/replicate/v1')
+  assert.equal(predictions.path('a/b'), '/predictions/a%2Fb')
+  assert.equal(predictions.list, '/predictions')
+  assert.deepEqual([predictions.cancel?.method, predictions.cancel?.path('a/b')], ['POST', '/predictions/a%2Fb/cancel'])
+})
+
+test('an ID of a prediction begins with a letter or a digit, and is short', () => {
+  for (const id of ['a', '7', 'gm3qorzdhgbfurvjtvhg6dckhu', 'A_b-c', 'x'.repeat(128)])
+    assert.ok(predictions.isId(id), id)
+  for (const id of ['', '-a', '_a', 'a/b', 'a b', 'a\n', '.a', 'a.', 'x'.repeat(129)])
+    assert.ok(!predictions.isId(id), id)
+  assert.match(predictions.idRule, /letters, digits, "-" and "_".*128/)
+})
+
+test('a body is a prediction if it has a text id and a text status', () => {
+  const prediction = { id: 'a', status: 'processing' }
+  assert.deepEqual(predictions.read(prediction, { id: 'a', apiUrl: '' }), {
+    kind: 'prediction',
+    prediction,
+    progress: undefined,
+    refresh: undefined,
+    lookup: undefined,
+  })
+  for (const other of [{}, { id: 'a' }, { id: 1, status: 'processing' }, null, 'text']) {
+    assert.deepEqual(predictions.read(other, { id: 'a', apiUrl: '' }), {
+      kind: 'other',
+      expected: 'a text id and a text status',
+    })
+  }
+  assert.equal(predictions.isUnknownId({ json: { detail: 'Not found.' }, empty: false }), false)
+  assert.equal(predictions.keyedUrl('https://api.fuhuapi.com/replicate/v1/files/x', { id: 'a', apiUrl: '' }), undefined)
+})
