@@ -4,6 +4,7 @@ import { predictions } from '../../src/predictions/apis/predictions.ts'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { readContext } from '../../src/runner/context.ts'
+import { noRequests } from '../../src/runner/requests.ts'
 import { identitiesOf, savingLine, startSaving } from '../../src/runner/saving.ts'
 import { listen } from '../support/listen.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
@@ -60,12 +61,13 @@ test('files that an interrupted step gave up are one failure, and none of them i
     clock: systemClock,
     signal: interrupt.signal,
     runner,
+    requests: noRequests(),
   })
   const prediction = Prediction.parse({ id: 'a', status: 'succeeded', output: `${server.origin}/cake.png` })
   const answer = { prediction, body: {} }
   saving.settled({ id: 'a', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 1 })
   const finished = saving.finish()
-  await asked
+  await Promise.race([asked, finished])
   interrupt.abort(new Error('The runner ends this step.'))
   const { files, failures } = await finished
   assert.deepEqual(files, [])
