@@ -68,7 +68,8 @@ const prompts = () => creations().map(({ input }) => input?.prompt)
 
 /** What is to be seen of each example beside its green jobs. */
 const SEEN: Record<string, (run: WorkflowRun) => void | Promise<void>> = {
-  'picture.yml': () => {
+  'picture.yml': ({ raw }) => {
+    assert.match(raw, /saved .*\/hero\.webp/)
     assert.ok(prompts().includes('a chocolate cake: five candles'), JSON.stringify(prompts()))
     assert.ok(stage.results.artifacts.some(({ finalized }) => finalized))
   },
