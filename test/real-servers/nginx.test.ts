@@ -170,17 +170,16 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
       },
     })
     assert.equal(run.exitCode, 0, run.log)
-    assert.equal(await readFile(path.join(run.workspace, run.outputs.files ?? ''), 'utf8'), 'a cake')
+    assert.equal(await readFile(path.resolve(run.workspace, run.outputs.files ?? ''), 'utf8'), 'a cake')
   })
 
   test('https to a port that does not speak it is named at once', async () => {
     await using stage = await front()
-    const began = performance.now()
     const origin = stage.nginx.http.replace('http:', 'https:')
     await using run = await runAction({ from: 'dist', inputs: stage.inputs(origin, 'abc') })
     assert.equal(run.exitCode, 1)
-    assert.ok(performance.now() - began < 20_000)
     assert.match(run.errors.join('\n'), /TLS/)
+    assert.doesNotMatch(run.log, /retrying/)
     assert.doesNotMatch(run.log, /:error:0A00/, 'not in the words of OpenSSL')
   })
 
