@@ -30,12 +30,16 @@ export interface ArtifactStore extends AsyncDisposable {
   remove(name: string): Promise<void>
 }
 
-/** What a store has to know of an upload. */
-export interface StoreOptions {
-  /** From 0 (stored) to 9. */
+/** What users may choose about every artifact. */
+export interface ArtifactSettings {
+  /** From 0 (stored) to 9, of zips. */
   compressionLevel: number
-  /** Days, within the repository's limit; undefined for its default. */
+  /** Undefined for the default of the repository. */
   retentionDays: number | undefined
+}
+
+/** What a store has to know of an upload. Days are within the limit of the repository. */
+export interface StoreOptions extends ArtifactSettings {
   /** Of the step. */
   signal: AbortSignal
 }

@@ -4,20 +4,16 @@ import { backOff, retry } from '../predictions/retry.ts'
 import { type Content, type ContentRequest, contentsOf } from './artifact-content.ts'
 import { ArtifactServiceError, CONFLICT } from './artifact-error.ts'
 import { backendIdsOf } from './artifact-service.ts'
-import type { ArtifactStore, ListedArtifact, Retry, StoredArtifact } from './artifact-store.ts'
+import type { ArtifactSettings, ArtifactStore, ListedArtifact, Retry, StoredArtifact } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
 import { messageOf } from './failure.ts'
 import { fileSize } from './format.ts'
 import { debug, info, notice, warn } from './print.ts'
 
 /** What to upload, and how. */
-export interface UploadRequest extends ContentRequest {
+export interface UploadRequest extends ContentRequest, ArtifactSettings {
   /** Whether the workflow chose the name, so that other steps may look for it. */
   nameGiven: boolean
-  /** Days; undefined for the default of the repository. */
-  retentionDays: number | undefined
-  /** From 0 (stored) to 9, of zips. */
-  compressionLevel: number
   /** Whether an artifact of the same name is replaced. */
   overwrite: boolean
 }
@@ -104,11 +100,11 @@ export async function uploadArtifacts(
 
 /** Each is loaded when it is wanted: the client is large. */
 async function openStore(
-  { compressionLevel, retentionDays }: UploadRequest,
+  request: ArtifactSettings,
   settings: ReturnType<typeof serviceSettings>,
   { runner, signal }: Pick<UploadSurroundings, 'runner' | 'signal'>,
 ): Promise<ArtifactStore> {
-  const options = { compressionLevel, retentionDays: withinLimit(retentionDays, runner), signal }
+  const options = { ...request, retentionDays: withinLimit(request.retentionDays, runner), signal }
   if (!runner.forge.artifactClient) {
     return (await import('./artifact-transport.ts')).openTransport(settings, options, runner)
   }

@@ -3,7 +3,9 @@ import type { Api } from '../predictions/apis/api.ts'
 import { predictions } from '../predictions/apis/predictions.ts'
 import type { CreateRequest } from '../predictions/client.ts'
 import { DEFAULT_FILE_NAME } from '../predictions/files/file-name.ts'
+import type { SaveSettings } from '../predictions/files/save.ts'
 import type { HostPolicy } from '../predictions/network/addresses.ts'
+import type { ArtifactSettings } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
 import type { InputTexts } from './entries.ts'
 import * as value from './input-values.ts'
@@ -47,26 +49,17 @@ export interface Inputs extends StepInputs {
   ids: string[]
 }
 
-export interface DownloadInputs {
+export interface DownloadInputs extends Required<SaveSettings> {
   /** Absolute; undefined for a temporary folder. */
   directory: string | undefined
-  /** The template of names, without extensions. */
-  fileName: string
-  maxFileSize: number
-  /** Of all files together. */
-  maxTotalSize: number
-  overwrite: boolean
   ifNoFilesFound: 'warn' | 'error' | 'ignore'
 }
 
-export interface ArtifactInputs {
+export interface ArtifactInputs extends ArtifactSettings {
   /** Undefined for the name that is made of the ID. */
   name: string | undefined
   /** One zip of all files, or every file an artifact of its own. */
   archive: boolean
-  /** Undefined for the default of the repository. */
-  retentionDays: number | undefined
-  compressionLevel: number
   overwrite: boolean
 }
 

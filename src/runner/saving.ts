@@ -142,10 +142,10 @@ async function openSaver(
   const hosts = { ...policy, onMappedName: warnOnceOfMappedNames() }
   return new Saver({
     ...rest,
+    ...download,
     redact: async (output) => (await redacted.prepare(output)).value(output),
     directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
     workspace: runner.workspace,
-    fileName: download.fileName,
     predictions: { count, ids },
     policy: hosts,
     network: countedNetwork(openUntrustedNetwork(hosts, runner.env), () => requests.files++),
@@ -153,9 +153,6 @@ async function openSaver(
       const url = api.keyedUrl(link, { id, apiUrl })
       return url === undefined ? undefined : { url, authorization: `Bearer ${apiKey}` }
     },
-    maxFileSize: download.maxFileSize,
-    maxTotalSize: download.maxTotalSize,
-    overwrite: download.overwrite,
     env: runner.env,
   })
 }

@@ -28,26 +28,30 @@ import { SizeLimits } from './size-limits.ts'
 
 export { FileError, type SavedFile, type SaveObserver, type SavingState } from './save-one.ts'
 
-export interface SaveOptions {
-  /** Absolute; made when the first file is saved. */
-  directory: string
-  /** Removes the key from an output that is saved as text or JSON; nothing unless given. */
-  redact?: (output: unknown) => Promise<unknown>
-  /** Absolute; if `directory` is in it by its name, no link may lead out of it. */
-  workspace?: string | undefined
-  /** The template of names. */
+/** What users may choose about the files. */
+export interface SaveSettings {
+  /** The template of names, without extensions. */
   fileName?: string
-  /** The predictions of the step; those that are added, unless told otherwise. */
-  predictions?: { count: number; ids: readonly string[] }
-  policy: HostPolicy
-  /** Which files are fetched with the key; none unless told otherwise. */
-  keyed?: KeyedFiles
   /** The largest file, in bytes. */
   maxFileSize: number
   /** All files together, in bytes; no limit unless told otherwise. */
   maxTotalSize?: number
   /** Whether a file of the same name and other content is replaced. */
   overwrite: boolean
+}
+
+export interface SaveOptions extends SaveSettings {
+  /** Absolute; made when the first file is saved. */
+  directory: string
+  /** Removes the key from an output that is saved as text or JSON; nothing unless given. */
+  redact?: (output: unknown) => Promise<unknown>
+  /** Absolute; if `directory` is in it by its name, no link may lead out of it. */
+  workspace?: string | undefined
+  /** The predictions of the step; those that are added, unless told otherwise. */
+  predictions?: { count: number; ids: readonly string[] }
+  policy: HostPolicy
+  /** Which files are fetched with the key; none unless told otherwise. */
+  keyed?: KeyedFiles
   clock: Clock
   signal: AbortSignal
   /** When the timeout of the step comes, on the clock; Infinity unless told otherwise. */
