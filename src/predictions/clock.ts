@@ -28,7 +28,7 @@ export const systemClock: Clock = {
 }
 
 /**
- * A signal that is aborted after so many seconds; with Infinity never. Dispose of it when it is no longer needed, so that
+ * A signal that is aborted after the given seconds; with Infinity never. Dispose of it when it is no longer needed, so that
  * its timer keeps nothing alive.
  */
 export function deadlineSignal(clock: Clock, seconds: number, reason: string): { signal: AbortSignal } & Disposable {

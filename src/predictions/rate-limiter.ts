@@ -15,7 +15,7 @@ export interface RateLimiter {
   refused(status: number): void
 }
 
-/** A rate limiter that spaces requests evenly, so that no second sees more than so many; slower if it is refused. */
+/** A rate limiter that spaces requests evenly, at most `perSecond` a second, slower if it is refused. */
 export function createRateLimiter({
   clock,
   perSecond = REQUESTS_PER_SECOND,

@@ -211,12 +211,12 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
   }
 }
 
-/** Another schedule, but no faster than every so many seconds, nor than the API has something new to say. */
+/** Another schedule, but no faster than at the given interval, nor than the API has something new to say. */
 export function pacedSchedule(schedule: Schedule, shortest: number): Schedule {
   return { ...schedule, next: (look) => Math.max(schedule.next(look), shortest, look.refresh ?? 0) }
 }
 
-/** Polls every so many seconds, as the user wants it. */
+/** Polls at the interval that the user chose. */
 export function fixedSchedule(seconds: number): Schedule {
   return { first: () => 0, next: () => seconds, left: () => undefined }
 }

@@ -14,7 +14,7 @@ const LIMIT = 60
 /** Seconds for one of their requests. */
 const REQUEST_LIMIT = 20
 
-/** What the post step does when main was cut off: cancels what still runs. Warns at the most, never fails. */
+/** What the post step does when main was cut off: cancels what still runs. Warns at most, never fails. */
 export async function cancelOpenPredictions(): Promise<void> {
   guardProcess((error) => warn(`A bug in the cleanup: ${messageOf(error)}`))
   try {

@@ -106,13 +106,13 @@ export class ReleaseApi {
 
   /** The release of a tag; a draft has none yet, so it is looked for in the list. */
   async find(tag: string): Promise<Release | undefined> {
-    const published = await this.persist(`find the release ${tag}`, () =>
+    const published = await this.withRetries(`find the release ${tag}`, () =>
       this.#octokit
         .request('GET /repos/{owner}/{repo}/releases/tags/{tag}', { ...this.#repository, tag })
         .catch(notFoundAsUndefined),
     )
     if (published) return this.#describeRelease(published.data)
-    const all = await this.persist('list the releases', () =>
+    const all = await this.withRetries('list the releases', () =>
       this.#octokit.paginate('GET /repos/{owner}/{repo}/releases', { ...this.#repository, per_page: 100 }),
     )
     const draft = all.find((release) => release.tag_name === tag)
@@ -121,7 +121,7 @@ export class ReleaseApi {
 
   async assets(release: Release): Promise<Asset[]> {
     const route = 'GET /repos/{owner}/{repo}/releases/{release_id}/assets'
-    const all = await this.persist(
+    const all = await this.withRetries(
       `list the assets of the release ${release.tag}`,
       () => this.#octokit.paginate(route, { ...this.#repository, release_id: release.id, per_page: 100 }),
       { lag: true },
@@ -131,7 +131,7 @@ export class ReleaseApi {
 
   /**
    * Uploads once, without a retry: what a broken upload left must be looked at first.
-   * @throws ReleaseError, or what octokit throws, which `persist` puts into words
+   * @throws ReleaseError, or what octokit throws, which `withRetries` puts into words
    */
   async upload(release: Release, { name, label, mediaType, size, path }: AssetContent): Promise<Asset> {
     this.#checkUploadHost(release.uploadUrl)
@@ -148,7 +148,7 @@ export class ReleaseApi {
   }
 
   async rename(release: Release, asset: Asset, name: string, label: string): Promise<Asset> {
-    const { data } = await this.persist(
+    const { data } = await this.withRetries(
       `rename ${asset.name} to ${name}`,
       () =>
         this.#octokit.request(`PATCH ${this.#assetUrl(release, asset)}`, {
@@ -161,7 +161,7 @@ export class ReleaseApi {
   }
 
   async remove(release: Release, asset: Asset): Promise<void> {
-    await this.persist(`delete the asset ${asset.name}`, () =>
+    await this.withRetries(`delete the asset ${asset.name}`, () =>
       this.#octokit.request(`DELETE ${this.#assetUrl(release, asset)}`).catch(notFoundAsUndefined),
     )
   }
@@ -171,7 +171,7 @@ export class ReleaseApi {
    * @param what for the message: "Could not … in octo/pictures"
    * @throws ReleaseError
    */
-  async persist<T>(what: string, call: (attempt: number) => Promise<T>, transient: AlsoTransient = {}): Promise<T> {
+  async withRetries<T>(what: string, call: (attempt: number) => Promise<T>, transient: AlsoTransient = {}): Promise<T> {
     const { clock, signal, random } = this.#around
     try {
       return await retry(call, {

@@ -163,7 +163,7 @@ class AttachSession {
     // What an upload that broke off left, perhaps in an earlier run, blocks the name.
     for (const asset of this.#assets.filter(({ name }) => name === content.name)) await this.#remove(asset)
     const known = new Set(this.#assets.map(({ id }) => id))
-    const asset = await this.#api.persist(
+    const asset = await this.#api.withRetries(
       `attach ${file.name} to the release ${tag}`,
       async (attempt) => {
         if (attempt === 1) return this.#uploadOnce(file, content)
@@ -176,7 +176,7 @@ class AttachSession {
     return asset
   }
 
-  /** @throws ReleaseError for a refusal that stays, or what `persist` judges */
+  /** @throws ReleaseError for a refusal that stays, or what `withRetries` judges */
   async #uploadOnce(file: AttachedFile, content: AssetContent): Promise<Asset> {
     const asset = await this.#api.upload(this.#release, content)
     if (asset.digest === undefined || asset.digest === file.sha256) return asset

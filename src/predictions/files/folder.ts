@@ -26,7 +26,7 @@ export class Folder {
   }
 
   /**
-   * Keeps room for a file of so many bytes, so that files that fit together do not fail over one that does not.
+   * Keeps room for the bytes of a file, so that files that fit together do not fail over one that does not.
    * @throws DiskError if the disk has no room for it
    */
   async reserve(file: object, bytes: number): Promise<void> {
@@ -39,7 +39,7 @@ export class Folder {
     throw new DiskError(`the disk is full: ${this.path} has no room for ${bytes} more bytes (ENOSPC)`)
   }
 
-  /** So many bytes of a file were written. */
+  /** Bytes of a file were written. */
   wrote(file: object, bytes: number): void {
     const left = this.#expected.get(file)
     if (left !== undefined) this.#expected.set(file, Math.max(0, left - bytes))

@@ -220,7 +220,7 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (lat
   })
 }
 
-/** The ways to hosts that somebody else chose: those of files and of streams. No key belongs there. */
+/** Connections to hosts that the API chose: those of files and of streams. The key is never sent over them. */
 export interface UntrustedNetwork {
   /** The way to a URL. @throws HostRefusal if the policy forbids it */
   to(url: URL): Promise<Connections>
