@@ -85,6 +85,30 @@ export function stringifyJson(value: unknown, indent?: number): string {
   }
 }
 
+/** Items of a list that are written at once. */
+const WRITTEN_AT_ONCE = 10_000
+
+/** A value of parsed JSON as JSON, in parts: of long lists and objects none is as large as the whole. */
+export function* jsonParts(value: unknown): Generator<string> {
+  if (Array.isArray(value) && value.length > WRITTEN_AT_ONCE) {
+    for (let i = 0; i < value.length; i += WRITTEN_AT_ONCE) {
+      yield i === 0 ? '[' : ','
+      yield JSON.stringify(value.slice(i, i + WRITTEN_AT_ONCE)).slice(1, -1)
+    }
+    yield ']'
+  } else if (isRecord(value) && !isRawNumber(value)) {
+    let separator = '{'
+    for (const [name, item] of Object.entries(value)) {
+      yield `${separator}${JSON.stringify(name)}:`
+      yield* jsonParts(item)
+      separator = ','
+    }
+    yield separator === '{' ? '{}' : '}'
+  } else {
+    yield JSON.stringify(value) ?? 'null'
+  }
+}
+
 /** A part of a text that JSON.parse must not see; `digits` of a number that is kept, else it stands for null. */
 interface Edit {
   start: number

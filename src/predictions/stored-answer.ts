@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Answer } from './answer.ts'
 import type { StoredText } from './body.ts'
 import { collectAll } from './garbage.ts'
+import { jsonParts } from './json.ts'
 import { isLargeView, type OutputView, viewOf } from './output.ts'
 import { type Prediction, predictTime } from './prediction.ts'
 import { errorText } from './prediction-error.ts'
@@ -20,7 +21,7 @@ export interface StoredAnswer<Whole extends Answer = Answer> {
   /** The body as JSON, in parts. @throws an error of the file system */
   json(): AsyncIterable<Buffer>
   /** The same answer with another body. @throws an error of the file system */
-  withBody(json: string): Promise<StoredAnswer<Whole>>
+  withBody(body: unknown): Promise<StoredAnswer<Whole>>
   /** Removes it. */
   close(): Promise<void>
 }
@@ -46,10 +47,12 @@ export function storedAnswer<Whole extends Answer>(
         return await act(answer)
       }),
     json: () => text.bytes(),
-    async withBody(json) {
+    async withBody(body) {
       const other = await text.another()
       try {
-        for (const part of partsOf(json)) await other.append([Buffer.from(part)])
+        for (const json of jsonParts(body)) {
+          for (const part of partsOf(json)) await other.append([Buffer.from(part)])
+        }
       } catch (error) {
         await other.close()
         throw error

@@ -31,7 +31,7 @@ async function judgeStored(
       const judged = await judgeWhole({ ...outcome, answer: whole })
       const clean = judged.outcome.answer ?? whole
       try {
-        const kept = abridged({ ...clean, stored: await stored.withBody(JSON.stringify(clean.body)) })
+        const kept = abridged({ ...clean, stored: await stored.withBody(clean.body) })
         return { ...judged, outcome: { ...judged.outcome, answer: kept } }
       } catch {
         // On a full disk it stays in memory, so that nothing is lost.

@@ -7,6 +7,7 @@ import {
   isRawNumber,
   JsonTooDeepError,
   JsonTooManyPartsError,
+  jsonParts,
   jsonStart,
   MOST_PARTS,
   numberOf,
@@ -170,6 +171,22 @@ test('any text is parsed as JSON.parse does it, or refused as it does', () => {
     }),
     { numRuns: 3000 },
   )
+})
+
+test('JSON that is written in parts is the JSON of the whole', () => {
+  const list = Array.from({ length: 25_001 }, (_, i) => ({ i }))
+  const values = [
+    list,
+    { a: list, b: [list], __proto__: null },
+    {},
+    [],
+    'x',
+    null,
+    parseJson('{"n":18446744073709551615}').value,
+  ]
+  for (const value of values) assert.equal([...jsonParts(value)].join(''), JSON.stringify(value))
+  fc.assert(fc.property(fc.jsonValue(), (value) => assert.equal([...jsonParts(value)].join(''), JSON.stringify(value))))
+  assert.ok([...jsonParts({ list })].every(({ length }) => length < 200_000))
 })
 
 /** Characters of the longest number that JSON.stringify writes, and some. */
