@@ -260,10 +260,11 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'export const REQUESTS_PER_SECOND = 40',
   ],
   [
-    { 'docs/how-it-works.md': 'From eight predictions on', 'action.yml': 'while eight or more predictions run' },
+    { 'docs/how-it-works.md': 'From eight predictions on', 'action.yml': 'once eight predictions run' },
     'src/predictions/list.ts',
     'export const LIST_FROM = 8',
   ],
+  [{ 'action.yml': 'until fewer than three are left' }, 'src/predictions/list.ts', 'export const LIST_UNTIL = 3'],
   [
     { 'docs/apis.md': 'every 15 s if the gateway puts' },
     'src/predictions/apis/gateway.ts',
