@@ -1,0 +1,161 @@
+import { globSync } from 'node:fs'
+import path from 'node:path'
+
+/** A module whose mutants are tried, and what judges them. */
+export interface MutatedModule {
+  file: string
+  /** The share of mutants, in percent, that the tests must notice. */
+  least: number
+  tests: readonly string[]
+  /** Kinds of mutants that say nothing about behavior here. */
+  leftOut: readonly string[]
+}
+
+const ROOT = path.resolve(import.meta.dirname, '..')
+
+/** Modules of functions from data to data, and the rest: they have to do with time, files or the network. */
+const PURE = 85
+const OTHERS = 75
+const IMPURE = new Set([
+  'predictions/body',
+  'predictions/cancel',
+  'predictions/client',
+  'predictions/create',
+  'predictions/end-signal',
+  'predictions/files/folder',
+  'predictions/files/hosts',
+  'predictions/files/names',
+  'predictions/files/part-file',
+  'predictions/files/save',
+  'predictions/files/save-one',
+  'predictions/files/transfer',
+  'predictions/hedge',
+  'predictions/list-polling',
+  'predictions/network/connector',
+  'predictions/network/dispatcher',
+  'predictions/rate-limiter',
+  'predictions/retry',
+  'predictions/stored-answer',
+  'predictions/turns',
+  'predictions/wait',
+  'predictions/wakeup',
+  'runner/embedded-files',
+  'runner/entries',
+  'runner/failure',
+  'runner/inputs',
+  'runner/outputs',
+  'runner/print',
+  'runner/record',
+  'runner/reporter',
+  'runner/result-file',
+  'runner/secrets',
+  'runner/zip-reader',
+])
+
+/** What has nothing to mutate, or what no test inside the process can judge: the clock, the collector of garbage, undici. */
+const LEFT_OUT = new Set([
+  'predictions/apis/index',
+  'predictions/clock',
+  'predictions/garbage',
+  'predictions/invisible',
+  'predictions/network/certificate',
+  'predictions/network/undici',
+])
+
+/** The pure parts of the runner's side, and what needs no more than a folder. */
+const RUNNER = [
+  'artifact-client-faults',
+  'artifact-error',
+  'context',
+  'embedded-files',
+  'entries',
+  'failure',
+  'format',
+  'input-values',
+  'input-yaml',
+  'inputs',
+  'markdown',
+  'model-log',
+  'outputs',
+  'print',
+  'record',
+  'reporter',
+  'result-file',
+  'secrets',
+  'summary',
+  'untrusted',
+  'zip-reader',
+]
+
+const TASKS = ['predictions/apis/tasks', 'predictions/apis/waiting']
+const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/connections']
+
+/** The tests of modules that have none of their own name, or not only. */
+const TESTS: Readonly<Record<string, readonly string[]>> = {
+  'predictions/answer': ['predictions/answer', 'predictions/client'],
+  'predictions/apis/predictions': ['predictions/apis/predictions'],
+  'predictions/client': ['predictions/client', 'predictions/upload', 'predictions/hedge'],
+  'predictions/files/extensions': ['predictions/files/extensions', 'predictions/files/media'],
+  'predictions/files/file-kind': ['predictions/files/file-kind', 'predictions/files/media'],
+  'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
+  'predictions/files/names': ['predictions/files/save'],
+  'predictions/files/part-file': ['predictions/files/save'],
+  'predictions/files/save-one': ['predictions/files/save'],
+  'predictions/files/transfer': ['predictions/files/save'],
+  'predictions/files/whole': ['predictions/files/media'],
+  'predictions/key-search': ['predictions/redact'],
+  'predictions/list-polling': ['predictions/many'],
+  'predictions/network/connector': DISPATCHER,
+  'predictions/network/dispatcher': DISPATCHER,
+  'predictions/network/proxy': DISPATCHER,
+  'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
+  'predictions/prediction-error': ['predictions/prediction'],
+  'predictions/run-times': ['predictions/schedule', 'predictions/wait'],
+  'runner/artifact-error': ['runner/artifact-client-faults', 'runner/artifact'],
+}
+
+/** Modules made of sentences: a test of each word would be a copy of it. */
+const SENTENCES = new Set([
+  'predictions/answer',
+  'predictions/cancel',
+  'predictions/client',
+  'predictions/create',
+  'predictions/errors',
+  'predictions/files/file-error',
+  'predictions/files/save',
+  'predictions/files/save-one',
+  'predictions/files/transfer',
+  'predictions/network/dispatcher',
+  'predictions/network/network-errors',
+  'predictions/verdict',
+  'runner/artifact-client-faults',
+  'runner/artifact-error',
+  'runner/embedded-files',
+  'runner/entries',
+  'runner/failure',
+  'runner/input-values',
+  'runner/input-yaml',
+  'runner/inputs',
+  'runner/outputs',
+  'runner/reporter',
+  'runner/summary',
+])
+
+const testsOf = (name: string): readonly string[] => {
+  if (name.startsWith('predictions/apis/') && !(name in TESTS)) return TASKS
+  return TESTS[name] ?? [name]
+}
+
+const predictionModules = globSync('src/predictions/**/*.ts', { cwd: ROOT })
+  .map((file) => file.replaceAll(path.sep, '/').replace(/^src\/|\.ts$/g, ''))
+  .filter((name) => !name.endsWith('.d') && !LEFT_OUT.has(name))
+  .sort()
+
+export const MODULES: readonly MutatedModule[] = [...predictionModules, ...RUNNER.map((name) => `runner/${name}`)].map(
+  (name) => ({
+    file: `src/${name}.ts`,
+    least: IMPURE.has(name) ? OTHERS : PURE,
+    tests: testsOf(name).map((test) => `test/${test}.test.ts`),
+    leftOut: SENTENCES.has(name) ? ['StringLiteral'] : [],
+  }),
+)

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
+
+/** A limiter without a pace of its own, and what it makes of answers that come at given seconds. */
+function learner() {
+  let now = 0
+  const limiter = createRateLimiter({
+    clock: { now: () => now, sleep: async () => {} },
+    perSecond: Number.POSITIVE_INFINITY,
+  })
+  const after = (act: () => void) => (at: number) => {
+    now = at
+    act()
+    return Math.round(limiter.interval * 1e4) / 1e4
+  }
+  return {
+    accepted: after(() => limiter.accepted()),
+    refused: (at: number, status = 429) => after(() => limiter.refused(status))(at),
+  }
+}
+
+describe('the pace of a rate limiter', () => {
+  test('is not touched by other faults', () => {
+    const { refused } = learner()
+    assert.deepEqual(
+      [500, 502, 404, 408].map((status) => refused(1, status)),
+      [0, 0, 0, 0],
+    )
+  })
+  test('pauses twice as long as refusals have come, two seconds at least and thirty at most', () => {
+    for (const status of [429, 503]) {
+      const { refused } = learner()
+      assert.deepEqual(
+        [100, 100.5, 104, 114, 115].map((at) => refused(at, status)),
+        [2, 2, 8, 28, 30],
+      )
+    }
+  })
+  test('is measured between two refusals, and then slowly tried faster', () => {
+    const { accepted, refused } = learner()
+    for (let at = 0; at < 10; at++) assert.equal(accepted(at), 0)
+    assert.equal(refused(10), 2)
+    assert.equal(accepted(12), 1.2)
+    // What was refused counts as too fast, and less so with every request that is accepted.
+    assert.equal(accepted(13), 1.0395)
+    assert.equal(accepted(14), 1.0291)
+    assert.equal(refused(20), 2)
+    assert.equal(accepted(21), 3)
+  })
+  test('of a limit that is rare is half a minute at most', () => {
+    const { accepted, refused } = learner()
+    accepted(0)
+    refused(85)
+    assert.equal(accepted(100), 30)
+  })
+  test('is not learned from an outage, which lasts longer than a limit does', () => {
+    for (const [status, longest] of [
+      [429, 90],
+      [503, 15],
+    ] as const) {
+      const { accepted, refused } = learner()
+      accepted(0)
+      accepted(1)
+      refused(10, status)
+      assert.equal(refused(10 + longest, status), 30)
+      assert.equal(refused(10.1 + longest, status), 0)
+      assert.equal(accepted(11 + longest), 0)
+      assert.equal(accepted(12 + longest), 0)
+    }
+  })
+  test('is not learned from refusals before the first success', () => {
+    const { accepted, refused } = learner()
+    assert.equal(refused(0), 2)
+    assert.equal(accepted(5), 0)
+  })
+})
+
+describe('the turns of a rate limiter', () => {
+  test('end for whoever gives up, and go on for the others', async () => {
+    const asleep: (() => void)[] = []
+    const clock = { now: () => 0, sleep: () => new Promise<void>((resolve) => asleep.push(resolve)) }
+    const limiter = createRateLimiter({ clock, perSecond: 1 })
+    const never = new AbortController().signal
+    await limiter.take(never)
+    const second = limiter.take(never)
+    const stop = new AbortController()
+    const third = limiter.take(stop.signal)
+    stop.abort(new Error('enough'))
+    await assert.rejects(third, /enough/)
+    await assert.rejects(limiter.take(stop.signal), /enough/)
+    for (const wake of asleep) wake()
+    await second
+  })
+})
