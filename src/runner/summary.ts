@@ -111,7 +111,7 @@ function troubles(entries: readonly Entry[], { failures }: Delivery): string {
     TROUBLES_SHARE,
     'failures',
   )
-  return `> [!CAUTION]\n> **What went wrong**\n>\n${lines}`
+  return `> [!CAUTION]\n> **What went wrong**\n${lines}`
 }
 
 function troubleOf(entry: Entry, limit: number, isOnly: boolean): string {
