@@ -30,14 +30,18 @@ const IMPURE = new Set([
   'predictions/files/save-one',
   'predictions/files/transfer',
   'predictions/hedge',
+  'predictions/last-poll',
   'predictions/list-polling',
   'predictions/network/connector',
   'predictions/network/dispatcher',
+  'predictions/prediction-wait',
+  'predictions/promises',
   'predictions/rate-limiter',
   'predictions/retry',
   'predictions/stored-answer',
   'predictions/turns',
   'predictions/wait',
+  'predictions/wait-step',
   'predictions/wakeup',
   'runner/embedded-files',
   'runner/entries',
@@ -60,6 +64,8 @@ const LEFT_OUT = new Set([
   'predictions/invisible',
   'predictions/network/certificate',
   'predictions/network/undici',
+  'predictions/outcome',
+  'predictions/wait-options',
 ])
 
 /** The pure parts of the runner's side, and what needs no more than a folder. */
@@ -88,6 +94,7 @@ const RUNNER = [
 ]
 
 const TASKS = ['predictions/apis/tasks', 'predictions/apis/waiting']
+const WAIT = ['predictions/wait', 'predictions/many']
 const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/connections']
 
 /** The tests of modules that have none of their own name, or not only. */
@@ -104,13 +111,19 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/transfer': ['predictions/files/save'],
   'predictions/files/whole': ['predictions/files/media'],
   'predictions/key-search': ['predictions/redact'],
+  'predictions/last-poll': WAIT,
   'predictions/list-polling': ['predictions/many'],
   'predictions/network/connector': DISPATCHER,
   'predictions/network/dispatcher': DISPATCHER,
   'predictions/network/proxy': DISPATCHER,
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
   'predictions/prediction-error': ['predictions/prediction'],
+  'predictions/prediction-wait': WAIT,
+  'predictions/promises': WAIT,
   'predictions/run-times': ['predictions/schedule', 'predictions/wait'],
+  'predictions/second-look': WAIT,
+  'predictions/wait': WAIT,
+  'predictions/wait-step': WAIT,
   'runner/artifact-error': ['runner/artifact-client-faults', 'runner/artifact'],
 }
 

@@ -2,11 +2,11 @@ import type { Answer } from './answer.ts'
 import type { Clock } from './clock.ts'
 import { CreateError } from './create.ts'
 import { ApiError, RefusalError } from './errors.ts'
+import type { Outcome } from './outcome.ts'
 import { errorText, isPlatformFault } from './prediction-error.ts'
 import { jittered } from './retry.ts'
 import { sentence } from './text.ts'
 import { Turns } from './turns.ts'
-import type { Outcome } from './wait.ts'
 
 /** One thing to run. */
 export interface Entry<Request> {

@@ -1,8 +1,8 @@
 import { LimitError } from './errors.ts'
+import type { Outcome } from './outcome.ts'
 import { hasNoOutput, isExpired, type Prediction, readStatus } from './prediction.ts'
 import { errorMeaning, errorText, lastLogLine } from './prediction-error.ts'
 import { sentence, sentences } from './text.ts'
-import type { Outcome } from './wait.ts'
 
 /** What an outcome means for the step. The texts hold untrusted text as it came, line ends and all. */
 export type Verdict =

@@ -1,6 +1,6 @@
 import { type Cancellation, cancelPredictions, describeCancellations, namesOf } from '../predictions/cancel.ts'
 import { type Clock, deadlineSignal, systemClock } from '../predictions/clock.ts'
-import type { Outcome } from '../predictions/wait.ts'
+import type { Outcome } from '../predictions/outcome.ts'
 import { openApi } from './api.ts'
 import { type RunnerContext, readContext } from './context.ts'
 import { guardProcess, messageOf } from './failure.ts'

@@ -1,7 +1,7 @@
 import type { Clock } from '../predictions/clock.ts'
+import type { Outcome } from '../predictions/outcome.ts'
 import { sentences } from '../predictions/text.ts'
 import type { Judged } from '../predictions/verdict.ts'
-import type { Outcome } from '../predictions/wait.ts'
 import { cancelAll, reportCancellations, withCancellations } from './cancellation.ts'
 import type { RunnerContext } from './context.ts'
 import { deliver, nothingDelivered } from './delivery.ts'

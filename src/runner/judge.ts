@@ -1,7 +1,7 @@
 import type { Answer } from '../predictions/answer.ts'
+import type { Outcome } from '../predictions/outcome.ts'
 import { abridged, type StoredAnswer } from '../predictions/stored-answer.ts'
 import { type Advice, type Judged, verdictOf } from '../predictions/verdict.ts'
-import type { Outcome } from '../predictions/wait.ts'
 import { messageOf } from './failure.ts'
 import type { StepInputs } from './inputs.ts'
 import { warn } from './print.ts'

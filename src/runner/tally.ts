@@ -1,5 +1,5 @@
+import type { Outcome } from '../predictions/outcome.ts'
 import { predictTime } from '../predictions/prediction.ts'
-import type { Outcome } from '../predictions/wait.ts'
 import { seconds } from './format.ts'
 import { type Entry, isJudged } from './outputs.ts'
 

@@ -5,7 +5,7 @@ import { readAnswer } from '../../src/predictions/answer.ts'
 import { type BatchOptions, runBatch } from '../../src/predictions/batch.ts'
 import { CreateError } from '../../src/predictions/create.ts'
 import { RefusalError } from '../../src/predictions/errors.ts'
-import type { Outcome } from '../../src/predictions/wait.ts'
+import type { Outcome } from '../../src/predictions/outcome.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
 
 const REQUEST = { method: 'POST', url: 'https://api.test/v1/predictions' } as const

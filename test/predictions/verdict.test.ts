@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Answer } from '../../src/predictions/answer.ts'
 import { ConnectionError, RefusalError, TooLargeError } from '../../src/predictions/errors.ts'
+import type { Outcome } from '../../src/predictions/outcome.ts'
 import { reasonOf, type Verdict, verdictOf } from '../../src/predictions/verdict.ts'
-import type { Outcome } from '../../src/predictions/wait.ts'
 
 const answer = (prediction: object): Answer => {
   const body = { id: 'abc', status: 'processing', ...prediction }

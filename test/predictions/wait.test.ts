@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { EndSignals } from '../../src/predictions/end-signal.ts'
 import { fixedSchedule } from '../../src/predictions/schedule.ts'
-import type { WaitObserver } from '../../src/predictions/wait.ts'
+import type { WaitObserver } from '../../src/predictions/wait-options.ts'
 import { says, seeded } from '../support/faults.ts'
 import {
   playWait,

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { APIS } from '../../src/predictions/apis/index.ts'
+import type { Outcome } from '../../src/predictions/outcome.ts'
 import type { Judged } from '../../src/predictions/verdict.ts'
-import type { Outcome } from '../../src/predictions/wait.ts'
 import { publicResult } from '../../src/runner/result-file.ts'
 import { TASK_CASES } from '../fixtures/tasks.ts'
 

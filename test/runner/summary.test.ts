@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import type { Outcome } from '../../src/predictions/outcome.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
-import type { Outcome } from '../../src/predictions/wait.ts'
 import { summaryOf } from '../../src/runner/summary.ts'
 
 function ended(body: Record<string, unknown>) {

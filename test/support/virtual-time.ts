@@ -5,9 +5,11 @@ import { predictions } from '../../src/predictions/apis/index.ts'
 import { createClient } from '../../src/predictions/client.ts'
 import type { Clock } from '../../src/predictions/clock.ts'
 import type { EndSignals } from '../../src/predictions/end-signal.ts'
+import type { Outcome } from '../../src/predictions/outcome.ts'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
 import { adaptiveSchedule, pacedSchedule, type Schedule } from '../../src/predictions/schedule.ts'
-import { type Outcome, type WaitObserver, waitForPredictions } from '../../src/predictions/wait.ts'
+import { waitForPredictions } from '../../src/predictions/wait.ts'
+import type { WaitObserver } from '../../src/predictions/wait-options.ts'
 
 /** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
 export class VirtualClock implements Clock {

@@ -1,0 +1,389 @@
+import { type Answer, progressLog } from './answer.ts'
+import type { EndSignal } from './end-signal.ts'
+import { ApiError, ConnectionError, RefusalError } from './errors.ts'
+import { lastPoll } from './last-poll.ts'
+import { isBug } from './network/network-errors.ts'
+import type { Outcome } from './outcome.ts'
+import { Patience } from './patience.ts'
+import { hasNoOutput, isTerminal, readStatus, statusOf } from './prediction.ts'
+import { beforeAbort, settled } from './promises.ts'
+import type { Schedule } from './schedule.ts'
+import { isOutputLate, SECOND_LOOKS } from './second-look.ts'
+import { StuckStatus } from './stuck-status.ts'
+import { kindOf, type OpenWait, type WaitStep } from './wait-step.ts'
+import { Wakeup } from './wakeup.ts'
+
+/** The wait for one prediction. */
+export class PredictionWait implements OpenWait {
+  readonly id: string
+  readonly #step: WaitStep
+  readonly #schedule: Schedule
+  readonly #wakeup = new Wakeup()
+  readonly #stuck = new StuckStatus()
+  /** Aborted when this wait is over, so that nothing of it goes on. */
+  readonly #over = new AbortController()
+  /** Ends requests: this wait is over, the caller gives up, or no request can succeed. */
+  readonly #stop: AbortSignal
+  /** Ends sleeps: as `stop`, or the deadline has come. */
+  readonly #stopOrDeadline: AbortSignal
+  /** When it was polled last, in seconds since the start. */
+  polledAt = Number.NEGATIVE_INFINITY
+  #answer: Answer | undefined
+  /** What it is of, as far as it is known. */
+  #kind: string | undefined
+  #error: ApiError | undefined
+  #patience: Patience
+  /** What the schedule asked for last. */
+  #planned: number
+  readonly #known: Answer | undefined
+  #endSignal: EndSignal | undefined
+  /** When it was last seen running. */
+  #ranAt: number | undefined
+  #countsAsFailed = false
+  /** What a list said that was not taken yet. */
+  #listed: Answer | undefined
+  /** What a list said of the end, until a poll of this prediction confirms it. */
+  #listedEnd: Answer | undefined
+  /** The next poll is one of this prediction only. */
+  #single = false
+  /** The stream has signalled since the last poll. */
+  #signalled = false
+  #isAsleep = false
+
+  /** @param known the answer to its creation */
+  constructor(id: string, step: WaitStep, known?: Answer) {
+    const { schedule, parallelJobs, signal } = step.options
+    this.id = id
+    this.#step = step
+    this.#schedule = schedule()
+    this.#planned = this.#schedule.first(parallelJobs)
+    this.#patience = this.#newPatience()
+    this.#stop = AbortSignal.any([this.#over.signal, signal, step.doubt.believed])
+    this.#stopOrDeadline = AbortSignal.any([this.#stop, step.deadline])
+    this.#known = known
+  }
+
+  deliver(answer: Answer): void {
+    this.#listed = answer
+    if (this.#isAsleep) this.#wakeup.call()
+  }
+
+  pollSingly(): void {
+    this.#single = true
+    if (this.#isAsleep) this.#wakeup.call()
+  }
+
+  async run(): Promise<Outcome> {
+    const { options, open } = this.#step
+    let outcome = await this.#wait()
+    this.#over.abort(new Error('the wait is over'))
+    open.delete(this)
+    this.#changeKind(undefined)
+    try {
+      options.observer.settled(outcome)
+    } catch (bug) {
+      outcome = this.#crashed(bug)
+    }
+    return outcome
+  }
+
+  async #wait(): Promise<Outcome> {
+    try {
+      return await this.#pollUntilTheEnd()
+    } catch (thrown) {
+      const { options, doubt } = this.#step
+      if (isBug(thrown)) return this.#crashed(thrown)
+      if (options.signal.aborted) return this.#outcome('interrupted')
+      if (doubt.believed.aborted) {
+        this.#error = doubt.error
+        return this.#outcome('refused')
+      }
+      return this.#crashed(thrown)
+    }
+  }
+
+  async #pollUntilTheEnd(): Promise<Outcome> {
+    if (this.#known && this.#accept(this.#known, false)) return await this.#ended()
+    let pause = this.#planned
+    for (;;) {
+      const isTime = await this.#beforeDeadline(() => this.#sleep(pause))
+      if (!isTime) return await this.#lastPoll()
+      const woken = this.#takeSignal()
+      const listed = await this.#takeList(woken)
+      if (listed === 'ended') return await this.#ended()
+      if (listed === 'running') pause = this.#planned
+      if (listed !== undefined) continue
+      const isTurn = await this.#beforeDeadline(() => this.#turn())
+      if (!isTurn) return await this.#lastPoll()
+      const sent = this.#step.now()
+      const request = this.#request(this.#stop)
+      const result = await beforeAbort(settled(request), this.#step.deadline)
+      if (result === undefined) return await this.#lastPoll(request)
+      if ('value' in result) {
+        this.#step.lists.polled(this.id, result.value)
+        if (this.#accept(result.value, woken)) return await this.#ended()
+        pause = this.#planned
+      } else {
+        if (this.#listedEnd && result.error instanceof ApiError && this.#accept(this.#listedEnd, false)) {
+          return await this.#ended()
+        }
+        const next = this.#fail(result.error, sent)
+        if (next === 'give up') return this.#outcome('refused')
+        pause = next
+      }
+    }
+  }
+
+  /** @returns false if the deadline came before it was done */
+  async #beforeDeadline(act: () => Promise<void>): Promise<boolean> {
+    const { deadline } = this.#step
+    try {
+      await act()
+      return true
+    } catch (thrown) {
+      if (deadline.aborted && !this.#stop.aborted && thrown === deadline.reason) return false
+      throw thrown
+    }
+  }
+
+  async #sleep(pause: number): Promise<void> {
+    const { clock } = this.#step.options
+    // What the server asked for, and a doubt, are not cut short by the stream or a list.
+    if (this.#error) return await clock.sleep(pause, this.#stopOrDeadline)
+    this.#isAsleep = true
+    try {
+      await this.#wakeup.sleep(clock, pause, this.#stopOrDeadline)
+    } finally {
+      this.#isAsleep = false
+    }
+  }
+
+  /** Waits until a request for this prediction may be made. */
+  async #turn(): Promise<void> {
+    const { options, doubt } = this.#step
+    await doubt.turn(this.id, this.#stopOrDeadline)
+    await options.limiter.take(this.#stopOrDeadline)
+  }
+
+  /** Whether the stream has signalled since the last poll. */
+  #takeSignal(): boolean {
+    this.#wakeup.take()
+    const signalled = this.#signalled
+    this.#signalled = false
+    return signalled
+  }
+
+  /**
+   * Takes what a list says of this prediction, a new one if there is none.
+   * @returns undefined if it must be polled singly
+   */
+  async #takeList(woken: boolean): Promise<'ended' | 'running' | undefined> {
+    const { lists, deadline } = this.#step
+    const isSingle = this.#single || woken || !lists.isOn
+    this.#single = false
+    if (isSingle) return undefined
+    if (!this.#listed) {
+      await beforeAbort(lists.refresh(), this.#stopOrDeadline)
+      if (!deadline.aborted) this.#stop.throwIfAborted()
+    }
+    const listed = this.#listed
+    this.#listed = undefined
+    if (!listed) return undefined
+    if (!this.#isEnough(listed)) {
+      this.#listedEnd = listed
+      return undefined
+    }
+    return this.#accept(listed, false) ? 'ended' : 'running'
+  }
+
+  /** Whether a list tells all that is wanted: an output may be missing there, and the log is. */
+  #isEnough({ prediction }: Answer): boolean {
+    const status = statusOf(prediction)
+    if (!isTerminal(status)) return true
+    const hasOutput = !hasNoOutput(prediction) || prediction.data_removed === true
+    return status === 'succeeded' && hasOutput && this.#step.options.wantsLogs !== true
+  }
+
+  async #request(signal: AbortSignal): Promise<Answer> {
+    const step = this.#step
+    this.polledAt = step.now()
+    step.requested = true
+    try {
+      const answer = await step.options.client.get(this.id, signal)
+      step.responded = true
+      return answer
+    } catch (thrown) {
+      if (thrown instanceof ApiError && !(thrown instanceof ConnectionError)) step.responded = true
+      throw thrown
+    }
+  }
+
+  /** Takes a good answer. @returns whether the prediction has ended */
+  #accept(answer: Answer, woken: boolean): boolean {
+    const step = this.#step
+    const now = step.now()
+    const { prediction } = answer
+    this.#changeKind(kindOf(prediction))
+    this.#keep(answer)
+    this.#error = undefined
+    this.#listed = undefined
+    this.#listedEnd = undefined
+    this.#patience = this.#newPatience()
+    step.lastGood = now
+    step.doubt.resolve()
+    step.options.limiter.accepted()
+    const status = statusOf(prediction)
+    this.#countsAsFailed = step.options.failOnStuckStatus !== false && this.#stuck.isStuck(prediction, now)
+    const hasEnded = isTerminal(status) || this.#countsAsFailed
+    if (hasEnded) step.ran(prediction)
+    else this.#plan(answer, now, woken)
+    const left = hasEnded ? undefined : this.#schedule.left(now)
+    step.options.observer.answered({ id: this.id, now, answer, left })
+    return hasEnded
+  }
+
+  #keep(answer: Answer): void {
+    this.#answer?.stored?.close().catch(() => {})
+    this.#answer = answer
+  }
+
+  #changeKind(kind: string | undefined): void {
+    this.#step.changedKind(this.#kind, kind)
+    this.#kind = kind
+  }
+
+  /** Decides when to poll next, and listens to the stream if there is one. */
+  #plan(answer: Answer, now: number, woken: boolean): void {
+    const { options, lists } = this.#step
+    const { prediction } = answer
+    this.#ranAt = now
+    this.#planned = this.#schedule.next({
+      now,
+      started: statusOf(prediction) !== 'starting',
+      logs: progressLog(answer),
+      sharers: options.parallelJobs * lists.requestsOfRound,
+      streaming: this.#endSignal?.connected ?? false,
+      woken,
+      refresh: answer.refresh,
+      siblings: this.#step.siblingsOf(prediction),
+    })
+    const stream = prediction.urls?.stream
+    if (stream !== undefined) {
+      this.#endSignal ??= options.endSignals?.open(stream, this.#stopOrDeadline, () => {
+        this.#signalled = true
+        this.#wakeup.call()
+      })
+    }
+  }
+
+  /** Takes a failure. @returns seconds until the next poll */
+  #fail(thrown: unknown, sent: number): number | 'give up' {
+    if (!(thrown instanceof ApiError)) throw thrown
+    const step = this.#step
+    const now = step.now()
+    this.#error = thrown
+    this.#tellLimiter(thrown)
+    // Faults of the way concern every prediction of the step, so a good answer to any of them counts.
+    const concernsAll = thrown.scope === 'account' || thrown.retryability === 'transient'
+    const answered =
+      this.#answer !== undefined || ((concernsAll || thrown instanceof ConnectionError) && step.lastGood !== undefined)
+    const judgement = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
+    if (judgement.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
+    if (judgement.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
+      if (step.doubt.add(this.id, thrown)) return 'give up'
+    }
+    if (judgement.kind === 'give up') return 'give up'
+    step.options.observer.failed({ id: this.id, now, error: thrown, pause: judgement.pause })
+    return judgement.pause
+  }
+
+  /** Whether others got good answers since this one began to get bad ones: then it is not about all of them. */
+  #isContradicted(): boolean {
+    const { lastGood } = this.#step
+    const { doubtSince } = this.#patience
+    return lastGood !== undefined && doubtSince !== undefined && lastGood > doubtSince
+  }
+
+  #tellLimiter(error: ApiError): void {
+    const { limiter } = this.#step.options
+    if (error.retryability !== 'transient') {
+      if (!(error instanceof ConnectionError)) limiter.accepted()
+    } else if (error instanceof RefusalError && error.retryAfter === undefined) limiter.refused(error.status)
+  }
+
+  /** Polls once more when the deadline has come. @param underWay the poll that was under way by then */
+  async #lastPoll(underWay?: Promise<Answer>): Promise<Outcome> {
+    const step = this.#step
+    if (step.requested && !step.responded) return this.#outcome('timeout')
+    const hasEnded = await lastPoll(step, {
+      turn: step.lastTurn(this),
+      underWay,
+      request: (signal) => this.#request(signal),
+      listed: () => this.#listed,
+      accept: (answer) => this.#accept(answer, false),
+      failed: (error) => {
+        this.#error = error
+      },
+      stop: this.#stop,
+    })
+    if (step.options.signal.aborted) return this.#outcome('interrupted')
+    return hasEnded ? this.#outcome('ended') : this.#outcome('timeout')
+  }
+
+  /** The outcome of a prediction that has ended, after a second look if it succeeded a moment ago without an output. */
+  async #ended(): Promise<Outcome> {
+    const { options } = this.#step
+    for (const pause of this.#isOutputLate() ? SECOND_LOOKS : []) {
+      try {
+        await options.clock.sleep(pause, this.#stopOrDeadline)
+        await options.limiter.take(this.#stopOrDeadline)
+        const answer = await options.client.get(this.id, this.#stopOrDeadline)
+        if (statusOf(answer.prediction) === 'succeeded' && !hasNoOutput(answer.prediction)) {
+          this.#keep(answer)
+          break
+        }
+      } catch (thrown) {
+        if (isBug(thrown)) throw thrown
+        if (this.#stopOrDeadline.aborted) break
+      }
+    }
+    return this.#outcome('ended')
+  }
+
+  #isOutputLate(): boolean {
+    const prediction = this.#answer?.prediction
+    const date = this.#step.options.date ?? Date.now
+    const ranAgo = this.#ranAt === undefined ? undefined : this.#step.now() - this.#ranAt
+    return prediction !== undefined && isOutputLate(prediction, ranAgo, date())
+  }
+
+  #newPatience(): Patience {
+    const { parallelJobs, random = Math.random } = this.#step.options
+    return new Patience(parallelJobs, random)
+  }
+
+  #outcome(end: Outcome['end']): Outcome {
+    const word = this.#answer?.prediction.status ?? ''
+    const { status } = readStatus(word)
+    const known = status === 'unknown' ? word : status
+    return {
+      id: this.id,
+      end,
+      status: end === 'ended' && this.#countsAsFailed ? 'failed' : known,
+      answer: this.#answer,
+      error: this.#error,
+      waited: this.#step.now(),
+    }
+  }
+
+  #crashed(bug: unknown): Outcome {
+    return { ...this.#outcome('crashed'), bug }
+  }
+}
+
+/** Refusals that are the same for every ID: the key is not accepted, or the address is not that of an API. */
+const isHopeless = (error: ApiError) =>
+  error.scope === 'account' && !(error instanceof RefusalError && MAY_BE_ABOUT_ONE.has(error.status) && !error.isPage)
+
+/** Statuses of the account that some gateways also give for single predictions. */
+const MAY_BE_ABOUT_ONE: ReadonlySet<number> = new Set([402, 403])

@@ -1,0 +1,18 @@
+import { completedAt, hasNoOutput, type Prediction, statusOf } from './prediction.ts'
+
+/** Seconds before each further poll for an output that may be a moment late. */
+export const SECOND_LOOKS: readonly number[] = [2, 2.5]
+/** Seconds since the end during which an output may still be missing. */
+const JUST_ENDED = 60
+
+/**
+ * Whether a prediction has succeeded a moment ago, but has no output yet.
+ * @param ranAgo seconds since it was seen running; undefined if it never was
+ * @param date now, in milliseconds since the epoch
+ */
+export function isOutputLate(prediction: Prediction, ranAgo: number | undefined, date: number): boolean {
+  if (statusOf(prediction) !== 'succeeded' || !hasNoOutput(prediction) || prediction.data_removed === true) return false
+  if (ranAgo !== undefined && ranAgo <= JUST_ENDED) return true
+  const completed = completedAt(prediction)
+  return completed === undefined || (date - completed) / 1000 <= JUST_ENDED
+}
