@@ -120,6 +120,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/prediction-error': ['predictions/prediction'],
   'predictions/prediction-wait': WAIT,
   'predictions/promises': WAIT,
+  'predictions/redact-value': ['predictions/redact'],
   'predictions/run-times': ['predictions/schedule', 'predictions/wait'],
   'predictions/second-look': WAIT,
   'predictions/wait': WAIT,
