@@ -509,7 +509,7 @@ describe('content', () => {
     const body = await png()
     const lie = (promise: number) => ({ body, tricks: Array.from({ length: 500 }, () => ({ promise })) })
     const urls = [simulator.file('short.png', lie(body.length + 50)), simulator.file('long.png', lie(1000))]
-    await using run = await save(simulator, urls, { stall: STALL })
+    await using run = await save(simulator, urls, { clock: fastClock(1000) })
     assert.deepEqual(run.there, [])
     assert.equal(run.failures.length, 2)
   })
