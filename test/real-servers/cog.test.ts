@@ -9,7 +9,7 @@ const KEY = 'sk-cog-0123456789abcdef'
 
 describe("cog, Replicate's model server", async () => {
   const cog = await startCog()
-  if ('missing' in cog) return test('runs a prediction', { skip: `cog cannot be had: ${cog.missing}` }, () => {})
+  if ('missing' in cog) return test('runs a prediction', { skip: cog.missing }, () => {})
   let store: Awaited<ReturnType<typeof startCogStore>>
   before(async () => {
     store = await startCogStore(cog.url, KEY)
