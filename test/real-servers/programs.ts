@@ -263,16 +263,22 @@ backend back
 }
 
 const MODEL = `import time
-from cog import BasePredictor, Input
+from typing import Any
+from cog import BasePredictor, Path
 
 class Predictor(BasePredictor):
-    def predict(self, prompt: str, seconds: float = 1.0) -> str:
+    def predict(self, prompt: str, seconds: float = 1.0) -> Any:
         print("Using seed: 4711")
         print("::set-output name=status::forged")
         for _ in range(int(seconds * 10)):
             time.sleep(0.1)
         if prompt == "fail":
             raise MemoryError()
+        if prompt == "refuse":
+            raise ValueError("the prompt is not allowed\\n::error::forged")
+        if prompt == "draw":
+            Path("cake.txt").write_text("a cake")
+            return [Path("cake.txt")]
         return "a picture of " + prompt
 `
 
