@@ -195,6 +195,8 @@ export interface Squid extends AsyncDisposable {
   /** With user and password. */
   readonly url: string
   readonly host: string
+  /** Ends it, its tunnels too, and starts it again. */
+  restart(): Promise<void>
 }
 
 /** squid with a user and a password; it alone knows where `gateway.test` is. */
@@ -223,12 +225,18 @@ coredump_dir ${folder.path}
 shutdown_lifetime 0 seconds
 `,
   )
-  stack.use(await startProgram('squid', ['-N', '-f', folder.file('squid.conf')], { port, cwd: folder.path }))
+  const start = () => startProgram('squid', ['-N', '-f', folder.file('squid.conf')], { port, cwd: folder.path })
+  let program = await start()
+  stack.defer(() => program[Symbol.asyncDispose]())
   const disposable = stack.move()
   const host = `127.0.0.1:${port}`
   return {
     host,
     url: `http://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}`,
+    async restart() {
+      await program[Symbol.asyncDispose]()
+      program = await start()
+    },
     [Symbol.asyncDispose]: () => disposable.disposeAsync(),
   }
 }
