@@ -30,7 +30,11 @@ export async function startCogStore(cog: string, key: string): Promise<Listening
     const headers = { 'content-type': 'application/json', prefer: 'respond-async' }
     const answer = await fetch(target, { method: 'POST', headers, body: JSON.stringify(wanted) })
     const text = await answer.text()
-    if (call !== 'cancel' && answer.ok) kept.set(JSON.parse(text).id, JSON.parse(text))
+    if (call !== 'cancel' && answer.ok) {
+      const started = JSON.parse(text)
+      // A webhook can be quicker than the answer.
+      kept.set(started.id, { ...started, ...kept.get(started.id) })
+    }
     send(answer.status, text)
   })
   return store

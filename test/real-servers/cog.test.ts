@@ -1,15 +1,18 @@
 /** The action against Replicate's own model server, on dist. Skipped where its Python package cannot be had. */
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { isOver } from '../servers/simulated-prediction.ts'
 import { runAction } from '../support/run-action.ts'
 import { startCogStore } from './cog-store.ts'
 import { startCog } from './programs.ts'
 
 const KEY = 'sk-cog-0123456789abcdef'
 
-describe("cog, Replicate's model server", async () => {
+describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
   const cog = await startCog()
-  if ('missing' in cog) return test('runs a prediction', { skip: `cog cannot be had: ${cog.missing}` }, () => {})
+  if ('missing' in cog) return test('runs a prediction', { skip: cog.missing }, () => {})
   let store: Awaited<ReturnType<typeof startCogStore>>
   before(async () => {
     store = await startCogStore(cog.url, KEY)
@@ -27,12 +30,70 @@ describe("cog, Replicate's model server", async () => {
     return run.outputs.prediction_id ?? ''
   }
 
+  /** The status of a prediction once it is over. */
+  async function endOf(id: string): Promise<string> {
+    const headers = { authorization: `Bearer ${KEY}` }
+    for (;;) {
+      const answer = await fetch(`${store.origin}/v1/predictions/${id}`, { headers })
+      const { status } = (await answer.json()) as { status: string }
+      if (isOver(status)) return status
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+
   test('runs a prediction that is created, followed and read, and its log does not act', async () => {
     const id = await create('{"prompt": "a cake", "seconds": 2}')
     await using run = await runAction({ from: 'dist', inputs: { ...gateway(), 'prediction-id': id, timeout: '1m' } })
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual([run.outputs.status, run.outputs.output_text], ['succeeded', 'a picture of a cake'])
     assert.match(run.log, /Using seed: 4711/)
+    // Its clock is that of the model alone.
+    assert.ok(Number(run.outputs.predict_time) >= 2 && Number(run.outputs.predict_time) < 60, run.outputs.predict_time)
+  })
+
+  test('makes a file in one step, which is in its answer as a data: URI', async () => {
+    const target = { version: 'a'.repeat(64), input: '{"prompt": "draw"}' }
+    await using run = await runAction({
+      from: 'dist',
+      action: 'run',
+      inputs: { ...gateway(), ...target, 'output-dir': 'out', timeout: '1m' },
+    })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.equal(await readFile(path.resolve(run.workspace, run.outputs.files ?? ''), 'utf8'), 'a cake')
+  })
+
+  test('fails with the words of the exception, which do not act', async () => {
+    const id = await create('{"prompt": "refuse"}')
+    await using run = await runAction({ from: 'dist', inputs: { ...gateway(), 'prediction-id': id, timeout: '1m' } })
+    assert.equal(run.exitCode, 1)
+    assert.match(run.outputs.error ?? '', /ValueError: the prompt is not allowed/)
+    assert.deepEqual([run.errors.length, run.outputs.status], [1, 'failed'])
+  })
+
+  test('that is busy refuses a second prediction in its own words, and the post step cancels the first', async () => {
+    const id = await create('{"prompt": "a cake", "seconds": 60}')
+    const inputs = { ...gateway(), version: 'a'.repeat(64), input: '{"prompt": "a pie"}' }
+    await using second = await runAction({ from: 'dist', action: 'create', inputs })
+    assert.equal(second.exitCode, 1)
+    assert.match(second.errors.join(), /409 Conflict: At capacity - all prediction slots busy/)
+    await using post = await runAction({
+      from: 'dist',
+      step: 'post',
+      inputs: { ...gateway(), 'prediction-id': id },
+      state: { open: id },
+    })
+    assert.equal(post.exitCode, 0, post.log)
+    assert.deepEqual([post.warnings, await endOf(id)], [[], 'canceled'], post.log)
+  })
+
+  test('that is polled itself has no such call, which is said at once', async () => {
+    await using run = await runAction({
+      from: 'dist',
+      inputs: { 'prediction-id': 'abc', 'api-key': KEY, 'api-url': cog.url },
+    })
+    assert.equal(run.exitCode, 1)
+    assert.match(run.outputs.error ?? '', /405 Method Not Allowed.*does not know the call/)
+    assert.doesNotMatch(run.log, /retrying/)
   })
 
   test('fails without a reason: the last line of the log stands for it', async () => {
@@ -50,12 +111,6 @@ describe("cog, Replicate's model server", async () => {
     })
     assert.equal(run.exitCode, 1)
     assert.doesNotMatch(run.log, /could not be cancell?ed|may still succeed/i)
-    const headers = { authorization: `Bearer ${KEY}` }
-    const status = async () => {
-      const answer = await fetch(`${store.origin}/v1/predictions/${id}`, { headers })
-      return ((await answer.json()) as { status: string }).status
-    }
-    while ((await status()) === 'processing') await new Promise((resolve) => setTimeout(resolve, 100))
-    assert.equal(await status(), 'canceled')
+    assert.equal(await endOf(id), 'canceled')
   })
 })

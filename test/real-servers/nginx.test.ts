@@ -1,11 +1,13 @@
 /** What was lost behind a real nginx once, on dist. Skipped where nginx is not installed. */
 import assert from 'node:assert/strict'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { type Play, startSimulator } from '../servers/simulator.ts'
+import { eventually } from '../support/eventually.ts'
 import { runAction, startAction } from '../support/run-action.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 import { missing, type Nginx, startNginx } from './programs.ts'
@@ -56,14 +58,26 @@ async function waitThrough(
   return started.result
 }
 
+/** Bytes of the files of a folder together, also if there is no such folder yet. */
+function sizeOf(folder: string): number {
+  if (!existsSync(folder)) return 0
+  const entries = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
+  return entries.reduce((sum, { parentPath, name }) => sum + statSync(path.join(parentPath, name)).size, 0)
+}
+
 describe('behind nginx', { skip, concurrency: 3 }, () => {
-  test('a connection of HTTP/2 that goes silent is given up for another within a minute', async () => {
-    await using stage = await front()
-    const began = performance.now()
-    await using run = await waitThrough(stage, running(5), (nginx) => nginx.hang(), { tls: true })
-    assert.equal(run.exitCode, 0, run.log)
-    assert.ok(performance.now() - began < 65_000, `${(performance.now() - began) / 1000} s`)
-  })
+  for (const [version, tls] of [
+    ['HTTP/1.1', false],
+    ['HTTP/2', true],
+  ] as const)
+    test(`a connection of ${version} that goes silent is given up for another long before its request times out`, async () => {
+      await using stage = await front()
+      const began = performance.now()
+      await using run = await waitThrough(stage, running(5), (nginx) => nginx.hang(), { tls })
+      assert.equal(run.exitCode, 0, run.log)
+      // A request times out after 90 s.
+      assert.ok(performance.now() - began < 65_000, `${(performance.now() - began) / 1000} s`)
+    })
 
   test('a connection of HTTP/2 that is closed after every third request loses nothing', async () => {
     await using stage = await front('', 'keepalive_requests 3;')
@@ -125,6 +139,77 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     await files[Symbol.asyncDispose]()
     assert.equal(run.exitCode, 0, run.log)
     assert.match(run.outputs.files ?? '', /\.txt$/)
+  })
+
+  for (const version of ['HTTP/1.1', 'HTTP/2'])
+    test(`a file of a server that is killed in the middle of it is resumed where it broke off, over ${version}`, async () => {
+      await using stage = await front()
+      const body = Buffer.alloc(400_000, 'a cake ')
+      const file = stage.simulator.file('cake.bin', { body })
+      await using files = await startNginx(`location / { proxy_pass ${stage.simulator.origin}; limit_rate 100k; }`)
+      const from = version === 'HTTP/2' ? files.https : files.http
+      const id = stage.simulator.ended({ output: [file.replace(stage.simulator.origin, from)] })
+      const started = await startAction({
+        from: 'dist',
+        inputs: stage.inputs(stage.nginx.http, id, { 'output-dir': 'out', 'allowed-hosts': '127.0.0.1' }),
+        env: files.authority.env,
+        limit: 120,
+      })
+      const saved = () => sizeOf(path.join(started.workspace, 'out'))
+      await eventually('a part of the file', () => saved() > 50_000)
+      await files.away(0)
+      await using run = await started.result
+      assert.equal(run.exitCode, 0, run.log)
+      assert.ok((await readFile(path.resolve(run.workspace, run.outputs.files ?? ''))).equals(body))
+      const ranges = stage.simulator.requests
+        .filter(({ url }) => url === '/files/cake.bin')
+        .map(({ headers }) => headers.range)
+      assert.deepEqual(
+        ranges.map((range) => range !== undefined),
+        [false, true],
+        String(ranges),
+      )
+    })
+
+  test('a stream that nginx cuts off is opened again, and saves requests all the same', async () => {
+    await using nginx = await startNginx('')
+    await using simulator = await startSimulator({ publicOrigin: nginx.http })
+    const pass = `proxy_pass ${simulator.origin}; proxy_http_version 1.1;`
+    await nginx.reload(
+      `location / { ${pass} } location /stream/ { ${pass} proxy_buffering off; proxy_read_timeout 6s; }`,
+    )
+    const id = simulator.add({ ...running(20), stream: 'honest' })
+    await using run = await runAction({
+      from: 'dist',
+      inputs: { 'prediction-id': id, 'api-key': simulator.key, 'api-url': `${nginx.http}/replicate/v1`, timeout: '3m' },
+    })
+    assert.equal(run.exitCode, 0, run.log)
+    const streams = simulator.requests.filter(({ url }) => url.startsWith('/stream/')).length
+    assert.ok(streams >= 2, `${streams} streams`)
+    assert.ok(simulator.apiRequests().length <= 20, `${simulator.apiRequests().length} requests`)
+  })
+
+  test('a creation that takes longer than nginx waits may have been carried out, and is not repeated', async () => {
+    await using nginx = await startNginx('')
+    const gone = Promise.withResolvers<void>()
+    await using simulator = await startSimulator({
+      onMoment: (moment) => (moment === 'carried out' ? gone.promise : undefined),
+    })
+    await nginx.reload(`location / { proxy_pass ${simulator.origin}; proxy_read_timeout 1s; }`)
+    await using run = await runAction({
+      from: 'dist',
+      action: 'create',
+      inputs: {
+        'api-key': simulator.key,
+        'api-url': `${nginx.http}/replicate/v1`,
+        model: 'owner/painter',
+        input: 'prompt: a cake',
+      },
+    })
+    gone.resolve()
+    assert.equal(run.exitCode, 1)
+    assert.match(run.errors.join('\n'), /504 Gateway Time-out.*may have been started/s)
+    assert.equal(simulator.requests.filter(({ method }) => method === 'POST').length, 1)
   })
 
   test('files of a host that serves two connections at a time are all saved', async () => {

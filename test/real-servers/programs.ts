@@ -13,11 +13,27 @@ import { temporaryFolder } from '../support/temporary-folder.ts'
 const PATH = `${process.env.PATH}${path.delimiter}/usr/sbin${path.delimiter}/usr/local/sbin`
 const READY_MS = 20_000
 
-/** Why a test of these programs is skipped; false if all of them are there, and on CI, which has to install them. */
-export function missing(...programs: string[]): string | false {
+/** The packages of Debian and Ubuntu that have them. */
+const PACKAGES = { nginx: 'nginx-light', squid: 'squid', haproxy: 'haproxy', openssl: 'openssl' }
+
+/**
+ * Why a test of these programs is skipped, and how to get them; false if all of them are there, and on CI, which has to
+ * install them.
+ */
+export function missing(...programs: (keyof typeof PACKAGES)[]): string | false {
   if (process.env.GITHUB_ACTIONS) return false
   const lacking = programs.filter((program) => spawnSync(program, ['-v'], { env: { PATH } }).error)
-  return lacking.length > 0 && `${lacking.join(', ')} is not installed`
+  const packages = lacking.map((program) => PACKAGES[program]).join(' ')
+  return lacking.length > 0 && `not installed: ${lacking.join(', ')}; apt-get install ${packages}`
+}
+
+/** A Python that has the package, which is installed if it is not there yet, or why a test of it is skipped. */
+export function findPython(name: string, version: string): { program: string } | { missing: string } {
+  const found = pythonTool({ package: name, version, program: 'python' })
+  if ('program' in found) return found
+  const reason = `pip cannot install ${name}==${version}, which needs Python 3 with venv and PyPI: ${found.missing}`
+  if (process.env.GITHUB_ACTIONS) throw new Error(reason)
+  return { missing: reason }
 }
 
 /** A port that is free now. */
@@ -179,6 +195,8 @@ export interface Squid extends AsyncDisposable {
   /** With user and password. */
   readonly url: string
   readonly host: string
+  /** Ends it, its tunnels too, and starts it again. */
+  restart(): Promise<void>
 }
 
 /** squid with a user and a password; it alone knows where `gateway.test` is. */
@@ -207,12 +225,18 @@ coredump_dir ${folder.path}
 shutdown_lifetime 0 seconds
 `,
   )
-  stack.use(await startProgram('squid', ['-N', '-f', folder.file('squid.conf')], { port, cwd: folder.path }))
+  const start = () => startProgram('squid', ['-N', '-f', folder.file('squid.conf')], { port, cwd: folder.path })
+  let program = await start()
+  stack.defer(() => program[Symbol.asyncDispose]())
   const disposable = stack.move()
   const host = `127.0.0.1:${port}`
   return {
     host,
     url: `http://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}`,
+    async restart() {
+      await program[Symbol.asyncDispose]()
+      program = await start()
+    },
     [Symbol.asyncDispose]: () => disposable.disposeAsync(),
   }
 }
@@ -246,25 +270,29 @@ backend back
   return { http: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => disposable.disposeAsync() }
 }
 
-const COG = { package: 'cog', version: '0.23.1', program: 'python' }
-
 const MODEL = `import time
-from cog import BasePredictor, Input
+from typing import Any
+from cog import BasePredictor, Path
 
 class Predictor(BasePredictor):
-    def predict(self, prompt: str, seconds: float = 1.0) -> str:
+    def predict(self, prompt: str, seconds: float = 1.0) -> Any:
         print("Using seed: 4711")
         print("::set-output name=status::forged")
         for _ in range(int(seconds * 10)):
             time.sleep(0.1)
         if prompt == "fail":
             raise MemoryError()
+        if prompt == "refuse":
+            raise ValueError("the prompt is not allowed\\n::error::forged")
+        if prompt == "draw":
+            Path("cake.txt").write_text("a cake")
+            return [Path("cake.txt")]
         return "a picture of " + prompt
 `
 
 /** Replicate's own model server with a small model, installed from its Python package if it is not there yet. */
 export async function startCog(): Promise<(AsyncDisposable & { readonly url: string }) | { readonly missing: string }> {
-  const found = pythonTool(COG)
+  const found = findPython('cog', '0.23.1')
   if ('missing' in found) return found
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await temporaryFolder('cog'))

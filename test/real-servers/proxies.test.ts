@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { startReleasesApi } from '../servers/releases-api.ts'
 import { startSimulator } from '../servers/simulator.ts'
 import { certificateAuthority } from '../support/certificate.ts'
-import { runAction } from '../support/run-action.ts'
+import { runAction, startAction } from '../support/run-action.ts'
 import { missing, startHaproxy, startSquid } from './programs.ts'
 
 describe('behind squid, which wants a user and a password', {
@@ -24,6 +24,7 @@ describe('behind squid, which wants a user and a password', {
     }
     return {
       simulator,
+      squid,
       authority,
       inputs: {
         'prediction-id': simulator.ended({ output }),
@@ -77,6 +78,48 @@ describe('behind squid, which wants a user and a password', {
     assert.match(run.errors.join('\n'), /password/)
   })
 
+  test('a wrong password starts nothing, and the creation is known not to have been carried out', async () => {
+    await using stage = await start('wrong')
+    const { 'api-key': key, 'api-url': url } = stage.inputs
+    await using run = await runAction({
+      from: 'dist',
+      action: 'create',
+      inputs: { 'api-key': key, 'api-url': url, model: 'owner/painter', input: 'prompt: a cake' },
+      env: stage.env,
+    })
+    assert.equal(run.exitCode, 1)
+    assert.match(run.errors.join('\n'), /https_proxy/i)
+    assert.doesNotMatch(run.log, /may have been started|retrying/)
+    assert.deepEqual(stage.simulator.requests, [])
+  })
+
+  test('a restart of it in the middle of a wait is survived', async () => {
+    await using stage = await start()
+    const moments = [
+      { at: 0, status: 'processing' },
+      { at: 5, status: 'succeeded', output: 'x' },
+    ]
+    const id = stage.simulator.add({ moments, startsWhenSeen: true })
+    const inputs = { ...stage.inputs, 'prediction-id': id }
+    const started = await startAction({ from: 'dist', inputs, env: stage.env })
+    await started.until('processing')
+    await stage.squid.restart()
+    await using run = await started.result
+    assert.equal(run.exitCode, 0, run.log)
+  })
+
+  test('what still runs when a step is cancelled is cancelled through it', async () => {
+    await using stage = await start()
+    const id = stage.simulator.add({ moments: [{ at: 0, status: 'processing' }] })
+    const inputs = { ...stage.inputs, 'prediction-id': id }
+    const started = await startAction({ from: 'dist', inputs, env: stage.env })
+    await started.until('processing')
+    started.child.kill('SIGINT')
+    await using main = await started.result
+    await using post = await runAction({ from: 'dist', step: 'post', inputs, env: stage.env, state: main.state })
+    assert.equal(stage.simulator.statusOf(id), 'canceled', post.log)
+  })
+
   test('https goes directly where only http_proxy is set', async () => {
     await using stage = await start()
     const { https_proxy, ...env } = stage.env
@@ -114,5 +157,31 @@ describe('behind haproxy', { skip: missing('haproxy') }, () => {
       },
     })
     assert.equal(run.exitCode, 0, run.log)
+  })
+
+  test('an upstream that hangs or closes its connections ends no wait', async () => {
+    await using simulator = await startSimulator()
+    await using haproxy = await startHaproxy('', new URL(simulator.origin).host)
+    const id = simulator.add({
+      moments: [
+        { at: 0, status: 'processing' },
+        { at: 5, status: 'succeeded', output: 'x' },
+      ],
+      startsWhenSeen: true,
+      stream: 'none',
+    })
+    simulator.trick(id, 'pass', 'hang', 'reset', 'reset')
+    await using run = await runAction({
+      from: 'dist',
+      inputs: {
+        'prediction-id': id,
+        'api-key': simulator.key,
+        'api-url': `${haproxy.http}/replicate/v1`,
+        timeout: '2m',
+      },
+    })
+    assert.equal(run.exitCode, 0, run.log)
+    assert.match(run.log, /answered 504 Gateway Timeout: a web page/)
+    assert.match(run.log, /the connection was closed/)
   })
 })

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
-import Replicate from 'replicate'
+import Replicate, { type FileOutput } from 'replicate'
 import { Agent } from 'undici'
 import { certificateAuthority } from '../support/certificate.ts'
-import { type Simulator, startSimulator } from './simulator.ts'
+import { type Moment, type Simulator, startSimulator } from './simulator.ts'
 
 const connect = (simulator: { key: string; apiUrl: string }) =>
   new Replicate({ auth: simulator.key, baseUrl: simulator.apiUrl, useFileOutput: false })
@@ -38,8 +38,34 @@ test('the official client runs a model and a deployment', async () => {
   const replicate = connect(simulator)
   const output = await replicate.run('owner/painter', { input: { prompt: 'a cake' } })
   assert.match(String((output as string[])[0]), /out-0\.png$/)
+  assert.equal((await replicate.deployments.get('owner', 'mine')).current_release?.model, 'owner/painter')
   const deployed = await replicate.deployments.predictions.create('owner', 'mine', { input: { prompt: 'x' } })
   assert.equal(deployed.status, 'starting')
+})
+
+test('the official client streams a text piece by piece, and makes a file of a data: URI', async () => {
+  const moments: Record<string, Moment[]> = {
+    'owner/writer': [
+      { at: 0, status: 'processing', output: ['Bake'] },
+      { at: 0.1, status: 'succeeded', output: ['Bake', ' a\n', 'cake.'] },
+    ],
+    'owner/painter': [{ at: 0, status: 'succeeded', output: 'data:text/plain;base64,YSBjYWtl' }],
+  }
+  await using simulator = await startSimulator({ onCreate: ({ model = '' }) => ({ moments: moments[model] ?? [] }) })
+  const replicate = new Replicate({ auth: simulator.key, baseUrl: simulator.apiUrl })
+  const told: string[] = []
+  for await (const { event, data } of replicate.stream('owner/writer', { input: {} }))
+    if (event === 'output') told.push(data)
+  assert.deepEqual(told, ['Bake', ' a\n', 'cake.'])
+  const file = (await replicate.run('owner/painter', { input: {} })) as FileOutput
+  assert.equal(await (await file.blob()).text(), 'a cake')
+})
+
+test('the official client throws what a run failed of', async () => {
+  await using simulator = await startSimulator({
+    onCreate: () => ({ moments: [{ at: 0, status: 'failed', error: 'out of memory' }] }),
+  })
+  await assert.rejects(connect(simulator).run('owner/painter', { input: {} }), /out of memory/)
 })
 
 test('a wrong key, a wrong id and a wrong input are refused as by the real API', async () => {

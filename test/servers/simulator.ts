@@ -265,6 +265,7 @@ class PredictionsApi {
     if (call === 'POST models 4' && c === 'predictions') return this.#create({ model: `${a}/${b}` }, exchange)
     if (call === 'POST deployments 4' && c === 'predictions') return this.#create({ deployment: `${a}/${b}` }, exchange)
     if (request.method === 'GET' && resource === 'models') return this.#model(path.slice(1), response)
+    if (call === 'GET deployments 3') return json(response, 200, deploymentOf(a, b))
     if (resource === 'files' && this.#options.uploads !== false) return this.#files(a, exchange)
     if (resource === 'predictions' && !this.predictions.has(a)) return this.#unknown(response)
     problem(response, 405, { detail: `Method "${request.method}" not allowed.` })
@@ -464,6 +465,20 @@ const versionOf = (id: string) => ({
         Output: { type: 'array', title: 'Output', items: { type: 'string', format: 'uri' } },
       },
     },
+  },
+})
+
+/** As Replicate's openapi.json describes it (`deployments.get`): the Python client looks one up before it runs it. */
+const deploymentOf = (owner: string, name: string) => ({
+  owner,
+  name,
+  current_release: {
+    number: 1,
+    model: 'owner/painter',
+    version: createHash('sha256').update('owner/painter').digest('hex'),
+    created_at: '2026-01-01T00:00:00.000000Z',
+    created_by: { type: 'organization', username: owner, name: owner, avatar_url: null, github_url: null },
+    configuration: { hardware: 'gpu-t4', min_instances: 0, max_instances: 1 },
   },
 })
 
