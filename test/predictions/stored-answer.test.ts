@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
 import { abridged, outputViewOf, type StoredAnswer, storedAnswer } from '../../src/predictions/stored-answer.ts'
@@ -26,6 +27,13 @@ describe('what stays in memory of a large answer', () => {
     const { id, status, model, version, error, created_at, completed_at } = prediction
     assert.deepEqual([id, status, model, version, error, created_at, completed_at], ['abc', ...Array(6).fill(clipped)])
     assert.deepEqual(body, {})
+  })
+
+  test('is no stream whose address is longer than 65,536 characters', () => {
+    const urls = (length: number) => ({ stream: 'x'.repeat(length) })
+    const kept = (length: number) => abridged(answerOf({ urls: urls(length) })).prediction.urls
+    assert.deepEqual(kept(2 ** 16), urls(2 ** 16))
+    assert.equal(kept(2 ** 16 + 1), undefined)
   })
 
   test('is all that is known of a prediction whose texts are short', () => {
@@ -62,6 +70,7 @@ describe('a stored answer', () => {
     const answer = storedAnswer(text, read, new Turns())
     yield answer
     await answer.close()
+    assert.deepEqual(await readdir(folder.path), [])
   }
 
   test('is read whole, by one at a time', async () => {
@@ -80,9 +89,10 @@ describe('a stored answer', () => {
 
   test('with another body leaves the first as it was, and splits no character', async () => {
     for await (const answer of stored({ output: 'x' })) {
-      const output = `a${'🎂'.repeat(2 ** 20)}`
+      // A part ends in the middle of a character: that is where it would be split.
+      const output = ['\u{10000}', '\u{10ffff}'].map((end) => `${'x'.repeat(2 ** 20 - 2)}${end}${'x'.repeat(2 ** 20)}`)
       const other = await answer.withBody({ id: 'abc', status: 'succeeded', output })
-      assert.equal(await other.use(async ({ prediction }) => prediction.output), output)
+      assert.deepEqual(await other.use(async ({ prediction }) => prediction.output), output)
       assert.equal(await answer.use(async ({ prediction }) => prediction.output), 'x')
       const parts: Buffer[] = []
       for await (const part of answer.json()) parts.push(part)
