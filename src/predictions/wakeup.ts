@@ -25,7 +25,7 @@ export class Wakeup {
     signal.throwIfAborted()
     // Not AbortSignal.any: what it makes outlives many sleeps, and there are a thousand sleepers at once.
     const abort = () => sleeper.abort()
-    signal.addEventListener('abort', abort, { once: true })
+    signal.addEventListener('abort', abort)
     try {
       await clock.sleep(seconds, sleeper.signal)
     } catch (error) {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
 import { Wakeup } from '../../src/predictions/wakeup.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
@@ -43,6 +44,25 @@ describe('a sleeper', () => {
     const start = clock.now()
     await wakeup.sleep(clock, 5, never)
     assert.equal(clock.now(), start)
+  })
+  test('is woken by its signal', async () => {
+    const clock = new VirtualClock()
+    const start = clock.now()
+    const stop = new AbortController()
+    const sleep = new Wakeup().sleep(clock, 5, stop.signal)
+    stop.abort(new Error('stopped'))
+    await assert.rejects(clock.run(sleep), /stopped/)
+    assert.equal(clock.now(), start)
+    await assert.rejects(clock.run(new Wakeup().sleep(clock, 5, stop.signal)), /stopped/)
+    assert.equal(clock.now(), start)
+  })
+  test('listens to its signal only while it sleeps', async () => {
+    const clock = new VirtualClock()
+    const { signal } = new AbortController()
+    const sleep = new Wakeup().sleep(clock, 5, signal)
+    assert.equal(getEventListeners(signal, 'abort').length, 1)
+    await clock.run(sleep)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
   test('hears its signal, also together with a call', async () => {
     const clock = new VirtualClock()
