@@ -120,7 +120,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/prediction-wait': WAIT,
   'predictions/promises': WAIT,
   'predictions/redact-value': ['predictions/redact'],
-  'predictions/run-times': ['predictions/schedule', 'predictions/wait'],
   'predictions/second-look': WAIT,
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
