@@ -13,6 +13,14 @@ const times = (requests: readonly FileRequest[]) => requests.map(({ at }) => Num
 const messageOf = (result: unknown) => (result instanceof Error ? result.message : 'saved')
 
 describe('the patience with a host that gives nothing', () => {
+  test('does not begin if its certificate is not trusted', async () => {
+    for (const code of ['SELF_SIGNED_CERT_IN_CHAIN', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID']) {
+      const { requests, results, took } = await playTransfers([URL_1], () => ({ code }))
+      assert.equal(requests.length, 1, code)
+      assert.equal(took, 0)
+      assert.match(messageOf(results[0]), /^files\.example\.com: .*certificate/)
+    }
+  })
   for (const [name, deadline, last] of [
     ['ends after five minutes if the timeout is later', 1800, 300],
     ['ends after five minutes without a timeout', Number.POSITIVE_INFINITY, 300],
