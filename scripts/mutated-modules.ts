@@ -17,6 +17,7 @@ const ROOT = path.resolve(import.meta.dirname, '..')
 const PURE = 85
 const OTHERS = 75
 const IMPURE = new Set([
+  'predictions/alarm',
   'predictions/body',
   'predictions/cancel',
   'predictions/client',
@@ -99,6 +100,7 @@ const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/conne
 
 /** The tests of modules that have none of their own name, or not only. */
 const TESTS: Readonly<Record<string, readonly string[]>> = {
+  'predictions/alarm': ['predictions/wakeup'],
   'predictions/answer': ['predictions/answer', 'predictions/client'],
   'predictions/apis/places': ['predictions/apis/places'],
   'predictions/apis/predictions': ['predictions/apis/predictions'],
