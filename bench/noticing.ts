@@ -11,7 +11,8 @@ export const RING = [0.02, 0.15] as const
 export interface Policy {
   name: string
   schedule(random: () => number): Schedule
-  push?: boolean
+  /** Whether there is a stream, and if so, whether it tells the end or speaks once and never again. */
+  push?: boolean | 'mute'
 }
 
 /** Waits that grow by half from half a second to five. */
@@ -25,6 +26,7 @@ const every = (seconds: number) => () => fixedSchedule(seconds)
 export const OFFICIAL: Policy = { name: 'official client: every 500 ms', schedule: every(0.5) }
 export const OURS: Policy = { name: 'ours', schedule: adaptiveSchedule }
 export const PUSHED: Policy = { name: 'ours, with push', schedule: adaptiveSchedule, push: true }
+const MUTE: Policy = { name: 'ours, with a stream that never tells the end', schedule: adaptiveSchedule, push: 'mute' }
 const POLICIES: readonly Policy[] = [
   OFFICIAL,
   { name: 'every 1 s', schedule: every(1) },
@@ -33,6 +35,7 @@ const POLICIES: readonly Policy[] = [
   { name: 'exponential, 0.5 s to 5 s', schedule: exponential },
   OURS,
   PUSHED,
+  MUTE,
 ]
 
 /** Plays one prediction under one policy. Times are in seconds after the creation. */
@@ -59,7 +62,8 @@ function play(
     if (seen >= prediction.ends) return { requests: requests + streams, delay: now - prediction.ends }
     if (push && streams === 0) {
       streams = 1
-      rings = Math.max(now + roundTrip(), prediction.ends + prediction.roundTrip / 2 + dice.between(...RING))
+      const told = Math.max(now + roundTrip(), prediction.ends + prediction.roundTrip / 2 + dice.between(...RING))
+      if (push !== 'mute') rings = told
     }
     wait = schedule.next({
       now,

@@ -62,7 +62,7 @@ const SLACK = 10
  * the longest sleep; how dense polls are around the usual end; and the pauses in the queue.
  */
 const SIBLINGS = {
-  widest: 0.3,
+  widest: 0.34,
   part: 0.7,
   least: 1,
   root: 0.15,

@@ -93,6 +93,24 @@ describe('the adaptive schedule', () => {
     schedule.next(look(5, { logs: bar(1, '00:09') }))
     assert.equal(schedule.left(5), 5)
   })
+  test('a stream that never signals delays the notice by no more than its guard', () => {
+    const run = fc.record({ ends: fc.double({ min: 1, max: 2000, noNaN: true }), seed: fc.nat(), bars: fc.boolean() })
+    fc.assert(
+      fc.property(run, ({ ends, seed, bars }) => {
+        const schedule = adaptiveSchedule(seeded(seed))
+        let now = 0
+        let polls = 0
+        while (now < ends) {
+          const done = Math.min(9, Math.floor((10 * now) / ends))
+          const logs = bars ? bar(done, '00:05') : ''
+          now += schedule.next(look(now, { logs, streaming: polls > 0 }))
+          polls++
+        }
+        assert.ok(now - ends <= 1.1 * Math.max(2, 0.6 * Math.sqrt(ends)), `${now - ends} s after ${ends} s`)
+        assert.ok(polls <= 11 + ends / 0.75, `${polls} polls in ${ends} s`)
+      }),
+    )
+  })
   test('a stream that has spoken leaves a guard of 2 s, later 0.6 √t, and polls are dense after its signal', () => {
     const schedule = adaptiveSchedule(middle)
     assert.equal(schedule.next(look(1, { streaming: true })), 2)
