@@ -286,7 +286,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
   [{ 'docs/reference.md': '| 64 MiB, nested' }, 'src/predictions/client.ts', 'const BODY_LIMIT = 64 * 2 ** 20'],
   [{ 'docs/reference.md': 'nested 200 levels deep' }, 'src/predictions/json.ts', 'export const DEEPEST = 200'],
   [
-    { 'docs/reference.md': 'a million lists and objects' },
+    { 'docs/reference.md': 'a million arrays and objects' },
     'src/predictions/json.ts',
     'export const MOST_PARTS = 1_000_000',
   ],

@@ -77,7 +77,7 @@ export function readAnswer(
       throw new RefusedInBodyError(request, reading)
   }
   if ('results' in body) {
-    const advice = 'Check prediction-id: it seems to be lost on the way to the API.'
+    const advice = 'Check prediction-id: the API answered as if the request had no ID.'
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
   const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
@@ -100,13 +100,13 @@ export function readBody(
     if (error instanceof JsonTooManyPartsError) throw new TooManyPartsError(request, MOST_PARTS)
     if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
     if (/^[{[]/.test(trimmed)) {
-      throw new BrokenAnswerError(request, `its JSON breaks off or is damaged (${trimmed.length} characters)`)
+      throw new BrokenAnswerError(request, `its JSON is incomplete or damaged (${trimmed.length} characters)`)
     }
     if (isPage(trimmed)) throw pageError(request, trimmed)
     throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, 80))})`)
   }
   const { value, hadNonFinite } = json
-  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a list')
+  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array')
   if (!isRecord(value) || isRawNumber(value)) {
     throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
   }
@@ -115,7 +115,7 @@ export function readBody(
 
 function pageError(request: ApiRequest, page: string): NotAPredictionError {
   const advice = isChallenge({}, page)
-    ? 'An edge in front of the API, such as Cloudflare, takes the runner for a robot.'
+    ? 'A service in front of the API, such as Cloudflare, mistakes the runner for a bot.'
     : 'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.'
   return new NotAPredictionError(request, describePage(page), { advice, scope: 'account' })
 }

@@ -97,14 +97,14 @@ function failureOf(id: string, error: unknown, { sent, signal }: { sent: boolean
   throw error
 }
 
-/** The results in one line: `a, b canceled; c had ended by then (succeeded)`. */
+/** The results in one line: `a, b canceled; c had already ended (succeeded)`. */
 export function describeCancellations(results: readonly Cancellation[]): string {
   const named = (end: Cancellation['end']) => namesOf(results.filter((result) => result.end === end))
   const over = new Set(results.flatMap((result) => (result.end === 'over' ? [result.status] : [])))
   const groups: [string, string][] = [
     [named('canceled'), 'canceled'],
-    [named('over'), `had ended by then (${[...over].join(', ')})`],
-    [named('impossible'), 'cannot be canceled: this API has no such call'],
+    [named('over'), `had already ended (${[...over].join(', ')})`],
+    [named('impossible'), 'cannot be canceled: the API does not support it'],
     [named('failed'), 'could not be canceled'],
   ]
   return groups.flatMap(([names, became]) => (names === '' ? [] : [`${names} ${became}`])).join('; ')

@@ -113,7 +113,7 @@ const BODY_LIMIT = 64 * 2 ** 20
 /** A gateway documents queries that take 45 s. */
 const REQUEST_TIMEOUT = 90
 
-const NO_LINK = 'The task has succeeded, but the API does not tell where its file is.'
+const NO_LINK = 'The task succeeded, but the API gives no link to its file.'
 
 /** What a request is made of, beside the key. */
 interface Call {
@@ -142,7 +142,7 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
 
   const send: Sender['send'] = async (call, signal) => {
     const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
-    using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
+    using limit = deadlineSignal(clock, requestTimeout, `no complete answer within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
     try {
       const attempt: Attempt<Reply> = (each, silence) =>
@@ -180,7 +180,7 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
     const { request, text } = await sendForText({ method: 'GET', path }, signal)
     const files = file(readBody(request, text, api).body)
     if (files.length === 0) {
-      throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
+      throw new NotAPredictionError(request, 'JSON without a link to the file', { advice: NO_LINK })
     }
     return files
   }
@@ -222,7 +222,7 @@ export function createClient(options: ClientOptions): Client {
       return await answerOf(body, (text) => readAnswer(request, text, api, taskOf(id)), signal)
     },
     async cancel(id, signal) {
-      if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel`)
+      if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel tasks`)
       const { method, path } = api.cancel
       const { request, text } = await sendForText({ method, path: path(id) }, signal)
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
@@ -256,7 +256,7 @@ const listCalls = (path: string, api: Api, { sendForText }: Sender): Pick<Client
     const search = new URLSearchParams({ created_after: since.toISOString() })
     const { request, text } = await sendForText({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
     const { results, next } = readBody(request, text, api).body
-    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
+    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is not a list of predictions')
     return { items: results, isComplete: next === null || next === undefined }
   },
 })

@@ -33,7 +33,7 @@ export class CreateError extends Error {
 }
 
 const MAY_RUN =
-  'The prediction may have been started all the same, so this was not tried again: look for it in the list of predictions before you start another.'
+  'The prediction may have been started anyway, so the request was not retried. Look for it in the list of predictions before you start another one.'
 
 export interface CreateOptions {
   client: Client
@@ -65,7 +65,7 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
       const started = startedWithoutStatus(error)
       if (started === undefined) throw error
       options.warn(
-        `The API answered the creation without a status. Its ID is ${started.prediction.id}, so it is taken as started.`,
+        `The API's answer to the creation has no status. It has the ID ${started.prediction.id}, so the prediction is treated as started.`,
       )
       return started
     }
@@ -123,7 +123,7 @@ function checked(answer: Answer): Answer {
   const { id, status, model } = answer.prediction
   if (!ID.test(id)) {
     const shown = JSON.stringify(clip(id, LONGEST_SHOWN))
-    throw new CreateError(`The API answered the creation with the ID ${shown}, which cannot be one.`, {
+    throw new CreateError(`The API answered the creation with the invalid ID ${shown}.`, {
       mayRun: true,
       cause: undefined,
     })

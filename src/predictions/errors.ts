@@ -121,7 +121,7 @@ export class UnknownIdError extends ApiError {
   readonly retryability: Retryability = 'not-found'
 
   constructor(request: ApiRequest) {
-    super(request, sentences(`${nameOf(request)} answered that it knows no such task.`, ADVICE[404]))
+    super(request, sentences(`${nameOf(request)} answered that there is no such task.`, ADVICE[404]))
   }
 }
 
@@ -200,7 +200,7 @@ export class TooManyPartsError extends LimitError {
   constructor(request: ApiRequest, limit: number) {
     super(
       request,
-      `${nameOf(request)} answered with JSON of more than ${limit.toLocaleString('en')} lists and objects, more than any prediction needs.`,
+      `${nameOf(request)} answered with JSON of more than ${limit.toLocaleString('en')} arrays and objects, more than any prediction needs.`,
     )
   }
 }
@@ -236,21 +236,21 @@ function retryabilityOf(status: number, code: string | undefined, body: unknown)
 }
 
 const CHALLENGE =
-  'This is a challenge page of an edge in front of the API, such as Cloudflare: it takes the runner for a robot, and the API itself did not see the request. If it stays, ask the operator to let API clients pass, or use a self-hosted runner.'
+  'This is a challenge page from a service in front of the API, such as Cloudflare: it mistakes the runner for a bot, and the request did not reach the API. If this persists, ask the operator to allow API clients, or use a self-hosted runner.'
 
 const ADVICE: Readonly<Record<number, string>> = {
-  401: 'The key is wrong, has expired or, with some gateways, has used up its quota: check the secret given as api-key.',
+  401: 'The key is invalid, has expired or, with some gateways, has used up its quota: check the secret passed as api-key.',
   402: 'The account has no credit: top it up, then run the job again.',
-  403: 'The account or this key may not do that (no credit, another group, a blocked address): see what the API says.',
+  403: 'The account or this key is not allowed to do that (no credit, another group, a blocked address): see the message of the API.',
   404: 'Either the ID is wrong, or the prediction belongs to another account or another gateway (check api-key and api-url), or the API has dropped it from its queue.',
-  405: 'This API does not know the call: check api-url.',
-  501: 'This API does not know the call: check api-url.',
+  405: 'This API does not support the call: check api-url.',
+  501: 'This API does not support the call: check api-url.',
 }
 
 const CREATE_ADVICE: Readonly<Record<number, string>> = {
-  404: 'No such model, version or deployment exists, or this key cannot see it. A model that is not an official one runs only with its version: give owner/name:version as model. If all of that is right, check api-url.',
-  405: 'This API does not start predictions in this way: check api-url, and whether it wants the model or its version.',
-  413: 'The request is too large for this API: give files as URLs instead of embedding them.',
+  404: 'There is no such model, version or deployment, or this key has no access to it. A model that is not official needs its version: set model to owner/name:version. If all of this is correct, check api-url.',
+  405: 'This API does not start predictions in this way: check api-url, and whether it expects a model or a version.',
+  413: 'The request is too large for this API: pass files as URLs instead of embedding them.',
 }
 
 /** A gateway's word for a path that it does not have: no ID can be the reason. */
@@ -270,6 +270,6 @@ function adviceFor(
 /** Names the target without its query, which may hold secrets of whoever wrote it. */
 function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string {
   const target = REDIRECT_STATUSES.has(status) && location !== undefined ? URL.parse(location, request.url) : null
-  const where = target ? `It leads to ${target.origin}${target.pathname}.` : 'It names no target.'
-  return `${where} No redirect is followed with the key: if you trust the target, give its address as api-url.`
+  const where = target ? `It leads to ${target.origin}${target.pathname}.` : 'It has no target.'
+  return `${where} Redirects are not followed with the key: if you trust the target, set api-url to it.`
 }

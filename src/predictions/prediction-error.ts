@@ -69,7 +69,7 @@ export function isPlatformFault(text: string): boolean {
   return code !== undefined && PLATFORM_CODES.has(code)
 }
 
-const OUT_OF_MEMORY = 'Ask for less, such as a smaller size or fewer outputs.'
+const OUT_OF_MEMORY = 'Request less, such as a smaller size or fewer outputs.'
 /** What to do, for codes that are no fault of the platform. */
 const ADVICE: Readonly<Record<string, string>> = {
   E001: OUT_OF_MEMORY,
@@ -81,7 +81,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 export function errorMeaning(text: string): string {
   const code = errorCodeIn(text) ?? ''
   if (!Object.hasOwn(CODES, code)) return ''
-  const advice = PLATFORM_CODES.has(code) ? 'The same input may succeed at another time.' : ADVICE[code]
+  const advice = PLATFORM_CODES.has(code) ? 'The same input may succeed later.' : ADVICE[code]
   return sentences(`This code means that ${CODES[code]}.`, advice)
 }
 

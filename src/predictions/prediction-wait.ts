@@ -76,7 +76,7 @@ export class PredictionWait implements OpenWait {
   async run(): Promise<Outcome> {
     const { options, open } = this.#step
     let outcome = await this.#wait()
-    this.#over.abort(new Error('the wait is over'))
+    this.#over.abort(new Error('the wait has ended'))
     open.delete(this)
     this.#changeKind(undefined)
     try {

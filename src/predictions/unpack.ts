@@ -38,7 +38,7 @@ export async function* unpacked(
   headers: Headers,
 ): AsyncGenerator<Buffer> {
   const packings = packingsOf(headers)
-  if (packings.length > MOST_PACKINGS) throw new UnpackError(`it is packed ${packings.length} times`)
+  if (packings.length > MOST_PACKINGS) throw new UnpackError(`it is compressed ${packings.length} times`)
   let bytes: AsyncIterable<Buffer> | Iterable<Buffer> = body
   for (const name of packings.reverse()) bytes = unpackOne(bytes, name)
   yield* bytes
@@ -46,7 +46,7 @@ export async function* unpacked(
 
 async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name: string): AsyncGenerator<Buffer> {
   const create = UNPACKERS[name]
-  if (!create) throw new UnpackError(`it is packed in a way that is not known (${name.slice(0, 40)})`)
+  if (!create) throw new UnpackError(`its compression is not supported (${name.slice(0, 40)})`)
   const source = new Source(packed)
   const first = await source.next()
   // A body without bytes has nothing to unpack, whatever its headers say.
@@ -59,7 +59,7 @@ async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name
   } catch (error) {
     if (source.fault !== undefined) throw source.fault
     const { code = String(error) } = error as NodeJS.ErrnoException
-    throw new UnpackError(`its ${name} packing is damaged (${code})`, { cause: error })
+    throw new UnpackError(`its ${name} compression is damaged (${code})`, { cause: error })
   }
 }
 

@@ -43,7 +43,7 @@ export class WaitStep implements Disposable {
     this.options = options
     this.start = options.clock.now()
     this.doubt = new SharedDoubt(options.clock)
-    this.#deadline = deadlineSignal(options.clock, options.timeout, 'the deadline has come')
+    this.#deadline = deadlineSignal(options.clock, options.timeout, 'the deadline was reached')
     const signal = AbortSignal.any([options.signal, this.doubt.believed, this.#over.signal])
     const list = new PredictionList((cursor, wanted) => this.#fetchPage(cursor, wanted, signal))
     if (options.readsList === false || !options.client.list) list.leave()
@@ -109,7 +109,7 @@ export class WaitStep implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#over.abort(new Error('the waits are over'))
+    this.#over.abort(new Error('all waits have ended'))
     this.#deadline[Symbol.dispose]()
   }
 }

@@ -83,7 +83,7 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
     const answer = await send(method, new URL(`${TWIRP}/${method}`, origin), { method: 'POST', headers, body, signal })
     const parsed = parseErrorBody(answer.text)
     if (isRecord(parsed) && parsed.ok !== false) return parsed
-    throw new ArtifactServiceError(method, { cause: new Error('the answer is not the JSON that it should be') })
+    throw new ArtifactServiceError(method, { cause: new Error('the answer is not the expected JSON') })
   }
 
   return {

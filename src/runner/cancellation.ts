@@ -24,7 +24,7 @@ export async function cancelOpenPredictions(): Promise<void> {
     const creating = openCreation()
     if (creating !== '') {
       warn(
-        `The step ended while a prediction for ${creating} was being started. It may run: its ID is not known, so it could not be canceled. Look for it in the list of predictions.`,
+        `The step ended while a prediction for ${creating} was being started. It may be running, but its ID is unknown, so it could not be canceled. Look for it in the list of predictions.`,
       )
     }
     if (ids.length === 0) return

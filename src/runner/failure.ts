@@ -62,7 +62,7 @@ function report(thrown: unknown, forge: Forge): void {
   if (!forge.annotations) for (const { title, message } of failures) errorLines(message, title)
   const rest = failures.slice(shown.length).map(({ message }) => clip(message, LONGEST_REST).replaceAll(/\s+/g, ' '))
   if (rest.length > 0) {
-    error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'And others')
+    error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'More errors')
   }
   if (isExpected) return
   for (const cause of causesOf(thrown)) info(`caused by: ${cause}`)

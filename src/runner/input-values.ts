@@ -32,7 +32,7 @@ const MOST_IDS = 5000
 export function readApi(text: string): Api {
   const word = text.toLowerCase()
   const api = APIS.find(({ name }) => name === word)
-  if (!api) throw new Fault(`${quote(text)} is none of ${APIS.map(({ name }) => name).join(', ')}.`)
+  if (!api) throw new Fault(`${quote(text)} is not one of ${APIS.map(({ name }) => name).join(', ')}.`)
   return api
 }
 
@@ -40,27 +40,29 @@ export function readApi(text: string): Api {
 export function readIds(text: string, api: Pick<Api, 'isId' | 'idRule'> = predictions): string[] {
   if (text === '') {
     throw new Fault(
-      'must not be empty. Give the ID of a prediction, or several. If it comes from another step, check that step and its output.',
+      'must not be empty. Pass the ID of a prediction, or several IDs. If it comes from another step, check that step and its output.',
     )
   }
   const list = text.startsWith('[') ? readIdArray(text) : text.split(BETWEEN_IDS)
   const ids = [...new Set(list.map(withoutQuotes).filter(Boolean))]
-  if (ids.length === 0) throw new Fault(`${quote(text)} names no prediction. Give at least one ID.`)
+  if (ids.length === 0) throw new Fault(`${quote(text)} contains no ID. Pass at least one ID.`)
   const missing = ids.find((id) => NO_ID.has(id))
   if (missing !== undefined) {
     throw new Fault(
-      `${quote(missing)} is not an ID: the step that should have created the prediction has no ID as its output. Check that step.`,
+      `${quote(missing)} is not an ID: the step that should have created the prediction did not output an ID. Check that step.`,
     )
   }
   if (ids.length > MOST_IDS) {
-    throw new Fault(`has ${ids.length} IDs; one step waits for ${MOST_IDS} at most. Give the others to other steps.`)
+    throw new Fault(
+      `has ${ids.length} IDs, but one step waits for at most ${MOST_IDS}. Pass the others to other steps.`,
+    )
   }
   const wrong = ids.filter((id) => !api.isId(id))
   if (wrong.length === 0) return ids
   const named = wrong.slice(0, NAMED).map(quote).join(', ')
   const more = wrong.length > NAMED ? ` and ${wrong.length - NAMED} more` : ''
   const isUrl = api === predictions && wrong.some((id) => id.includes('/'))
-  const hint = isUrl ? ' From a URL, give only the part after /predictions/.' : ''
+  const hint = isUrl ? ' Of a URL, pass only the part after /predictions/.' : ''
   throw new Fault(`${named}${more} cannot be the ID of a prediction: ${api.idRule}.${hint}`)
 }
 
@@ -70,7 +72,7 @@ function readIdArray(text: string): string[] {
     list = JSON.parse(text)
   } catch {
     throw new Fault(
-      `${quote(text)} looks like a JSON array but is not valid JSON. Give IDs separated by commas or lines, or a JSON array of strings.`,
+      `${quote(text)} looks like a JSON array but is not valid JSON. Pass IDs separated by commas or newlines, or a JSON array of strings.`,
     )
   }
   // A null is what a missing output becomes, and is named as such.
@@ -90,13 +92,13 @@ export function readApiKey(text: string): string {
     )
   }
   if (withoutQuotes(text) !== text) {
-    throw new Fault('stands in quotes. Give only the key: store the secret without them.')
+    throw new Fault('is in quotes. Store the secret without them.')
   }
   if (/^bearer\s/i.test(text)) {
-    throw new Fault('begins with "Bearer ", which the action adds by itself. Give only the key.')
+    throw new Fault('starts with "Bearer ", which the action adds itself. Pass only the key.')
   }
   if (/[^\x21-\x7e]/.test(text)) {
-    throw new Fault('contains whitespace or a character that no key can have. Give only the key, on one line.')
+    throw new Fault('contains whitespace or a character that no key can have. Pass only the key, on one line.')
   }
   if (text.length < SHORTEST_KEY) {
     throw new Fault(`has ${text.length} characters; no key is shorter than ${SHORTEST_KEY}.`)
@@ -108,31 +110,29 @@ export function readApiKey(text: string): string {
 export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): string {
   const shown = quote(withoutSecrets(text))
   const url = URL.parse(text)
-  if (!url) throw new Fault(`${shown} is not a URL. Give one such as https://api.replicate.com/v1.`)
+  if (!url) throw new Fault(`${shown} is not a URL. Use one such as https://api.replicate.com/v1.`)
   if (url.username || url.password) {
-    throw new Fault(
-      `${shown} contains a user name or a password. Give the URL without them; the key goes into api-key.`,
-    )
+    throw new Fault(`${shown} contains a user name or a password. Remove them; the key belongs in api-key.`)
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw new Fault(`${shown} does not begin with https://, or with http:// for a gateway of your own.`)
+    throw new Fault(`${shown} does not start with https://, or with http:// for a gateway of your own.`)
   }
   if (url.search || url.hash || /[?#]/.test(text)) {
     throw new Fault(
-      `${shown} has a query or a fragment. Give only the base of the API; /predictions/{id} is put at its end.`,
+      `${shown} has a query or a fragment. Use only the base URL of the API; /predictions/{id} is appended to it.`,
     )
   }
   const path = url.pathname.replace(/\/+$/, '')
   const base = /^(.*)\/predictions(?:\/[^/]*)*$/.exec(path)
   if (base) {
     throw new Fault(
-      `${shown} already ends in /predictions. Give ${quote(url.origin + base[1])} instead: the rest is put at its end.`,
+      `${shown} already ends in /predictions. Use ${quote(url.origin + base[1])} instead: the rest is appended to it.`,
     )
   }
   const root = api === predictions ? path : path.replace(BASE_OF_ONE_API, '')
   if (root !== path) {
     throw new Fault(
-      `${shown} is the base of one API. Give ${quote(url.origin + root)}, the root of the gateway: ${api.path('{id}')} is put at its end.`,
+      `${shown} is the base URL of one API. Use ${quote(url.origin + root)}, the root of the gateway: ${api.path('{id}')} is appended to it.`,
     )
   }
   return url.origin + path
@@ -155,7 +155,9 @@ const DURATION = 'a duration such as 90s, 10m or 1h30m, or plain seconds'
 
 export function readTimeout(text: string): number {
   const seconds = parseDuration(text)
-  if (seconds === undefined) throw new Fault(`${quote(text)} is not ${DURATION}; 0 means as long as the job may run.`)
+  if (seconds === undefined) {
+    throw new Fault(`${quote(text)} is not ${DURATION}; 0 means no limit other than that of the job.`)
+  }
   return seconds === 0 ? Number.POSITIVE_INFINITY : seconds
 }
 
@@ -207,7 +209,7 @@ export function readCancelOn(text: string): ReadonlySet<CancelOn> {
   const known = words.map((word) => (word === 'canceled' ? 'cancelled' : word))
   const isKnown = (word: string): word is CancelOn => word === 'cancelled' || word === 'timeout'
   if (!known.every(isKnown)) {
-    throw new Fault(`${quote(text)} is not "cancelled", "timeout", both of them, or only "never".`)
+    throw new Fault(`${quote(text)} is neither "never" nor "cancelled", "timeout" or both.`)
   }
   return new Set(known)
 }
@@ -232,7 +234,7 @@ export function readTag(given: string): string | undefined {
   const text = given.replace(/^refs\/tags\//, '')
   // biome-ignore lint/suspicious/noControlCharactersInRegex: no name of a tag may hold them
   if (/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|^[-/]|\/$|\.lock$/.test(text)) {
-    throw new Fault(`${quote(text)} cannot be the name of a tag.`)
+    throw new Fault(`${quote(text)} is not a valid tag name.`)
   }
   return text === '' ? undefined : text
 }
@@ -250,7 +252,7 @@ export function readModel(text: string): CreateRequest['target'] | undefined {
 export function readVersion(text: string): { version: string } | undefined {
   if (text === '') return undefined
   if (!/^[\w.-]{1,128}$/.test(text)) {
-    throw new Fault(`${quote(text)} cannot be a version: it has only letters, digits, "-", "_" and ".".`)
+    throw new Fault(`${quote(text)} is not a valid version: a version consists of letters, digits, "-", "_" and ".".`)
   }
   return { version: text }
 }
@@ -312,7 +314,7 @@ export function readHosts(text: string): string[] {
   const wrong = hosts.filter((host) => !/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$|^\[[0-9a-f:.]+\]$/.test(host))
   if (wrong.length > 0) {
     throw new Fault(
-      `${wrong.map(quote).join(', ')} is not a host name. Give names such as cdn.example.com or *.example.com, without scheme, port or path.`,
+      `${wrong.map(quote).join(', ')} is not a host name. Use names such as cdn.example.com or *.example.com, without scheme, port or path.`,
     )
   }
   return hosts
@@ -342,7 +344,7 @@ export function readInteger(text: string, least: number, most: number): number {
 export function artifactNameFault(name: string): string | undefined {
   const character = /["<>|*?:\\/\r\n]/.exec(name)?.[0]
   if (character !== undefined) {
-    return `contains ${JSON.stringify(character)}; none of " < > | * ? : \\ / and line ends is allowed`
+    return `contains ${JSON.stringify(character)}; " < > | * ? : \\ / and line breaks are not allowed`
   }
   if (name.length > 255) return 'is longer than 255 characters'
   return undefined

@@ -152,10 +152,12 @@ export function readPostInputs(source: InputSource = getInput): PostInputs {
 
 /** What exists is told by names that are the same in every run. */
 function checkSkipping({ directory, fileName }: DownloadInputs, fault: AddFault): void {
-  if (directory === undefined) fault('skip-existing: needs output-dir, the folder in which files may exist.')
+  if (directory === undefined) fault('skip-existing: requires output-dir, the folder to look for existing files in.')
   if (fileName === undefined) return
   if (!fileName.includes('{name}') || fileName.includes('{id}')) {
-    fault("skip-existing: needs a file-name with {name} and without {id}, such as '{name}', to know the files again.")
+    fault(
+      "skip-existing: requires a file-name with {name} and without {id}, such as '{name}', to recognize existing files.",
+    )
   }
 }
 
@@ -261,7 +263,7 @@ function readAccess(api: Api, key: string, input: ReadInput, fault: AddFault): A
   const apiUrl = input('api-url', (text) => value.readApiUrl(text, api), api.defaultUrl)
   if (/^r8_/.test(key) && apiUrl === api.defaultUrl) {
     fault(
-      'api-key: this is a key of Replicate, and without api-url it would go to another gateway. Add the line api-url: https://api.replicate.com/v1',
+      'api-key: this is a Replicate token, which without api-url would be sent to another gateway. Add the line api-url: https://api.replicate.com/v1',
     )
   }
   return { api, apiUrl, apiKey }
@@ -277,7 +279,7 @@ function readTarget(input: ReadInput, fault: AddFault): CreateRequest['target'] 
       return read(text)
     }),
   )
-  if (given.length === 0) fault('model, version, deployment: none of them is given. Give exactly one.')
-  if (given.length > 1) fault(`model, version, deployment: ${given.join(' and ')} are given. Give exactly one.`)
+  if (given.length === 0) fault('model, version, deployment: none of them is set. Set exactly one.')
+  if (given.length > 1) fault(`model, version, deployment: ${given.join(' and ')} are set. Set exactly one.`)
   return targets.find((target) => target !== undefined) as CreateRequest['target']
 }

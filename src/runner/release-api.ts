@@ -200,7 +200,7 @@ export class ReleaseApi {
     const limit = rateLimitOf(headers)
     if (limit !== undefined) {
       return new ReleaseError(
-        `${intro}: the rate limit of github-token is used up for ${Math.ceil(limit / 60)} minutes (${status}).`,
+        `${intro}: the rate limit of github-token is exceeded for another ${Math.ceil(limit / 60)} minutes (${status}).`,
         options,
       )
     }
@@ -210,7 +210,7 @@ export class ReleaseApi {
     }
     if (codes.includes(ALREADY_EXISTS)) {
       return new ReleaseError(
-        `${intro}: an asset of that name was added meanwhile (${status}). With overwrite: true it is replaced.`,
+        `${intro}: an asset of that name was added in the meantime (${status}). Set overwrite: true to replace it.`,
         options,
       )
     }
@@ -273,7 +273,7 @@ export class ReleaseApi {
     const allowed = [api.host, api.host.replace(/^api\./, 'uploads.')]
     if (upload !== null && allowed.includes(upload.host) && upload.protocol === api.protocol) return
     throw new ReleaseError(
-      `The API named ${upload?.origin ?? uploadUrl} as the place to upload to, which is not ${api.protocol}//${allowed.join(' or ')}. Nothing was sent there.`,
+      `The API returned an upload URL at ${upload?.origin ?? uploadUrl}, which is not ${api.protocol}//${allowed.join(' or ')}. Nothing was sent there.`,
     )
   }
 }

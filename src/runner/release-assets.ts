@@ -41,7 +41,7 @@ export async function attachToRelease(
   urls: (string | undefined)[] = [],
 ): Promise<Attached> {
   const { tag, token, files } = request
-  if (token === '') throw new ReleaseError('github-token is empty, and without it no release can be changed.')
+  if (token === '') throw new ReleaseError('github-token is empty, but it is required to change a release.')
   const api = await ReleaseApi.open(token, around)
   const release = await findRelease(api, tag, around)
   if (release.immutable) throw immutable(tag)
@@ -71,7 +71,7 @@ async function findRelease(api: ReleaseApi, tag: string, around: ReleaseSurround
     const left = end - clock.now()
     if (left <= 0) {
       throw new ReleaseError(
-        `There is no release for the tag ${tag} in ${runner.repository}. Create it first, as a draft if you like; drafts are seen only with the permission contents: write.`,
+        `There is no release for the tag ${tag} in ${runner.repository}. Create it first, optionally as a draft; drafts are visible only with the permission contents: write.`,
       )
     }
     await clock.sleep(Math.min(pause, left), signal)
@@ -129,7 +129,7 @@ class AttachSession {
     const limit = this.#around.runner.forge.assetLimits?.bytes ?? Number.POSITIVE_INFINITY
     if (file.size >= limit) {
       throw new ReleaseError(
-        `The file ${file.name} has ${file.size} bytes; an asset of a release must have less than 2 GiB.`,
+        `The file ${file.name} has ${file.size} bytes; a release asset must be smaller than 2 GiB.`,
       )
     }
     const old = this.#named(file).filter(({ complete }) => complete)
@@ -137,7 +137,7 @@ class AttachSession {
     if (same) return same
     if (old.length > 0 && !overwrite) {
       throw new ReleaseError(
-        `The release ${tag} already has ${file.name} with other content. It was not attached; with overwrite: true it is replaced.`,
+        `The release ${tag} already has ${file.name} with other content. It was not attached. Set overwrite: true to replace it.`,
       )
     }
     const content = this.#contentOf(file)
@@ -181,7 +181,7 @@ class AttachSession {
     const asset = await this.#api.upload(this.#release, content)
     if (asset.digest === undefined || asset.digest === file.sha256) return asset
     // Retried: the next attempt removes it.
-    throw new Error(`${file.name} arrived with other bytes than were sent`)
+    throw new Error(`${file.name} arrived with other bytes than those sent`)
   }
 
   /** An upload may have come to its end although its answer was lost. @returns the asset if it did */
@@ -238,5 +238,5 @@ const notAttached = ({ name }: AttachedFile, tag: string, error: unknown): strin
 
 const immutable = (tag: string) =>
   new ReleaseError(
-    `The release ${tag} is immutable: nothing can be attached to it any more. Attach files to a draft, and publish it then.`,
+    `The release ${tag} is immutable: files can no longer be attached to it. Attach files to a draft, then publish it.`,
   )

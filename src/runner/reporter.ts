@@ -75,7 +75,7 @@ export function createReporter(
   /** Names of those that have ended; one that is tried again has not. */
   const done = new Set<string>()
   const open = new Map(ids.map((id) => [id, newView()]))
-  if (streamLogs && !detailed) info(`${total} predictions: logs are shown only of those that fail.`)
+  if (streamLogs && !detailed) info(`${total} predictions: only the logs of failed ones are shown.`)
   const warnOfOddities = createOddityWarnings()
   const printNewLogLines = createLogPrinter({ streamLogs, total, detailed })
   let isStopTold = false
@@ -171,14 +171,14 @@ function createOddityWarnings(): (id: string, answer: Answer) => void {
     if (hadNonFinite) {
       warnOnce(
         'NaN',
-        `The answer about ${id} has NaN or Infinity in its JSON, which does not have them; they are read as null.`,
+        `The answer about ${id} contains NaN or Infinity, which JSON does not allow; they are read as null.`,
       )
     }
     const { status, spelling } = readStatus(prediction.status)
     const word = clip(prediction.status, LONGEST_WORD)
     if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
     if (spelling === 'unknown') {
-      const meaning = 'It is not treated as final, unless it stays beside an error or the time of an end.'
+      const meaning = 'It is not treated as final, unless it remains next to an error or a completion time.'
       warnOnce(`status ${word}`, `The API's status is "${word}", which is unknown. ${meaning}`)
     }
     if (prediction.id !== id) {

@@ -165,7 +165,7 @@ function warnOnceOfMappedNames(): (host: string, address: string) => void {
     if (warned) return
     warned = true
     warn(
-      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. Whether files come from the public internet is up to it.`,
+      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. It decides whether files come from the public internet.`,
     )
   }
 }
@@ -182,7 +182,7 @@ const expired = (ended: readonly Ended[]): Failure[] =>
     .filter(({ prediction }) => isExpired(prediction))
     .map(({ id }) => ({
       title: 'Files expired',
-      message: `The files of prediction ${id} are gone: the API deletes them one hour after the end. Only a new prediction brings them back.`,
+      message: `The files of prediction ${id} have expired: the API deletes them one hour after the end. To get them, start a new prediction.`,
     }))
 
 /** What the step says if there was nothing to save. */
@@ -215,7 +215,7 @@ function createSaveObserver(renamed: string[]): SaveObserver {
     },
     renamed: (name, taken) =>
       renamed.push(
-        `${taken} already exists with other content: the new file was saved as ${name}. With overwrite: true it replaces the old one.`,
+        `${taken} already exists with other content: the new file was saved as ${name}. Set overwrite: true to replace existing files.`,
       ),
     waiting: (state) => info(savingLine(state)),
   }

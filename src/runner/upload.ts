@@ -68,7 +68,7 @@ async function uploadAsArtifacts(
   const { ArtifactsUnavailable, uploadArtifacts } = await import('./artifact.ts')
   const { archive, name: given } = artifact
   if (!archive && given !== undefined) {
-    warn('artifact-name has no effect with archive: false: every file is an artifact with the name of the file.')
+    warn('artifact-name has no effect with archive: false: each file is an artifact with the name of the file.')
   }
   const staging = await makeTemporaryFolder('artifact', around.runner.temp)
   try {
@@ -101,7 +101,7 @@ async function readableOf(files: readonly SavedFile[], failures: Failure[]): Pro
     } catch (error) {
       failures.push({
         title: 'File not uploaded',
-        message: `${file.name} was saved, but cannot be read any more: ${messageOf(error)}`,
+        message: `${file.name} was saved, but can no longer be read: ${messageOf(error)}`,
       })
     }
   }

@@ -32,7 +32,7 @@ export async function readZipEntries(path: string): Promise<ReadEntry[]> {
   const { size: fileSize } = await file.stat()
   const tail = await read(file, Math.max(0, fileSize - END.length - END.longestComment), fileSize)
   const at = tail.lastIndexOf(signatureBytes(END.signature))
-  if (at < 0 || tail.length - at < END.length) throw new Error('the file is no zip')
+  if (at < 0 || tail.length - at < END.length) throw new Error('the file is not a zip')
   const length = tail.readUInt32LE(at + 12)
   const start = tail.readUInt32LE(at + 16)
   if (length > LARGEST_DIRECTORY || start + length > fileSize) throw new Error('the zip is of another kind')

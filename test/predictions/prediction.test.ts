@@ -16,7 +16,7 @@ import { errorMeaning, errorText, lastLogLine } from '../../src/predictions/pred
 const file = (name: string) => `https://files.example.com/x/${name}`
 
 describe('the schema', () => {
-  test('needs a text id and a text status, and nothing else', () => {
+  test('needs the strings id and status, and nothing else', () => {
     assert.equal(Prediction.safeParse({ id: 'a', status: 'starting' }).success, true)
     for (const body of [
       {},
@@ -209,7 +209,7 @@ test('an error code at the end of the text is explained, an unknown one is not',
     errorMeaning('Prediction interrupted; please retry (code: PA)'),
     /interrupted it\. The same input may succeed/,
   )
-  assert.match(errorMeaning('CUDA broke (E1001)'), /out of memory\. Ask for less/)
+  assert.match(errorMeaning('CUDA broke (E1001)'), /out of memory\. Request less/)
   assert.match(errorMeaning('Flagged as sensitive. E005'), /sensitive\. Change the input/)
   assert.equal(errorMeaning('strange (E1000)'), '')
   assert.equal(errorMeaning('no code'), '')

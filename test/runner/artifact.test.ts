@@ -292,12 +292,12 @@ describe('uploading', () => {
     service.occupy('taken')
     await assert.rejects(
       upload({ name: 'taken' }),
-      /named taken with other content already exists in this run\. Give another artifact-name, or overwrite: true/,
+      /named taken with other content already exists in this run\. Set another artifact-name, or set overwrite: true/,
     )
     const other = [await file('a.png', 'other')]
     await assert.rejects(
       upload({ archive: false, files: other }),
-      /named a\.png .*Set overwrite: true to replace it, or archive: true to put all files into one artifact/,
+      /named a\.png .*Set overwrite: true to replace it, or archive: true to upload all files as one artifact/,
     )
     await writeFile(path.join(folder, 'a.png'), picture)
   })

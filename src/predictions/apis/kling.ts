@@ -19,7 +19,7 @@ export const kling = taskApi({
   },
   id: {
     accepts: ({ length }) => length >= 2 && length <= 4,
-    rule: 'the ID of a Kling task has the kind of work before it, as in text2video/<ID> or images/generations/<ID>',
+    rule: 'the ID of a Kling task must be prefixed with its kind, as in text2video/<ID> or images/generations/<ID>',
   },
   layers: ['data', ''],
   status: ['task_status', 'status'],

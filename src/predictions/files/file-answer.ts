@@ -42,7 +42,7 @@ export const isWebPage = (headers: Headers): boolean =>
   /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headerOf(headers, 'content-type') ?? '')
 
 const EXPIRED =
-  'it has probably expired, for files are deleted one hour after the prediction ended. Only a new prediction brings them back'
+  'it has probably expired: files are deleted one hour after the prediction ended. To get it, start a new prediction'
 
 /** What an answer without a file means: whether it may pass, or why it stays. */
 export function refusalOf(status: number, headers: Headers, refused: Refused): InterruptedTransfer | PermanentError {
@@ -65,14 +65,14 @@ export function refusalOf(status: number, headers: Headers, refused: Refused): I
 function reasonOf(status: number, { ending, now, ofApi, keyed }: Refused): string {
   if (status === 401 && keyed) return 'it does not accept the key'
   if (status === 401 && ofApi) {
-    return 'it wants the key of the API, and files are fetched without the key. Fetch it in a step of your own'
+    return 'it requires the API key, but files are downloaded without the key. Download it in a step of your own'
   }
-  if (status === 401) return 'it wants credentials, and files are fetched without any'
+  if (status === 401) return 'it requires credentials, but files are downloaded without any'
   const gone = status === 403 || status === 404 || status === 410
   if (gone && mayHaveExpired(ending, now)) return EXPIRED
-  if (status === 403) return 'the link is not valid, or not any more'
+  if (status === 403) return 'the link is not valid, or no longer valid'
   if (status === 404) return 'there is no such file'
-  return status === 410 ? 'the file is gone' : ''
+  return status === 410 ? 'the file no longer exists' : ''
 }
 
 /**

@@ -26,13 +26,13 @@ const LONGEST_STEM = 220
  */
 export function fileNameFault(template: string, known: readonly Placeholder[] = PLACEHOLDERS): string | undefined {
   const unknown = template.match(/\{[^{}]*\}?|\}/g)?.find((found) => !known.some((each) => each === found))
-  if (unknown !== undefined) return `holds ${JSON.stringify(unknown)}; only ${known.join(', ')} stand for something`
+  if (unknown !== undefined) return `contains ${JSON.stringify(unknown)}; the placeholders are ${known.join(', ')}`
   const own = PLACEHOLDERS.reduce((text, each) => text.replaceAll(each, ''), template)
-  if (own.includes('/')) return 'holds "/"; folders belong into output-dir'
+  if (own.includes('/')) return 'contains "/"; put folders into output-dir'
   const forbidden = FORBIDDEN.exec(own)?.[0]
-  if (forbidden !== undefined) return `holds ${escaped(forbidden)}, which no file on Windows can have in its name`
-  if (RESERVED.test(template)) return 'is the name of a device on Windows'
-  if (/^\.{1,2}$/.test(template)) return 'is no name of a file'
+  if (forbidden !== undefined) return `contains ${escaped(forbidden)}, which Windows does not allow in file names`
+  if (RESERVED.test(template)) return 'is a reserved name on Windows'
+  if (/^\.{1,2}$/.test(template)) return 'is not a valid file name'
   if (Buffer.byteLength(own) > LONGEST_TEMPLATE) return `is longer than ${LONGEST_TEMPLATE} bytes`
   return undefined
 }

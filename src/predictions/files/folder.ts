@@ -108,6 +108,6 @@ async function refuseLinkOut(there: string, folder: string, workspace: string): 
   const real = await realpath(there)
   if (isWithin(real, await realpath(workspace))) return
   throw new DiskError(
-    `${folder} leads out of the workspace through a symbolic link, to ${real}. Give the folder itself as output-dir if you mean it`,
+    `${folder} leads out of the workspace through a symbolic link to ${real}. If this is intended, set output-dir to that folder`,
   )
 }

@@ -35,7 +35,7 @@ export async function inspect(file: FileHandle, size: number, claim: Claim, leng
   const found = await sniff(head, size, claim)
   if (found === undefined) return unknown(head, size, claim)
   if (!(await isWhole(file, size, found.extension, lengthKnown))) {
-    throw new MediaError(`it breaks off before its end (${size} bytes)`)
+    throw new MediaError(`it is incomplete (${size} bytes)`)
   }
   const pixels = found.type.startsWith('image/') ? await dimensions(head) : {}
   return { ...found, extension: refined(found.extension, claim), ...pixels }

@@ -159,7 +159,7 @@ export class Saver {
         canceled: results.reduce((sum, { canceled }) => sum + canceled, 0),
       }
     } finally {
-      this.#over.abort(new Error('saving is over'))
+      this.#over.abort(new Error('saving has ended'))
       await this.#network.close()
     }
   }

@@ -179,8 +179,8 @@ export class Transfer {
     const { clock, ending } = this.#options
     this.#host.wake()
     const seconds = Math.round(clock.now() - ending.seenAt)
-    const why = this.#fault?.message ?? this.#host.trouble ?? 'its turn did not come in time'
-    const message = `${why}. It was given up ${seconds} s after the step saw the end of the prediction. If the file still exists, wait again with the same ID`
+    const why = this.#fault?.message ?? this.#host.trouble ?? 'other downloads from the host took too long'
+    const message = `${why}. The download was given up ${seconds} s after the step noticed the end of the prediction. If the file still exists, wait again with the same ID`
     return this.#fault?.page === true ? new WebPageError(message) : new PermanentError(message)
   }
 
@@ -195,7 +195,7 @@ export class Transfer {
     const moves = () => {
       this.#gave()
       if (clock.now() - ending.seenAt >= LONGEST_SAVING) {
-        over.abort(new PermanentError(`not all of it came within an hour of the end (${this.#size} bytes)`))
+        over.abort(new PermanentError(`the download was not complete an hour after the end (${this.#size} bytes)`))
       }
     }
     meter.watch(moves, stop).then(
@@ -211,7 +211,7 @@ export class Transfer {
       if (error instanceof PermanentError || !over.signal.aborted) throw error
       throw over.signal.reason
     } finally {
-      over.abort(new Error('the request is over'))
+      over.abort(new Error('the request has ended'))
     }
   }
 
@@ -229,7 +229,7 @@ export class Transfer {
       await this.#write(accepted, meter, signal)
       const { total, packed } = accepted
       if (total !== undefined && this.#size !== total) {
-        throw new InterruptedTransfer(`it broke off after ${this.#size} of ${total} bytes`)
+        throw new InterruptedTransfer(`the transfer stopped after ${this.#size} of ${total} bytes`)
       }
       const lengthKnown = total !== undefined || packed
       return { size: this.#size, sha256: this.#hash.digest('hex'), ...this.#claim(headers, url), lengthKnown }
@@ -255,15 +255,15 @@ export class Transfer {
   #accept({ answer, url, keyed }: Responded): Accepted {
     const { allowance, clock, ending, apiUrl } = this.#options
     const { statusCode: status, headers } = answer
-    if (status === 416 && this.#size > 0) throw this.#startOver('the server does not have the rest of it')
+    if (status === 416 && this.#size > 0) throw this.#startOver('the server cannot send the rest of it')
     if (status !== 200 && status !== 206) {
       const ofApi = url.origin === new URL(apiUrl).origin
       throw refusalOf(status, headers, { ending, now: clock.now(), ofApi, keyed, hasExtension: this.#hasExtension() })
     }
     const packed = isPacked(headers, this.#claim(headers, url).claim)
-    if (status === 200 && this.#size > 0) this.#startOver('the server sent all of it')
+    if (status === 200 && this.#size > 0) this.#startOver('the server sent the entire file again')
     const part = status === 206 && !packed ? lengthOfPart(headers, this.#size) : undefined
-    if (status === 206 && part === undefined) throw this.#startOver('the server sent another part than was requested')
+    if (status === 206 && part === undefined) throw this.#startOver('the server sent a different range than requested')
     const length = headerOf(headers, 'content-length')
     const told = length === undefined || packed ? undefined : Number(length)
     const total = part ?? told
@@ -285,9 +285,9 @@ export class Transfer {
       signal.throwIfAborted()
     } catch (error) {
       if (error instanceof PermanentError || this.#options.signal.aborted) throw error
-      if (packed) throw this.#startOver(`it broke off: ${wordsOf(error)}`)
+      if (packed) throw this.#startOver(`the transfer stopped: ${wordsOf(error)}`)
       await pieces.flush()
-      throw new InterruptedTransfer(`it broke off after ${this.#size} bytes: ${wordsOf(error)}`)
+      throw new InterruptedTransfer(`the transfer stopped after ${this.#size} bytes: ${wordsOf(error)}`)
     } finally {
       signal.removeEventListener('abort', stop)
     }
@@ -319,7 +319,7 @@ export class Transfer {
       discard(answer.body)
       const location = headerOf(answer.headers, 'location')
       const next = location === undefined ? null : URL.parse(location, url.href)
-      if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) to nowhere`)
+      if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) without a target`)
       // It stays dropped if a later redirect leads back: somebody else chose that path.
       if (next.origin !== url.origin) authorization = undefined
       url = next

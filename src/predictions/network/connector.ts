@@ -205,7 +205,7 @@ function mostTelling(faults: readonly Error[]): Error {
   return (
     faults.find((fault) => !noRoute.test((fault as NodeJS.ErrnoException).code ?? '')) ??
     faults[0] ??
-    Object.assign(new Error('the name has no address'), { code: 'ENOTFOUND' })
+    Object.assign(new Error('the host name has no address'), { code: 'ENOTFOUND' })
   )
 }
 

@@ -18,24 +18,24 @@ export type SettingFault =
 const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: string }>> = {
   'not-tls': {
     words: 'the server does not speak TLS on this port',
-    advice: 'Check scheme and port of the address: a server that speaks plain HTTP there is reached with http://.',
+    advice: 'Check the scheme and the port of the address: plain HTTP needs http://.',
   },
   'old-tls': {
     words: 'the server does not speak TLS 1.2 or a later version',
-    advice: 'Older versions are not safe, so the server must be updated.',
+    advice: 'Older versions are insecure, so the server must be updated.',
   },
   handshake: {
     words: 'the server refuses the TLS handshake',
     advice:
-      'It does not know the host of the address, wants a client certificate, which this action cannot give, or allows no cipher of TLS 1.2 or later.',
+      'It does not serve this host, requires a client certificate, which this action cannot provide, or supports no cipher of TLS 1.2 or later.',
   },
   'client-certificate': {
-    words: 'the server wants a client certificate',
-    advice: 'This action cannot give one: use an address that works with the key only.',
+    words: 'the server requires a client certificate',
+    advice: 'This action cannot provide one: use an address that requires only the key.',
   },
   expired: {
     words: 'the certificate has expired',
-    advice: 'It must be renewed on the server; if it is still valid, correct the clock of the runner.',
+    advice: 'Renew it on the server or, if it is still valid, correct the clock of the runner.',
   },
   'not-yet-valid': {
     words: 'the certificate is not yet valid',
@@ -43,7 +43,7 @@ const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: str
   },
   'wrong-host': {
     words: 'the certificate is for another host',
-    advice: 'Use a host name that the certificate has.',
+    advice: 'Use a host name that the certificate lists.',
   },
   'unknown-issuer': {
     words: 'the certificate is not trusted',
@@ -55,7 +55,7 @@ const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: str
     advice: 'It must be replaced on the server.',
   },
   'proxy-password': {
-    words: 'the proxy wants a user name and a password',
+    words: 'the proxy requires a user name and a password',
     advice: '',
   },
 }
@@ -113,15 +113,15 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the server refuses connections',
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed',
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'the name of the host could not be looked up',
+  ENOTFOUND: 'the host does not exist',
+  EAI_AGAIN: 'the DNS lookup of the host failed',
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the network cannot be reached',
   ENETDOWN: 'the network is down',
   ETIMEDOUT: 'the connection timed out',
-  UND_ERR_CONNECT_TIMEOUT: 'the connection could not be made in time',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection could not be established in time',
   UND_ERR_HEADERS_TIMEOUT: 'the server did not answer in time',
-  UND_ERR_BODY_TIMEOUT: 'the answer stopped half-way',
+  UND_ERR_BODY_TIMEOUT: 'the answer stopped partway through',
   UND_ERR_HEADERS_OVERFLOW: 'the headers of the answer are too long',
   UND_ERR_SOCKET: 'the connection was closed',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut off',
@@ -129,8 +129,8 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
 
 /** What to do about faults that may heal, if the likeliest cause is an input. */
 const ADVICE: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'Check host and port: nothing listens there, or a firewall stands before it.',
-  ENOTFOUND: 'Check the spelling of the host, and the DNS of the runner.',
+  ECONNREFUSED: 'Check the host and the port: no server listens there, or a firewall blocks it.',
+  ENOTFOUND: 'Check the spelling of the host and the DNS settings of the runner.',
 }
 
 /** Codes with which a request cannot have reached the server, whoever throws them. */
@@ -153,7 +153,7 @@ export class ConnectFailure extends Error {
   readonly proxy: string | undefined
 
   constructor(cause: unknown, certificate?: string, proxy?: string) {
-    super('no connection was made', { cause: withoutOpenSslLines(cause) })
+    super('no connection was established', { cause: withoutOpenSslLines(cause) })
     this.certificate = certificate
     this.proxy = proxy
   }
@@ -179,11 +179,11 @@ function passwordWanted(
   schemes: readonly string[],
 ) {
   if (schemes.length > 0 && !schemes.some((scheme) => scheme.toLowerCase() === 'basic')) {
-    return `the proxy of ${variable} wants ${schemes.join(' or ')} authentication (407), and this action knows only a user name and a password (Basic)`
+    return `the proxy of ${variable} requires ${schemes.join(' or ')} authentication (407), but this action supports only a user name and a password (Basic)`
   }
   return hasPassword
-    ? `the proxy of ${variable} does not accept the user name and password in it (407): correct them in the environment variable ${variable}, special characters percent-encoded`
-    : `the proxy wants a user name and a password (407), and the environment variable ${variable} has none: write them into it, as in http://USER:PASSWORD@proxy.example.com:3128`
+    ? `the proxy of ${variable} rejects the user name and password in it (407): correct them in the environment variable ${variable}, with special characters percent-encoded`
+    : `the proxy requires a user name and a password (407), but the environment variable ${variable} has none: add them, as in http://USER:PASSWORD@proxy.example.com:3128`
 }
 
 /** An error of OpenSSL has its own file names and numbers as its message: of those only the reason is kept. */

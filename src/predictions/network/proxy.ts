@@ -23,7 +23,7 @@ export class ProxyError extends Error {
 
   constructor(variable: string) {
     super(
-      `The environment variable ${variable} does not hold the address of a proxy, such as http://proxy.example.com:3128; only http and https proxies can be used.`,
+      `The environment variable ${variable} does not contain the address of a proxy, such as http://proxy.example.com:3128; only http and https proxies are supported.`,
     )
   }
 }

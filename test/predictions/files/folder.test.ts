@@ -52,9 +52,9 @@ describe('the folder of the files', () => {
     const inside = (name: string) => make(path.join(at.workspace, name), at.workspace)
     assert.match(await inside('file'), /file is not a folder/)
     assert.match(await inside('file/sub'), /file\/sub is not a folder \(ENOTDIR\)/)
-    assert.match(await inside('dangling/sub'), /is not a folder \(EEXIST\)|cannot be made/)
-    assert.match(await inside('circle/sub'), /leads to itself \(ELOOP\)/)
-    if (process.platform === 'linux') assert.match(await make('/proc/a/b'), /cannot be made there \(ENOENT\)/)
+    assert.match(await inside('dangling/sub'), /is not a folder \(EEXIST\)|cannot be created/)
+    assert.match(await inside('circle/sub'), /has a loop of symbolic links \(ELOOP\)/)
+    if (process.platform === 'linux') assert.match(await make('/proc/a/b'), /cannot be created \(ENOENT\)/)
   })
 })
 

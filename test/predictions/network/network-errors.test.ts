@@ -45,20 +45,24 @@ describe('a chain of causes', () => {
 
 describe('a setting that is wrong', () => {
   const codes: [code: string, fault: SettingFault, words: RegExp][] = [
-    ['ERR_SSL_WRONG_VERSION_NUMBER', 'not-tls', /does not speak TLS on this port .*Check scheme and port/],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'not-tls', /does not speak TLS on this port .*Check the scheme and the port/],
     ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'not-tls', /TLS/],
     ['ERR_SSL_HTTP_REQUEST', 'not-tls', /TLS/],
     ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'old-tls', /TLS 1\.2 or a later version .*must be updated/],
     ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'old-tls', /TLS 1\.2/],
     ['ERR_SSL_VERSION_TOO_LOW', 'old-tls', /TLS 1\.2/],
-    ['ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY', 'handshake', /refuses the TLS handshake .*allows no cipher/],
+    ['ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY', 'handshake', /refuses the TLS handshake .*supports no cipher/],
     ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'handshake', /handshake/],
     ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'handshake', /handshake/],
     ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'handshake', /handshake/],
     ['ERR_SSL_NO_PROTOCOLS_AVAILABLE', 'handshake', /handshake/],
     ['ERR_SSL_DH_KEY_TOO_SMALL', 'handshake', /handshake/],
     ['ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED', 'handshake', /handshake/],
-    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'client-certificate', /wants a client certificate .*cannot give one/],
+    [
+      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      'client-certificate',
+      /requires a client certificate .*cannot provide one/,
+    ],
     ['ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE', 'client-certificate', /client certificate/],
     ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'client-certificate', /client certificate/],
     ['CERT_HAS_EXPIRED', 'expired', /has expired .*correct the clock/],
@@ -106,7 +110,7 @@ describe('a setting that is wrong', () => {
   })
   test('has the certificate at hand before the advice', () => {
     const error = new ConnectFailure(coded('CERT_HAS_EXPIRED'), 'Its certificate was valid until May.')
-    assert.match(adviceForFault(error), /^Its certificate was valid until May\. It must be renewed/)
+    assert.match(adviceForFault(error), /^Its certificate was valid until May\. Renew it on the server/)
   })
 })
 
@@ -116,14 +120,11 @@ describe('a proxy that does not pass a request on', () => {
     assert.equal(settingFaultOf(proxy(502)), undefined)
   })
   test('wants a password that is missing, wrong or of a kind that cannot be given', () => {
-    assert.match(describeFault(proxy(407)), /\(407\), and the environment variable https_proxy has none/)
-    assert.match(
-      describeFault(proxy(407, { hasPassword: true })),
-      /https_proxy does not accept .*\(407\): correct them/,
-    )
+    assert.match(describeFault(proxy(407)), /\(407\), but the environment variable https_proxy has none/)
+    assert.match(describeFault(proxy(407, { hasPassword: true })), /https_proxy rejects .*\(407\): correct them/)
     assert.match(
       describeFault(proxy(407, { schemes: ['Negotiate', 'NTLM'] })),
-      /wants Negotiate or NTLM authentication \(407\), .*\(Basic\)$/,
+      /requires Negotiate or NTLM authentication \(407\), .*\(Basic\)$/,
     )
     assert.match(describeFault(proxy(407, { schemes: ['Negotiate', 'BASIC'] })), /has none/)
     assert.equal(settingFaultOf(new Error('outer', { cause: proxy(407) })), 'proxy-password')
@@ -137,15 +138,15 @@ describe('a fault of the network in words', () => {
       ECONNREFUSED: /^the server refuses connections \(ECONNREFUSED\)$/,
       ECONNRESET: /^the connection was reset \(/,
       EPIPE: /^the connection was closed \(/,
-      ENOTFOUND: /^there is no host of that name \(/,
-      EAI_AGAIN: /could not be looked up \(/,
+      ENOTFOUND: /^the host does not exist \(/,
+      EAI_AGAIN: /the DNS lookup of the host failed \(/,
       EHOSTUNREACH: /^the host cannot be reached \(/,
       ENETUNREACH: /^the network cannot be reached \(/,
       ENETDOWN: /^the network is down \(/,
       ETIMEDOUT: /^the connection timed out \(/,
-      UND_ERR_CONNECT_TIMEOUT: /could not be made in time \(/,
+      UND_ERR_CONNECT_TIMEOUT: /could not be established in time \(/,
       UND_ERR_HEADERS_TIMEOUT: /did not answer in time \(/,
-      UND_ERR_BODY_TIMEOUT: /stopped half-way \(/,
+      UND_ERR_BODY_TIMEOUT: /stopped partway through \(/,
       UND_ERR_HEADERS_OVERFLOW: /headers of the answer are too long \(/,
       UND_ERR_SOCKET: /^the connection was closed \(/,
       UND_ERR_RES_CONTENT_LENGTH_MISMATCH: /^the answer was cut off \(/,
@@ -187,7 +188,7 @@ describe('a fault of the network in words', () => {
   })
 })
 
-test('a request was never sent if no connection was made, whoever says so', () => {
+test('a request was never sent if no connection was established, whoever says so', () => {
   const never = [
     'ECONNREFUSED',
     'ENOTFOUND',
