@@ -117,9 +117,9 @@ async function measurements(): Promise<string> {
 /** What it costs, in two figures: requests, and the delay of the notice. */
 const COST: Readonly<Record<string, (own: Figures, withStream: Figures, peer: Figures) => string>> = {
   en: (own, withStream, peer) =>
-    `Over a mix of pictures and videos, a prediction takes ${own.requests} requests on average, and its end is noticed ${own.delay} s late; with the
-API's event stream ${withStream.requests} requests and ${withStream.delay} s. The official client, which polls every 500 ms, takes ${peer.requests} and ${peer.delay} s. Pictures,
-videos, many IDs, memory and downloads apart: [docs/performance.md](docs/performance.md).`,
+    `On average, over a mix of pictures and videos, a prediction needs ${own.requests} requests, and its end is noticed after ${own.delay} s; with the
+API's event stream, ${withStream.requests} requests and ${withStream.delay} s. The official client, which polls every 500 ms, needs ${peer.requests} and ${peer.delay} s. For
+pictures, videos, many IDs, memory and downloads, see [docs/performance.md](docs/performance.md).`,
   zh: (own, withStream, peer) =>
     `在图片与视频混合的负载下，每个任务平均需要 ${own.requests} 次请求，平均在任务结束 ${own.delay} 秒后获知；若 API 有事件流，则为 ${withStream.requests} 次和 ${withStream.delay} 秒。
 官方客户端每 500 毫秒轮询一次，为 ${peer.requests} 次和 ${peer.delay} 秒。图片、视频、大量 ID、内存和下载各自的数据：
@@ -140,7 +140,7 @@ async function cost(language = 'en'): Promise<string> {
     return { requests: row.requests ?? '', delay: row['mean s'] ?? '' }
   }
   const text = COST[language]
-  if (!text) throw new Error(`the cost is not told in the language ${language}`)
+  if (!text) throw new Error(`there is no text about the cost in the language ${language}`)
   return text(figures('ours'), figures('ours, with push'), figures('official client: every 500 ms'))
 }
 

@@ -225,7 +225,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'const TRANSIENT_PATIENCE = 300',
   ],
   [
-    { 'README.md': 'if nothing else comes for a minute', 'README.zh-CN.md': '永久性错误持续一分钟' },
+    { 'README.md': 'if there is no other response for a minute', 'README.zh-CN.md': '永久性错误持续一分钟' },
     'src/predictions/patience.ts',
     'const DOUBT_LASTS = 60',
   ],
@@ -235,22 +235,22 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'const PATIENCE = 300',
   ],
   [
-    { 'docs/how-it-works.md': 'without an answer after ten seconds is made once more' },
+    { 'docs/how-it-works.md': 'no response after ten seconds, the request is sent again' },
     'src/predictions/hedge.ts',
     'const SILENCE = 10',
   ],
   [
-    { 'docs/how-it-works.md': 'at least 20 seconds after the end' },
+    { 'docs/how-it-works.md': 'for at least 20 seconds' },
     'src/predictions/files/patience.ts',
     'export const LEAST_PATIENCE = 20',
   ],
   [
-    { 'docs/how-it-works.md': 'five minutes at most' },
+    { 'docs/how-it-works.md': 'at most five minutes after the end' },
     'src/predictions/files/patience.ts',
     'const MOST_PATIENCE = 300',
   ],
   [
-    { 'docs/how-it-works.md': 'goes on for up to an hour' },
+    { 'docs/how-it-works.md': 'may take up to an hour' },
     'src/predictions/files/patience.ts',
     'export const LONGEST_SAVING = 3600',
   ],
@@ -269,7 +269,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
   ],
   [{ 'action.yml': 'until fewer than three are left' }, 'src/predictions/list.ts', 'export const LIST_UNTIL = 3'],
   [
-    { 'docs/apis.md': 'every 15 s if the gateway puts' },
+    { 'docs/apis.md': 'every 15 s if the gateway wraps' },
     'src/predictions/apis/gateway.ts',
     'export const GATEWAY_REFRESH_SECONDS = 15',
   ],
@@ -297,7 +297,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
   ],
   [{ 'docs/reference.md': '| An output | 32 kB |' }, 'src/runner/outputs.ts', 'const LONGEST_VALUE = 32_000'],
   [
-    { 'docs/reference.md': '100 MB if the API takes uploads' },
+    { 'docs/reference.md': '100 MB if the API accepts uploads' },
     'src/runner/embedded-files.ts',
     'const LARGEST_UPLOAD = 100 * 10 ** 6',
   ],
