@@ -63,7 +63,7 @@ export interface CreateRequest {
 }
 
 /** A file to be uploaded. */
-export interface UploadedContent {
+interface UploadedContent {
   /** The name that the API shows. */
   name: string
   /** MIME type. */
@@ -71,14 +71,14 @@ export interface UploadedContent {
   content: Buffer
 }
 
-export interface UploadedFile {
+interface UploadedFile {
   id: string
   /** What stands in the input of the model. */
   url: string
 }
 
 /** Which page of the list: that after a cursor, or the first one. */
-export interface ListQuery {
+interface ListQuery {
   cursor?: string | undefined
 }
 
@@ -100,7 +100,7 @@ export interface ClientOptions {
 }
 
 /** One request that is over. */
-export interface RequestTrace {
+interface RequestTrace {
   method: string
   path: string
   /** Of the answer; undefined if there was none, also because another request of the same call was answered first. */

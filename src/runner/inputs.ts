@@ -49,7 +49,7 @@ export interface Inputs extends StepInputs {
   ids: string[]
 }
 
-export interface DownloadInputs extends Required<SaveSettings> {
+interface DownloadInputs extends Required<SaveSettings> {
   /** Absolute; undefined for a temporary folder. */
   directory: string | undefined
   ifNoFilesFound: 'warn' | 'error' | 'ignore'
@@ -63,7 +63,7 @@ export interface ArtifactInputs extends ArtifactSettings {
   overwrite: boolean
 }
 
-export interface ReleaseInputs {
+interface ReleaseInputs {
   tag: string
   token: string
   overwrite: boolean

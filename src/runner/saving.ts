@@ -15,7 +15,7 @@ import { makeTemporaryFolder } from './result-file.ts'
 import { redacted } from './secrets.ts'
 
 /** What was saved, and what turns the step red. */
-export interface Saved {
+interface Saved {
   files: SavedFile[]
   failures: Failure[]
 }

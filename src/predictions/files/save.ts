@@ -26,7 +26,7 @@ import {
 } from './save-one.ts'
 import { SizeLimits } from './size-limits.ts'
 
-export { FileError, type SavedFile, type SaveObserver, type SavingState } from './save-one.ts'
+export { type SavedFile, type SaveObserver, type SavingState } from './save-one.ts'
 
 /** What users may choose about the files. */
 export interface SaveSettings {

@@ -8,7 +8,7 @@ import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
 import { errorCode, ProxyRefusal } from './network-errors.ts'
 import { offeredSchemes, type ProxyEnvironment, type ProxyServer, proxiesOf } from './proxy.ts'
 
-export { type ProxyEnvironment, ProxyError } from './proxy.ts'
+export type { ProxyEnvironment } from './proxy.ts'
 
 /** Connections to one origin at once: as many as requests are made in a second. */
 export const CONNECTIONS = 40
