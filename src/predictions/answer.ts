@@ -30,7 +30,7 @@ export interface Answer {
   body: Readonly<Record<string, unknown>>
   /** Whether the body held `NaN` or `Infinity`, which JSON does not have; they are read as null. */
   hadNonFinite?: boolean
-  /** From 0 to 1, if the API tells it as a number. */
+  /** From 0 to 1, if the API reports it as a number. */
   progress?: number | undefined
   /** Seconds in which the API has nothing new to say. */
   refresh?: number | undefined

@@ -68,7 +68,7 @@ export interface BatchOptions<Request> {
 
 /** Seconds before the second, third and each later attempt of one entry, more or less a quarter. */
 const ATTEMPT_PAUSES = [5, 15, 45] as const
-/** When so many have been tried, and all have failed, nothing new is started; or as many as run at once, if those are more. */
+/** If the first predictions have all failed, no more are started: this many, or as many as run at once if those are more. */
 const FEWEST_FAILURES = 3
 /** Refusals that concern the account, or the target of all. */
 const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405])
@@ -143,7 +143,7 @@ class BatchState {
     this.#resume()
   }
 
-  /** An entry came to nothing because of its own input: another takes its place among the first. */
+  /** An entry was refused because of its own input: another takes its place among the first. */
   notTried(): void {
     this.#begun--
     this.#resume()
@@ -201,7 +201,7 @@ async function runEntry<Request>(
 }
 
 /**
- * After a fault of the platform, or an end before the start unless that was asked for; never after a fault of the input or
+ * After an error of the platform, or an end before the start unless that was requested; never after an error of the input or
  * the model.
  */
 function mayBeTriedAgain({ end, status, answer }: Outcome, ownDeadline: boolean): boolean {

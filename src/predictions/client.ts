@@ -191,7 +191,7 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
     return lookup ? withFiles(answer, await filesOf(lookup, signal)) : answer
   }
 
-  /** Reads an answer of which only a part stays in memory, unless its output is not in the body. */
+  /** Reads an answer and keeps only a part of it in memory, unless its output is not in the body. */
   async function largeAnswer(body: StoredText, read: (text: string) => ReadAnswer): Promise<ReadAnswer> {
     const stored = storedAnswer(body, read, turns)
     try {

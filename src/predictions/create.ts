@@ -141,7 +141,7 @@ const LONGEST_SHOWN = 100
 /** Objects in which gateways put an answer. */
 const LAYERS = ['data', 'prediction', 'result'] as const
 
-/** The prediction of an answer that has its ID, but is none; undefined if it has not. */
+/** The prediction of an answer that is not valid but has its ID; undefined if it has no ID. */
 function startedWithoutStatus(error: unknown): Answer | undefined {
   if (!(error instanceof NotAPredictionError) || error.body === undefined) return undefined
   const { body } = error

@@ -4,18 +4,18 @@ import { CONNECTIONS, type Connections, type UntrustedNetwork } from './network/
 import { unpacked } from './unpack.ts'
 
 /**
- * A connection to `urls.stream` that rings when a prediction comes to its end. Only a hint: what counts is the next
- * answer of the API. It carries no key, its texts are counted and thrown away, and its faults are nobody's business.
+ * A connection to `urls.stream` that signals when a prediction ends. Only a hint: the decision is made by the next
+ * answer of the API. It is opened without the key, its texts are counted and discarded, and its errors are ignored.
  */
 export interface EndSignal {
-  /** True while the connection is open and has said something, so that its ringing can be waited for. */
+  /** True while the connection is open and has sent something, so that its signal can be waited for. */
   readonly connected: boolean
 }
 
 export interface EndSignals {
   /**
    * Opens one; if too many are open already, or the address is not allowed, one that is never connected.
-   * @param ring called when the stream tells the end
+   * @param onEnd called when the stream reports the end
    */
   open(url: string, signal: AbortSignal, ring: () => void): EndSignal
   close(): Promise<void>
@@ -23,7 +23,7 @@ export interface EndSignals {
 
 /** The API ends a stream after a quiet half minute; a prediction can be quiet for longer. */
 const RECONNECTS = 60
-/** Seconds. A connection that ends or breaks off sooner is of no use; so many of those in a row and it is left. */
+/** Seconds. A connection that ends sooner counts as useless; after this many of those in a row, the stream is given up. */
 const SHORTEST = 5
 const SHORT_ONES = 3
 /** Bytes of one connection, and of one event, after which it is left. */
@@ -44,7 +44,7 @@ export function createEndSignals(network: UntrustedNetwork, clock: Clock, most =
       if (open >= most || !URL.canParse(url)) return endSignal
       open++
       listen(new URL(url), endSignal, { network, clock, signal, ring })
-        // Refused, reset, not allowed, aborted: without it the wait asks as it would have asked.
+        // Refused, reset, not allowed, aborted: the wait polls as it does without a stream.
         .catch(() => {})
         .finally(() => {
           endSignal.connected = false
@@ -106,7 +106,7 @@ const connect = (connections: Connections, url: URL, signal: AbortSignal) =>
   })
 
 /**
- * Reads one connection until the stream tells the end or the connection ends.
+ * Reads one connection until the stream reports the end or the connection ends.
  * @param spoke called at every sign of life
  * @returns `useless` if it is no stream, or one that says too much
  */

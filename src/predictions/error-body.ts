@@ -76,7 +76,7 @@ export function errorBodyCode(body: unknown): string | undefined {
 export const saysRetryable = (body: unknown): boolean =>
   isRecord(body) && (body.retryable === true || (isRecord(body.error) && body.error.retryable === true))
 
-/** A body as JSON; undefined if it is none. */
+/** A body as JSON; undefined if it is not JSON. */
 export function parseErrorBody(text: string): unknown {
   try {
     return parseJson(text).value

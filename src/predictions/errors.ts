@@ -41,12 +41,12 @@ export interface ApiRequest {
 
 const nameOf = ({ method, url }: ApiRequest) => `${method} ${url}`
 
-/** A request to the predictions API that did not bring what it asked for. The message is whole sentences; it may hold the key. */
+/** A failed request to the predictions API. The message consists of complete sentences; it may contain the key. */
 export abstract class ApiError extends Error {
   abstract readonly retryability: Retryability
   readonly scope: Scope = 'prediction'
   readonly request: ApiRequest
-  /** Seconds that the server asked to wait before the next request; undefined if it asked for nothing. */
+  /** Seconds to wait before the next request, as requested by the server; undefined if it requested none. */
   readonly retryAfter: number | undefined = undefined
 
   constructor(request: ApiRequest, message: string, options?: ErrorOptions) {

@@ -41,7 +41,7 @@ export interface FailedAt {
   now: number
   /** When the request was made. */
   sent: number
-  /** What the schedule asked to wait before the next poll. */
+  /** The pause before the next poll, as requested by the schedule. */
   planned: number
   /** Whether a good answer came before: of this prediction or, if the failure concerns them all, of any. */
   answered: boolean
@@ -124,12 +124,12 @@ export class Patience {
     this.#unconnectedSince = undefined
     this.#patienceEnds ??= at.sent + this.#transientPatience
     if (at.now >= this.#patienceEnds) return { kind: 'give up' }
-    // Time that the server asked for does not count as failing.
+    // Time that the server requested does not count as failing.
     this.#patienceEnds += hint
     return { kind: 'retry', pause: Math.max(hint, Math.min(pause, this.#patienceEnds - at.now)) }
   }
 
-  /** The last attempt ends when the patience does, as far as the one before tells how long it takes. */
+  /** The last attempt ends when the patience does, judged by how long the attempt before took. */
   #unconnected(pause: number, { now, sent }: FailedAt): Judgement {
     this.#unconnectedSince ??= sent
     const end = this.#unconnectedSince + CONNECT_PATIENCE

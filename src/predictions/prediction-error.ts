@@ -5,7 +5,7 @@ import { clip, sentences } from './text.ts'
 /** Characters of an error that are read. The longest seen is a traceback of some thousands. */
 const LONGEST_ERROR = 2 ** 16
 
-/** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` where there is none. */
+/** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` if there is none. */
 export function errorText(error: unknown): string {
   if (typeof error === 'string') return clip(error.trim(), LONGEST_ERROR)
   if (error === null || error === undefined || error === false) return ''
@@ -26,7 +26,7 @@ const LOG_TAIL = 20_000
 const LONGEST_LINE = 300
 
 /**
- * The last line of a log that says something; `""` if there is none. Lines of progress bars say nothing of an end.
+ * The last line of a log with content; `""` if there is none. Lines of progress bars do not explain an end.
  */
 export function lastLogLine(logs: string | undefined): string {
   const lines = (logs ?? '').slice(-LOG_TAIL).split(/[\r\n]+/)

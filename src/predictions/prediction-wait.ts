@@ -33,7 +33,7 @@ export class PredictionWait implements OpenWait {
   #kind: string | undefined
   #error: ApiError | undefined
   #patience: Patience
-  /** What the schedule asked for last. */
+  /** The last pause that the schedule returned. */
   #planned: number
   readonly #known: Answer | undefined
   #endSignal: EndSignal | undefined
@@ -148,7 +148,7 @@ export class PredictionWait implements OpenWait {
 
   async #sleep(pause: number): Promise<void> {
     const { clock } = this.#step.options
-    // What the server asked for, and a doubt, are not cut short by the stream or a list.
+    // Neither the stream nor a list shortens a pause that the server requested, or one in doubt.
     if (this.#error) return await clock.sleep(pause, this.#stopOrDeadline)
     this.#isAsleep = true
     try {
@@ -174,7 +174,7 @@ export class PredictionWait implements OpenWait {
   }
 
   /**
-   * Takes what a list says of this prediction, a new one if there is none.
+   * Uses what a list reports about this prediction; a new one if there is none.
    * @returns undefined if it must be polled singly
    */
   async #takeList(woken: boolean): Promise<'ended' | 'running' | undefined> {
@@ -196,7 +196,7 @@ export class PredictionWait implements OpenWait {
     return this.#accept(listed, false) ? 'ended' : 'running'
   }
 
-  /** Whether a list tells all that is wanted: an output may be missing there, and the log is. */
+  /** Whether a list has all that is needed: the output may be missing there, and the log always is. */
   #isEnough({ prediction }: Answer): boolean {
     const status = statusOf(prediction)
     if (!isTerminal(status)) return true
@@ -311,7 +311,7 @@ export class PredictionWait implements OpenWait {
     } else if (error instanceof RefusalError && error.retryAfter === undefined) limiter.refused(error.status)
   }
 
-  /** Polls once more when the deadline has come. @param underWay the poll that was under way by then */
+  /** Polls once more when the deadline is reached. @param underWay the poll that was under way then */
   async #lastPoll(underWay?: Promise<Answer>): Promise<Outcome> {
     const step = this.#step
     if (step.requested && !step.responded) return this.#outcome('timeout')

@@ -41,7 +41,7 @@ export interface Schedule {
 /** Up to this many predictions are polled on one account without regard for each other. */
 export const SHARERS_FREE = 40
 
-/** In the queue: this part of the time waited, at least and at most so many seconds. */
+/** In the queue: this share of the time waited, with a minimum and a maximum in seconds. */
 const QUEUE = { part: 0.2, least: 0.75, most: 5 }
 /** Running, and nothing is known about the end: seconds times √t, at least and at most. */
 const UNKNOWN_END = { root: 0.3, least: 0.5, most: 0.73 }
@@ -58,7 +58,7 @@ const AFTER_SIGNAL = { part: 0.04, least: 0.2 }
 const PACE = 0.75
 const SLACK = 10
 /**
- * Of siblings: the widest spread of their run times that tells anything; the part of the time left that is slept, and
+ * Of siblings: the widest spread of their run times that is informative; the share of the time left to sleep, and
  * the longest sleep; how dense polls are around the usual end; and the pauses in the queue.
  */
 const SIBLINGS = {
@@ -118,7 +118,7 @@ function predictEnd(memory: Memory, logs: string, now: number): void {
   }
 }
 
-/** The pause while nothing tells when the end will be. */
+/** The pause while nothing indicates when the end will be. */
 function unknownEnd(memory: Memory, { now, siblings }: Look): number {
   const { started } = memory
   if (started === undefined) return clamp(QUEUE.part * now, QUEUE.least, QUEUE.most)
@@ -131,7 +131,7 @@ const longestForSiblings = (elapsed: number) => Math.max(SIBLINGS.least, SIBLING
 
 /**
  * The pause that the run times of siblings suggest: long before their usual end, dense around it; undefined if they
- * tell nothing, or differ so much that they tell too little.
+ * indicate nothing, or differ too much to be informative.
  */
 function untilSiblingsEnd(memory: Memory, { now, siblings }: Look, otherwise: number): number | undefined {
   const usual = siblings?.runs.usual

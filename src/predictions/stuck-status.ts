@@ -4,7 +4,7 @@ import { errorText } from './prediction-error.ts'
 /** Polls in a row, and seconds, in which nothing changes before an unknown status counts as an end. */
 const STUCK_POLLS = 3
 const STUCK_SECONDS = 10
-/** Characters at the end of a log that tell whether it goes on. */
+/** Characters at the end of a log that show whether it still changes. */
 const COMPARED = 200
 
 /**

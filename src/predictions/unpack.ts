@@ -29,7 +29,7 @@ export function packingsOf(headers: Headers): string[] {
 }
 
 /**
- * A body without its packing (gzip, deflate, br, zstd). Servers and proxies pack although they were asked for identity.
+ * A decompressed body (gzip, deflate, br, zstd). Servers and proxies compress even if identity was requested.
  * Comes piece by piece, so that limits count the unpacked bytes. Leaving the loop gives up the body.
  * @throws UnpackError, or what reading the body throws
  */
@@ -51,7 +51,7 @@ async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name
   const first = await source.next()
   // A body without bytes has nothing to unpack, whatever its headers say.
   if (first === undefined) return
-  // Loaded when it is needed: few servers pack what was asked for as it is, and the module takes a millisecond.
+  // Loaded on demand: few servers compress unrequested, and loading the module takes a millisecond.
   const unpacker = create(await import('node:zlib'), first)
   pipeline(source.from(first), unpacker, () => {})
   try {

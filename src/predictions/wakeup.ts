@@ -17,7 +17,7 @@ export class Wakeup {
     return called
   }
 
-  /** Sleeps until it is called, and no longer than so many seconds. @throws the reason of the signal */
+  /** Sleeps until it is woken, for at most this many seconds. @throws the reason of the signal */
   async sleep(clock: Clock, seconds: number, signal: AbortSignal): Promise<void> {
     if (this.#called) return
     const sleeper = new AbortController()

@@ -28,7 +28,7 @@ export class ArtifactServiceError extends Error {
   readonly text: string
   /** Whether the same call may succeed later. */
   readonly transient: boolean
-  /** Seconds that the answer asked to wait. */
+  /** Seconds to wait, as requested by the answer. */
   readonly retryAfter: number | undefined
 
   /** @param spent whether the call was already retried as often as it is worth */

@@ -202,7 +202,7 @@ export async function fingerprint(value: unknown): Promise<unknown> {
  */
 export async function resolveInside(name: string, workspace: string): Promise<string> {
   const root = await realpath(workspace)
-  // Before the disk is asked: on Windows a look at \\host\share alone sends that host the runner's credentials.
+  // Before any access to the disk: on Windows, looking up \\host\share sends the runner's credentials to that host.
   const spelt = path.resolve(workspace, name)
   const refused = whyNotSent(workspace, spelt)
   if (refused && whyNotSent(root, spelt)) throw new ModelInputError(`The file ${name} ${refused}, so it is not sent.`)

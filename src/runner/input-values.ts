@@ -25,7 +25,7 @@ const BETWEEN_IDS = /[\s,，、]+/
 const NO_ID: ReadonlySet<string> = new Set(['null', 'undefined', 'None', 'false'])
 /** IDs that a fault names. */
 const NAMED = 5
-/** IDs of one step: more of them would be polled so rarely that a step could not tell their ends. */
+/** IDs of one step: more of them would be polled so rarely that their ends would be noticed too late. */
 const MOST_IDS = 5000
 
 /** An API by the word that it has in the input. */
@@ -186,7 +186,7 @@ const DURATION_PARTS = new RegExp(
 
 /**
  * Reads `90s`, `10m`, `1h30m`, `500ms`, `1d` or plain seconds.
- * @returns seconds; undefined if the text is none of these
+ * @returns seconds; undefined for other texts
  */
 export function parseDuration(text: string): number | undefined {
   if (/^\d{1,9}(\.\d{1,6})?$/.test(text)) return Number(text)
@@ -239,7 +239,7 @@ export function readTag(given: string): string | undefined {
   return text === '' ? undefined : text
 }
 
-/** `owner/name`, or `owner/name:version`, of which the version is what runs. */
+/** `owner/name`, or `owner/name:version`, for which the version is run. */
 export function readModel(text: string): CreateRequest['target'] | undefined {
   if (text === '') return undefined
   const [name = '', version, ...rest] = text.split(':')

@@ -150,7 +150,7 @@ export function readPostInputs(source: InputSource = getInput): PostInputs {
   }))
 }
 
-/** What exists is told by names that are the same in every run. */
+/** Existing files are recognized by names that are the same in every run. */
 function checkSkipping({ directory, fileName }: DownloadInputs, fault: AddFault): void {
   if (directory === undefined) fault('skip-existing: requires output-dir, the folder to look for existing files in.')
   if (fileName === undefined) return

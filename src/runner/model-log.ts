@@ -7,7 +7,7 @@ import { LINE_END } from './untrusted.ts'
 export interface LogView {
   /** Characters of the log so far, up to its last line end. */
   readonly length: number
-  /** The end of those, by which a log that only grows is told from one that was rewritten. */
+  /** The end of those, which shows whether a log has only grown or was rewritten. */
   readonly tail: string
   /** Seconds at which a progress bar was shown last, and which. */
   readonly barAt: number
@@ -26,7 +26,8 @@ const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
  */
 export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))
 
-export interface Look {
+/** What is known when the new lines of a log are printed. */
+export interface LogProgress {
   /** Seconds. */
   now: number
   /** Whether the log has come to its end, so that its last line is whole. */
@@ -50,7 +51,7 @@ const MOST_COMPARED = 2 ** 20
 export function newLogLines(
   view: LogView,
   log: string,
-  { now, complete, limit = shownLimit(1), start = 0 }: Look,
+  { now, complete, limit = shownLimit(1), start = 0 }: LogProgress,
 ): { view: LogView; lines: string[] } {
   if (view.shown >= limit) return { view: { ...view, tail: '' }, lines: [] }
   const text = complete ? log : log.slice(0, Math.max(log.lastIndexOf('\n'), log.lastIndexOf('\r')) + 1)

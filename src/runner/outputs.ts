@@ -14,7 +14,7 @@ import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
 
-/** The outputs of the root action, each of which is always set. */
+/** The outputs of the root action. All of them are always set. */
 export const OUTPUTS = [
   'status',
   'output',

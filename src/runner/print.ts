@@ -17,7 +17,7 @@ const LONGEST_TITLE = 200
 const cleanLine = (line: string, limit: number) => redacted.text(oneLine(line, limit))
 const cleanLines = (message: string) => redacted.text(severalLines(message))
 
-/** Marks what this file prints, so that {@link toolkitOutput} can tell it from what the toolkit prints. */
+/** Marks what this file prints, so that {@link toolkitOutput} can distinguish it from what the toolkit prints. */
 const clean = new AsyncLocalStorage<true>()
 const emit = (print: () => void): void => clean.run(true, print)
 
@@ -115,7 +115,7 @@ function printForToolkit(line: string): void {
   else info(line)
 }
 
-/** Calls back once everything that was printed has gone out: macOS does not wait for the reader of a pipe. */
+/** Calls back once everything that was printed has been written: macOS does not wait for the reader of a pipe. */
 export const flush = (then: () => void): void => emit(() => void process.stdout.write('', then))
 
 /**

@@ -179,7 +179,7 @@ export class ReleaseApi {
         signal,
         pauseAfter(error, attempt) {
           if (signal.aborted || error instanceof ReleaseError || attempt === ATTEMPTS) return undefined
-          // The file has gone; a scanner that holds one lets go of it.
+          // The file no longer exists; a scanner that has it open closes it.
           if (errorCode(error) === 'ENOENT') return undefined
           const pause = pauseAfter(error, attempt, { random, ...transient })
           return pause === undefined || pause > LONGEST_WAIT ? undefined : pause

@@ -17,9 +17,9 @@ import { block, info, urlBlock, warn } from './print.ts'
 export interface Reporter extends WaitObserver, Disposable {
   /** A prediction was started for an input of that name, which stands for its ID from now on. */
   started(name: string, answer: Answer): void
-  /** The prediction of an input failed, and another is started for it in so many seconds. */
+  /** The prediction of an input failed; the next attempt starts after this many seconds. */
   again(name: string, outcome: Outcome, pause: number): void
-  /** None, or no other, was started for an input. That nothing new is started any more is told once. */
+  /** No prediction, or no further attempt, was started for an input. The end of all starting is reported once. */
   notStarted(name: string, refusal: Error): void
 }
 

@@ -26,7 +26,7 @@ export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disp
   finish(): Promise<Saved>
 }
 
-/** A prediction that has ended, under the ID that was asked for. */
+/** A prediction that has ended, under the requested ID. */
 interface Ended {
   id: string
   prediction: Prediction

@@ -77,7 +77,7 @@ export class Starter {
     }
   }
 
-  /** Notes that a prediction has ended: there is nothing left to cancel. What was saved is written anew with the next one. */
+  /** Records that a prediction has ended and need not be canceled. The state is saved again with the next prediction. */
   ended(id: string): void {
     this.#open.delete(id)
   }

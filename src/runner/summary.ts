@@ -214,7 +214,7 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
   return `> ${what}, which deletes its files${when}`
 }
 
-/** The output of the only prediction: links unless its files were saved, its text, or that there is none. */
+/** The output of the only prediction: links unless its files were saved, its text, or a note that there is none. */
 function outputOfOne({ outcome }: Judged, { files }: Delivery): string {
   const prediction = outcome.answer?.prediction
   if (!prediction) return ''

@@ -34,7 +34,7 @@ export function severalLines(text: string, limit = 3500): string {
 
 /**
  * Untrusted lines as a block in which no workflow command can act, by two defences: a visible prefix keeps `::` from
- * the start of every line, and the runner is told to stop reading commands until a word nobody can know.
+ * the start of every line, and the runner stops reading commands until a word that nobody can guess.
  * @param group the title of a collapsed group around the block; none if undefined
  */
 export function untrustedBlock(lines: readonly string[], prefix: string, group?: string): string {

@@ -16,7 +16,7 @@ export interface Uploads {
   artifacts: UploadedArtifact[]
   /** Of each file on the release, in the order of the files; undefined for one that is not there. */
   releaseUrls: (string | undefined)[]
-  /** What was asked for and did not work: each turns the step red. */
+  /** What was requested and failed: each of these fails the step. */
   failures: Failure[]
 }
 
@@ -91,7 +91,7 @@ async function uploadAsArtifacts(
   }
 }
 
-/** A file that has gone since it was saved must not cost the others their artifact. */
+/** A file that was deleted after it was saved must not keep the others from being uploaded. */
 async function readableOf(files: readonly SavedFile[], failures: Failure[]): Promise<SavedFile[]> {
   const readable: SavedFile[] = []
   for (const file of files) {

@@ -5,7 +5,7 @@ import { believedFrom, type Ending, mayHaveExpired } from './patience.ts'
 /** A transfer that is cut off, stalls or is put off can be taken up again where it stopped. */
 export class InterruptedTransfer extends Error {
   override readonly name = 'InterruptedTransfer'
-  /** Seconds that the server asked to wait. */
+  /** Seconds to wait, as requested by the server. */
   readonly retryAfter: number | undefined
   /** Whether the server said that there are too many requests. */
   readonly overloaded: boolean
@@ -76,9 +76,9 @@ function reasonOf(status: number, { ending, now, ofApi, keyed }: Refused): strin
 }
 
 /**
- * The length of a file of which an answer brings a part.
+ * The length of a file, from an answer that has a part of it.
  * @param from the place from which on it was requested
- * @returns undefined if it is another part than that, or the length is not told
+ * @returns undefined if it is a different part, or has no length
  */
 export function lengthOfPart(headers: Headers, from: number): number | undefined {
   const range = /^bytes (?<first>\d{1,15})-(?<last>\d{1,15})\/(?<total>\d{1,15})$/.exec(

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** The template of names that files have unless told otherwise. */
+/** The default template of file names. */
 export const DEFAULT_FILE_NAME = '{id}-{index}'
 
 /** What stands for something in a template. */
@@ -47,7 +47,7 @@ export interface NamedPrediction {
   id: string
   /** Its place in the step, from 1. */
   number: number
-  /** That of its input; undefined where there is none. */
+  /** The name of its input; undefined if it has none. */
   name?: string | undefined
 }
 
@@ -106,7 +106,7 @@ function withinLimits(stem: string): string {
   return /^[.\s]*$/.test(usable) ? '_' : cutTo(usable, LONGEST_STEM)
 }
 
-/** Cut at a character, so that not more than so many bytes of UTF-8 remain. */
+/** Truncated between characters to at most this many bytes of UTF-8. */
 function cutTo(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text
   let kept = ''

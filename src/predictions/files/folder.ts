@@ -50,7 +50,7 @@ export class Folder {
   }
 }
 
-/** Undefined if the file system does not tell it; some tell 0. */
+/** Undefined if the file system does not report it; some report 0. */
 async function freeBytes(folder: string): Promise<number | undefined> {
   const { bavail = 0, bsize = 0, blocks = 0 } = await statfs(folder).catch(() => ({}) as Record<string, undefined>)
   return blocks === 0 ? undefined : bavail * bsize

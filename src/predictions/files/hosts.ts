@@ -14,7 +14,7 @@ export interface Fault {
   message: string
   /** Whether the host said that there are too many requests: 429 or 503. */
   overloaded: boolean
-  /** Seconds that the host asked to wait. */
+  /** Seconds to wait, as requested by the host. */
   retryAfter: number | undefined
 }
 

@@ -30,7 +30,7 @@ export interface SavedFile {
   name: string
   /** Bytes. */
   size: number
-  /** MIME type, by the content where the content tells it. */
+  /** MIME type, by the content if it is recognized. */
   type: string
   /** Hexadecimal. */
   sha256: string
@@ -70,11 +70,11 @@ export interface SavingState {
   saved: number
   /** Files that are neither saved nor given up. */
   left: number
-  /** Those of which something comes or came, or that are in trouble. */
+  /** Those that have received data, or that have a problem. */
   current: readonly { label: string; bytes: number; total: number | undefined; trouble: string | undefined }[]
 }
 
-/** What saving tells while it lasts. */
+/** What is reported while files are saved. */
 export interface SaveObserver {
   saved(file: SavedFile): void
   retrying(label: string, reason: string, pause: number): void

@@ -30,7 +30,7 @@ export interface Sink {
   rest(): Promise<void>
 }
 
-/** What a transfer needs, and whom it tells. */
+/** What a transfer needs, and its observers. */
 export interface TransferOptions {
   network: UntrustedNetwork
   hosts: Hosts
@@ -42,7 +42,7 @@ export interface TransferOptions {
   apiUrl: string
   /** Sent to the origin of the URL, and to no other that it redirects to; most files are fetched without it. */
   authorization?: string | undefined
-  /** Seconds over which the speed counts; {@link STALL} unless told otherwise. */
+  /** Seconds over which the speed is measured; {@link STALL} by default. */
   stall?: number | undefined
   collectGarbage(bytes: number): void
   /** An attempt failed; the next one is made in about `pause` seconds. */
@@ -54,7 +54,7 @@ export interface Received {
   size: number
   sha256: string
   claim: Claim
-  /** Whether the server told the length. */
+  /** Whether the server gave the length. */
   lengthKnown: boolean
   /** Whether it is a web page, of a link without an extension. */
   isPage: boolean
@@ -65,7 +65,7 @@ interface Accepted {
   answer: Dispatcher.ResponseData
   /** Of the address that answered at last. */
   url: URL
-  /** Bytes of the whole file; undefined if the server did not tell them, or packed the file. */
+  /** Bytes of the complete file; undefined if the server did not give them, or compressed the file. */
   total: number | undefined
   packed: boolean
 }
@@ -85,7 +85,7 @@ export class Transfer {
   readonly #options: TransferOptions
   readonly #host: Host
   #hash = createHash('sha256')
-  /** What tells that a later answer is about the same bytes: a strong ETag, else the date. */
+  /** What identifies the same bytes in a later answer: a strong ETag, otherwise the date. */
   #validator: string | undefined
   /** When the first of the attempts began that brought nothing. */
   #nothingSince: number | undefined
@@ -100,7 +100,7 @@ export class Transfer {
     this.#host = options.hosts.of(url.origin)
   }
 
-  /** How it stands: bytes that are written, bytes that there are if the server told them, and what is the matter. */
+  /** The state: bytes written, total bytes if the server gave them, and the current problem. */
   get state(): { bytes: number; total: number | undefined; trouble: string | undefined } {
     return { bytes: this.#size, total: this.#total, trouble: this.#fault?.message }
   }

@@ -12,7 +12,7 @@ const PLACEHOLDER = 0x7fff_0000
  * Whether a file ends where the marks of its format say, for formats whose marks are reliable; true for others. What
  * follows the end does not matter.
  * @param extension that of its content
- * @param lengthKnown whether the server told the length of the file, and as much came
+ * @param lengthKnown whether the server gave the length of the file, and that much was received
  */
 export async function isWhole(
   file: Pick<FileHandle, 'read'>,
@@ -47,7 +47,7 @@ export async function isWhole(
   }
 }
 
-/** A file of which some bytes are wanted, here and there. */
+/** A file that is read at a few positions. */
 class Bytes {
   readonly size: number
   readonly #file: Pick<FileHandle, 'read'>
