@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts'
 import { CreateError } from './create.ts'
 import { ApiError, RefusalError } from './errors.ts'
 import type { Outcome } from './outcome.ts'
-import { errorText, isPlatformFault } from './prediction-error.ts'
+import { errorText, isPlatformError } from './prediction-error.ts'
 import { jittered } from './retry.ts'
 import { sentence } from './text.ts'
 import { Turns } from './turns.ts'
@@ -208,7 +208,7 @@ function mayBeTriedAgain({ end, status, answer }: Outcome, ownDeadline: boolean)
   if (end !== 'ended') return false
   return status === 'aborted'
     ? !ownDeadline
-    : status === 'failed' && isPlatformFault(errorText(answer?.prediction.error))
+    : status === 'failed' && isPlatformError(errorText(answer?.prediction.error))
 }
 
 /** Nothing new is started any more; the message is the reason. */

@@ -363,7 +363,7 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest, store }: Client
   }
 }
 
-/** What a failed exchange means: a fault of the network is an ApiError, a bug stays what it is. */
+/** What a failed exchange means: an error of the network is an ApiError, a bug stays what it is. */
 function explain(error: unknown, request: ApiRequest, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason
   if (error instanceof TooLargeError) return error

@@ -99,13 +99,13 @@ function mayRun(error: ApiError): boolean {
   return error.retryability === 'transient'
 }
 
-/** The faults of single fields of the input, one a line, after what was answered. */
+/** The errors of single fields of the input, one a line, after what was answered. */
 function explain(error: ApiError): string {
   const fields = error instanceof RefusalError ? error.fields : []
-  const faults = fields.map(
+  const fieldErrors = fields.map(
     ({ field, description }) => `${field.replace(/^input\./, 'input ')}: ${description.replace(/[.\s]+$/, '')}.`,
   )
-  return [error.message, ...faults].join('\n')
+  return [error.message, ...fieldErrors].join('\n')
 }
 
 /** IDs as URLs take them; what does not look like one is not passed on. */

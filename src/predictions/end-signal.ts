@@ -17,7 +17,7 @@ export interface EndSignals {
    * Opens one; if too many are open already, or the address is not allowed, one that is never connected.
    * @param onEnd called when the stream reports the end
    */
-  open(url: string, signal: AbortSignal, ring: () => void): EndSignal
+  open(url: string, signal: AbortSignal, onEnd: () => void): EndSignal
   close(): Promise<void>
 }
 
@@ -39,11 +39,11 @@ const SILENCE = 45
 export function createEndSignals(network: UntrustedNetwork, clock: Clock, most = CONNECTIONS): EndSignals {
   let open = 0
   return {
-    open(url, signal, ring) {
+    open(url, signal, onEnd) {
       const endSignal = { connected: false }
       if (open >= most || !URL.canParse(url)) return endSignal
       open++
-      listen(new URL(url), endSignal, { network, clock, signal, ring })
+      listen(new URL(url), endSignal, { network, clock, signal, onEnd })
         // Refused, reset, not allowed, aborted: the wait polls as it does without a stream.
         .catch(() => {})
         .finally(() => {
@@ -60,12 +60,12 @@ interface Listening {
   network: UntrustedNetwork
   clock: Clock
   signal: AbortSignal
-  ring: () => void
+  onEnd: () => void
 }
 
 /** Connects as long as that is of use. A stream that has said something is opened again if it breaks off. */
 async function listen(url: URL, endSignal: { connected: boolean }, listening: Listening): Promise<void> {
-  const { network, clock, signal, ring } = listening
+  const { network, clock, signal, onEnd } = listening
   const connections = await network.to(url)
   let hasSpoken = false
   for (let opened = 0, short = 0; opened < RECONNECTS && short < SHORT_ONES; opened++) {
@@ -83,7 +83,7 @@ async function listen(url: URL, endSignal: { connected: boolean }, listening: Li
     } finally {
       endSignal.connected = false
     }
-    if (end === 'over') return ring()
+    if (end === 'over') return onEnd()
     if (end === 'useless') return
     short = clock.now() - start < SHORTEST ? short + 1 : 0
     await clock.sleep(1, signal)

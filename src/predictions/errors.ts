@@ -10,10 +10,10 @@ import {
 } from './error-body.ts'
 import { type Headers, headerOf, REDIRECT_STATUSES, retryAfter, TRANSIENT_STATUSES } from './http.ts'
 import {
-  adviceForFault,
-  describeFault,
-  type SettingFault,
-  settingFaultOf,
+  adviceForNetworkError,
+  describeNetworkError,
+  type SettingError,
+  settingErrorOf,
   wasNeverSent,
   withoutOpenSslLines,
 } from './network/network-errors.ts'
@@ -27,7 +27,7 @@ export type Retryability = 'transient' | 'not-found' | 'permanent'
 
 /**
  * Whom a failure concerns: `prediction`, the one that was requested; `account`, every request alike, because the key,
- * the address or an intermediary is at fault.
+ * the address or an intermediary is the cause.
  */
 export type Scope = 'prediction' | 'account'
 
@@ -61,15 +61,19 @@ export class ConnectionError extends ApiError {
   readonly retryability: Retryability
   /** True if the request cannot have reached the server, so that repeating even a POST is safe. */
   readonly neverSent: boolean
-  /** The setting that must be changed, such as that of a proxy which wants a password; undefined if the fault may heal. */
-  readonly settingFault: SettingFault | undefined
+  /** The setting that must be changed, such as that of a proxy which wants a password; undefined if the error may heal. */
+  readonly settingError: SettingError | undefined
 
   constructor(request: ApiRequest, cause: unknown) {
-    super(request, sentences(`${nameOf(request)} got no answer: ${describeFault(cause)}.`, adviceForFault(cause)), {
-      cause: withoutOpenSslLines(cause),
-    })
-    this.settingFault = settingFaultOf(cause)
-    this.retryability = this.settingFault === undefined ? 'transient' : 'permanent'
+    super(
+      request,
+      sentences(`${nameOf(request)} got no answer: ${describeNetworkError(cause)}.`, adviceForNetworkError(cause)),
+      {
+        cause: withoutOpenSslLines(cause),
+      },
+    )
+    this.settingError = settingErrorOf(cause)
+    this.retryability = this.settingError === undefined ? 'transient' : 'permanent'
     this.neverSent = wasNeverSent(cause)
   }
 }
@@ -85,7 +89,7 @@ export class RefusalError extends ApiError {
   readonly said: string
   /** True if the body is a web page: an intermediary may have written it. */
   readonly isPage: boolean
-  /** The faults of single input fields that a 422 lists. */
+  /** The errors of single input fields that a 422 lists. */
   readonly fields: readonly { field: string; description: string }[]
 
   /** @param answer `unknownId`: it says that the ID is not known, in a form of its own */

@@ -50,7 +50,7 @@ const CODES: Readonly<Record<string, string>> = {
   E9828: 'the API had an internal error',
 }
 
-/** Codes of faults of the platform, after which the same input may succeed. */
+/** Codes of errors of the platform, after which the same input may succeed. */
 const PLATFORM_CODES: ReadonlySet<string> = new Set([
   'PA',
   'E1000',
@@ -63,14 +63,14 @@ const PLATFORM_CODES: ReadonlySet<string> = new Set([
   'E9828',
 ])
 
-/** True for the text of an error whose code says that the platform was at fault, not the input or the model. */
-export function isPlatformFault(text: string): boolean {
+/** True for the text of an error whose code says that the platform was the cause, not the input or the model. */
+export function isPlatformError(text: string): boolean {
   const code = errorCodeIn(text)
   return code !== undefined && PLATFORM_CODES.has(code)
 }
 
 const OUT_OF_MEMORY = 'Request less, such as a smaller size or fewer outputs.'
-/** What to do, for codes that are no fault of the platform. */
+/** What to do, for codes that do not stand for an error of the platform. */
 const ADVICE: Readonly<Record<string, string>> = {
   E001: OUT_OF_MEMORY,
   E1001: OUT_OF_MEMORY,

@@ -283,7 +283,7 @@ export class PredictionWait implements OpenWait {
     const now = step.now()
     this.#error = thrown
     this.#tellLimiter(thrown)
-    // Faults of the way concern every prediction of the step, so a good answer to any of them counts.
+    // Errors of the way concern every prediction of the step, so a good answer to any of them counts.
     const concernsAll = thrown.scope === 'account' || thrown.retryability === 'transient'
     const answered =
       this.#answer !== undefined || ((concernsAll || thrown instanceof ConnectionError) && step.lastGood !== undefined)

@@ -3,7 +3,7 @@ import { REQUESTS_PER_SECOND } from './rate-limiter.ts'
 import type { RunTimes } from './run-times.ts'
 
 /** What is known when a good answer has come that is not the end. Times in seconds since the wait began. */
-export interface Look {
+export interface Observation {
   now: number
   /** The prediction has left the queue. */
   started: boolean
@@ -33,7 +33,7 @@ export interface Schedule {
   /** Seconds until the first poll. */
   first(sharers: number): number
   /** Seconds until the next poll. */
-  next(look: Look): number
+  next(observation: Observation): number
   /** Seconds to the end as the log predicts it; undefined if it predicts nothing. */
   left(now: number): number | undefined
 }
@@ -119,7 +119,7 @@ function predictEnd(memory: Memory, logs: string, now: number): void {
 }
 
 /** The pause while nothing indicates when the end will be. */
-function unknownEnd(memory: Memory, { now, siblings }: Look): number {
+function unknownEnd(memory: Memory, { now, siblings }: Observation): number {
   const { started } = memory
   if (started === undefined) return clamp(QUEUE.part * now, QUEUE.least, QUEUE.most)
   const pause = clamp(UNKNOWN_END.root * Math.sqrt(now - started), UNKNOWN_END.least, UNKNOWN_END.most)
@@ -133,7 +133,7 @@ const longestForSiblings = (elapsed: number) => Math.max(SIBLINGS.least, SIBLING
  * The pause that the run times of siblings suggest: long before their usual end, dense around it; undefined if they
  * indicate nothing, or differ too much to be informative.
  */
-function untilSiblingsEnd(memory: Memory, { now, siblings }: Look, otherwise: number): number | undefined {
+function untilSiblingsEnd(memory: Memory, { now, siblings }: Observation, otherwise: number): number | undefined {
   const usual = siblings?.runs.usual
   if (usual === undefined || usual.spread > SIBLINGS.widest) return undefined
   const { from, to, middle, spread } = usual
@@ -151,7 +151,7 @@ const dense = (memory: Memory, law: { fixed: number; root: number }, root: numbe
   (law.fixed + law.root * root) * Math.sqrt(1 + memory.broken)
 
 /** Only a guard: the end will be signalled, unless the stream never does. */
-function withStream(memory: Memory, { now }: Look, root: number): number {
+function withStream(memory: Memory, { now }: Observation, root: number): number {
   const guard = Math.max(GUARD.least, GUARD.root * Math.sqrt(now))
   const { end } = memory
   if (end === undefined) return guard
@@ -167,16 +167,16 @@ function untilPredictedEnd(memory: Memory, end: number, now: number, otherwise: 
   return clamp(AHEAD.part * (end - now), Math.min(densest, otherwise), longest)
 }
 
-function pauseOf(memory: Memory, look: Look): number {
-  const { now } = look
+function pauseOf(memory: Memory, observation: Observation): number {
+  const { now } = observation
   const root = memory.started === undefined ? 0 : Math.sqrt(now - memory.started)
-  const otherwise = unknownEnd(memory, look)
+  const otherwise = unknownEnd(memory, observation)
   if (memory.signalled !== undefined) {
     return clamp(AFTER_SIGNAL.part * (now - memory.signalled), AFTER_SIGNAL.least, otherwise)
   }
-  if (look.streaming) return withStream(memory, look, root)
+  if (observation.streaming) return withStream(memory, observation, root)
   if (memory.end !== undefined) return untilPredictedEnd(memory, memory.end, now, otherwise, root)
-  return untilSiblingsEnd(memory, look, otherwise) ?? otherwise
+  return untilSiblingsEnd(memory, observation, otherwise) ?? otherwise
 }
 
 /**
@@ -196,16 +196,16 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
   }
   return {
     first: (sharers) => (sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * random() : 0),
-    next(look) {
-      const { now } = look
+    next(observation) {
+      const { now } = observation
       memory.looks++
-      if (memory.started === undefined && look.started) memory.started = (memory.lastLook + now) / 2
+      if (memory.started === undefined && observation.started) memory.started = (memory.lastLook + now) / 2
       memory.lastLook = now
-      predictEnd(memory, look.logs, now)
-      if (look.woken) memory.signalled = now
-      let pause = pauseOf(memory, look) * (0.9 + 0.2 * random())
-      if (memory.looks > SLACK + now / PACE) pause = Math.max(pause, unknownEnd(memory, look), PACE)
-      return Math.max(pause, share(look.sharers, random))
+      predictEnd(memory, observation.logs, now)
+      if (observation.woken) memory.signalled = now
+      let pause = pauseOf(memory, observation) * (0.9 + 0.2 * random())
+      if (memory.looks > SLACK + now / PACE) pause = Math.max(pause, unknownEnd(memory, observation), PACE)
+      return Math.max(pause, share(observation.sharers, random))
     },
     left: (now) => (memory.end !== undefined && memory.end > now ? memory.end - now : undefined),
   }
@@ -213,7 +213,10 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
 
 /** Another schedule, but no faster than at the given interval, nor than the API has something new to say. */
 export function pacedSchedule(schedule: Schedule, shortest: number): Schedule {
-  return { ...schedule, next: (look) => Math.max(schedule.next(look), shortest, look.refresh ?? 0) }
+  return {
+    ...schedule,
+    next: (observation) => Math.max(schedule.next(observation), shortest, observation.refresh ?? 0),
+  }
 }
 
 /** Polls at the interval that the user chose. */

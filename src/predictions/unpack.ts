@@ -57,7 +57,7 @@ async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name
   try {
     yield* unpacker
   } catch (error) {
-    if (source.fault !== undefined) throw source.fault
+    if (source.failure !== undefined) throw source.failure
     const { code = String(error) } = error as NodeJS.ErrnoException
     throw new UnpackError(`its ${name} compression is damaged (${code})`, { cause: error })
   }
@@ -66,7 +66,7 @@ async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name
 /** The pieces of a body; keeps what went wrong with it, apart from what goes wrong with the packing. */
 class Source {
   readonly #pieces: AsyncIterator<Buffer> | Iterator<Buffer>
-  fault: unknown
+  failure: unknown
 
   constructor(body: AsyncIterable<Buffer> | Iterable<Buffer>) {
     this.#pieces = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]()
@@ -85,7 +85,7 @@ class Source {
     try {
       for (let piece: Buffer | undefined = first; piece; piece = await this.next()) yield piece
     } catch (error) {
-      this.fault = error
+      this.failure = error
       throw error
     } finally {
       await this.#pieces.return?.()

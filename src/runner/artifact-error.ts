@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
 import { type Headers, headerOf, retryAfter, TRANSIENT_STATUSES } from '../predictions/http.ts'
-import { describeFault } from '../predictions/network/network-errors.ts'
+import { describeNetworkError } from '../predictions/network/network-errors.ts'
 import { isRecord, sentence } from '../predictions/text.ts'
 
 export const CONFLICT = 409
@@ -47,7 +47,7 @@ export class ArtifactServiceError extends Error {
 
 function messageFor(call: string, failure: CallFailure): string {
   if ('reason' in failure) return `${call} failed: ${sentence(failure.reason)}`
-  if ('cause' in failure) return `${call} got no answer: ${sentence(describeFault(failure.cause))}`
+  if ('cause' in failure) return `${call} got no answer: ${sentence(describeNetworkError(failure.cause))}`
   const { status, headers, text } = failure.answer
   // The blob store says its reason in a header; its body is XML, or empty.
   const reason = headerOf(headers, 'x-ms-error-code') ?? errorBodyMessage(parseErrorBody(text), text)

@@ -262,7 +262,7 @@ class Tries {
   /** Times that the name was taken from an upload that did not come to its end. */
   #rounds = 0
   /** The last failure after which the name may have been ours. */
-  #fault: ArtifactServiceError | undefined
+  #failure: ArtifactServiceError | undefined
 
   constructor(context: Pick<UploadContext, 'clock' | 'signal' | 'random'>) {
     this.#context = context
@@ -285,7 +285,7 @@ class Tries {
         return pause > LONGEST_HINT ? undefined : pause
       },
       onRetry: (error, pause) => {
-        if (error instanceof ArtifactServiceError && mayHoldName(error)) this.#fault = error
+        if (error instanceof ArtifactServiceError && mayHoldName(error)) this.#failure = error
         info(`${messageOf(error)} Trying again in ${pause.toFixed(1)} s.`)
       },
     })
@@ -293,12 +293,12 @@ class Tries {
 
   /** Whether a failed try of ours took the name and did not come to its end; nobody else's upload is removed. */
   leftUnfinished({ digest, size, created }: ListedArtifact): boolean {
-    return this.#fault !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
+    return this.#failure !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
   }
 
   /** Why a name is taken that no artifact has: the service knows of our own try, and does not show it. */
   reasonFor(newest: ListedArtifact | undefined): ArtifactServiceError | undefined {
-    return newest === undefined ? this.#fault : undefined
+    return newest === undefined ? this.#failure : undefined
   }
 }
 

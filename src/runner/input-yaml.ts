@@ -34,11 +34,11 @@ const QUOTES = 'Quote all texts, or pass them with ${{ toJSON(…) }}.'
  */
 export function parseInput(text: string, where: string, { isFile = false } = {}): unknown {
   const document = parsed(text, where)
-  const [fault] = document.errors
-  if (fault?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
+  const [problem] = document.errors
+  if (problem?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
   const isDuplicate = document.errors.some(({ code }) => code === 'DUPLICATE_KEY')
-  const json = fault && !isDuplicate ? jsonInstead(text) : undefined
-  if (fault) return json ?? reject(where, `${firstLine(fault.message)} ${isDuplicate ? '' : QUOTES}`.trim())
+  const json = problem && !isDuplicate ? jsonInstead(text) : undefined
+  if (problem) return json ?? reject(where, `${firstLine(problem.message)} ${isDuplicate ? '' : QUOTES}`.trim())
   const [warning] = document.warnings
   if (warning) reject(where, `${firstLine(warning.message)} ${QUOTES}`)
   check(document, text, (path) => `${where}${placeIn(path, isFile)}`, isFile)

@@ -226,16 +226,16 @@ export function openOutputs<Name extends string>(
           if (unexpected.length > 0) writeError()
         }
         return []
-      } catch (fault) {
-        return [{ title: 'Outputs not set', message: outputFault(fault) }]
+      } catch (error) {
+        return [{ title: 'Outputs not set', message: outputError(error) }]
       }
     },
     addError(message) {
       unexpected.push(...message.split(LINE_END).map(reasonLine))
       try {
         if ((names as readonly string[]).includes('error')) writeError()
-      } catch (fault) {
-        warn(outputFault(fault))
+      } catch (error) {
+        warn(outputError(error))
       }
     },
   }
@@ -244,8 +244,8 @@ export function openOutputs<Name extends string>(
 const NO_OUTPUT_FILE =
   'The outputs could not be set: GITHUB_OUTPUT is not set. Only the runner of GitHub Actions, or a compatible one, supports them.'
 
-const outputFault = (fault: unknown) =>
-  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(fault)}. Later steps would read empty values.`
+const outputError = (error: unknown) =>
+  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(error)}. Later steps would read empty values.`
 
 /** The values that an output can take; a warning for the others. */
 function shortOf(values: Readonly<Record<string, string | undefined>>): Record<string, string> {

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises'
 import type { Clock } from '../predictions/clock.ts'
 import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
 import { type Headers, headerOf, retryAfterOf } from '../predictions/http.ts'
-import { describeFault, errorCode } from '../predictions/network/network-errors.ts'
+import { describeNetworkError, errorCode } from '../predictions/network/network-errors.ts'
 import { backOff, retry } from '../predictions/retry.ts'
 import { isRecord, sentence } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
@@ -10,7 +10,7 @@ import type { RunnerContext } from './context.ts'
 /** A release could not be read or changed. The message is whole sentences. */
 export class ReleaseError extends Error {
   override readonly name = 'ReleaseError'
-  /** What a 422 is about, such as `already_exists` or `file_count`; empty for a fault that has no name. */
+  /** What a 422 is about, such as `already_exists` or `file_count`; empty for an error that has no name. */
   readonly codes: readonly string[]
 
   constructor(message: string, { codes = [], ...options }: ErrorOptions & { codes?: readonly string[] } = {}) {
@@ -75,7 +75,7 @@ export const REPLICATION_LAG = 15
 type Octokit = ReturnType<typeof import('@actions/github')['getOctokit']>
 type Json = Readonly<Record<string, unknown>>
 
-/** The releases of a repository, on GitHub and on the forges that speak its API. Transient faults are retried. */
+/** The releases of a repository, on GitHub and on the forges that speak its API. Transient errors are retried. */
 export class ReleaseApi {
   readonly #octokit: Octokit
   readonly #around: Required<ReleaseSurroundings>
@@ -195,7 +195,9 @@ export class ReleaseApi {
     const { status, headers, codes, said } = refusalOf(error)
     const intro = `Could not ${what} in ${this.#owner}/${this.#repo}`
     const options = { cause: error, codes }
-    if (status === undefined) return new ReleaseError(`${intro}: ${sentence(describeFault(causeOf(error)))}`, options)
+    if (status === undefined) {
+      return new ReleaseError(`${intro}: ${sentence(describeNetworkError(causeOf(error)))}`, options)
+    }
     if (status === 401) return new ReleaseError(`${intro}: github-token is not valid (401).`, options)
     const limit = rateLimitOf(headers)
     if (limit !== undefined) {

@@ -108,11 +108,11 @@ export function startSaving(
         const { files, failures, warnings, canceled } = (await (await saver)?.finish()) ?? NOTHING
         warnAll(renamed)
         warnAll(warnings)
-        const faults = failures.map(({ message }) => ({ title: 'File not saved', message }))
-        if (canceled > 0) faults.push({ title: 'Files not saved', message: messageOf(around.signal.reason) })
-        faults.push(...expired(ended))
-        faults.push(...missing(ended, files.length + faults.length, inputs.download.ifNoFilesFound))
-        return { files, failures: faults }
+        const failed = failures.map(({ message }) => ({ title: 'File not saved', message }))
+        if (canceled > 0) failed.push({ title: 'Files not saved', message: messageOf(around.signal.reason) })
+        failed.push(...expired(ended))
+        failed.push(...missing(ended, files.length + failed.length, inputs.download.ifNoFilesFound))
+        return { files, failures: failed }
       } catch (error) {
         return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }] }
       }

@@ -156,12 +156,12 @@ describe('a connection that brought nothing', () => {
   test('may heal, and says with its code what happened', () => {
     const error = failed(coded('ECONNRESET'))
     assert.equal(error.message, `GET ${url} got no answer: the connection was reset (ECONNRESET).`)
-    assert.deepEqual([error.retryability, error.settingFault, error.neverSent], ['transient', undefined, false])
+    assert.deepEqual([error.retryability, error.settingError, error.neverSent], ['transient', undefined, false])
     assert.equal((error.cause as Error).message, 'it failed')
   })
   test('cannot heal if a setting is wrong, and says which', () => {
     const error = failed(new ConnectFailure(coded('CERT_HAS_EXPIRED'), 'Its certificate is old.'))
-    assert.deepEqual([error.retryability, error.settingFault], ['permanent', 'expired'])
+    assert.deepEqual([error.retryability, error.settingError], ['permanent', 'expired'])
     assert.match(error.message, /has expired \(CERT_HAS_EXPIRED\)\. Its certificate is old\. Renew it on the server/)
   })
   test('cannot have reached the server if no connection was established', () => {

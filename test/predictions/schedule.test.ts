@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
 import { RunTimes } from '../../src/predictions/run-times.ts'
-import { adaptiveSchedule, fixedSchedule, type Look } from '../../src/predictions/schedule.ts'
+import { adaptiveSchedule, fixedSchedule, type Observation } from '../../src/predictions/schedule.ts'
 import { seeded } from '../support/faults.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
 
 const middle = () => 0.5
-const look = (now: number, more: Partial<Look> = {}): Look => ({
+const look = (now: number, more: Partial<Observation> = {}): Observation => ({
   now,
   started: true,
   logs: '',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Fault, parseDuration, readFileName, readIds, warningsOf } from '../../src/runner/input-values.ts'
+import { InvalidValue, parseDuration, readFileName, readIds, warningsOf } from '../../src/runner/input-values.ts'
 
 describe('a duration', () => {
   test('is read in seconds', () => {
@@ -41,7 +41,7 @@ describe('prediction IDs', () => {
     try {
       readIds(text)
     } catch (error) {
-      assert.ok(error instanceof Fault)
+      assert.ok(error instanceof InvalidValue)
       return error.message
     }
     return ''

@@ -31,10 +31,10 @@ const FAULTS: Readonly<Record<string, (place: string) => string>> = {
 }
 
 /**
- * What a fault of the file system means, with its code; undefined for other errors.
+ * What an error of the file system means, with its code; undefined for other errors.
  * @param place the folder that was written to
  */
-export function describeDiskFault(error: unknown, place: string): string | undefined {
+export function describeDiskError(error: unknown, place: string): string | undefined {
   const { code } = (error ?? {}) as NodeJS.ErrnoException
   const words = code === undefined ? undefined : FAULTS[code]
   return words && `${words(place)} (${code})`

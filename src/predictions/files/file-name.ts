@@ -24,7 +24,7 @@ const LONGEST_STEM = 220
  * What is wrong with a template, as a clause; undefined if nothing is.
  * @param known the placeholders that mean something in this action
  */
-export function fileNameFault(template: string, known: readonly Placeholder[] = PLACEHOLDERS): string | undefined {
+export function fileNameProblem(template: string, known: readonly Placeholder[] = PLACEHOLDERS): string | undefined {
   const unknown = template.match(/\{[^{}]*\}?|\}/g)?.find((found) => !known.some((each) => each === found))
   if (unknown !== undefined) return `contains ${JSON.stringify(unknown)}; the placeholders are ${known.join(', ')}`
   const own = PLACEHOLDERS.reduce((text, each) => text.replaceAll(each, ''), template)

@@ -1,6 +1,6 @@
 import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
-import { DiskError, describeDiskFault } from './file-error.ts'
+import { DiskError, describeDiskError } from './file-error.ts'
 
 /** The folder that files are saved into; it is made when the first one is saved. */
 export class Folder {
@@ -78,7 +78,7 @@ async function makeFolder(folder: string, workspace: string | undefined): Promis
     for (const each of missing) await makeOne(each)
   } catch (error) {
     if (error instanceof DiskError) throw error
-    throw new DiskError(describeDiskFault(error, folder) ?? String(error), { cause: error })
+    throw new DiskError(describeDiskError(error, folder) ?? String(error), { cause: error })
   }
 }
 

@@ -4,7 +4,13 @@ import type { Clock } from '../clock.ts'
 import { discard, headerOf, REDIRECT_STATUSES, requestTarget, USER_AGENT } from '../http.ts'
 import { HostRefusal } from '../network/addresses.ts'
 import type { UntrustedNetwork } from '../network/dispatcher.ts'
-import { adviceForFault, causeOf, describeFault, isBug, settingFaultOf } from '../network/network-errors.ts'
+import {
+  adviceForNetworkError,
+  causeOf,
+  describeNetworkError,
+  isBug,
+  settingErrorOf,
+} from '../network/network-errors.ts'
 import { packingsOf, UnpackError, unpacked } from '../unpack.ts'
 import { type Claim, extensionOf, namesOf } from './extensions.ts'
 import { InterruptedTransfer, isWebPage, lengthOfPart, refusalOf } from './file-answer.ts'
@@ -89,7 +95,7 @@ export class Transfer {
   #validator: string | undefined
   /** When the first of the attempts began that brought nothing. */
   #nothingSince: number | undefined
-  #fault: InterruptedTransfer | undefined
+  #failure: InterruptedTransfer | undefined
   #size = 0
   #total: number | undefined
 
@@ -102,7 +108,7 @@ export class Transfer {
 
   /** The state: bytes written, total bytes if the server gave them, and the current problem. */
   get state(): { bytes: number; total: number | undefined; trouble: string | undefined } {
-    return { bytes: this.#size, total: this.#total, trouble: this.#fault?.message }
+    return { bytes: this.#size, total: this.#total, trouble: this.#failure?.message }
   }
 
   /**
@@ -125,7 +131,7 @@ export class Transfer {
     using turn = await this.#host.take()
     const late = clock.now() - this.#overAt()
     // Who waited for the end of the patience makes the last attempt just then.
-    const isLast = turn !== undefined && this.#fault !== undefined && late < LAST_ATTEMPT
+    const isLast = turn !== undefined && this.#failure !== undefined && late < LAST_ATTEMPT
     if (late >= 0 && !isLast) throw this.#givenUp()
     if (turn === undefined) return 0
     const began = clock.now()
@@ -142,24 +148,24 @@ export class Transfer {
 
   #gave(): void {
     this.#nothingSince = undefined
-    this.#fault = undefined
+    this.#failure = undefined
     this.#host.gave()
   }
 
   /** @returns the seconds until the next attempt @throws PermanentError if there is none */
-  #interrupted(fault: InterruptedTransfer, began: number): number {
+  #interrupted(failure: InterruptedTransfer, began: number): number {
     const { clock, retrying } = this.#options
-    this.#fault = fault
+    this.#failure = failure
     // A host that serves others at the same time gives something: this file only waits for its turn.
-    const queued = fault.overloaded && this.#host.serves
+    const queued = failure.overloaded && this.#host.serves
     this.#nothingSince = queued ? undefined : (this.#nothingSince ?? began)
-    const wanted = this.#host.failed(fault, began)
-    const until = Math.min(this.#overAt(), fault.until)
+    const wanted = this.#host.failed(failure, began)
+    const until = Math.min(this.#overAt(), failure.until)
     const left = until - clock.now()
     if (left <= 0) throw this.#givenUp()
     this.#host.waitNoLongerThan(until)
     const pause = Math.min(wanted, left)
-    retrying(fault.message, pause)
+    retrying(failure.message, pause)
     return pause
   }
 
@@ -179,9 +185,9 @@ export class Transfer {
     const { clock, ending } = this.#options
     this.#host.wake()
     const seconds = Math.round(clock.now() - ending.seenAt)
-    const why = this.#fault?.message ?? this.#host.trouble ?? 'other downloads from the host took too long'
+    const why = this.#failure?.message ?? this.#host.trouble ?? 'other downloads from the host took too long'
     const message = `${why}. The download was given up ${seconds} s after the step noticed the end of the prediction. If the file still exists, wait again with the same ID`
-    return this.#fault?.page === true ? new WebPageError(message) : new PermanentError(message)
+    return this.#failure?.page === true ? new WebPageError(message) : new PermanentError(message)
   }
 
   /** Receives what one request brings, unless it is too slow or takes too long. */
@@ -199,9 +205,9 @@ export class Transfer {
       }
     }
     meter.watch(moves, stop).then(
-      (fault) => {
-        if (meter.isSilent) silence.abort(fault)
-        over.abort(fault)
+      (failure) => {
+        if (meter.isSilent) silence.abort(failure)
+        over.abort(failure)
       },
       () => {},
     )
@@ -274,7 +280,7 @@ export class Transfer {
     return { answer, url, total, packed }
   }
 
-  /** Writes what comes; on a fault, what has come until then counts, unless it is packed. */
+  /** Writes what comes; on an error, what has come until then counts, unless it is packed. */
   async #write({ answer, packed }: Accepted, meter: Meter, signal: AbortSignal): Promise<void> {
     const pieces = new Pieces((gathered, bytes) => this.#append(gathered, bytes))
     const raw = metered(answer.body as AsyncIterable<Buffer>, meter)
@@ -354,9 +360,9 @@ export class Transfer {
       if (signal.aborted || isBug(error)) throw error
       const refusal = causeOf(error, HostRefusal)
       if (refusal) throw refusal
-      if (settingFaultOf(error) === undefined) throw new InterruptedTransfer(describeFault(error))
+      if (settingErrorOf(error) === undefined) throw new InterruptedTransfer(describeNetworkError(error))
       throw new PermanentError(
-        [`${url.hostname}: ${describeFault(error)}`, adviceForFault(error)].filter(Boolean).join('. '),
+        [`${url.hostname}: ${describeNetworkError(error)}`, adviceForNetworkError(error)].filter(Boolean).join('. '),
       )
     }
   }
@@ -400,4 +406,4 @@ function isPacked(headers: Dispatcher.ResponseData['headers'], { type, names }: 
   return packings.length > 0 && !(isGzip && packings.length === 1 && /gzip$/.test(packings[0] ?? ''))
 }
 
-const wordsOf = (error: unknown): string => (error instanceof UnpackError ? error.message : describeFault(error))
+const wordsOf = (error: unknown): string => (error instanceof UnpackError ? error.message : describeNetworkError(error))

@@ -1,8 +1,8 @@
 /**
- * A fault that another try does not mend, because a setting is wrong: on this side, on the server, or at the proxy.
+ * An error that a retry cannot fix, because a setting is wrong: on this side, on the server, or at the proxy.
  * `not-tls`: the port does not speak TLS; `handshake`: the two sides find no way to speak TLS with each other.
  */
-export type SettingFault =
+export type SettingError =
   | 'not-tls'
   | 'old-tls'
   | 'handshake'
@@ -14,8 +14,8 @@ export type SettingFault =
   | 'bad-certificate'
   | 'proxy-password'
 
-/** What a setting fault is called, and what to do about it. */
-const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: string }>> = {
+/** What a setting error is called, and what to do about it. */
+const SETTING_ERRORS: Readonly<Record<SettingError, { words: string; advice: string }>> = {
   'not-tls': {
     words: 'the server does not speak TLS on this port',
     advice: 'Check the scheme and the port of the address: plain HTTP needs http://.',
@@ -61,7 +61,7 @@ const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: str
 }
 
 /** Codes of OpenSSL (X509_V_ERR_… without the prefix, TLS alerts, ERR_SSL_…) and of Node. */
-const SETTING_CODES: Readonly<Record<string, SettingFault>> = {
+const SETTING_CODES: Readonly<Record<string, SettingError>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'not-tls',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'not-tls',
   ERR_SSL_HTTP_REQUEST: 'not-tls',
@@ -100,8 +100,8 @@ const SETTING_CODES: Readonly<Record<string, SettingFault>> = {
   ERR_SSL_CA_MD_TOO_WEAK: 'bad-certificate',
 }
 
-/** Faults that a look at the certificate explains. */
-const OF_CERTIFICATES: ReadonlySet<SettingFault | undefined> = new Set<SettingFault>([
+/** Errors that the certificate explains. */
+const OF_CERTIFICATES: ReadonlySet<SettingError | undefined> = new Set<SettingError>([
   'expired',
   'not-yet-valid',
   'wrong-host',
@@ -127,7 +127,7 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut off',
 }
 
-/** What to do about faults that may heal, if the likeliest cause is an input. */
+/** What to do about errors that may resolve themselves, if the likeliest cause is an input. */
 const ADVICE: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'Check the host and the port: no server listens there, or a firewall blocks it.',
   ENOTFOUND: 'Check the spelling of the host and the DNS settings of the runner.',
@@ -218,22 +218,22 @@ export function causeOf<T extends Error>(error: unknown, type: abstract new (...
   return undefined
 }
 
-/** The setting that is wrong; undefined if the fault can heal by itself. */
-export function settingFaultOf(error: unknown): SettingFault | undefined {
+/** The setting that is wrong; undefined if the error may resolve itself. */
+export function settingErrorOf(error: unknown): SettingError | undefined {
   if (causeOf(error, ProxyRefusal)?.status === 407) return 'proxy-password'
   return SETTING_CODES[errorCode(error) ?? '']
 }
 
 /** A certificate is not trusted, has expired or is for another host. */
-export const isCertificateFault = (error: unknown): boolean => OF_CERTIFICATES.has(settingFaultOf(error))
+export const isCertificateError = (error: unknown): boolean => OF_CERTIFICATES.has(settingErrorOf(error))
 
-/** A fault of the network or of the file system in words, with its code: one line, without a full stop. */
-export function describeFault(error: unknown): string {
+/** An error of the network or of the file system in words, with its code: one line, without a full stop. */
+export function describeNetworkError(error: unknown): string {
   const refusal = causeOf(error, ProxyRefusal)
   if (refusal) return refusal.message
   const code = errorCode(error)
-  const setting = settingFaultOf(error)
-  const words = setting === undefined ? CODES_IN_WORDS[code ?? ''] : SETTING_FAULTS[setting].words
+  const setting = settingErrorOf(error)
+  const words = setting === undefined ? CODES_IN_WORDS[code ?? ''] : SETTING_ERRORS[setting].words
   const proxy = causeOf(error, ConnectFailure)?.proxy
   const where = proxy === undefined ? '' : `the proxy of ${proxy} cannot be used: `
   return where + withCode(words, messageOf(error), setting === 'unknown-issuer', code)
@@ -244,11 +244,11 @@ function withCode(words: string | undefined, message: string, precise: boolean, 
   return code === undefined || message.includes(code) ? message : `${message} (${code})`
 }
 
-/** What to do about a fault. About a certificate: what it says, then the advice. */
-export function adviceForFault(error: unknown): string {
-  const fault = settingFaultOf(error)
-  if (fault === undefined) return ADVICE[errorCode(error) ?? ''] ?? ''
-  return [causeOf(error, ConnectFailure)?.certificate, SETTING_FAULTS[fault].advice].filter(Boolean).join(' ')
+/** What to do about an error. About a certificate: what it says, then the advice. */
+export function adviceForNetworkError(error: unknown): string {
+  const setting = settingErrorOf(error)
+  if (setting === undefined) return ADVICE[errorCode(error) ?? ''] ?? ''
+  return [causeOf(error, ConnectFailure)?.certificate, SETTING_ERRORS[setting].advice].filter(Boolean).join(' ')
 }
 
 /** The innermost message. */
@@ -270,7 +270,7 @@ export function wasNeverSent(error: unknown): boolean {
 
 const BUGS = [TypeError, ReferenceError, RangeError, SyntaxError, URIError, EvalError]
 
-/** True for a thrown value that the network does not explain: a fault of a program, ours or a library's. */
+/** True for a thrown value that the network does not explain: an error of a program, ours or a library's. */
 export function isBug(error: unknown): boolean {
   if (!(error instanceof Error)) return true
   return BUGS.some((type) => error instanceof type) || errorCode(error) === 'UND_ERR_INVALID_ARG'

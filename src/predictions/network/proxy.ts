@@ -127,7 +127,7 @@ function networkOf(text: string): BlockList | undefined {
  * Opens a tunnel with CONNECT.
  * @param socket connected to the proxy; it becomes the tunnel, or is closed
  * @param authority host and port of the server, `example.com:443`
- * @throws ProxyRefusal, or the fault of the connection to the proxy
+ * @throws ProxyRefusal, or the error of the connection to the proxy
  */
 export function openTunnel(proxy: ProxyServer, socket: Socket, authority: string): Promise<Socket> {
   return new Promise((resolve, reject) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   DiskError,
-  describeDiskFault,
+  describeDiskError,
   PermanentError,
   WebPageError,
 } from '../../../src/predictions/files/file-error.ts'
@@ -25,9 +25,9 @@ test('a fault of the file system is said in words, with the folder and the code'
     ['EROFS', /^\/out is on a file system that is read-only/],
   ]
   for (const [code, sentence] of words)
-    assert.match(describeDiskFault(Object.assign(new Error(code), { code }), '/out') ?? '', sentence)
+    assert.match(describeDiskError(Object.assign(new Error(code), { code }), '/out') ?? '', sentence)
   for (const other of [new Error('plain'), Object.assign(new Error('x'), { code: 'EODD' }), undefined, null])
-    assert.equal(describeDiskFault(other, '/out'), undefined)
+    assert.equal(describeDiskError(other, '/out'), undefined)
 })
 
 test('the errors of files have the names of their classes', () => {

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import {
   DEFAULT_FILE_NAME,
   FileNames,
-  fileNameFault,
+  fileNameProblem,
   type Kind,
   nameInName,
 } from '../../../src/predictions/files/file-name.ts'
@@ -90,7 +90,7 @@ describe('a template is refused', () => {
     ['圖'.repeat(27), /longer than 80 bytes/],
   ] as const) {
     test(`if it is ${JSON.stringify(template.slice(0, 12))}`, () => {
-      assert.match(fileNameFault(template, ['{id}', '{index}', '{number}']) ?? '', words)
+      assert.match(fileNameProblem(template, ['{id}', '{index}', '{number}']) ?? '', words)
     })
   }
 
@@ -106,8 +106,8 @@ describe('a template is refused', () => {
       'v1.5',
       '.a',
     ])
-      assert.equal(fileNameFault(good), undefined, good)
-    assert.equal(fileNameFault('x'.repeat(80)), undefined)
-    assert.equal(fileNameFault('{name}'), undefined)
+      assert.equal(fileNameProblem(good), undefined, good)
+    assert.equal(fileNameProblem('x'.repeat(80)), undefined)
+    assert.equal(fileNameProblem('{name}'), undefined)
   })
 })

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, realpath, rm, statfs, symlink, writeFile } fro
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { describeDiskFault } from '../../../src/predictions/files/file-error.ts'
+import { describeDiskError } from '../../../src/predictions/files/file-error.ts'
 import { Folder } from '../../../src/predictions/files/folder.ts'
 
 /** A workspace with a folder beside it. */
@@ -84,10 +84,10 @@ describe('room on the disk', () => {
 })
 
 test('faults of the file system are told in words, with their codes', () => {
-  const words = (code: string) => describeDiskFault(Object.assign(new Error(code), { code }), '/out')
+  const words = (code: string) => describeDiskError(Object.assign(new Error(code), { code }), '/out')
   assert.equal(words('ENOSPC'), 'the disk is full: /out (ENOSPC)')
   assert.equal(words('EROFS'), '/out is on a file system that is read-only (EROFS)')
   assert.equal(words('EFBIG'), 'the runner does not allow a file of this size in /out (EFBIG)')
   assert.equal(words('ECONNRESET'), undefined)
-  assert.equal(describeDiskFault(undefined, '/out'), undefined)
+  assert.equal(describeDiskError(undefined, '/out'), undefined)
 })

@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
-  adviceForFault,
+  adviceForNetworkError,
   ConnectFailure,
   causeOf,
-  describeFault,
+  describeNetworkError,
   errorCode,
   isBug,
-  isCertificateFault,
+  isCertificateError,
   ProxyRefusal,
-  type SettingFault,
-  settingFaultOf,
+  type SettingError,
+  settingErrorOf,
   wasNeverSent,
   withoutOpenSslLines,
 } from '../../../src/predictions/network/network-errors.ts'
@@ -44,7 +44,7 @@ describe('a chain of causes', () => {
 })
 
 describe('a setting that is wrong', () => {
-  const codes: [code: string, fault: SettingFault, words: RegExp][] = [
+  const codes: [code: string, fault: SettingError, words: RegExp][] = [
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'not-tls', /does not speak TLS on this port .*Check the scheme and the port/],
     ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'not-tls', /TLS/],
     ['ERR_SSL_HTTP_REQUEST', 'not-tls', /TLS/],
@@ -89,46 +89,46 @@ describe('a setting that is wrong', () => {
   test('is known by the code of OpenSSL or Node, and said with its advice', () => {
     for (const [code, fault, words] of codes) {
       const error = new ConnectFailure(coded(code))
-      assert.equal(settingFaultOf(error), fault, code)
-      assert.match(`${describeFault(error)} ${adviceForFault(error)}`, words, code)
-      assert.ok(describeFault(error).includes(code), code)
+      assert.equal(settingErrorOf(error), fault, code)
+      assert.match(`${describeNetworkError(error)} ${adviceForNetworkError(error)}`, words, code)
+      assert.ok(describeNetworkError(error).includes(code), code)
     }
   })
   test('is none if the code is of a fault that may heal', () => {
     for (const error of [coded('ECONNRESET'), new Error('plain'), undefined]) {
-      assert.equal(settingFaultOf(error), undefined)
-      assert.equal(adviceForFault(error), '')
+      assert.equal(settingErrorOf(error), undefined)
+      assert.equal(adviceForNetworkError(error), '')
     }
   })
   test('is one of certificates only if a look at the certificate explains it', () => {
-    const ofCertificates = codes.filter(([code]) => isCertificateFault(coded(code))).map(([, fault]) => fault)
+    const ofCertificates = codes.filter(([code]) => isCertificateError(coded(code))).map(([, fault]) => fault)
     assert.deepEqual(
       [...new Set(ofCertificates)],
       ['expired', 'not-yet-valid', 'wrong-host', 'unknown-issuer', 'bad-certificate'],
     )
-    assert.equal(isCertificateFault(coded('ECONNRESET')), false)
+    assert.equal(isCertificateError(coded('ECONNRESET')), false)
   })
   test('has the certificate at hand before the advice', () => {
     const error = new ConnectFailure(coded('CERT_HAS_EXPIRED'), 'Its certificate was valid until May.')
-    assert.match(adviceForFault(error), /^Its certificate was valid until May\. Renew it on the server/)
+    assert.match(adviceForNetworkError(error), /^Its certificate was valid until May\. Renew it on the server/)
   })
 })
 
 describe('a proxy that does not pass a request on', () => {
   test('is named by its variable', () => {
-    assert.equal(describeFault(proxy(502)), 'the proxy of https_proxy answered 502')
-    assert.equal(settingFaultOf(proxy(502)), undefined)
+    assert.equal(describeNetworkError(proxy(502)), 'the proxy of https_proxy answered 502')
+    assert.equal(settingErrorOf(proxy(502)), undefined)
   })
   test('wants a password that is missing, wrong or of a kind that cannot be given', () => {
-    assert.match(describeFault(proxy(407)), /\(407\), but the environment variable https_proxy has none/)
-    assert.match(describeFault(proxy(407, { hasPassword: true })), /https_proxy rejects .*\(407\): correct them/)
+    assert.match(describeNetworkError(proxy(407)), /\(407\), but the environment variable https_proxy has none/)
+    assert.match(describeNetworkError(proxy(407, { hasPassword: true })), /https_proxy rejects .*\(407\): correct them/)
     assert.match(
-      describeFault(proxy(407, { schemes: ['Negotiate', 'NTLM'] })),
+      describeNetworkError(proxy(407, { schemes: ['Negotiate', 'NTLM'] })),
       /requires Negotiate or NTLM authentication \(407\), .*\(Basic\)$/,
     )
-    assert.match(describeFault(proxy(407, { schemes: ['Negotiate', 'BASIC'] })), /has none/)
-    assert.equal(settingFaultOf(new Error('outer', { cause: proxy(407) })), 'proxy-password')
-    assert.equal(adviceForFault(proxy(407)), '')
+    assert.match(describeNetworkError(proxy(407, { schemes: ['Negotiate', 'BASIC'] })), /has none/)
+    assert.equal(settingErrorOf(new Error('outer', { cause: proxy(407) })), 'proxy-password')
+    assert.equal(adviceForNetworkError(proxy(407)), '')
   })
 })
 
@@ -151,19 +151,19 @@ describe('a fault of the network in words', () => {
       UND_ERR_SOCKET: /^the connection was closed \(/,
       UND_ERR_RES_CONTENT_LENGTH_MISMATCH: /^the answer was cut off \(/,
     }
-    for (const [code, sentence] of Object.entries(words)) assert.match(describeFault(coded(code)), sentence)
+    for (const [code, sentence] of Object.entries(words)) assert.match(describeNetworkError(coded(code)), sentence)
   })
   test('is its message if the code has no words, with the code if it has one', () => {
-    assert.equal(describeFault(coded('EODD', 'odd')), 'odd (EODD)')
-    assert.equal(describeFault(coded('EODD', 'odd EODD')), 'odd EODD')
-    assert.equal(describeFault(new Error('first\nsecond')), 'first')
-    assert.equal(describeFault(new Error('')), 'Error')
-    assert.equal(describeFault('text'), 'text')
+    assert.equal(describeNetworkError(coded('EODD', 'odd')), 'odd (EODD)')
+    assert.equal(describeNetworkError(coded('EODD', 'odd EODD')), 'odd EODD')
+    assert.equal(describeNetworkError(new Error('first\nsecond')), 'first')
+    assert.equal(describeNetworkError(new Error('')), 'Error')
+    assert.equal(describeNetworkError('text'), 'text')
   })
   test('names the proxy that could not be used', () => {
     const error = new ConnectFailure(coded('ECONNREFUSED'), undefined, 'http_proxy')
     assert.equal(
-      describeFault(error),
+      describeNetworkError(error),
       'the proxy of http_proxy cannot be used: the server refuses connections (ECONNREFUSED)',
     )
   })
@@ -173,11 +173,11 @@ describe('a fault of the network in words', () => {
       'self-signed; if the root CA is installed locally, try --use-system-ca',
     )
     const error = new ConnectFailure(new ConnectFailure(inner))
-    assert.equal(describeFault(error), 'the certificate is not trusted (self-signed, SELF_SIGNED_CERT_IN_CHAIN)')
+    assert.equal(describeNetworkError(error), 'the certificate is not trusted (self-signed, SELF_SIGNED_CERT_IN_CHAIN)')
   })
   test('of OpenSSL has the reason only', () => {
     const raw = Object.assign(new Error('40AD:error:0A00:ssl.c:77:'), { code: 'ERR_SSL_ODD', reason: 'odd reason' })
-    assert.equal(describeFault(new ConnectFailure(raw)), 'odd reason (ERR_SSL_ODD)')
+    assert.equal(describeNetworkError(new ConnectFailure(raw)), 'odd reason (ERR_SSL_ODD)')
     assert.equal(
       (withoutOpenSslLines(Object.assign(new Error('x:error:y'), { reason: 1 })) as Error).message,
       'TLS failed',
