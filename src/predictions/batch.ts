@@ -58,12 +58,15 @@ export interface BatchOptions<Request> {
   /** Aborted when nothing new may be started: the step was canceled, or its deadline came. */
   signal: AbortSignal
   random?: () => number
-  observer: {
-    started(name: string, answer: Answer): void
-    /** A failed attempt will be followed by another after `pause` seconds. */
-    again(name: string, outcome: Outcome, pause: number): void
-    settled(result: EntryResult): void
-  }
+  observer: BatchObserver
+}
+
+/** What is reported while a batch runs. */
+export interface BatchObserver {
+  started(name: string, answer: Answer): void
+  /** A failed attempt will be followed by another after `pause` seconds. */
+  again(name: string, outcome: Outcome, pause: number): void
+  settled(result: EntryResult): void
 }
 
 /** Seconds before the second, third and each later attempt of one entry, more or less a quarter. */

@@ -1,5 +1,6 @@
+import type { Answer } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
-import type { SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
+import type { EndedPrediction, SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
 import { openUntrustedNetwork } from '../predictions/network/dispatcher.ts'
 import type { Outcome } from '../predictions/outcome.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
@@ -86,20 +87,13 @@ export function startSaving(
     },
     settled({ id, end, answer }: Outcome) {
       if (end !== 'ended' || !answer) return
-      const { prediction, stored } = answer
+      const { prediction } = answer
       ended.push({ id, prediction })
       const age = ageOf(prediction, seenRunning.has(id))
       saver ??= openSaver(inputs, identities, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
+      const toSave = { id, ...identities.of(id), age, ...outputToSave(answer) }
       saver.then(
-        (files) =>
-          files.add({
-            id,
-            ...identities.of(id),
-            output: prediction.output,
-            ...(stored && { withOutput: (act) => stored.use((whole) => act(whole.prediction.output)) }),
-            age,
-            expires: answer.linkLife !== 'unknown',
-          }),
+        (files) => files.add(toSave),
         () => {},
       )
     },
@@ -123,6 +117,16 @@ export function startSaving(
     },
   }
 }
+
+const outputToSave = ({
+  prediction,
+  stored,
+  linkLife,
+}: Answer): Pick<EndedPrediction, 'output' | 'withOutput' | 'expires'> => ({
+  output: prediction.output,
+  ...(stored && { withOutput: (act) => stored.use((complete) => act(complete.prediction.output)) }),
+  expires: linkLife !== 'unknown',
+})
 
 const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
 
