@@ -1,5 +1,5 @@
 /**
- * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the licence of every
+ * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the license of every
  * package whose code is there, and README.md with their versions, sizes and reasons. `node scripts/build.ts [folder]`;
  * the folder is dist unless another is named.
  */

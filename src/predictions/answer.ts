@@ -80,9 +80,15 @@ export function readAnswer(
     const advice = 'Check prediction-id: the API answered as if the request had no ID.'
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
-  const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
+  const keys = Object.keys(body).slice(0, NAMED_KEYS).join(', ').slice(0, LONGEST_KEYS)
   throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, { body })
 }
+
+/** Characters quoted of text that is not an answer. */
+const LONGEST_QUOTE = 80
+/** Keys, and characters of them, that are named of JSON that is not an answer. */
+const NAMED_KEYS = 8
+const LONGEST_KEYS = 200
 
 /** @throws as {@link readAnswer} */
 export function readBody(
@@ -103,12 +109,12 @@ export function readBody(
       throw new BrokenAnswerError(request, `its JSON is incomplete or damaged (${trimmed.length} characters)`)
     }
     if (isPage(trimmed)) throw pageError(request, trimmed)
-    throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, 80))})`)
+    throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, LONGEST_QUOTE))})`)
   }
   const { value, hadNonFinite } = json
   if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array')
   if (!isRecord(value) || isRawNumber(value)) {
-    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
+    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`)
   }
   return { body: value, hadNonFinite }
 }

@@ -287,14 +287,14 @@ export class PredictionWait implements OpenWait {
     const concernsAll = thrown.scope === 'account' || thrown.retryability === 'transient'
     const answered =
       this.#answer !== undefined || ((concernsAll || thrown instanceof ConnectionError) && step.lastGood !== undefined)
-    const judgement = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
-    if (judgement.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
-    if (judgement.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
+    const judgment = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
+    if (judgment.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
+    if (judgment.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
       if (step.doubt.add(this.id, thrown)) return 'give up'
     }
-    if (judgement.kind === 'give up') return 'give up'
-    step.options.observer.failed({ id: this.id, now, error: thrown, pause: judgement.pause })
-    return judgement.pause
+    if (judgment.kind === 'give up') return 'give up'
+    step.options.observer.failed({ id: this.id, now, error: thrown, pause: judgment.pause })
+    return judgment.pause
   }
 
   /** Whether others got good answers since this one began to get bad ones: then it is not about all of them. */

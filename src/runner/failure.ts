@@ -75,10 +75,13 @@ export function messageOf(thrown: unknown): string {
   return text.trim() === '' ? 'An error without a message was thrown.' : text
 }
 
+/** Causes that are logged of an error; a chain can be circular. */
+const MOST_CAUSES = 5
+
 function causesOf(thrown: unknown): string[] {
   const causes: string[] = []
   let current = thrown instanceof Error ? thrown.cause : undefined
-  while (current !== undefined && current !== null && causes.length < 5) {
+  while (current !== undefined && current !== null && causes.length < MOST_CAUSES) {
     causes.push(messageOf(current))
     current = current instanceof Error ? current.cause : undefined
   }

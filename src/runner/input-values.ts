@@ -17,7 +17,9 @@ export class InvalidValue extends Error {}
 /** No key is shorter. */
 export const SHORTEST_KEY = 6
 
-const quote = (text: string) => JSON.stringify(clip(text, 100))
+/** Characters quoted of an invalid value. */
+const LONGEST_QUOTE = 100
+const quote = (text: string) => JSON.stringify(clip(text, LONGEST_QUOTE))
 
 /** What people and models put between IDs: commas, also those of Chinese and Japanese, and white space. */
 const BETWEEN_IDS = /[\s,，、]+/
@@ -168,13 +170,15 @@ export function readPollInterval(text: string): number | undefined {
   if (text.toLowerCase() === 'auto') return undefined
   const seconds = parseDuration(text)
   if (seconds === undefined) throw new InvalidValue(`${quote(text)} is neither "auto" nor ${DURATION}.`)
-  if (seconds < SHORTEST_INTERVAL || seconds > 3600) {
+  if (seconds < SHORTEST_INTERVAL || seconds > LONGEST_INTERVAL) {
     throw new InvalidValue(`${quote(text)} is out of range: from ${SHORTEST_INTERVAL}s to 1h are allowed.`)
   }
   return seconds
 }
 
+/** Seconds. */
 const SHORTEST_INTERVAL = 0.1
+const LONGEST_INTERVAL = 3600
 
 const DURATION_PARTS = new RegExp(
   [
@@ -198,7 +202,7 @@ export function parseDuration(text: string): number | undefined {
   return ((of('days') * 24 + of('hours')) * 60 + of('minutes')) * 60 + of('seconds') + of('ms') / 1000
 }
 
-/** When predictions that still run are cancelled. */
+/** When running predictions are canceled. */
 export type CancelOn = 'cancelled' | 'timeout'
 
 export function readCancelOn(text: string): ReadonlySet<CancelOn> {
@@ -274,12 +278,15 @@ function readOwnerName(text: string): string {
   return text
 }
 
+/** Seconds, as the API demands. */
+const SHORTEST_CANCEL_AFTER = 5
+
 /** @returns the text as the API wants it: `30s`, `5m`, `1h30m` */
 export function readCancelAfter(text: string): string | undefined {
   if (text === '') return undefined
   const seconds = parseDuration(text)
-  if (seconds === undefined || seconds < 5) {
-    throw new InvalidValue(`${quote(text)} is not ${DURATION}, of at least 5 seconds.`)
+  if (seconds === undefined || seconds < SHORTEST_CANCEL_AFTER) {
+    throw new InvalidValue(`${quote(text)} is not ${DURATION}, of at least ${SHORTEST_CANCEL_AFTER} seconds.`)
   }
   const whole = Math.round(seconds)
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60]
@@ -348,13 +355,15 @@ export function readInteger(text: string, least: number, most: number): number {
   return value
 }
 
+const LONGEST_ARTIFACT_NAME = 255
+
 /** What is wrong with the name of an artifact, as a clause; undefined if nothing is. */
 export function artifactNameProblem(name: string): string | undefined {
   const character = /["<>|*?:\\/\r\n]/.exec(name)?.[0]
   if (character !== undefined) {
     return `contains ${JSON.stringify(character)}; " < > | * ? : \\ / and line breaks are not allowed`
   }
-  if (name.length > 255) return 'is longer than 255 characters'
+  if (name.length > LONGEST_ARTIFACT_NAME) return `is longer than ${LONGEST_ARTIFACT_NAME} characters`
   return undefined
 }
 

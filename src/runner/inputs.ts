@@ -90,6 +90,12 @@ export interface RunInputs extends CreateInputs, StepInputs {
 /** What the post step needs to cancel predictions. */
 export type PostInputs = Pick<StepInputs, 'api' | 'apiUrl' | 'apiKey' | 'cancelOn'>
 
+const MOST_PARALLEL = 500
+const MOST_ATTEMPTS = 5
+const MOST_JOBS = 10_000
+/** Days: the most that GitHub allows, for private repositories. */
+const LONGEST_RETENTION = 400
+
 /** Every error of the inputs at once, one on a line. */
 export class InputError extends Error {
   override readonly name = 'InputError'
@@ -135,8 +141,8 @@ export function readRunInputs({ workspace }: RunnerContext, source: InputSource 
     return {
       ...step,
       ...readCreation(access, input, addError),
-      maxParallel: input('max-parallel', (text) => value.readInteger(text, 1, 500), '10'),
-      attempts: input('attempts', (text) => value.readInteger(text, 1, 5), '1'),
+      maxParallel: input('max-parallel', (text) => value.readInteger(text, 1, MOST_PARALLEL), '10'),
+      attempts: input('attempts', (text) => value.readInteger(text, 1, MOST_ATTEMPTS), '1'),
       skipExisting,
       dryRun: input('dry-run', value.readBoolean, 'false'),
     }
@@ -174,7 +180,7 @@ function readStep(
   const artifact: ArtifactInputs = {
     name: input('artifact-name', value.readArtifactName),
     archive: input('archive', value.readBoolean, 'true'),
-    retentionDays: input('retention-days', (text) => value.readInteger(text, 0, 400) || undefined, '0'),
+    retentionDays: input('retention-days', (text) => value.readInteger(text, 0, LONGEST_RETENTION) || undefined, '0'),
     compressionLevel: input('compression-level', (text) => value.readInteger(text, 0, 9), '0'),
     overwrite,
   }
@@ -187,7 +193,7 @@ function readStep(
     timeout: input('timeout', (text) => ({ text, seconds: value.readTimeout(text) }), '30m'),
     pollInterval: input('poll-interval', value.readPollInterval, 'auto'),
     readsList: input('list', value.readList, 'auto'),
-    parallelJobs: input('parallel-jobs', (text) => value.readInteger(text, 1, 10_000), '1'),
+    parallelJobs: input('parallel-jobs', (text) => value.readInteger(text, 1, MOST_JOBS), '1'),
     cancelOn: input('cancel-on', value.readCancelOn, cancelOn),
     streamLogs: input('stream-logs', value.readBoolean, 'true'),
     summary: input('summary', value.readBoolean, 'true'),

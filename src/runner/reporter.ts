@@ -49,6 +49,9 @@ const LONGEST_WORD = 60
 const LONGEST_PREFIX = 8
 const LONGEST_MODEL = 120
 const LONGEST_TROUBLE = 500
+const LONGEST_PROGRESS = 80
+/** In a heartbeat, which repeats it. */
+const LONGEST_REPEATED_TROUBLE = 200
 
 /** What is known of a prediction that has not ended. */
 interface PredictionView {
@@ -308,9 +311,9 @@ function heartbeatLines(open: readonly [string, PredictionView][], ended: string
 
 function viewParts({ status, progress, left, at, trouble }: PredictionView, now: number): string[] {
   const parts = [status === '' ? 'no answer yet' : status]
-  if (progress !== undefined) parts.push(clip(progress, 80))
+  if (progress !== undefined) parts.push(clip(progress, LONGEST_PROGRESS))
   const seconds = left === undefined ? 0 : left - (now - at)
   if (seconds > 0) parts.push(`about ${duration(seconds)} left`)
-  if (trouble !== undefined) parts.push(`last request failed: ${clip(trouble, 200)}`)
+  if (trouble !== undefined) parts.push(`last request failed: ${clip(trouble, LONGEST_REPEATED_TROUBLE)}`)
   return parts
 }
