@@ -134,6 +134,9 @@ export function totalTime(predictions: readonly Prediction[]): number | undefine
   return ms < 0 ? undefined : ms / 1000
 }
 
-/** True where a prediction succeeded but its output has been deleted since, an hour after the end. */
+/** When the API deletes inputs, outputs, files and logs, as the end of a clause. */
+export const RETENTION = 'one hour after the end'
+
+/** True where a prediction succeeded but its output has been deleted since. */
 export const isExpired = (prediction: Prediction): boolean =>
   statusOf(prediction) === 'succeeded' && prediction.data_removed === true && hasNoOutput(prediction)

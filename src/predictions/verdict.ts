@@ -1,6 +1,6 @@
 import { LimitError } from './errors.ts'
 import type { Outcome } from './outcome.ts'
-import { hasNoOutput, isExpired, type Prediction, readStatus } from './prediction.ts'
+import { hasNoOutput, isExpired, type Prediction, RETENTION, readStatus } from './prediction.ts'
 import { errorMeaning, errorText, lastLogLine } from './prediction-error.ts'
 import { sentence, sentences } from './text.ts'
 
@@ -178,7 +178,7 @@ function endedVerdict(status: string, which: string, prediction: Prediction | un
 
 function succeededVerdict(which: string, prediction: Prediction | undefined): Verdict {
   if (prediction && isExpired(prediction)) {
-    const warning = `${which} succeeded, but its output has expired: the API deletes inputs, outputs, files and logs one hour after the end. Wait for a prediction within that hour. To get this output, start a new one.`
+    const warning = `${which} succeeded, but its output has expired: the API deletes inputs, outputs, files and logs ${RETENTION}. Wait for a prediction within that hour. To get this output, start a new one.`
     return { ok: true, warning }
   }
   if (prediction && hasNoOutput(prediction)) {

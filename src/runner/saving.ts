@@ -3,7 +3,7 @@ import type { Clock } from '../predictions/clock.ts'
 import type { EndedPrediction, SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
 import { openUntrustedNetwork } from '../predictions/network/dispatcher.ts'
 import type { Outcome } from '../predictions/outcome.ts'
-import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
+import { completedAt, isExpired, isTerminal, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
 import { clip } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
 import type { RunnerContext } from './context.ts'
@@ -186,7 +186,7 @@ const expired = (ended: readonly Ended[]): Failure[] =>
     .filter(({ prediction }) => isExpired(prediction))
     .map(({ id }) => ({
       title: 'Files expired',
-      message: `The files of prediction ${id} have expired: the API deletes them one hour after the end. To get them, start a new prediction.`,
+      message: `The files of prediction ${id} have expired: the API deletes them ${RETENTION}. To get them, start a new prediction.`,
     }))
 
 /** What the step says if there was nothing to save. */

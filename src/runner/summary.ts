@@ -1,7 +1,15 @@
 import { summary } from '@actions/core'
 import type { SavedFile } from '../predictions/files/save.ts'
 import type { OutputView } from '../predictions/output.ts'
-import { hasNoOutput, isExpired, type Prediction, predictTime, statusOf, totalTime } from '../predictions/prediction.ts'
+import {
+  hasNoOutput,
+  isExpired,
+  type Prediction,
+  predictTime,
+  RETENTION,
+  statusOf,
+  totalTime,
+} from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
 import { sentences } from '../predictions/text.ts'
@@ -219,7 +227,7 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
   const hasLinks = shown.some(({ outcome }) => !saved.has(outcome.id))
   const what = hasLinks ? 'The links above lead to the API' : 'The pictures above come from the API'
   const isUnknown = shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown')
-  const when = isUnknown ? '; it does not say when.' : ' one hour after the end of the prediction.'
+  const when = isUnknown ? '; it does not say when.' : ` ${RETENTION} of the prediction.`
   return `> ${what}, which deletes its files${when}`
 }
 

@@ -1,4 +1,5 @@
 import { type Headers, headerOf, retryAfterOf, TRANSIENT_STATUSES } from '../http.ts'
+import { RETENTION } from '../prediction.ts'
 import { PermanentError, WebPageError } from './file-error.ts'
 import { believedFrom, type Ending, mayHaveExpired } from './patience.ts'
 
@@ -41,8 +42,7 @@ export interface Refused {
 export const isWebPage = (headers: Headers): boolean =>
   /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headerOf(headers, 'content-type') ?? '')
 
-const EXPIRED =
-  'it has probably expired: files are deleted one hour after the prediction ended. To get it, start a new prediction'
+const EXPIRED = `it has probably expired: the API deletes files ${RETENTION}. To get it, start a new prediction`
 
 /** What an answer without a file means: whether it may pass, or why it stays. */
 export function refusalOf(status: number, headers: Headers, refused: Refused): InterruptedTransfer | PermanentError {
