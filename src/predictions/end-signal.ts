@@ -70,13 +70,13 @@ async function listen(url: URL, endSignal: { connected: boolean }, listening: Li
   let hasSpoken = false
   for (let opened = 0, short = 0; opened < RECONNECTS && short < SHORT_ONES; opened++) {
     const start = clock.now()
-    const spoke = () => {
+    const onData = () => {
       endSignal.connected = true
       hasSpoken = true
     }
     let end: 'over' | 'ended' | 'useless'
     try {
-      end = await follow(await connect(connections, url, signal), spoke)
+      end = await follow(await connect(connections, url, signal), onData)
     } catch (error) {
       if (signal.aborted || !hasSpoken) throw error
       end = 'ended'
@@ -107,12 +107,12 @@ const connect = (connections: Connections, url: URL, signal: AbortSignal) =>
 
 /**
  * Reads one connection until the stream reports the end or the connection ends.
- * @param spoke called at every sign of life
+ * @param onData called whenever data is received
  * @returns `useless` if it is no stream, or one that says too much
  */
 async function follow(
   { statusCode, headers, body }: Awaited<ReturnType<typeof connect>>,
-  spoke: () => void,
+  onData: () => void,
 ): Promise<'over' | 'ended' | 'useless'> {
   try {
     if (statusCode !== 200 || !String(headers['content-type']).startsWith('text/event-stream')) return 'useless'
@@ -120,7 +120,7 @@ async function follow(
     let sinceEvent = 0
     const heard = () => {
       sinceEvent = 0
-      spoke()
+      onData()
     }
     const { createParser } = await import('eventsource-parser')
     const parser = createParser({

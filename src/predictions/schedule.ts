@@ -46,7 +46,7 @@ const QUEUE = { part: 0.2, least: 0.75, most: 5 }
 /** Running, and nothing is known about the end: seconds times √t, at least and at most. */
 const UNKNOWN_END = { root: 0.3, least: 0.5, most: 0.73 }
 /** A predicted end lies ahead: this part of the time left, and never longer than the larger of two terms. */
-const AHEAD = { part: 0.6, least: 1.2, root: 0.14 }
+const BEFORE_PREDICTED_END = { part: 0.6, least: 1.2, root: 0.14 }
 /** Around the predicted end: a fixed pause and one by √t (the longer the run, the longer its tail), growing past it. */
 const AROUND_END = { fixed: 0.1, root: 0.02, growth: 0.02 }
 /** With a stream: the pause that guards against one that never signals, and the pauses around a predicted end. */
@@ -54,9 +54,9 @@ const GUARD = { least: 2, root: 0.6 }
 const AROUND_END_WITH_STREAM = { fixed: 0.1, root: 0.05, growth: 0.05 }
 /** After the end signal of a stream, which can come before the API knows of the end. */
 const AFTER_SIGNAL = { part: 0.04, least: 0.2 }
-/** At most SLACK polls more than one every PACE seconds. */
-const PACE = 0.75
-const SLACK = 10
+/** At most EXTRA_POLLS polls more than one every SECONDS_PER_POLL seconds. */
+const SECONDS_PER_POLL = 0.75
+const EXTRA_POLLS = 10
 /**
  * Of siblings: the widest spread of their run times that is informative; the share of the time left to sleep, and
  * the longest sleep; how dense polls are around the usual end; and the pauses in the queue.
@@ -81,8 +81,8 @@ const share = (sharers: number, random: () => number) =>
 
 /** What is remembered between two polls of one prediction. */
 interface Memory {
-  lastLook: number
-  looks: number
+  lastPoll: number
+  polls: number
   /** When it left the queue, halfway between the two polls in which that was seen. */
   started: number | undefined
   /** When the log predicts the end. */
@@ -156,15 +156,15 @@ function withStream(memory: Memory, { now }: Observation, root: number): number 
   const { end } = memory
   if (end === undefined) return guard
   const densest = dense(memory, AROUND_END_WITH_STREAM, root)
-  if (end > now) return clamp(AHEAD.part * (end - now), Math.min(densest, guard), guard)
+  if (end > now) return clamp(BEFORE_PREDICTED_END.part * (end - now), Math.min(densest, guard), guard)
   return Math.min(densest + AROUND_END_WITH_STREAM.growth * (now - end), guard)
 }
 
 function untilPredictedEnd(memory: Memory, end: number, now: number, otherwise: number, root: number): number {
   const densest = dense(memory, AROUND_END, root)
   if (end <= now) return Math.min(densest + AROUND_END.growth * (now - end), otherwise)
-  const longest = Math.max(AHEAD.least, AHEAD.root * root)
-  return clamp(AHEAD.part * (end - now), Math.min(densest, otherwise), longest)
+  const longest = Math.max(BEFORE_PREDICTED_END.least, BEFORE_PREDICTED_END.root * root)
+  return clamp(BEFORE_PREDICTED_END.part * (end - now), Math.min(densest, otherwise), longest)
 }
 
 function pauseOf(memory: Memory, observation: Observation): number {
@@ -185,8 +185,8 @@ function pauseOf(memory: Memory, observation: Observation): number {
  */
 export function adaptiveSchedule(random: () => number = Math.random): Schedule {
   const memory: Memory = {
-    lastLook: 0,
-    looks: 0,
+    lastPoll: 0,
+    polls: 0,
     started: undefined,
     end: undefined,
     seen: undefined,
@@ -198,13 +198,14 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
     first: (sharers) => (sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * random() : 0),
     next(observation) {
       const { now } = observation
-      memory.looks++
-      if (memory.started === undefined && observation.started) memory.started = (memory.lastLook + now) / 2
-      memory.lastLook = now
+      memory.polls++
+      if (memory.started === undefined && observation.started) memory.started = (memory.lastPoll + now) / 2
+      memory.lastPoll = now
       predictEnd(memory, observation.logs, now)
       if (observation.woken) memory.signalled = now
       let pause = pauseOf(memory, observation) * (0.9 + 0.2 * random())
-      if (memory.looks > SLACK + now / PACE) pause = Math.max(pause, unknownEnd(memory, observation), PACE)
+      if (memory.polls > EXTRA_POLLS + now / SECONDS_PER_POLL)
+        pause = Math.max(pause, unknownEnd(memory, observation), SECONDS_PER_POLL)
       return Math.max(pause, share(observation.sharers, random))
     },
     left: (now) => (memory.end !== undefined && memory.end > now ? memory.end - now : undefined),

@@ -7,7 +7,7 @@ const FROM_ONE_HOST = 6
 /** Seconds between two attempts at a host that gives nothing, at most. */
 const LONGEST_PAUSE = 10
 /** Seconds without a refusal after which a host that refused some gets one more connection. */
-const CALM = 30
+const RECOVERY = 30
 
 /** Why an attempt brought nothing. */
 export interface FailedAttempt {
@@ -155,7 +155,7 @@ export class Host {
     this.#failures = 0
     this.#notBefore = Math.min(this.#notBefore, now)
     if (this.#overloadedAt === Number.NEGATIVE_INFINITY) this.#limit = FROM_ONE_HOST
-    else if (now - this.#overloadedAt >= CALM) {
+    else if (now - this.#overloadedAt >= RECOVERY) {
       this.#limit = Math.min(FROM_ONE_HOST, this.#limit + 1)
       this.#overloadedAt = now
     }
