@@ -17,7 +17,7 @@ const PATIENCE = 300
 const LONGEST_PAUSE = 30
 const LONGEST_HINT = 120
 
-/** A prediction was not started, or nobody knows whether it was. The message is whole sentences. */
+/** A prediction was not started, or it is unknown whether it was. The message consists of complete sentences. */
 export class CreateError extends Error {
   override readonly name = 'CreateError'
   /** True if a prediction may have been started all the same. */

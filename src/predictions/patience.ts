@@ -25,14 +25,14 @@ const DOUBT_POLLS = 5
 const FIRST_PAUSE = 0.5
 const FIRST_PAUSE_AFTER_429 = 1
 const LONGEST_PAUSE = 30
-/** No limit of a rate lasts for more than an hour; whoever asks for more is polled every two minutes. */
+/** No rate limit lasts for more than an hour; an API that requests more is polled every two minutes. */
 const LONGEST_HINT = 3600
 const PAUSE_FOR_ABSURD_HINTS = 120
 
 /** What a failed request leads to. */
 export type Judgement =
   | { readonly kind: 'retry' /** Seconds. */; readonly pause: number }
-  /** As `retry`, but what was answered is believed if it stays. */
+  /** As `retry`, but the answer is believed if it persists. */
   | { readonly kind: 'doubt'; readonly pause: number }
   | { readonly kind: 'give up' }
 
@@ -150,6 +150,6 @@ export class Patience {
   }
 }
 
-/** A certificate or a proxy that was fine a moment ago is an accident on the way; at the start it is a wrong setting. */
+/** If a certificate or a proxy has worked before, its error is transient; at the start, it is a wrong setting. */
 const isTransient = (error: ApiError, answered: boolean) =>
   error.retryability === 'transient' || (answered && error instanceof ConnectionError)

@@ -85,7 +85,7 @@ const KEPT_OF_LOG = 2 ** 20
 const KEPT = 2 ** 16
 
 /**
- * What stays in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
+ * What is kept in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
  * what is shown of it.
  */
 export function abridged(answer: Answer): Answer {

@@ -8,7 +8,7 @@ const STUCK_SECONDS = 10
 const COMPARED = 200
 
 /**
- * Tells when a status that nobody documents is a bad end: if an error or the time of the end is beside it, and none of
+ * Decides when an undocumented status is a bad end: if an error or the time of the end is beside it, and none of
  * it changes any more. Some gateways move `completed_at` while a task runs. A good end is never guessed.
  */
 export class StuckStatus {

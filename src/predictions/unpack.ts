@@ -20,7 +20,7 @@ const UNPACKERS: Readonly<Record<string, (zlib: Zlib, first: Buffer) => Transfor
   zstd: (zlib) => zlib.createZstdDecompress(),
 }
 
-/** The packings of a body that its headers name, the outermost last: `["gzip"]`. Empty for a body as it is. */
+/** The content encodings of a body, the outermost last: `["gzip"]`. Empty for an uncompressed body. */
 export function packingsOf(headers: Headers): string[] {
   return (headerOf(headers, 'content-encoding') ?? '')
     .split(',')

@@ -17,7 +17,7 @@ export interface Judged {
   name?: string
   /** Predictions that were started for the same input before. */
   earlier?: readonly Outcome[]
-  /** Why it was not tried again although it might have been, or why nobody knows whether it was. */
+  /** Why it was not retried although that was possible, or why it is unknown whether it was started. */
   refusal?: string | undefined
 }
 

@@ -63,7 +63,7 @@ const LONGEST_HINT = 60
 /**
  * Uploads files as workflow artifacts. A file whose name is taken or that cannot be read does not keep the others from
  * it; a service that fails does.
- * @param uploaded gets each as soon as it is there, so that those before a failure are known
+ * @param uploaded receives each as soon as it is uploaded, so that those before a failure are known
  * @returns a message of whole sentences for each file that is not there
  * @throws ArtifactsUnavailable, UploadError
  */
@@ -291,7 +291,7 @@ class Tries {
     })
   }
 
-  /** Whether a failed try of ours took the name and did not come to its end; nobody else's upload is removed. */
+  /** Whether a failed attempt of ours took the name and did not complete; uploads of others are never removed. */
   leftUnfinished({ digest, size, created }: ListedArtifact): boolean {
     return this.#failure !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
   }

@@ -41,7 +41,7 @@ export async function cancelOpenPredictions(): Promise<void> {
   }
 }
 
-/** Cancels predictions with a pool of connections of its own. @param signal gives up */
+/** Cancels predictions over its own connections. @param signal gives up */
 export async function cancelAll(
   ids: readonly string[],
   inputs: ApiInputs,

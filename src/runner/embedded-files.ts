@@ -23,9 +23,9 @@ const LARGEST_UPLOAD = 100 * 10 ** 6
 export const MOST_MENTIONS = 100
 export const MENTIONS_LIMIT = 100 * 10 ** 6
 
-/** A file of the workspace that stands in an input, too large to be embedded without asking for an upload first. */
+/** A file of the workspace that an input references, too large to be embedded without trying an upload first. */
 export class LargeFile {
-  /** Where it stands, such as `inputs.hero.image`. */
+  /** Its place in the inputs, such as `inputs.hero.image`. */
   readonly where: string
   /** As it was mentioned, without the `@`. */
   readonly name: string
@@ -74,7 +74,7 @@ export interface FileScope {
 /**
  * Puts files in the place of values `@path`: small ones as `data:` URIs, larger ones as a {@link LargeFile}. `@@text`
  * stands for `@text`.
- * @param where the value stands, such as `inputs.hero`
+ * @param where the place of the value, such as `inputs.hero`
  * @throws ModelInputError that names the place
  */
 export async function embedFiles(value: unknown, where: string, scope: FileScope): Promise<unknown> {
@@ -139,7 +139,7 @@ const located = (error: unknown, where: string): unknown =>
 const dataUri = async (file: LargeFile): Promise<string> =>
   `data:${file.type};base64,${(await contentOf(file)).toString('base64')}`
 
-/** @throws ModelInputError if the file cannot be read, such as one that was removed meanwhile */
+/** @throws ModelInputError if the file cannot be read, such as one that was removed in the meantime */
 export async function contentOf(file: LargeFile): Promise<Buffer> {
   try {
     return await readFile(file.path)

@@ -23,7 +23,7 @@ export interface InputTexts {
 export const MOST_ENTRIES = 500
 
 /**
- * Reads what is to be run: one input, or many. What stands in `input` and `input-file` is shared by all; the values of an
+ * Reads what is to be run: one input, or several. The values in `input` and `input-file` are shared by all; the values of an
  * entry override it, and entries of `inputs` override those of the same name in `inputs-file`.
  * @param modelName the name of a single input
  * @returns an empty list if `inputs` is one

@@ -2,7 +2,7 @@ import { clip } from '../predictions/text.ts'
 import { type Forge, type RunnerContext, readContext } from './context.ts'
 import { catchProcessWarnings, debug, error, errorLines, info } from './print.ts'
 
-/** One thing that turns the step red: an annotation of its own. */
+/** One reason why the step fails, shown as an annotation. */
 export interface Failure {
   title: string
   message: string

@@ -23,7 +23,7 @@ const quote = (text: string) => JSON.stringify(clip(text, LONGEST_QUOTE))
 
 /** What people and models put between IDs: commas, also those of Chinese and Japanese, and white space. */
 const BETWEEN_IDS = /[\s,，、]+/
-/** What an expression gives for a step that has no such output, once somebody has made JSON or text of it. */
+/** The results of expressions for a missing output, after conversion to JSON or text. */
 const NO_ID: ReadonlySet<string> = new Set(['null', 'undefined', 'None', 'false'])
 /** IDs that an error names. */
 const NAMED = 5
@@ -145,10 +145,10 @@ export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): 
 /** Where gateways have the base of one of their APIs. */
 const BASE_OF_ONE_API = /(?:\/(?:replicate|kling|runwayml|dream-machine|volc|minimax))?\/v\d$/
 
-/** What may be printed of a URL, however it is mistyped: a password stands before an `@`, a token may be in the query. */
+/** The printable part of a URL, even a mistyped one: a password is before an `@`, a token may be in the query. */
 const withoutSecrets = (url: string) => url.replace(/^.*@/s, '***@').replace(/[?#].*$/s, '?…')
 
-/** What is allowed of an API's URL but should not be: plain http to another machine lets anyone on the way read the key. */
+/** What is allowed in an API's URL but should be avoided: plain http to another machine exposes the key. */
 export function warningsOf(apiUrl: string): string[] {
   const { protocol, hostname } = new URL(apiUrl)
   if (protocol === 'https:' || /^(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return []

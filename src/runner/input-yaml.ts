@@ -97,7 +97,7 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
   })
 }
 
-/** What stands around a node, from the document to the node itself. */
+/** The ancestors of a node, from the document to the node itself. */
 type Path = readonly (Document | Node | Pair)[]
 
 /** The place at the end of a path, such as `.hero.prompt` after the name of an input, or ` at hero.prompt` after a file. */

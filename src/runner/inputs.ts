@@ -58,7 +58,7 @@ interface DownloadInputs extends Required<SaveSettings> {
 export interface ArtifactInputs extends ArtifactSettings {
   /** Undefined for the name that is made of the ID. */
   name: string | undefined
-  /** One zip of all files, or every file an artifact of its own. */
+  /** One zip of all files, or a separate artifact for every file. */
   archive: boolean
   overwrite: boolean
 }
@@ -72,7 +72,7 @@ interface ReleaseInputs {
 /** The inputs of the action that starts predictions. */
 export interface CreateInputs extends ApiInputs {
   target: CreateRequest['target']
-  /** What names a single input: the name of the model, or what stands for it. */
+  /** The name of a single input: that of the model, or of what is run instead of a model. */
   modelName: string
   texts: InputTexts
   cancelAfter: string | undefined
@@ -243,7 +243,7 @@ type ReadInput = <T>(name: string, read: (text: string) => T, fallback?: string)
 type AddError = (message: string) => void
 
 /**
- * Builds the inputs of an action, and collects the errors on the way.
+ * Builds the inputs of an action and collects all errors.
  * @throws InputError with all of them, without the key
  */
 function collect<T extends ApiInputs>(

@@ -22,7 +22,7 @@ export const emptyLog: LogView = { length: 0, tail: '', barAt: Number.NEGATIVE_I
 const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
 /**
  * Characters of one prediction's log that are shown in all, where so many are waited for: a megabyte, and not much more
- * than four of all together. A step whose log is read more slowly than it prints hears no signal meanwhile.
+ * than four of all together. A step whose log is read more slowly than it is printed cannot react to signals in the meantime.
  */
 export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))
 
@@ -38,7 +38,7 @@ export interface LogProgress {
   start?: number | undefined
 }
 
-/** Characters of new text that are read at one look; a model that writes more in a few seconds writes for nobody. */
+/** Characters of new text that are read at a time; nobody can read a log that grows faster. */
 const MOST_READ = 4 * 2 ** 20
 /** Characters at the end of a log that are compared with those of the one before. */
 const MOST_COMPARED = 2 ** 20

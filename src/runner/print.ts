@@ -27,7 +27,7 @@ export const info = (line: string): void => emit(() => core.info(withoutCommands
 /** Prints one line that is shown only if the workflow runs with debug logging. */
 export const debug = (line: string): void => emit(() => core.debug(withoutColons(cleanLine(line, LONGEST_LINE))))
 
-/** Prints lines that somebody else wrote, such as a log, each after a prefix; in a collapsed group if it has a title. */
+/** Prints untrusted lines, such as a log, each after a prefix; in a collapsed group if it has a title. */
 export function block(lines: readonly string[], prefix: string, title?: string): void {
   printBlock(lines, prefix, redacted.text, title)
 }

@@ -63,7 +63,7 @@ export interface ReleaseSurroundings {
 
 /** The code of a 422 for a name that another asset has. */
 export const ALREADY_EXISTS = 'already_exists'
-/** What a 422 is about that stays: a taken name, 1,000 assets. Others, such as "Error saving asset", pass. */
+/** Permanent reasons of a 422: a taken name, 1,000 assets. Others, such as "Error saving asset", are transient. */
 const PERMANENT_CODES: ReadonlySet<string> = new Set([ALREADY_EXISTS, 'file_count'])
 const ATTEMPTS = 5
 /** Seconds that a rate limit is waited out. */
@@ -136,7 +136,7 @@ export class ReleaseApi {
   async upload(release: Release, { name, label, mediaType, size, path }: AssetContent): Promise<Asset> {
     this.#checkUploadHost(release.uploadUrl)
     const query = new URLSearchParams({ name, ...(label === '' ? {} : { label }) })
-    // Opened first: a stream that fails to open throws where nobody can catch it.
+    // Opened first: a stream that fails to open throws an exception that cannot be caught.
     await using handle = await open(path)
     const body = handle.createReadStream({ autoClose: false }).on('error', () => {})
     const { data } = await this.#octokit.request(`POST ${release.uploadUrl}?${query}`, {

@@ -32,7 +32,7 @@ type AttachedFile = AttachRequest['files'][number]
 /**
  * Attaches files to the release of a tag, draft or published. A file that cannot be attached does not keep the others
  * from it.
- * @param urls gets each as soon as it is there, so that those before a failure are known
+ * @param urls receives each as soon as it is attached, so that those before a failure are known
  * @throws ReleaseError if nothing can be attached at all
  */
 export async function attachToRelease(
@@ -118,7 +118,7 @@ class AttachSession {
       return await this.#attach(file)
     } catch (error) {
       if (!(error instanceof ReleaseError && error.codes.includes(ALREADY_EXISTS))) throw error
-      // The list lagged behind, or somebody else attached it meanwhile.
+      // The list lagged behind, or someone else attached it in the meantime.
       this.#assets = await this.#api.assets(this.#release)
       return this.#attach(file)
     }
@@ -176,7 +176,7 @@ class AttachSession {
     return asset
   }
 
-  /** @throws ReleaseError for a refusal that stays, or what `withRetries` judges */
+  /** @throws ReleaseError for a permanent refusal, or what `withRetries` judges */
   async #uploadOnce(file: AttachedFile, content: AssetContent): Promise<Asset> {
     const asset = await this.#api.upload(this.#release, content)
     if (asset.digest === undefined || asset.digest === file.sha256) return asset
@@ -206,7 +206,7 @@ class AttachSession {
     })
   }
 
-  /** GitHub would give two names in Chinese the same name: each gets a plain one of its own, and its own as the label. */
+  /** GitHub would turn two Chinese names into the same name: each gets a plain name, and the original as its label. */
   #contentOf({ name, path: file, type, size }: AttachedFile): AssetContent {
     const content = { mediaType: type || 'application/octet-stream', size, path: file }
     if (!this.#around.runner.forge.renamesAssets || plainName(name) === name) return { ...content, name, label: '' }

@@ -15,7 +15,7 @@ import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
 import { block, info, urlBlock, warn } from './print.ts'
 
 export interface Reporter extends WaitObserver, Disposable {
-  /** A prediction was started for an input of that name, which stands for its ID from now on. */
+  /** A prediction was started for an input of that name, which is printed instead of its ID from now on. */
   started(name: string, answer: Answer): void
   /** The prediction of an input failed; the next attempt starts after this many seconds. */
   again(name: string, outcome: Outcome, pause: number): void

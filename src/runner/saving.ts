@@ -65,7 +65,7 @@ export function identitiesByName(named: readonly { name: string }[], names: Read
   return { count: named.length, ids: [], of }
 }
 
-/** Begins with nothing; files come with the predictions that settle. Dispose of it if nobody waits for its end. */
+/** Saves files as predictions settle. Dispose of it to abandon the saving. */
 export function startSaving(
   inputs: SavingInputs & Pick<StepInputs, 'timeout'>,
   identities: Identities,
@@ -162,7 +162,7 @@ async function openSaver(
   })
 }
 
-/** Whoever stands between is on the machine itself, so the name is trusted to lead where it says. */
+/** The proxy is on the machine itself, so the name is trusted. */
 function warnOnceOfMappedNames(): (host: string, address: string) => void {
   let warned = false
   return (host, address) => {
@@ -227,7 +227,7 @@ function createSaveObserver(renamed: string[]): SaveObserver {
 
 const LONGEST_TROUBLE = 100
 
-/** The line that says how saving stands. */
+/** The line about the progress of saving. */
 export function savingLine({ saved, left, current }: SavingState): string {
   const named = current.slice(0, NAMED).map(({ label, bytes, total, trouble }) => {
     const size = total === undefined ? fileSize(bytes) : `${fileSize(bytes)} of ${fileSize(total)}`

@@ -215,7 +215,7 @@ function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): stri
   return [models.size === 1 ? code(model) : '', ...tallyOf(entries)]
 }
 
-/** A note if links or pictures of the API are shown; empty if there are none, or all of them stay. */
+/** A note if links or pictures of the API are shown; empty if there are none, or if none of them expires. */
 function expiry(judged: readonly Judged[], delivery: Delivery): string {
   const saved = new Set(delivery.files.map(({ predictionId }) => predictionId))
   const kept = new Set(delivery.files.flatMap(({ predictionId }, i) => (delivery.releaseUrls[i] ? [predictionId] : [])))

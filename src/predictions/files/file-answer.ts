@@ -3,7 +3,7 @@ import { RETENTION } from '../prediction.ts'
 import { PermanentError, WebPageError } from './file-error.ts'
 import { believedFrom, type Ending, mayHaveExpired } from './patience.ts'
 
-/** A transfer that is cut off, stalls or is put off can be taken up again where it stopped. */
+/** A transfer that is cut off, stalls or is postponed can be resumed where it stopped. */
 export class InterruptedTransfer extends Error {
   override readonly name = 'InterruptedTransfer'
   /** Seconds to wait, as requested by the server. */
@@ -44,7 +44,7 @@ export const isWebPage = (headers: Headers): boolean =>
 
 const EXPIRED = `it has probably expired: the API deletes files ${RETENTION}. To get it, start a new prediction`
 
-/** What an answer without a file means: whether it may pass, or why it stays. */
+/** What an answer without a file means: whether it is transient, or why it is permanent. */
 export function refusalOf(status: number, headers: Headers, refused: Refused): InterruptedTransfer | PermanentError {
   const { ending, now } = refused
   const answered = `the server answered ${status}`

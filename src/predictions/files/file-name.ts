@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 /** The default template of file names. */
 export const DEFAULT_FILE_NAME = '{id}-{index}'
 
-/** What stands for something in a template. */
+/** The placeholders of a template. */
 const PLACEHOLDERS = ['{id}', '{index}', '{name}', '{number}'] as const
 export type Placeholder = (typeof PLACEHOLDERS)[number]
 
@@ -16,7 +16,7 @@ const TURNING = String.raw`\u202a-\u202e\u2066-\u2069`
 const FORBIDDEN = new RegExp(String.raw`[<>:"\\|?*${CONTROLS}${LINE_ENDS}${TURNING}]|\p{Surrogate}`, 'u')
 /** Bytes of a template without its placeholders. */
 const LONGEST_TEMPLATE = 80
-/** Bytes of what stands for `{name}`, and of a whole name; file systems allow 255. */
+/** Bytes of the value of `{name}`, and of a complete name; file systems allow 255. */
 const LONGEST_VALUE = 120
 const LONGEST_STEM = 220
 
@@ -97,7 +97,7 @@ export class FileNames {
 const indexOf = (kind: Kind): string =>
   typeof kind === 'string' ? '0' : String(kind.index).padStart(String(Math.max(0, kind.of - 1)).length, '0')
 
-/** What stands for a name of somebody else's: letters of every script, without what no name of a file may hold. */
+/** An untrusted name as part of a file name: letters of every script, without characters that file names must not contain. */
 export const nameInName = (name: string): string =>
   cutTo(name.normalize('NFC').replaceAll(new RegExp(`${FORBIDDEN.source}|/`, 'gu'), '-'), LONGEST_VALUE)
 

@@ -102,7 +102,7 @@ async function makeOne(folder: string): Promise<void> {
   }
 }
 
-/** A repository can hold links: what is saved under a name of the workspace stays in the workspace. */
+/** A repository can contain links: files saved under a path of the workspace must not leave it. */
 async function refuseLinkOut(there: string, folder: string, workspace: string): Promise<void> {
   if (!isWithin(there, workspace)) return
   const real = await realpath(there)

@@ -145,7 +145,7 @@ export class Host {
     }
   }
 
-  /** Something came: a whole file, or as much as a transfer that moves brings. */
+  /** Data was received: a complete file, or enough for a transfer to count as making progress. */
   gave(): void {
     const now = this.#options.clock.now()
     this.gaveAt = now

@@ -21,7 +21,7 @@ export const STALL = 30
 export interface Ending {
   /** When the step saw it. */
   seenAt: number
-  /** Seconds that had passed since the end when the step saw it; undefined if nobody knows. */
+  /** Seconds that had passed since the end when the step noticed it; undefined if unknown. */
   age: number | undefined
   /** When the timeout of the step comes; Infinity without one. */
   deadline: number

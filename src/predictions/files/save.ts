@@ -78,7 +78,7 @@ export interface EndedPrediction {
   number?: number
   /** That of its input. */
   name?: string
-  /** Seconds since its end; undefined if nobody knows. */
+  /** Seconds since its end; undefined if unknown. */
   age?: number | undefined
   /** Whether the API deletes its files an hour after the end; true by default. */
   expires?: boolean

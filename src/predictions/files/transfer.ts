@@ -66,7 +66,7 @@ export interface Received {
   isPage: boolean
 }
 
-/** An answer that brings bytes, and what is known about them. */
+/** An answer with data, and what is known about it. */
 interface Accepted {
   answer: Dispatcher.ResponseData
   /** Of the address that answered at last. */
@@ -190,7 +190,7 @@ export class Transfer {
     return this.#failure?.page === true ? new WebPageError(message) : new PermanentError(message)
   }
 
-  /** Receives what one request brings, unless it is too slow or takes too long. */
+  /** Receives the data of one request, unless it is too slow or takes too long. */
   async #watched(turn: Turn): Promise<Received> {
     const { clock, signal, ending, stall = STALL } = this.#options
     const over = new AbortController()
@@ -257,7 +257,7 @@ export class Transfer {
     return namesOf(undefined, [this.#url]).some((name) => extensionOf(name) !== undefined)
   }
 
-  /** Decides what an answer brings. @throws InterruptedTransfer or PermanentError if that is nothing of use */
+  /** Decides what an answer contains. @throws InterruptedTransfer or PermanentError if it is of no use */
   #accept({ answer, url, keyed }: Responded): Accepted {
     const { allowance, clock, ending, apiUrl } = this.#options
     const { statusCode: status, headers } = answer
@@ -315,7 +315,7 @@ export class Transfer {
     return new InterruptedTransfer(reason)
   }
 
-  /** Requests the file, or the rest of it, and follows redirects by hand: each hop is a host that somebody else chose. */
+  /** Requests the file, or the rest of it, and follows redirects by hand: each hop is a host that the server chose. */
   async #request(signal: AbortSignal, silence: AbortSignal): Promise<Responded> {
     let url = this.#url
     let { authorization } = this.#options
@@ -326,7 +326,7 @@ export class Transfer {
       const location = headerOf(answer.headers, 'location')
       const next = location === undefined ? null : URL.parse(location, url.href)
       if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) without a target`)
-      // It stays dropped if a later redirect leads back: somebody else chose that path.
+      // It remains dropped if a later redirect leads back: another server chose that path.
       if (next.origin !== url.origin) authorization = undefined
       url = next
     }
@@ -399,7 +399,7 @@ async function* metered(body: AsyncIterable<Buffer>, meter: Meter): AsyncGenerat
   }
 }
 
-/** Some servers name the packing that the file itself has, as of `a.tar.gz`: it stays as it is. */
+/** Some servers declare the compression of the file itself as its encoding, as for `a.tar.gz`: it is not decompressed. */
 function isPacked(headers: Dispatcher.ResponseData['headers'], { type, names }: Claim): boolean {
   const packings = packingsOf(headers)
   const isGzip = /gzip$/.test(type) || names.some((name) => /gz$/.test(extensionOf(name) ?? ''))

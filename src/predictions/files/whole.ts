@@ -33,7 +33,7 @@ export async function isWhole(
       return riffIsWhole(bytes)
     case 'wav':
     case 'avi':
-      // Its length is no proof: whoever writes through a pipe does not know it.
+      // Its length is no proof: a program that writes to a pipe does not know it.
       return lengthKnown || riffIsWhole(bytes)
     case 'mp4':
     case 'mov':
@@ -90,7 +90,7 @@ const MARKER = 0xff
 const START_OF_SCAN = 0xda
 const END_OF_IMAGE = 0xd9
 
-/** Segments, among them a preview with an end of its own, then the picture, in which ff d9 is its end. */
+/** Segments, among them a preview with its own end marker, then the picture, which ends with ff d9. */
 async function jpegIsWhole(bytes: Bytes): Promise<boolean> {
   let at = 2
   for (let segments = 0; segments < MOST_PARTS; segments++) {

@@ -75,7 +75,7 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /**
- * True for an address of 198.18.0.0/15, which is nobody's: proxies on the machine itself (Clash, Surge, sing-box) answer
+ * True for an address of 198.18.0.0/15, which is reserved: proxies on the machine itself (Clash, Surge, sing-box) answer
  * names with addresses of it, and resolve the names themselves.
  */
 export const isMappedAddress = (address: string): boolean => isIP(address) === 4 && mapped().check(address, 'ipv4')

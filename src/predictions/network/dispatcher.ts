@@ -209,7 +209,7 @@ class Limit implements Disposable {
   }
 }
 
-/** What a promise brings, or the reason of the signal as soon as it is aborted; what comes after that is given up. */
+/** The result of a promise, or the reason of the signal as soon as it is aborted; a later result is discarded. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (late: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)

@@ -133,7 +133,7 @@ const ADVICE: Readonly<Record<string, string>> = {
   ENOTFOUND: 'Check the spelling of the host and the DNS settings of the runner.',
 }
 
-/** Codes with which a request cannot have reached the server, whoever throws them. */
+/** Error codes that mean that the request cannot have reached the server. */
 const NEVER_SENT: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',

@@ -60,7 +60,7 @@ function readProxy(env: ProxyEnvironment, name: string): ProxyServer | undefined
   return { url, variable, hasPassword, authorization }
 }
 
-/** A password with a bare percent sign is meant as it is. */
+/** A password with a bare percent sign is used unchanged. */
 function percentDecoded(text: string): string {
   try {
     return decodeURIComponent(text)
