@@ -204,8 +204,9 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
       predictEnd(memory, observation.logs, now)
       if (observation.woken) memory.signalled = now
       let pause = pauseOf(memory, observation) * (0.9 + 0.2 * random())
-      if (memory.polls > EXTRA_POLLS + now / SECONDS_PER_POLL)
+      if (memory.polls > EXTRA_POLLS + now / SECONDS_PER_POLL) {
         pause = Math.max(pause, unknownEnd(memory, observation), SECONDS_PER_POLL)
+      }
       return Math.max(pause, share(observation.sharers, random))
     },
     left: (now) => (memory.end !== undefined && memory.end > now ? memory.end - now : undefined),
