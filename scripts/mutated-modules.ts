@@ -100,6 +100,7 @@ const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/conne
 /** The tests of modules that have none of their own name, or not only. */
 const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/answer': ['predictions/answer', 'predictions/client'],
+  'predictions/apis/places': ['predictions/apis/places'],
   'predictions/apis/predictions': ['predictions/apis/predictions'],
   'predictions/client': ['predictions/client', 'predictions/upload', 'predictions/hedge'],
   'predictions/files/extensions': ['predictions/files/extensions', 'predictions/files/media'],
@@ -109,7 +110,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/part-file': ['predictions/files/save'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
-  'predictions/files/whole': ['predictions/files/media'],
   'predictions/key-search': ['predictions/redact'],
   'predictions/last-poll': WAIT,
   'predictions/list-polling': ['predictions/many'],
@@ -117,7 +117,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/network/dispatcher': DISPATCHER,
   'predictions/network/proxy': DISPATCHER,
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
-  'predictions/prediction-error': ['predictions/prediction'],
+  'predictions/alarm': ['predictions/wakeup'],
   'predictions/prediction-wait': WAIT,
   'predictions/promises': WAIT,
   'predictions/redact-value': ['predictions/redact'],
@@ -141,6 +141,7 @@ const SENTENCES = new Set([
   'predictions/files/transfer',
   'predictions/network/dispatcher',
   'predictions/network/network-errors',
+  'predictions/prediction-error',
   'predictions/verdict',
   'runner/artifact-client-errors',
   'runner/artifact-error',

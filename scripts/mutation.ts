@@ -6,7 +6,6 @@
  *
  * `npm run mutation [-- [--all] [--force] FILE…]`
  */
-import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -16,6 +15,7 @@ import { parseArgs } from 'node:util'
 import { Instrumenter } from '@stryker-mutator/instrumenter'
 import { markdownTable } from '../bench/report.ts'
 import { MODULES, type MutatedModule } from './mutated-modules.ts'
+import { succeedsInTime } from './process-group.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const CACHE = path.join(ROOT, '.mutation')
@@ -94,21 +94,14 @@ async function digestOf({ file, tests, leftOut }: MutatedModule): Promise<string
 /** Runs a file of tests with a mutant, or with none. @returns whether all tests passed in time */
 function passes(test: string, { module, instrumented }: Prepared, limit: number, env: Record<string, string>) {
   const args = ['--import', HOOK, `--test-reporter=${REPORTER}`, '--test-reporter-destination=stdout', test]
-  const run = spawn(process.execPath, args, {
+  return succeedsInTime(args, limit, {
     cwd: ROOT,
-    stdio: 'ignore',
-    timeout: Math.ceil(limit * 1000),
-    killSignal: 'SIGKILL',
     env: {
       ...process.env,
       MUTATED_FILE: pathToFileURL(path.join(ROOT, module.file)).href,
       INSTRUMENTED: instrumented,
       ...env,
     },
-  })
-  return new Promise<boolean>((resolve, reject) => {
-    run.on('error', reject)
-    run.on('exit', (code) => resolve(code === 0))
   })
 }
 

@@ -6,6 +6,10 @@ export interface Listed {
   readonly id: string
   /** Takes what a list says. */
   deliver(answer: Answer): void
+  /** A list is under way: whoever sleeps need not wake before it has ended, because it probably tells. */
+  listBegins(): void
+  /** It has ended: whoever it told nothing goes on as without it. */
+  listEnds(): void
   /** Asks for a poll of this single prediction, soon. */
   pollSingly(): void
 }
@@ -65,9 +69,14 @@ export class ListPolling {
   async #fetch(): Promise<void> {
     const byId = new Map([...this.#open].map((each) => [each.id, each]))
     this.#pollSome()
-    const answers = await this.#list.fetch(new Set(byId.keys()), this.#signal)
-    this.#isRead ||= answers.size > 0
-    for (const [id, answer] of answers) byId.get(id)?.deliver(answer)
+    for (const each of this.#open) each.listBegins()
+    try {
+      const answers = await this.#list.fetch(new Set(byId.keys()), this.#signal)
+      this.#isRead ||= answers.size > 0
+      for (const [id, answer] of answers) byId.get(id)?.deliver(answer)
+    } finally {
+      for (const each of this.#open) each.listEnds()
+    }
   }
 
   #pollSome(): void {

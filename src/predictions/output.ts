@@ -77,11 +77,10 @@ export function isText(output: unknown): output is string | readonly string[] {
 export function outputText(output: unknown, most = Number.POSITIVE_INFINITY): string | undefined {
   if (!isText(output)) return undefined
   if (typeof output === 'string') return output
-  if (most === Number.POSITIVE_INFINITY) return output.join('')
   let left = most
   const end = output.findIndex(({ length }) => {
     left -= length
-    return left < 0
+    return left <= 0
   })
   return output.slice(0, end < 0 ? output.length : end + 1).join('')
 }

@@ -34,59 +34,48 @@ export function lastLogLine(logs: string | undefined): string {
   return clip(last?.trim() ?? '', LONGEST_LINE)
 }
 
-/** What the codes at the end of a prediction's error text mean. Source: Replicate's documentation of error codes. */
-const CODES: Readonly<Record<string, string>> = {
-  PA: 'the platform interrupted it',
-  E001: 'the model ran out of memory',
-  E1001: 'the model ran out of memory',
-  E003: 'demand for the model is high',
-  E004: 'the service was unavailable',
-  E005: 'the input or the output was flagged as sensitive',
-  E6716: 'the model did not start in time',
-  E8367: 'it was stopped',
-  E8765: 'the health check of the model failed',
-  E9243: 'the model could not start',
-  E9825: 'the upload of the output failed',
-  E9828: 'the API had an internal error',
+interface ErrorCode {
+  /** What happened, as a clause; undefined if it is undocumented. */
+  meaning?: string
+  advice?: string
+  /** The platform was the cause, not the input or the model: the same input may succeed. */
+  isPlatformError?: true
 }
 
-/** Codes of errors of the platform, after which the same input may succeed. */
-const PLATFORM_CODES: ReadonlySet<string> = new Set([
-  'PA',
-  'E1000',
-  'E003',
-  'E004',
-  'E6716',
-  'E8765',
-  'E9243',
-  'E9825',
-  'E9828',
+const PLATFORM: ErrorCode = { isPlatformError: true, advice: 'The same input may succeed later.' }
+const OUT_OF_MEMORY: ErrorCode = {
+  meaning: 'the model ran out of memory',
+  advice: 'Request less, such as a smaller size or fewer outputs.',
+}
+
+/** What the codes in a prediction's error text mean. Source: Replicate's documentation of error codes. */
+const CODES: ReadonlyMap<string, ErrorCode> = new Map([
+  ['PA', { meaning: 'the platform interrupted it', ...PLATFORM }],
+  ['E001', OUT_OF_MEMORY],
+  ['E003', { meaning: 'demand for the model is high', ...PLATFORM }],
+  ['E004', { meaning: 'the service was unavailable', ...PLATFORM }],
+  ['E005', { meaning: 'the input or the output was flagged as sensitive', advice: 'Change the input.' }],
+  ['E1000', PLATFORM],
+  ['E1001', OUT_OF_MEMORY],
+  ['E6716', { meaning: 'the model did not start in time', ...PLATFORM }],
+  ['E8367', { meaning: 'it was stopped' }],
+  ['E8765', { meaning: 'the health check of the model failed', ...PLATFORM }],
+  ['E9243', { meaning: 'the model could not start', ...PLATFORM }],
+  ['E9825', { meaning: 'the upload of the output failed', ...PLATFORM }],
+  ['E9828', { meaning: 'the API had an internal error', ...PLATFORM }],
 ])
 
 /** True for the text of an error whose code says that the platform was the cause, not the input or the model. */
-export function isPlatformError(text: string): boolean {
-  const code = errorCodeIn(text)
-  return code !== undefined && PLATFORM_CODES.has(code)
-}
-
-const OUT_OF_MEMORY = 'Request less, such as a smaller size or fewer outputs.'
-/** What to do, for codes that do not stand for an error of the platform. */
-const ADVICE: Readonly<Record<string, string>> = {
-  E001: OUT_OF_MEMORY,
-  E1001: OUT_OF_MEMORY,
-  E005: 'Change the input.',
-}
+export const isPlatformError = (text: string): boolean => codeIn(text)?.isPlatformError === true
 
 /** What an error code in a failed prediction's text means and what to do about it, in sentences; `""` if none is documented. */
 export function errorMeaning(text: string): string {
-  const code = errorCodeIn(text) ?? ''
-  if (!Object.hasOwn(CODES, code)) return ''
-  const advice = PLATFORM_CODES.has(code) ? 'The same input may succeed later.' : ADVICE[code]
-  return sentences(`This code means that ${CODES[code]}.`, advice)
+  const { meaning, advice } = codeIn(text) ?? {}
+  return meaning === undefined ? '' : sentences(`This code means that ${meaning}.`, advice)
 }
 
-/** The code at the end or the start of a prediction's error text; undefined if it has none. */
-function errorCodeIn(text: string): string | undefined {
+/** The code at the end or the start of a prediction's error text; undefined if it has none that is known. */
+function codeIn(text: string): ErrorCode | undefined {
   const code = /\(code: (\w+)\)|\((E\d{3,5})\)\s*\.?$|\b(E\d{3,5})\s*\.?$|^\s*(E\d{3,5})\b/.exec(text)
-  return code?.slice(1).find((group) => group !== undefined)
+  return CODES.get(code?.slice(1).find((group) => group !== undefined) ?? '')
 }

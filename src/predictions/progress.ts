@@ -30,6 +30,7 @@ const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1e3, M: 1e6, G: 1e9,
 
 /** Reads the last bar in the end of a log, or else the last percentage. */
 export function progressOf(logs: string): Progress | undefined {
+  if (logs === '') return undefined
   const tail = detached(logs.slice(-TAIL))
   const start = logs.length - tail.length
   const bar = [...tail.matchAll(BAR)].at(-1)

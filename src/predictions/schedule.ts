@@ -123,8 +123,9 @@ function unknownEnd(memory: Memory, { now, siblings }: Observation): number {
   const { started } = memory
   if (started === undefined) return clamp(QUEUE.part * now, QUEUE.least, QUEUE.most)
   const pause = clamp(UNKNOWN_END.root * Math.sqrt(now - started), UNKNOWN_END.least, UNKNOWN_END.most)
-  const scouting = siblings && siblings.runs.count === 0 && siblings.open > SCOUTS.share && now - started > SCOUTS.after
-  return scouting ? Math.min(pause * Math.sqrt(siblings.open / SCOUTS.share), longestForSiblings(now - started)) : pause
+  if (siblings?.runs.count !== 0 || now - started <= SCOUTS.after) return pause
+  const scouts = Math.max(1, siblings.open / SCOUTS.share)
+  return Math.min(pause * Math.sqrt(scouts), longestForSiblings(now - started))
 }
 
 const longestForSiblings = (elapsed: number) => Math.max(SIBLINGS.least, SIBLINGS.root * Math.sqrt(elapsed))

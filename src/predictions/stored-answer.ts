@@ -69,13 +69,10 @@ const PART = 2 ** 20
 function* partsOf(text: string): Generator<string> {
   for (let at = 0, end = 0; at < text.length; at = end) {
     end = at + PART
-    if (isFirstHalf(text.charCodeAt(end - 1))) end++
+    if ((text.codePointAt(end - 1) ?? 0) > 0xffff) end++
     yield text.slice(at, end)
   }
 }
-
-/** Whether a code unit is the first of the two of a character. */
-const isFirstHalf = (code: number) => code >= 0xd800 && code <= 0xdbff
 
 /** Stands for an output that is too large to stay in memory. */
 const LARGE_OUTPUT = Symbol('a large output')

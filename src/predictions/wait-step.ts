@@ -1,3 +1,4 @@
+import { Alarm } from './alarm.ts'
 import { deadlineSignal } from './clock.ts'
 import { RefusalError } from './errors.ts'
 import { PredictionList } from './list.ts'
@@ -25,6 +26,7 @@ export class WaitStep implements Disposable {
   readonly start: number
   readonly open = new Set<OpenWait>()
   readonly doubt: SharedDoubt
+  readonly alarm: Alarm
   readonly lists: ListPolling
   readonly #over = new AbortController()
   /** How many are open, by what they are of: counting them at each answer would take a thousand steps for each of a thousand. */
@@ -43,6 +45,7 @@ export class WaitStep implements Disposable {
     this.options = options
     this.start = options.clock.now()
     this.doubt = new SharedDoubt(options.clock)
+    this.alarm = new Alarm(options.clock)
     this.#deadline = deadlineSignal(options.clock, options.timeout, 'the deadline was reached')
     const signal = AbortSignal.any([options.signal, this.doubt.believed, this.#over.signal])
     const list = new PredictionList((cursor, wanted) => this.#fetchPage(cursor, wanted, signal))

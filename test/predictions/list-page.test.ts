@@ -34,6 +34,7 @@ describe('a page of the list', () => {
     ['https://api.replicate.com/v1/predictions?cursor=', undefined],
     [null, undefined],
     [7, undefined],
+    [['?cursor=abc'], undefined],
   ] as const) {
     test(`reads the cursor of ${JSON.stringify(next)} only`, () => {
       assert.equal(read({ results: [], next }).cursor, cursor)
@@ -42,7 +43,10 @@ describe('a page of the list', () => {
 
   test('without results is no list', () => {
     for (const body of [{}, { results: {} }, { id: 'a', status: 'succeeded' }])
-      assert.throws(() => read(body, 'a'), NotAPredictionError)
+      assert.throws(
+        () => read(body, 'a'),
+        (error) => error instanceof NotAPredictionError && /JSON that is not a list of predictions/.test(error.message),
+      )
   })
 
   test('leaves out what has no ID or is no prediction', () => {

@@ -11,7 +11,6 @@ import {
   statusOf,
   totalTime,
 } from '../../src/predictions/prediction.ts'
-import { errorMeaning, errorText, lastLogLine } from '../../src/predictions/prediction-error.ts'
 
 const file = (name: string) => `https://files.example.com/x/${name}`
 
@@ -127,11 +126,16 @@ describe('the files of an output', () => {
       `${file('a.png')} and ${file('b.png')}`,
       `${file('a')}\nb.png`,
       `${file('a b.png')} `,
-      `https://files.example.com/${'x '.repeat(1000)}.png`,
+      'https://[files/a b.png',
     ]) {
       assert.deepEqual(outputFiles(text), [], text)
       assert.equal(outputText(text), text)
     }
+  })
+  test('have at most 2,000 characters if there are blanks in their addresses', () => {
+    const long = (length: number) => file(`a ${'b'.repeat(length - file('a .png').length)}.png`)
+    assert.deepEqual(outputFiles(long(2000)), [long(2000)])
+    assert.deepEqual(outputFiles(long(2001)), [])
   })
   test('are looked for in a million values, and 5,000 of them are found', () => {
     const many = Array.from({ length: 100_000 }, () => file('a.png'))
@@ -184,35 +188,15 @@ describe('the text of an output', () => {
     assert.equal(outputText('a cake'), 'a cake')
     assert.equal(outputText(['a', '', ' cake', ` ${file('a.png')}`]), `a cake ${file('a.png')}`)
   })
+  test('ends with the token that reaches as many characters as are wanted', () => {
+    assert.equal(outputText(['ab', 'cd', 'ef'], 4), 'abcd')
+    assert.equal(outputText(['ab', 'cd', 'ef'], 5), 'abcdef')
+    assert.equal(outputText(['ab', 'cd', 'ef'], 7), 'abcdef')
+  })
   test('is none where the output is files or anything else', () => {
     for (const output of [file('a.png'), [file('a.png')], [], {}, null, undefined, 5, [1], ['a', 1]])
       assert.equal(outputText(output), undefined)
   })
-})
-
-test('the error of a prediction is read in every shape seen', () => {
-  const shapes: [unknown, string][] = [
-    [undefined, ''],
-    [null, ''],
-    ['', ''],
-    [' out of memory ', 'out of memory'],
-    [{ message: '内存不足' }, '内存不足'],
-    [{ detail: 'x' }, 'x'],
-    [{ code: 5 }, '{"code":5}'],
-    [['a'], '["a"]'],
-  ]
-  for (const [error, text] of shapes) assert.equal(errorText(error), text)
-})
-
-test('an error code at the end of the text is explained, an unknown one is not', () => {
-  assert.match(
-    errorMeaning('Prediction interrupted; please retry (code: PA)'),
-    /interrupted it\. The same input may succeed/,
-  )
-  assert.match(errorMeaning('CUDA broke (E1001)'), /out of memory\. Request less/)
-  assert.match(errorMeaning('Flagged as sensitive. E005'), /sensitive\. Change the input/)
-  assert.equal(errorMeaning('strange (E1000)'), '')
-  assert.equal(errorMeaning('no code'), '')
 })
 
 describe('times', () => {
@@ -249,19 +233,6 @@ test('an output is expired where the data is removed and no output is left', () 
   assert.equal(isExpired(Prediction.parse({ ...body, output: ['x'] })), false)
   assert.equal(isExpired(Prediction.parse({ ...body, data_removed: false })), false)
   assert.equal(isExpired(Prediction.parse({ ...body, status: 'failed' })), false)
-})
-
-test('an error that is empty is none', () => {
-  for (const error of [null, undefined, '', ' ', false, {}, []]) assert.equal(errorText(error), '')
-})
-
-test('the last line of a log is the last that says something', () => {
-  assert.equal(lastLogLine('start\nMemoryError: 8 GB\n\n'), 'MemoryError: 8 GB')
-  assert.equal(lastLogLine('OOM\r\n 45%|████▌ | 18/40 [00:03<00:04,  5.08it/s]\r 50%|█████ | 20/40'), 'OOM')
-  assert.equal(lastLogLine('done\n----\n'), 'done')
-  assert.equal(lastLogLine(`${'x'.repeat(400)}`), `${'x'.repeat(300)}…`)
-  assert.equal(lastLogLine(''), '')
-  assert.equal(lastLogLine(undefined), '')
 })
 
 describe('the times of a prediction', () => {

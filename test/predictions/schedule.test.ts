@@ -66,8 +66,26 @@ describe('the adaptive schedule', () => {
   test('the speed of percentages is measured from two marks', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(1, { logs: 'Progress: 10%\n' }))
-    schedule.next(look(2, { logs: 'Progress: 10%\nProgress: 40%\n' }))
-    assert.equal(schedule.left(2)?.toFixed(6), '2.000000')
+    schedule.next(look(4, { logs: 'Progress: 10%\nProgress: 40%\n' }))
+    assert.equal(schedule.left(4)?.toFixed(6), '6.000000')
+    schedule.next(look(5, { logs: 'Progress: 10%\nProgress: 40%\nProgress: 90%\n' }))
+    assert.equal(schedule.left(5)?.toFixed(6), '0.500000')
+  })
+  test('the speed of percentages is measured anew when they begin again', () => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(1, { logs: 'Progress: 50%\n' }))
+    schedule.next(look(2, { logs: 'Progress: 50%\nProgress: 20%\n' }))
+    assert.equal(schedule.left(2), undefined)
+    schedule.next(look(4, { logs: 'Progress: 50%\nProgress: 20%\nProgress: 60%\n' }))
+    assert.equal(schedule.left(4)?.toFixed(6), '2.000000')
+  })
+  test('a mark of 100 % is an end, which later marks of the same kind do not move', () => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    schedule.next(look(4, { logs: 'Progress: 100%\n' }))
+    assert.equal(schedule.left(4), undefined)
+    const dense = schedule.next(look(5, { logs: 'Progress: 100%\n' }))
+    assert.equal(schedule.next(look(5, { logs: 'Progress: 100%\nProgress: 100%\n' })), dense)
   })
   test('a mark that was seen before does not move the predicted end', () => {
     const schedule = adaptiveSchedule(middle)
@@ -81,6 +99,41 @@ describe('the adaptive schedule', () => {
     assert.equal(schedule.next(look(100, { streaming: true })), 6)
     assert.equal(schedule.next(look(101, { streaming: true, woken: true })), 0.2)
     assert.equal(schedule.next(look(111, { streaming: true })).toFixed(2), '0.40')
+  })
+  test('a stream leaves polls before and around an end that the log predicts', () => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    const at = (now: number, logs: string) => schedule.next(look(now, { streaming: true, logs })).toFixed(3)
+    const logs = bar(1, '00:09')
+    assert.equal(at(1, logs), '2.000')
+    assert.equal(at(8, logs), '1.200')
+    assert.equal(at(10, logs), (0.1 + 0.05 * Math.sqrt(10)).toFixed(3))
+    assert.equal(at(14, logs), (0.1 + 0.05 * Math.sqrt(14) + 0.05 * 4).toFixed(3))
+    assert.equal(at(100, logs), '5.100')
+    assert.equal(at(400, logs), '12.000')
+  })
+  test('pauses vary by a tenth, and shares of the limit by a quarter', () => {
+    const paused = (random: number, more: Partial<Observation> = {}) =>
+      adaptiveSchedule(() => random).next(look(1, more))
+    assert.deepEqual(
+      [0, 0.5, 1].map((random) => paused(random).toFixed(3)),
+      ['0.450', '0.500', '0.550'],
+    )
+    const shared = [0, 0.5, 1].map((random) => paused(random, { sharers: 256 }).toFixed(2))
+    assert.deepEqual(shared, ['4.80', '6.40', '8.00'])
+    assert.deepEqual(
+      [0, 1].map((random) => adaptiveSchedule(() => random).first(256)),
+      [0, 6.4],
+    )
+    assert.deepEqual(
+      [40, 41].map((sharers) => adaptiveSchedule(middle).first(sharers)),
+      [0, 0.5125],
+    )
+  })
+  test('ten polls may come together, the eleventh waits three quarters of a second', () => {
+    const schedule = adaptiveSchedule(middle)
+    const pauses = Array.from({ length: 11 }, () => schedule.next(look(0)))
+    assert.deepEqual(pauses, [...Array(10).fill(0.5), 0.75])
   })
   test('the limit of the account is shared with more than forty others', () => {
     assert.equal(adaptiveSchedule(middle).first(256), 3.2)
@@ -139,6 +192,9 @@ describe('the run times of siblings', () => {
     assert.equal(pause(9, [], 16), 0.73)
     assert.equal(pause(16, [], 6).toFixed(2), '0.89')
     assert.equal(pause(16, [], 4), 0.73)
+    assert.equal(pause(16, [], 2), 0.73)
+    assert.equal(pause(10, [], 6), 0.73)
+    assert.equal(pause(16, [30], 6), 0.73)
     assert.equal(pause(16, [], 400), 1)
   })
   test('a log that predicts the end counts for more than siblings', () => {

@@ -28,6 +28,13 @@ describe('what stays in memory of a large answer', () => {
     assert.deepEqual(body, {})
   })
 
+  test('is no stream whose address is longer than 65,536 characters', () => {
+    const urls = (length: number) => ({ stream: 'x'.repeat(length) })
+    const kept = (length: number) => abridged(answerOf({ urls: urls(length) })).prediction.urls
+    assert.deepEqual(kept(2 ** 16), urls(2 ** 16))
+    assert.equal(kept(2 ** 16 + 1), undefined)
+  })
+
   test('is all that is known of a prediction whose texts are short', () => {
     const fields = {
       ...{ output: { a: [1] }, error: { message: 'no' }, logs: 'l', metrics: { predict_time: 1.5, more: 1 } },
@@ -62,6 +69,7 @@ describe('a stored answer', () => {
     const answer = storedAnswer(text, read, new Turns())
     yield answer
     await answer.close()
+    await assert.rejects(answer.use(async () => {}))
   }
 
   test('is read whole, by one at a time', async () => {
@@ -80,14 +88,17 @@ describe('a stored answer', () => {
 
   test('with another body leaves the first as it was, and splits no character', async () => {
     for await (const answer of stored({ output: 'x' })) {
-      const output = `a${'🎂'.repeat(2 ** 20)}`
-      const other = await answer.withBody({ id: 'abc', status: 'succeeded', output })
-      assert.equal(await other.use(async ({ prediction }) => prediction.output), output)
+      for (const character of ['\u{10000}', '\u{10ffff}']) {
+        // In its middle the first part of the JSON of the output would end, which begins with a quotation mark.
+        const output = `${'x'.repeat(2 ** 20 - 2)}${character}${'x'.repeat(2 ** 20)}`
+        const other = await answer.withBody({ id: 'abc', status: 'succeeded', output })
+        assert.equal(await other.use(async ({ prediction }) => prediction.output), output)
+        await other.close()
+      }
       assert.equal(await answer.use(async ({ prediction }) => prediction.output), 'x')
       const parts: Buffer[] = []
       for await (const part of answer.json()) parts.push(part)
       assert.equal(Buffer.concat(parts).toString(), '{"id":"abc","status":"succeeded","output":"x"}')
-      await other.close()
     }
   })
 })

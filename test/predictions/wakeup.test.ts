@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { Alarm } from '../../src/predictions/alarm.ts'
+import type { Clock } from '../../src/predictions/clock.ts'
 import { Wakeup } from '../../src/predictions/wakeup.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
 
@@ -9,16 +13,16 @@ describe('a sleeper', () => {
   test('sleeps for the whole time unless it is called', async () => {
     const clock = new VirtualClock()
     const start = clock.now()
-    const wakeup = new Wakeup()
-    await clock.run(wakeup.sleep(clock, 5, never))
+    const wakeup = new Wakeup(new Alarm(clock))
+    await clock.run(wakeup.sleep(5, never))
     assert.equal(clock.now() - start, 5)
     assert.equal(wakeup.take(), false)
   })
   test('is woken by a call, which is then taken once', async () => {
     const clock = new VirtualClock()
     const start = clock.now()
-    const wakeup = new Wakeup()
-    const sleep = wakeup.sleep(clock, 5, never)
+    const wakeup = new Wakeup(new Alarm(clock))
+    const sleep = wakeup.sleep(5, never)
     wakeup.call()
     await sleep
     assert.equal(clock.now(), start)
@@ -27,33 +31,124 @@ describe('a sleeper', () => {
   })
   test('does not fall asleep after a call that nobody has taken', async () => {
     const clock = new VirtualClock()
-    const wakeup = new Wakeup()
+    const wakeup = new Wakeup(new Alarm(clock))
     wakeup.call()
-    await wakeup.sleep(clock, 5, never)
+    await wakeup.sleep(5, never)
     assert.equal(wakeup.take(), true)
     const start = clock.now()
-    await clock.run(wakeup.sleep(clock, 5, never))
+    await clock.run(wakeup.sleep(5, never))
     assert.equal(clock.now() - start, 5)
   })
   test('is woken only while it sleeps: a call between two sleeps ends the next one', async () => {
     const clock = new VirtualClock()
-    const wakeup = new Wakeup()
-    await clock.run(wakeup.sleep(clock, 1, never))
+    const wakeup = new Wakeup(new Alarm(clock))
+    await clock.run(wakeup.sleep(1, never))
     wakeup.call()
     const start = clock.now()
-    await wakeup.sleep(clock, 5, never)
+    await wakeup.sleep(5, never)
     assert.equal(clock.now(), start)
+  })
+  test('is woken by its signal', async () => {
+    const clock = new VirtualClock()
+    const start = clock.now()
+    const stop = new AbortController()
+    const sleep = new Wakeup(new Alarm(clock)).sleep(5, stop.signal)
+    stop.abort(new Error('stopped'))
+    await assert.rejects(clock.run(sleep), /stopped/)
+    assert.equal(clock.now(), start)
+    await assert.rejects(clock.run(new Wakeup(new Alarm(clock)).sleep(5, stop.signal)), /stopped/)
+    assert.equal(clock.now(), start)
+  })
+  test('listens to its signal only while it sleeps', async () => {
+    const clock = new VirtualClock()
+    const { signal } = new AbortController()
+    const sleep = new Wakeup(new Alarm(clock)).sleep(5, signal)
+    assert.equal(getEventListeners(signal, 'abort').length, 1)
+    await clock.run(sleep)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
   test('hears its signal, also together with a call', async () => {
     const clock = new VirtualClock()
-    const wakeup = new Wakeup()
+    const wakeup = new Wakeup(new Alarm(clock))
     const stop = new AbortController()
-    const sleep = wakeup.sleep(clock, 5, stop.signal)
+    const sleep = wakeup.sleep(5, stop.signal)
     stop.abort(new Error('stopped'))
     wakeup.call()
     await assert.rejects(sleep, /stopped/)
     wakeup.take()
     const failing = { now: () => 0, sleep: () => Promise.reject(new Error('no clock')) }
-    await assert.rejects(wakeup.sleep(failing, 5, never), /no clock/)
+    await assert.rejects(new Wakeup(new Alarm(failing)).sleep(5, never), /no clock/)
+  })
+  test('sleeps until the moment to which it is moved, sooner or later', async () => {
+    for (const [first, then, end] of [
+      [5, 9, 10],
+      [5, 1, 2],
+    ] as const) {
+      const clock = new VirtualClock()
+      const start = clock.now()
+      const wakeup = new Wakeup(new Alarm(clock))
+      const sleep = wakeup.sleep(first, never)
+      await clock.run(clock.sleep(1))
+      wakeup.move(then)
+      await clock.run(sleep)
+      assert.equal(clock.now() - start, end)
+    }
+  })
+  test('that is held sleeps until it is released, then until its own moment, unless that has passed', async () => {
+    const clock = new VirtualClock()
+    const start = clock.now()
+    const wakeup = new Wakeup(new Alarm(clock))
+    const sleep = wakeup.sleep(5, never)
+    wakeup.hold()
+    await clock.run(clock.sleep(2))
+    assert.equal(wakeup.release(), false)
+    wakeup.hold()
+    await clock.run(clock.sleep(10))
+    assert.equal(wakeup.isAsleep, true)
+    assert.equal(wakeup.release(), true)
+    wakeup.call()
+    await sleep
+    assert.equal(clock.now() - start, 12)
+  })
+  test('is woken by a call while it is held, and is then not late', async () => {
+    const clock = new VirtualClock()
+    const wakeup = new Wakeup(new Alarm(clock))
+    const sleep = wakeup.sleep(0, never)
+    wakeup.hold()
+    wakeup.call()
+    assert.equal(wakeup.release(), false)
+    await sleep
+  })
+  test('gets the error with which its sleep is ended', async () => {
+    const wakeup = new Wakeup(new Alarm(new VirtualClock()))
+    const sleep = wakeup.sleep(5, never)
+    wakeup.fail(new Error('a bug'))
+    await assert.rejects(sleep, /a bug/)
+    assert.equal(wakeup.isAsleep, false)
+  })
+  test('shares one timer with many others, and none is left when nobody sleeps', async () => {
+    const clock = new VirtualClock()
+    let timers = 0
+    let most = 0
+    const counted: Clock = {
+      now: () => clock.now(),
+      sleep(seconds, signal) {
+        most = Math.max(most, ++timers)
+        return clock.sleep(seconds, signal).finally(() => timers--)
+      },
+    }
+    const alarm = new Alarm(counted)
+    const start = clock.now()
+    const ends: number[] = []
+    const sleeps = [3, 1, 2, 1, 7].map(async (seconds) => {
+      await new Wakeup(alarm).sleep(seconds, never)
+      ends.push(clock.now() - start)
+    })
+    await clock.run(Promise.all(sleeps))
+    await turn()
+    assert.deepEqual(ends, [1, 1, 2, 3, 7])
+    // The old one is counted until its end has been heard of.
+    assert.ok(most <= 2, `${most} timers`)
+    assert.equal(timers, 0)
   })
 })

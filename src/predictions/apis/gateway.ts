@@ -61,7 +61,8 @@ export const contentPath = (id: string): string => `/v1/videos/${encodeId(id.spl
 export function contentUrl(link: string, { id, apiUrl }: Task): string | undefined {
   const url = URL.parse(link)
   const path = contentPath(id)
-  return url !== null && /^https?:$/.test(url.protocol) && url.pathname.endsWith(path) ? apiUrl + path : undefined
+  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:'
+  return isWeb && url?.pathname.endsWith(path) ? apiUrl + path : undefined
 }
 
 /** An ID as one segment of a path; colons stay as they are. */

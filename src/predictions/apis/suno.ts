@@ -1,4 +1,4 @@
-import { all, at, each, file, first, text } from './places.ts'
+import { all, each, file, first, text } from './places.ts'
 import { taskApi } from './task-api.ts'
 
 /**
@@ -12,5 +12,4 @@ export const suno = taskApi({
   files: each('*', all(file('audio_url'), file('video_url'), first(file('image_large_url'), file('image_url')))),
   text: text('text'),
   error: text('*.metadata.error_message'),
-  created: at('submit_time'),
 })

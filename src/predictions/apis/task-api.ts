@@ -38,8 +38,8 @@ export interface TaskTable {
   readonly errorCode?: Find<string>
   /** `of`: the value at the end. */
   readonly progress?: { readonly find: Find<unknown>; readonly of: 1 | 100 }
-  /** ISO 8601, or seconds or milliseconds since the epoch. */
-  readonly created: Find<unknown>
+  /** ISO 8601, or seconds or milliseconds since the epoch; none if it is only in the gateway's envelope. */
+  readonly created?: Find<unknown>
   readonly completed?: Find<unknown>
   /** Whether the file of a task without a link is at the gateway's content path. */
   readonly content?: true

@@ -56,9 +56,6 @@ function beginning(head: Buffer): string {
   return /^[\x20-\x7e\s]+$/.test(start) ? `: it begins with ${JSON.stringify(start)}` : ''
 }
 
-/** Formats that are known by a few bytes only, which other files begin with too, such as samples of sound. */
-const WEAK: ReadonlySet<string> = new Set(['aac', 'cur', 'ico', 'mp1', 'mp2', 'mp3', 'mpg', 'ttf'])
-
 /** The type that the content proves. */
 async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | undefined> {
   if (isText(head)) {
@@ -72,18 +69,9 @@ async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | 
   // XML is the clothing of many formats: it says less than the claim.
   if (found === undefined || found.ext === 'xml') return undefined
   const media = { type: found.mime as string, extension: found.ext as string }
-  if (!WEAK.has(media.extension) || isProven(media.extension, head, size)) return media
+  if (PROOFS[media.extension]?.(head, size) ?? true) return media
   const claimed = byClaim(claim, false)
   return claimed.extension === 'bin' || claimed.extension === media.extension ? media : undefined
-}
-
-/** Whether more than the first bytes of a weakly marked format fits. */
-function isProven(extension: string, head: Buffer, size: number): boolean {
-  if (extension === 'ico' || extension === 'cur') return iconsFit(head, size)
-  if (extension === 'mp3' || extension === 'mp2' || extension === 'mp1' || extension === 'aac') {
-    return head.toString('latin1', 0, 3) === 'ID3' || framesFollow(head)
-  }
-  return false
 }
 
 /** An icon's directory: every entry lies behind it and within the file. */
@@ -137,6 +125,23 @@ function frameLength(word: number, next: number): number {
   const padding = (word >>> 9) & 1
   if (layer === 1) return (Math.floor((12_000 * bitrate) / sampleRate) + padding) * 4
   return Math.floor(((layer === 3 && !first ? 72_000 : 144_000) * bitrate) / sampleRate) + padding
+}
+
+const isSound = (head: Buffer) => head.toString('latin1', 0, 3) === 'ID3' || framesFollow(head)
+
+/**
+ * Whether more than the first bytes fits, for formats that are known by a few bytes only, which other files begin with
+ * too, such as samples of sound.
+ */
+const PROOFS: Readonly<Record<string, (head: Buffer, size: number) => boolean>> = {
+  aac: isSound,
+  mp1: isSound,
+  mp2: isSound,
+  mp3: isSound,
+  cur: iconsFit,
+  ico: iconsFit,
+  mpg: () => false,
+  ttf: () => false,
 }
 
 async function dimensions(head: Buffer): Promise<{ width?: number; height?: number }> {

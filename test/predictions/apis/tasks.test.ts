@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Api, Reading } from '../../../src/predictions/apis/api.ts'
-import { contentUrl } from '../../../src/predictions/apis/gateway.ts'
+import { contentUrl, envelopeOf } from '../../../src/predictions/apis/gateway.ts'
 import { APIS } from '../../../src/predictions/apis/index.ts'
 import { TASK_CASES } from '../../fixtures/tasks.ts'
 
@@ -105,6 +105,10 @@ describe('an ID that is not known', () => {
     }
     assert.equal(says('midjourney', { description: 'task_no_found ', type: 'upstream_error', code: 4 }), true)
     assert.equal(says('midjourney', { description: 'quota', type: 'upstream_error', code: 4 }), false)
+    assert.equal(says('suno', { code: 'success', data: null }), true)
+    for (const json of [{ code: 'success', data: {} }, { code: 'success' }, { data: null }, 'success', null]) {
+      assert.equal(says('suno', json), false, JSON.stringify(json))
+    }
     assert.deepEqual(read('suno', { code: 'success', message: '', data: null }), { kind: 'unknown-id' })
     assert.deepEqual(read('suno', { code: 'task_not_exist', data: null }), { kind: 'unknown-id' })
   })
@@ -114,6 +118,28 @@ describe('an ID that is not known', () => {
   })
   test('is a 404 only, if the API is that of predictions', () => {
     assert.equal(says('replicate', { code: 'task_not_exist' }), false)
+  })
+})
+
+describe('the envelope of a gateway', () => {
+  const record = { status: 'SUCCESS', data: { id: 'task-1' } }
+  test('has the record of the gateway and in it the answer of the vendor', () => {
+    for (const code of ['success', 'SUCCESS'])
+      assert.deepEqual(envelopeOf({ code, data: record }), { record, inner: { id: 'task-1' } })
+  })
+  test('is not what has another code, or no record with a text status', () => {
+    for (const json of [
+      { code: 'error', data: record },
+      { code: 0, data: record },
+      { data: record },
+      { code: 'success', data: { ...record, status: 5 } },
+      { code: 'success', data: {} },
+      { code: 'success', data: null },
+      'success',
+      null,
+    ]) {
+      assert.equal(envelopeOf(json), undefined, JSON.stringify(json))
+    }
   })
 })
 
@@ -130,6 +156,7 @@ describe('the path of a task', () => {
     ['luma', 'abc', '/dream-machine/v1/generations/abc'],
     ['minimax', '1768', '/v1/query/video_generation?task_id=1768'],
     ['minimax', 'v2/1768', '/v2/query/video_generation/1768'],
+    ['dashscope', '86ecf553-d340', '/api/v1/tasks/86ecf553-d340'],
     ['seedance', 'cgt-2026-gx5l7', '/volc/v3/contents/generations/tasks/cgt-2026-gx5l7'],
   ]
   for (const [name, id, path] of paths) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { namesOf } from '../../../src/predictions/files/extensions.ts'
+import { binaryClaim, byClaim, extensionOf, namesOf, refined } from '../../../src/predictions/files/extensions.ts'
 
 const url = (text: string) => new URL(text, 'https://files.example.com')
 const given = (disposition: string) => namesOf(disposition, [])
@@ -34,4 +34,103 @@ describe('the names of a file', () => {
     }
     assert.deepEqual(given(`${'x'.repeat(5000)}; filename=a.png`), [])
   })
+})
+
+describe('the extension of a name', () => {
+  test('is its last part, in lower case', () => {
+    for (const [name, extension] of [
+      ['a.b.PNG', 'png'],
+      ['a.mp4', 'mp4'],
+      ['a.7z', '7z'],
+      [`a.${'x'.repeat(16)}`, 'x'.repeat(16)],
+    ] as const)
+      assert.equal(extensionOf(name), extension)
+  })
+  test('has two parts if a compressed file tells what is in it', () => {
+    assert.equal(extensionOf('a.TAR.GZ'), 'tar.gz')
+    assert.equal(extensionOf('a.jsonl.zst'), 'jsonl.zst')
+    assert.equal(extensionOf('a.png.gz'), 'gz')
+    assert.equal(extensionOf('tar.gz'), 'gz')
+  })
+  test('is none where the last part is a number, too long, or no word', () => {
+    for (const name of ['a', 'a.', 'v1.5', 'a.p-g', `a.${'x'.repeat(17)}`, 'a.png/', 'a.tar.gz?'])
+      assert.equal(extensionOf(name), undefined, name)
+  })
+})
+
+describe('the name of a file', () => {
+  const named = (...names: string[]) => ({ type: '', names })
+  test('says more than a container that is known by its content', () => {
+    for (const [known, name, extension] of [
+      ['gz', 'a.tar.gz', 'tar.gz'],
+      ['gz', 'a.svgz', 'svgz'],
+      ['gz', 'a.tgz', 'tgz'],
+      ['json', 'a.ipynb', 'ipynb'],
+      ['json', 'a.jsonl', 'jsonl'],
+      ['zip', 'a.pth', 'pth'],
+      ['zip', 'a.epub', 'epub'],
+    ] as const)
+      assert.equal(refined(known, named(name)), extension)
+  })
+  test('says nothing against the content', () => {
+    for (const [known, name] of [
+      ['zip', 'a.tgz'],
+      ['gz', 'a.pth'],
+      ['png', 'a.jpg'],
+      ['png', 'a'],
+      ['gz', 'a.xgz'],
+    ] as const)
+      assert.equal(refined(known, named(name)), known)
+  })
+  test('counts if it is the first that has an extension', () => {
+    assert.equal(refined('zip', named('a', 'b.pth', 'c.epub')), 'pth')
+  })
+})
+
+describe('the claim about a file', () => {
+  const claim = (type: string, name: string, isText = false) =>
+    Object.values(byClaim({ type, names: [name] }, isText)).join(' ')
+  test('is its content type if that is known', () => {
+    assert.equal(claim('image/jpeg', 'a.png'), 'image/jpeg jpg')
+    assert.equal(claim('application/zip', 'a.pth'), 'application/zip pth')
+  })
+  test('is its name if the content type says nothing', () => {
+    for (const type of ['', 'application/octet-stream', 'binary/octet-stream'])
+      assert.equal(claim(type, 'a.mp4'), 'video/mp4 mp4')
+    assert.equal(claim('', 'a.zzz'), 'application/octet-stream zzz')
+    assert.equal(claim('binary/octet-stream', 'a.zzz'), 'binary/octet-stream zzz')
+    assert.equal(claim('', 'a.txt'), 'text/plain txt')
+    assert.equal(claim('', 'a.jpg'), 'image/jpeg jpg')
+  })
+  test('keeps a content type that is not known, with the extension of the name, else of the type', () => {
+    assert.equal(claim('image/x-foo', 'a.bar'), 'image/x-foo bar')
+    assert.equal(claim('image/x-foo', ''), 'image/x-foo foo')
+    assert.equal(claim('audio/vnd.foo', ''), 'audio/vnd.foo foo')
+    assert.equal(claim('application/x-foo', ''), 'application/x-foo bin')
+    assert.equal(claim('x-image/foo', ''), 'x-image/foo bin')
+    assert.equal(claim('image/foo+x', ''), 'image/foo+x bin')
+  })
+  test('of text without a name is .txt only where the content is text too', () => {
+    assert.equal(claim('text/x-foo', '', true), 'text/x-foo txt')
+    assert.equal(claim('text/x-foo', '', false), 'text/x-foo bin')
+    assert.equal(claim('', '', true), 'application/octet-stream bin')
+  })
+})
+
+test('a picture, a video, a sound and an archive are never text', () => {
+  const says = (type: string, name: string) => binaryClaim({ type, names: [name] })
+  for (const type of ['image/png', 'video/mp4', 'audio/mpeg']) assert.equal(says(type, 'a.txt'), type)
+  for (const name of ['a.mp4', 'a.opus', 'a.tar.gz', 'a.safetensors'])
+    assert.equal(says('text/plain', name), name.slice(2))
+  for (const type of [
+    'image/svg+xml',
+    'audio/x-mpegurl',
+    'audio/x-scpls',
+    'image/x-xpixmap',
+    'image/x-xbitmap',
+    'x-image/png',
+    'application/json',
+    '',
+  ])
+    assert.equal(says(type, 'a.txt'), undefined, type)
 })

@@ -9,7 +9,7 @@ describe('the start of a file', () => {
   test('is text in UTF-8, also if it ends within a character', () => {
     for (const text of ['', 'cake', 'gâteau 蛋糕', 'a\tb\r\n\v\f\x1b[1m']) assert.ok(isText(Buffer.from(text)), text)
     assert.ok(isText(Buffer.from('蛋糕').subarray(0, 4)))
-    assert.ok(!isText(Buffer.of(0x61, 0xff, 0x61)))
+    assert.equal(isText(Buffer.of(0x61, 0xff, 0x61)), false)
   })
   test('is text in UTF-16 of either order, if most of it is ASCII', () => {
     const little = utf16('a cake, baked')
@@ -22,6 +22,10 @@ describe('the start of a file', () => {
     assert.ok(!isText(Buffer.of(0xff, 0xd8, 0xff, 0xe0)))
     assert.ok(!isText(Buffer.of(0xfe, 0x61, 0x62, 0x63)))
     assert.ok(!isText(Buffer.of(0xff)))
+    for (const mark of [[0xff, 0x61], [0xfe, 0x61], [0x61, 0xfe], [0x61, 0xff], []]) {
+      assert.ok(!isText(Buffer.concat([Buffer.from(mark), little.subarray(2)])), `little endian, ${mark}`)
+      assert.ok(!isText(Buffer.concat([Buffer.from(mark), Buffer.from(little).swap16().subarray(2)])), `big, ${mark}`)
+    }
   })
   test('is markup in any encoding that extends ASCII', () => {
     for (const start of ['<html', ' <!doctype', '\n<?xml', '{"a', '[1']) {

@@ -191,7 +191,148 @@ describe('a file is kept', () => {
   })
 })
 
+describe('a file that begins as a format does, and is claimed to be another', () => {
+  const claimed = 'audio/pcm pcm'
+  const seen = async (...parts: Buffer[]) => kindOf(await look(Buffer.concat(parts), 'audio/pcm', 'a.pcm'))
+  const frame = (length: number, ...header: number[]) =>
+    Buffer.from([...header, ...Array(length - header.length).fill(0)])
+
+  // By the formulas of ISO 11172-3 and 13818-3; ADTS tells its length itself.
+  for (const [what, length, header, kind] of [
+    ['layer III at 128 kbit/s and 44.1 kHz', 417, [0xff, 0xfb, 0x90, 0x64], 'audio/mpeg mp3'],
+    ['layer III with a byte of padding', 418, [0xff, 0xfb, 0x92, 0x64], 'audio/mpeg mp3'],
+    ['layer III at 320 kbit/s and 32 kHz', 1440, [0xff, 0xfb, 0xe8, 0x64], 'audio/mpeg mp3'],
+    ['layer III of MPEG-2 at 64 kbit/s and 22.05 kHz', 208, [0xff, 0xf3, 0x80, 0x64], 'audio/mpeg mp3'],
+    ['layer III of MPEG-2.5 at 8 kbit/s and 8 kHz', 72, [0xff, 0xe3, 0x18, 0x64], 'audio/mpeg mp3'],
+    ['layer II at 192 kbit/s and 48 kHz', 576, [0xff, 0xfd, 0xa4, 0x64], 'audio/mpeg mp2'],
+    ['layer II of MPEG-2 at 64 kbit/s and 24 kHz', 384, [0xff, 0xf5, 0x84, 0x64], 'audio/mpeg mp2'],
+    ['layer I at 384 kbit/s and 44.1 kHz, with padding', 420, [0xff, 0xff, 0xc2, 0x64], 'audio/mpeg mp1'],
+    ['layer I of MPEG-2 at 256 kbit/s and 16 kHz', 768, [0xff, 0xf7, 0xe8, 0x64], 'audio/mpeg mp1'],
+    ['ADTS', 3000, [0xff, 0xf1, 0x50, 0x81, 0x77, 0x1f, 0xfc], 'audio/aac aac'],
+  ] as const) {
+    test(`is sound if a second frame follows: ${what}`, async () => {
+      const one = frame(length, ...header)
+      assert.equal(await seen(one, one), kind)
+      assert.equal(await seen(one, Buffer.of(header[0], header[1] ^ 1)), kind)
+      for (const cut of [one, Buffer.concat([one, one.subarray(0, 1)])]) assert.equal(await seen(cut), claimed)
+      assert.equal(await seen(one, Buffer.of(header[0], header[1] ^ 2)), claimed)
+      assert.equal(await seen(one, Buffer.alloc(1), one), claimed)
+      assert.equal(await seen(one.subarray(0, length - 1), one), claimed)
+    })
+  }
+  test('is sound if it has a tag of ID3', async () => {
+    assert.equal(await seen(Buffer.from('ID3\x04\0\0\0\0\0\0'), mp3(1)), 'audio/mpeg mp3')
+  })
+  for (const [what, header] of [
+    ['no bitrate', [0xff, 0xfb, 0x00, 0x64]],
+    ['a bitrate that is not allowed', [0xff, 0xfb, 0xf0, 0x64]],
+    ['a sample rate that is not allowed', [0xff, 0xfb, 0x9c, 0x64]],
+    ['a version that is not allowed', [0xff, 0xeb, 0x90, 0x64]],
+  ] as const) {
+    test(`is no sound with ${what}`, async () => {
+      assert.equal(await seen(Buffer.alloc(20_000, Buffer.from(header))), claimed)
+    })
+  }
+
+  const icons = (kind: 1 | 2, entries: readonly (readonly [size: number, offset: number])[], length: number) => {
+    const bytes = Buffer.alloc(length)
+    bytes.writeUInt16LE(kind, 2)
+    bytes.writeUInt16LE(entries.length, 4)
+    entries.forEach(([size, offset], i) => {
+      bytes.writeUInt32LE(size, 6 + 16 * i + 8)
+      bytes.writeUInt32LE(offset, 6 + 16 * i + 12)
+    })
+    return bytes
+  }
+  const CURSOR = 'image/x-icon cur'
+  const ICON = 'image/x-icon ico'
+  test('is an icon or a cursor if all of its pictures lie behind the directory and within the file', async () => {
+    const two = [
+      [100, 38],
+      [62, 138],
+    ] as const
+    assert.equal(await seen(icons(1, two, 200)), ICON)
+    assert.equal(await seen(icons(2, two, 200)), CURSOR)
+    assert.equal(await seen(icons(1, two, 199)), claimed)
+    assert.equal(
+      await seen(
+        icons(
+          1,
+          [
+            [100, 37],
+            [62, 138],
+          ],
+          200,
+        ),
+      ),
+      claimed,
+    )
+    assert.equal(
+      await seen(
+        icons(
+          1,
+          [
+            [100, 38],
+            [62, 37],
+          ],
+          200,
+        ),
+      ),
+      claimed,
+    )
+    assert.equal(await seen(icons(1, [], 200)), claimed)
+    assert.equal(await seen(icons(1, two, 200).subarray(0, 30)), claimed)
+    assert.equal(await seen(icons(1, two, 200).subarray(0, 5)), claimed)
+    assert.equal(await seen(icons(1, [[0, 22]], 22)), ICON)
+  })
+  test('is a font or a film of MPEG only if that is claimed, or nothing', async () => {
+    const font = Buffer.concat([Buffer.of(0, 1, 0, 0, 0), samples(500)])
+    const film = Buffer.concat([Buffer.of(0, 0, 1, 0xba, 0x21), samples(500)])
+    for (const [bytes, name, kind] of [
+      [font, 'a.ttf', 'font/ttf ttf'],
+      [film, 'a.mpg', 'video/MP1S mpg'],
+    ] as const) {
+      assert.equal(kindOf(await look(bytes, '', name)), kind)
+      assert.equal(kindOf(await look(bytes, '')), kind)
+      assert.equal(await seen(bytes), claimed)
+    }
+  })
+})
+
+describe('the size of a picture', () => {
+  test('is none if its head does not tell it', async () => {
+    assert.deepEqual(await look(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), ''), {
+      type: 'image/svg+xml',
+      extension: 'svg',
+    })
+  })
+  test('is none if its head is not to be understood', async () => {
+    const jpeg = Buffer.from([0xff, 0xd8, 0xff, 0xe1, 0, 1, 0, 0])
+    assert.deepEqual(await look(jpeg, ''), { type: 'image/jpeg', extension: 'jpg' })
+  })
+  test('is found behind a preview of 200 kB', async () => {
+    const jpeg = await sharp(await cake('png'))
+      .resize(64)
+      .jpeg()
+      .toBuffer()
+    const segment = Buffer.concat([Buffer.of(0xff, 0xe1, 0xff, 0xff), Buffer.alloc(0xfffd)])
+    const bytes = Buffer.concat([jpeg.subarray(0, 2), segment, segment, segment, jpeg.subarray(2)])
+    assert.deepEqual(await look(bytes, ''), { type: 'image/jpeg', extension: 'jpg', width: 64, height: 64 })
+  })
+})
+
 describe('a file is refused', () => {
+  for (const [page, start] of [
+    ['{"error":"gone"}', ': it begins with "{\\"error\\":\\"gone\\"}"'],
+    [`<html>\n${'x'.repeat(100)}`, `: it begins with "<html>\\n${'x'.repeat(53)}"`],
+    ['文件不存在', ''],
+    ['{"error":"gone\x1b[31m"}', ''],
+  ] as const) {
+    test(`with the start of what came in its place if that is printable: ${JSON.stringify(start)}`, async () => {
+      assert.equal(await look(Buffer.from(page), 'image/png'), `it is not the image/png that it claims to be${start}`)
+    })
+  }
+
   const html = '<!doctype html><title>Just a moment…</title>'
   for (const [what, bytes, type, name] of [
     ['a web page in place of a picture', Buffer.from(html), 'image/png', ''],
