@@ -30,7 +30,7 @@ export interface Answer {
   body: Readonly<Record<string, unknown>>
   /** Whether the body held `NaN` or `Infinity`, which JSON does not have; they are read as null. */
   hadNonFinite?: boolean
-  /** From 0 to 1, if the API tells it as a number. */
+  /** From 0 to 1, if the API reports it as a number. */
   progress?: number | undefined
   /** Seconds in which the API has nothing new to say. */
   refresh?: number | undefined
@@ -77,12 +77,18 @@ export function readAnswer(
       throw new RefusedInBodyError(request, reading)
   }
   if ('results' in body) {
-    const advice = 'Check prediction-id: it seems to be lost on the way to the API.'
+    const advice = 'Check prediction-id: the API answered as if the request had no ID.'
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
-  const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
+  const keys = Object.keys(body).slice(0, NAMED_KEYS).join(', ').slice(0, LONGEST_KEYS)
   throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, { body })
 }
+
+/** Characters quoted of text that is not an answer. */
+const LONGEST_QUOTE = 80
+/** Keys, and characters of them, that are named of JSON that is not an answer. */
+const NAMED_KEYS = 8
+const LONGEST_KEYS = 200
 
 /** @throws as {@link readAnswer} */
 export function readBody(
@@ -100,22 +106,22 @@ export function readBody(
     if (error instanceof JsonTooManyPartsError) throw new TooManyPartsError(request, MOST_PARTS)
     if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
     if (/^[{[]/.test(trimmed)) {
-      throw new BrokenAnswerError(request, `its JSON breaks off or is damaged (${trimmed.length} characters)`)
+      throw new BrokenAnswerError(request, `its JSON is incomplete or damaged (${trimmed.length} characters)`)
     }
     if (isPage(trimmed)) throw pageError(request, trimmed)
-    throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, 80))})`)
+    throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, LONGEST_QUOTE))})`)
   }
   const { value, hadNonFinite } = json
-  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a list')
+  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array')
   if (!isRecord(value) || isRawNumber(value)) {
-    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
+    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`)
   }
   return { body: value, hadNonFinite }
 }
 
 function pageError(request: ApiRequest, page: string): NotAPredictionError {
   const advice = isChallenge({}, page)
-    ? 'An edge in front of the API, such as Cloudflare, takes the runner for a robot.'
+    ? 'A service in front of the API, such as Cloudflare, mistakes the runner for a bot.'
     : 'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.'
   return new NotAPredictionError(request, describePage(page), { advice, scope: 'account' })
 }

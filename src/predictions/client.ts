@@ -63,7 +63,7 @@ export interface CreateRequest {
 }
 
 /** A file to be uploaded. */
-export interface UploadedContent {
+interface UploadedContent {
   /** The name that the API shows. */
   name: string
   /** MIME type. */
@@ -71,14 +71,14 @@ export interface UploadedContent {
   content: Buffer
 }
 
-export interface UploadedFile {
+interface UploadedFile {
   id: string
   /** What stands in the input of the model. */
   url: string
 }
 
 /** Which page of the list: that after a cursor, or the first one. */
-export interface ListQuery {
+interface ListQuery {
   cursor?: string | undefined
 }
 
@@ -100,7 +100,7 @@ export interface ClientOptions {
 }
 
 /** One request that is over. */
-export interface RequestTrace {
+interface RequestTrace {
   method: string
   path: string
   /** Of the answer; undefined if there was none, also because another request of the same call was answered first. */
@@ -113,7 +113,7 @@ const BODY_LIMIT = 64 * 2 ** 20
 /** A gateway documents queries that take 45 s. */
 const REQUEST_TIMEOUT = 90
 
-const NO_LINK = 'The task has succeeded, but the API does not tell where its file is.'
+const NO_LINK = 'The task succeeded, but the API gives no link to its file.'
 
 /** What a request is made of, beside the key. */
 interface Call {
@@ -142,7 +142,7 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
 
   const send: Sender['send'] = async (call, signal) => {
     const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
-    using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
+    using limit = deadlineSignal(clock, requestTimeout, `no complete answer within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
     try {
       const attempt: Attempt<Reply> = (each, silence) =>
@@ -180,7 +180,7 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
     const { request, text } = await sendForText({ method: 'GET', path }, signal)
     const files = file(readBody(request, text, api).body)
     if (files.length === 0) {
-      throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
+      throw new NotAPredictionError(request, 'JSON without a link to the file', { advice: NO_LINK })
     }
     return files
   }
@@ -191,7 +191,7 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
     return lookup ? withFiles(answer, await filesOf(lookup, signal)) : answer
   }
 
-  /** Reads an answer of which only a part stays in memory, unless its output is not in the body. */
+  /** Reads an answer and keeps only a part of it in memory, unless its output is not in the body. */
   async function largeAnswer(body: StoredText, read: (text: string) => ReadAnswer): Promise<ReadAnswer> {
     const stored = storedAnswer(body, read, turns)
     try {
@@ -222,7 +222,7 @@ export function createClient(options: ClientOptions): Client {
       return await answerOf(body, (text) => readAnswer(request, text, api, taskOf(id)), signal)
     },
     async cancel(id, signal) {
-      if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel`)
+      if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel tasks`)
       const { method, path } = api.cancel
       const { request, text } = await sendForText({ method, path: path(id) }, signal)
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
@@ -256,7 +256,7 @@ const listCalls = (path: string, api: Api, { sendForText }: Sender): Pick<Client
     const search = new URLSearchParams({ created_after: since.toISOString() })
     const { request, text } = await sendForText({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
     const { results, next } = readBody(request, text, api).body
-    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
+    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is not a list of predictions')
     return { items: results, isComplete: next === null || next === undefined }
   },
 })
@@ -363,7 +363,7 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest, store }: Client
   }
 }
 
-/** What a failed exchange means: a fault of the network is an ApiError, a bug stays what it is. */
+/** What a failed exchange means: an error of the network is an ApiError, a bug stays what it is. */
 function explain(error: unknown, request: ApiRequest, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason
   if (error instanceof TooLargeError) return error

@@ -14,7 +14,7 @@ export class JsonTooManyPartsError extends Error {
   override readonly name = 'JsonTooManyPartsError'
 
   constructor() {
-    super(`JSON of more than ${MOST_PARTS.toLocaleString('en')} lists and objects`)
+    super(`JSON of more than ${MOST_PARTS.toLocaleString('en')} arrays and objects`)
   }
 }
 

@@ -19,7 +19,7 @@ export interface ListPage {
  */
 export function readListPage(request: ApiRequest, text: string, wanted: ReadonlySet<string>, api: Api): ListPage {
   const { body } = readBody(request, text, api)
-  if (!Array.isArray(body.results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
+  if (!Array.isArray(body.results)) throw new NotAPredictionError(request, 'JSON that is not a list of predictions')
   const answers = body.results.flatMap((item: unknown): Answer[] => {
     if (!isRecord(item) || typeof item.id !== 'string' || !wanted.has(item.id)) return []
     const reading = api.read(item, { id: item.id, apiUrl: '' })

@@ -10,7 +10,7 @@ import { errorText } from './prediction-error.ts'
 import { clip, detached } from './text.ts'
 import type { Turns } from './turns.ts'
 
-/** A large answer of which only a part stays in memory. */
+/** A large answer. Only a part of it is kept in memory. */
 export interface StoredAnswer<Whole extends Answer = Answer> {
   /**
    * Reads it whole and acts with it. Only one such answer is in memory at a time: `act` must not wait for the network
@@ -65,7 +65,7 @@ export function storedAnswer<Whole extends Answer>(
 
 const PART = 2 ** 20
 
-/** The parts of a text, of which none is as large as the text; no character is split. */
+/** The parts of a text, each smaller than the text; no character is split. */
 function* partsOf(text: string): Generator<string> {
   for (let at = 0, end = 0; at < text.length; at = end) {
     end = at + PART
@@ -82,7 +82,7 @@ const KEPT_OF_LOG = 2 ** 20
 const KEPT = 2 ** 16
 
 /**
- * What stays in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
+ * What is kept in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
  * what is shown of it.
  */
 export function abridged(answer: Answer): Answer {

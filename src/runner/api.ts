@@ -19,7 +19,7 @@ export interface ApiOptions {
   requestTimeout?: number
 }
 
-/** A client of the API with connections and a rate limit of its own. Dispose of it to close them. */
+/** A client of the API with its own connections and rate limiter. Dispose of it to close them. */
 export interface OpenApi extends AsyncDisposable {
   client: Client
   limiter: RateLimiter

@@ -14,7 +14,7 @@ import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
 
-/** The outputs of the root action, each of which is always set. */
+/** The outputs of the root action. All of them are always set. */
 export const OUTPUTS = [
   'status',
   'output',
@@ -226,16 +226,16 @@ export function openOutputs<Name extends string>(
           if (unexpected.length > 0) writeError()
         }
         return []
-      } catch (fault) {
-        return [{ title: 'Outputs not set', message: outputFault(fault) }]
+      } catch (error) {
+        return [{ title: 'Outputs not set', message: outputError(error) }]
       }
     },
     addError(message) {
       unexpected.push(...message.split(LINE_END).map(reasonLine))
       try {
         if ((names as readonly string[]).includes('error')) writeError()
-      } catch (fault) {
-        warn(outputFault(fault))
+      } catch (error) {
+        warn(outputError(error))
       }
     },
   }
@@ -244,15 +244,17 @@ export function openOutputs<Name extends string>(
 const NO_OUTPUT_FILE =
   'The outputs could not be set: GITHUB_OUTPUT is not set. Only the runner of GitHub Actions, or a compatible one, supports them.'
 
-const outputFault = (fault: unknown) =>
-  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(fault)}. Later steps would read empty values.`
+const outputError = (error: unknown) =>
+  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(error)}. Later steps would read empty values.`
 
 /** The values that an output can take; a warning for the others. */
 function shortOf(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const given = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const tooLong = given.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
   if (tooLong.length > 0) {
-    const file = values.result_file ? ` The file that the output result_file names has them: ${values.result_file}` : ''
+    const file = values.result_file
+      ? ` They are in the file that the output result_file names: ${values.result_file}`
+      : ''
     warn(`Outputs longer than 32 kB were omitted: ${tooLong.join(', ')}.${file}`)
   }
   return Object.fromEntries(given.filter(([name]) => !tooLong.includes(name)))

@@ -12,7 +12,7 @@ import { redacted } from './secrets.ts'
 
 /**
  * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP, and
- * why inputs came to none.
+ * why inputs have none.
  * @returns the absolute path of the file; undefined, after a warning, if it could not be written
  */
 export async function writeResultFile(

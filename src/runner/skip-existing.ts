@@ -39,7 +39,7 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
     if (found === 'unchanged') info(`${name}: not started, because its files exist and its input has not changed`)
     if (found === 'unrecorded') {
       notice(
-        `${name}: not started, because files of that name exist. Nothing says which input made them: delete them to have them made again.`,
+        `${name}: not started, because files of that name exist. There is no record of their input: delete them to generate them again.`,
       )
     }
   }

@@ -23,6 +23,6 @@ export function tallyOf(entries: readonly Entry[]): string[] {
   ].filter(Boolean)
 }
 
-/** Some gateways tell no times, and a prediction that never left the queue may have one of 0. */
+/** Some gateways report no times, and a prediction that never left the queue may have a time of 0. */
 const hasRun = ({ status, answer }: Outcome) =>
   status === 'succeeded' || (answer !== undefined && (predictTime(answer.prediction) ?? 0) > 0)

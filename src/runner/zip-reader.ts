@@ -8,7 +8,7 @@ export interface ReadEntry {
   name: string
   /** Bytes, unpacked. */
   size: number
-  /** The unpacked bytes. A zip that lies about them gives others, or an error. */
+  /** The decompressed bytes. A zip with wrong metadata yields other bytes, or an error. */
   open(): Promise<Readable>
 }
 
@@ -16,7 +16,7 @@ export interface ReadEntry {
 const END = { signature: 0x06054b50, length: 22, longestComment: 65_535 }
 /** A record of the central directory (APPNOTE 4.3.12). */
 const CENTRAL = { signature: 0x02014b50, length: 46 }
-/** What stands before the bytes of an entry (APPNOTE 4.3.7). */
+/** The header before the bytes of an entry (APPNOTE 4.3.7). */
 const LOCAL = { signature: 0x04034b50, length: 30 }
 const STORED = 0
 const DEFLATED = 8
@@ -32,7 +32,7 @@ export async function readZipEntries(path: string): Promise<ReadEntry[]> {
   const { size: fileSize } = await file.stat()
   const tail = await read(file, Math.max(0, fileSize - END.length - END.longestComment), fileSize)
   const at = tail.lastIndexOf(signatureBytes(END.signature))
-  if (at < 0 || tail.length - at < END.length) throw new Error('the file is no zip')
+  if (at < 0 || tail.length - at < END.length) throw new Error('the file is not a zip')
   const length = tail.readUInt32LE(at + 12)
   const start = tail.readUInt32LE(at + 16)
   if (length > LARGEST_DIRECTORY || start + length > fileSize) throw new Error('the zip is of another kind')

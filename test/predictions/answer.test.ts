@@ -80,14 +80,14 @@ describe('an answer that is no prediction', () => {
     const error = errorOf(NotAPredictionError, JSON.stringify(Object.fromEntries(keys.map((key) => [key, 1]))))
     assert.match(
       error.message,
-      /JSON without a text id and a text status \(its keys: k0, k1, k2, k3, k4, k5, k6, k7\), not/,
+      /JSON without the strings id and status \(its keys: k0, k1, k2, k3, k4, k5, k6, k7\), not/,
     )
     assert.match(errorOf(NotAPredictionError, '{}').message, /\(its keys: none\)/)
     const long = errorOf(NotAPredictionError, JSON.stringify({ ['x'.repeat(500)]: 1 })).message
     assert.match(long, /\(its keys: x{200}\)/)
   })
   test('is a list, or a single value', () => {
-    assert.match(errorOf(NotAPredictionError, '[1]').message, /answered with a list, /)
+    assert.match(errorOf(NotAPredictionError, '[1]').message, /answered with a JSON array, /)
     assert.match(errorOf(NotAPredictionError, '"text"').message, /with the JSON value "text", /)
     assert.match(
       errorOf(NotAPredictionError, '12345678901234567890').message,
@@ -97,8 +97,8 @@ describe('an answer that is no prediction', () => {
   })
   test('is a broken one if it is empty, or JSON that breaks off', () => {
     assert.match(errorOf(BrokenAnswerError, '').message, /it is empty/)
-    assert.match(errorOf(BrokenAnswerError, '{"id": "abc"').message, /breaks off or is damaged \(12 characters\)/)
-    assert.match(errorOf(BrokenAnswerError, '[1,').message, /breaks off or is damaged \(3 characters\)/)
+    assert.match(errorOf(BrokenAnswerError, '{"id": "abc"').message, /is incomplete or damaged \(12 characters\)/)
+    assert.match(errorOf(BrokenAnswerError, '[1,').message, /is incomplete or damaged \(3 characters\)/)
   })
   test('is text, quoted by its start, also if braces stand in it', () => {
     assert.match(errorOf(NotAPredictionError, 'no { json').message, /text that is not JSON \("no \{ json"\)/)
@@ -110,7 +110,7 @@ describe('an answer that is no prediction', () => {
     assert.equal(page.scope, 'account')
     assert.match(
       errorOf(NotAPredictionError, '<title>Just a moment...</title>').message,
-      /takes the runner for a robot/,
+      /mistakes the runner for a bot/,
     )
   })
   test('is beyond a limit if it is too deep or has too many parts', () => {

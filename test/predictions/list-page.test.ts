@@ -45,7 +45,7 @@ describe('a page of the list', () => {
     for (const body of [{}, { results: {} }, { id: 'a', status: 'succeeded' }])
       assert.throws(
         () => read(body, 'a'),
-        (error) => error instanceof NotAPredictionError && /JSON that is no list of predictions/.test(error.message),
+        (error) => error instanceof NotAPredictionError && /JSON that is not a list of predictions/.test(error.message),
       )
   })
 

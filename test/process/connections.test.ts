@@ -83,7 +83,7 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
       'an expired certificate',
       () => madeFor('127.0.0.1', [-9, -2]),
       {},
-      /certificate has expired \(CERT_HAS_EXPIRED\)\. Its certificate is for "gateway".*renewed/,
+      /certificate has expired \(CERT_HAS_EXPIRED\)\. Its certificate is for "gateway".*Renew it/,
     ],
     [
       'a certificate of tomorrow',
@@ -98,7 +98,7 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
       /for another host \(ERR_TLS_CERT_ALTNAME_INVALID\)\. Its certificate is for "gateway".*127\.0\.0\.9/,
     ],
     ['no common cipher or a client certificate', here, alert(40), /refuses the TLS handshake \(.*client certificate/],
-    ['a client certificate', here, alert(116), /wants a client certificate \(/],
+    ['a client certificate', here, alert(116), /requires a client certificate \(/],
   ]
   for (const [name, make, tls, words] of cases) {
     test(name, async () => {
@@ -153,7 +153,7 @@ describe('a gateway over TLS', { concurrency: 4 }, () => {
     await using run = await runAction({ inputs: inputs(api.origin), env: authority.env })
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(polls, 2)
-    assert.match(run.log, /gzip packing is damaged/)
+    assert.match(run.log, /gzip compression is damaged/)
   })
 
   test('with headers of 250 KiB is understood', async () => {

@@ -106,7 +106,7 @@ describe('run', { concurrency: 4 }, () => {
       await using run = await runOf(simulator, namesOf(4), { attempts: '5' })
       assert.equal(run.exitCode, 1)
       assert.deepEqual(creationsAt(simulator).sort(), namesOf(4))
-      assert.match(run.errors[0] ?? '', /^n2: .*The prediction may have been started all the same/s)
+      assert.match(run.errors[0] ?? '', /^n2: .*The prediction may have been started anyway/s)
       assert.equal(statuses(run).n2, 'refused')
     })
   }

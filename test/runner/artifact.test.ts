@@ -14,7 +14,7 @@ import {
 } from '../../src/runner/artifact.ts'
 import type { ArtifactFile } from '../../src/runner/artifact-content.ts'
 import { readContext } from '../../src/runner/context.ts'
-import { artifactNameFault } from '../../src/runner/input-values.ts'
+import { artifactNameProblem } from '../../src/runner/input-values.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { startForgeArtifacts } from '../servers/forge-artifacts.ts'
 import {
@@ -292,12 +292,12 @@ describe('uploading', () => {
     service.occupy('taken')
     await assert.rejects(
       upload({ name: 'taken' }),
-      /named taken with other content already exists in this run\. Give another artifact-name, or overwrite: true/,
+      /named taken with other content already exists in this run\. Set another artifact-name, or set overwrite: true/,
     )
     const other = [await file('a.png', 'other')]
     await assert.rejects(
       upload({ archive: false, files: other }),
-      /named a\.png .*Set overwrite: true to replace it, or archive: true to put all files into one artifact/,
+      /named a\.png .*Set overwrite: true to replace it, or archive: true to upload all files as one artifact/,
     )
     await writeFile(path.join(folder, 'a.png'), picture)
   })
@@ -467,6 +467,6 @@ describe('uploading', () => {
 
 test('a name is at fault where it holds what no artifact name may', () => {
   for (const name of ['a:b', 'a/b', 'a\\b', 'a*', 'a?', '"', '<', '>', '|', 'a\nb', 'a\rb', 'x'.repeat(256)])
-    assert.notEqual(artifactNameFault(name), undefined, name)
-  for (const name of ['prediction-abc', '图片 1', 'a.b_c']) assert.equal(artifactNameFault(name), undefined)
+    assert.notEqual(artifactNameProblem(name), undefined, name)
+  for (const name of ['prediction-abc', '图片 1', 'a.b_c']) assert.equal(artifactNameProblem(name), undefined)
 })

@@ -51,9 +51,9 @@ test('what git keeps is not sent under any of the names that file systems have f
     '.git . \\config',
     'GIT~1\\config',
   ])
-    assert.match(onWindows(name) ?? '', /belongs to git/, name)
+    assert.match(onWindows(name) ?? '', /belongs to Git/, name)
   for (const name of ['.git/config', '.GIT/config', '.g\u200cit/config', 'sub/.git'])
-    assert.match(whyNotSent('/work', path.posix.resolve('/work', name), path.posix) ?? '', /belongs to git/, name)
+    assert.match(whyNotSent('/work', path.posix.resolve('/work', name), path.posix) ?? '', /belongs to Git/, name)
 })
 
 test('a stream behind the name of a file is not sent on Windows', () => {
@@ -64,5 +64,5 @@ test('a stream behind the name of a file is not sent on Windows', () => {
 test('what lies outside by its path is refused before the disk is asked whether it is there', async () => {
   for (const name of ['../none.png', '/none/none.png'])
     await assert.rejects(resolveInside(name, tmpdir()), /is not inside the workspace/, name)
-  await assert.rejects(resolveInside('.git/none', tmpdir()), /belongs to git/)
+  await assert.rejects(resolveInside('.git/none', tmpdir()), /belongs to Git/)
 })

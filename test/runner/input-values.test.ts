@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Fault, parseDuration, readFileName, readIds, warningsOf } from '../../src/runner/input-values.ts'
+import { InvalidValue, parseDuration, readFileName, readIds, warningsOf } from '../../src/runner/input-values.ts'
 
 describe('a duration', () => {
   test('is read in seconds', () => {
@@ -41,7 +41,7 @@ describe('prediction IDs', () => {
     try {
       readIds(text)
     } catch (error) {
-      assert.ok(error instanceof Fault)
+      assert.ok(error instanceof InvalidValue)
       return error.message
     }
     return ''
@@ -60,7 +60,7 @@ describe('prediction IDs', () => {
   test('are 5,000 at most, repeated ones not counted', () => {
     const ids = (count: number) => Array.from({ length: count }, (_, i) => `id${i}`)
     assert.equal(readIds([...ids(5000), 'id7'].join()).length, 5000)
-    assert.match(fault(ids(5001).join()), /has 5001 IDs; one step waits for 5000 at most/)
+    assert.match(fault(ids(5001).join()), /has 5001 IDs, but one step waits for at most 5000/)
   })
 })
 
@@ -68,7 +68,7 @@ test('a template of file names is taken as it is, unless it has what no name of 
   assert.equal(readFileName('圖-{number}', false), '圖-{number}')
   assert.throws(
     () => readFileName('{name}', false),
-    /"\{name\}" holds "\{name\}"; only \{id\}, \{index\}, \{number\} stand/,
+    /"\{name\}" contains "\{name\}"; the placeholders are \{id\}, \{index\}, \{number\}/,
   )
-  assert.throws(() => readFileName('a/b', false), /"a\/b" holds "\/"/)
+  assert.throws(() => readFileName('a/b', false), /"a\/b" contains "\/"/)
 })

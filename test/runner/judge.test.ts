@@ -39,7 +39,7 @@ describe('an outcome of which only a part is in memory', () => {
     assert.ok(judged && !judged.verdict.ok)
     assert.equal(
       judged.verdict.message,
-      'Prediction abc failed: not with ***. An ended prediction never changes: start a new one.',
+      'Prediction abc failed: not with ***. A prediction that has ended does not change: start a new one.',
     )
     const { answer } = judged.outcome
     assert.equal(typeof answer?.prediction.output, 'symbol')

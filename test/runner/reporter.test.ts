@@ -34,7 +34,7 @@ async function reported(
 }
 
 const IDS = Array.from({ length: 21 }, (_, i) => `id${i}`)
-const LOGS = '21 predictions: logs are shown only of those that fail.'
+const LOGS = '21 predictions: only the logs of failed ones are shown.'
 
 describe('the reporter', () => {
   test('prints a status once, with the model the first time', async () => {
@@ -176,7 +176,7 @@ describe('the reporter', () => {
     assert.deepEqual(annotations, [
       'The API\'s status "success" is treated as "succeeded".',
       'Prediction abc was requested, and the API returned one with the ID "other".',
-      'The API\'s status is "strange", which is unknown. It is not treated as final, unless it stays beside an error or the time of an end.',
+      'The API\'s status is "strange", which is unknown. It is not treated as final, unless it remains next to an error or a completion time.',
     ])
   })
 

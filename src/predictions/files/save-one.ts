@@ -5,10 +5,10 @@ import type { Clock } from '../clock.ts'
 import { stringifyJson } from '../json.ts'
 import { type HostPolicy, HostRefusal } from '../network/addresses.ts'
 import type { UntrustedNetwork } from '../network/dispatcher.ts'
-import { describeFault } from '../network/network-errors.ts'
+import { describeNetworkError } from '../network/network-errors.ts'
 import { outputText } from '../output.ts'
 import type { Claim } from './extensions.ts'
-import { describeDiskFault, PermanentError, WebPageError } from './file-error.ts'
+import { describeDiskError, PermanentError, WebPageError } from './file-error.ts'
 import type { FileNames, Kind, NamedPrediction } from './file-name.ts'
 import type { Folder } from './folder.ts'
 import type { Hosts } from './hosts.ts'
@@ -30,7 +30,7 @@ export interface SavedFile {
   name: string
   /** Bytes. */
   size: number
-  /** MIME type, by the content where the content tells it. */
+  /** MIME type, by the content if it is recognized. */
   type: string
   /** Hexadecimal. */
   sha256: string
@@ -62,7 +62,7 @@ export class FileError extends Error {
 
 function whyNot(error: unknown, folder: string): string {
   if (error instanceof PermanentError || error instanceof HostRefusal) return error.message
-  return describeDiskFault(error, folder) ?? describeFault(error)
+  return describeDiskError(error, folder) ?? describeNetworkError(error)
 }
 
 /** How saving stands, for a line now and then. */
@@ -70,11 +70,11 @@ export interface SavingState {
   saved: number
   /** Files that are neither saved nor given up. */
   left: number
-  /** Those of which something comes or came, or that are in trouble. */
+  /** Those that have received data, or that have a problem. */
   current: readonly { label: string; bytes: number; total: number | undefined; trouble: string | undefined }[]
 }
 
-/** What saving tells while it lasts. */
+/** What is reported while files are saved. */
 export interface SaveObserver {
   saved(file: SavedFile): void
   retrying(label: string, reason: string, pause: number): void

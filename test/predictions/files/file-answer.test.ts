@@ -44,17 +44,17 @@ describe('an answer without a file', () => {
     const words: [number, Partial<Refused>, string][] = [
       [400, at, 'the server answered 400'],
       [401, { ...at, keyed: true, ofApi: true }, 'the server answered 401: it does not accept the key'],
-      [401, at, 'the server answered 401: it wants credentials, and files are fetched without any'],
-      [403, at, 'the server answered 403: the link is not valid, or not any more'],
+      [401, at, 'the server answered 401: it requires credentials, but files are downloaded without any'],
+      [403, at, 'the server answered 403: the link is not valid, or no longer valid'],
       [404, at, 'the server answered 404: there is no such file'],
-      [410, at, 'the server answered 410: the file is gone'],
+      [410, at, 'the server answered 410: the file no longer exists'],
     ]
     for (const [status, more, message] of words) {
       const error = refusal(status, more)
       assert.ok(error instanceof PermanentError && !(error instanceof WebPageError))
       assert.equal(error.message, message)
     }
-    assert.match(refusal(401, { ...at, ofApi: true }).message, /401: it wants the key of the API, .*step of your own$/)
+    assert.match(refusal(401, { ...at, ofApi: true }).message, /401: it requires the API key, .*step of your own$/)
   })
   test('says that the file has expired only if an hour may have passed', () => {
     const old = { ending: { ...fresh, age: undefined } }

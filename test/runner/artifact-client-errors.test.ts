@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { faultOfClient } from '../../src/runner/artifact-client-faults.ts'
+import { errorOfClient } from '../../src/runner/artifact-client-errors.ts'
 import { ArtifactServiceError } from '../../src/runner/artifact-error.ts'
 
 const networkAdvice = 'If you are using self-hosted runners, please make sure your runner has access'
 
 describe('an error of the artifact client', () => {
   const facts = (error: Error) => {
-    const fault = faultOfClient(error)
+    const fault = errorOfClient(error)
     assert.ok(fault instanceof ArtifactServiceError, String(fault))
     return [fault.call, fault.status, fault.transient, fault.message]
   }
@@ -72,6 +72,6 @@ describe('an error of the artifact client', () => {
 
   test('that is not about the service stays what it is', () => {
     const error = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' })
-    assert.equal(faultOfClient(error), error)
+    assert.equal(errorOfClient(error), error)
   })
 })
