@@ -77,7 +77,7 @@ export function readAnswer(
       throw new RefusedInBodyError(request, reading)
   }
   if ('results' in body) {
-    const advice = 'Check prediction-id: the API answered as if the request had no ID.'
+    const advice = 'Check prediction-id: the API responded as if the request had no ID.'
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
   const keys = Object.keys(body).slice(0, NAMED_KEYS).join(', ').slice(0, LONGEST_KEYS)
@@ -122,6 +122,6 @@ export function readBody(
 function pageError(request: ApiRequest, page: string): NotAPredictionError {
   const advice = isChallenge({}, page)
     ? 'A service in front of the API, such as Cloudflare, mistakes the runner for a bot.'
-    : 'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.'
+    : 'The path of api-url is probably wrong: many gateways return their home page for unknown paths.'
   return new NotAPredictionError(request, describePage(page), { advice, scope: 'account' })
 }

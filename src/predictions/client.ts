@@ -142,7 +142,7 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
 
   const send: Sender['send'] = async (call, signal) => {
     const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
-    using limit = deadlineSignal(clock, requestTimeout, `no complete answer within ${requestTimeout} s`)
+    using limit = deadlineSignal(clock, requestTimeout, `no complete response within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
     try {
       const attempt: Attempt<Reply> = (each, silence) =>

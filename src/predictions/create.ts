@@ -65,7 +65,7 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
       const started = startedWithoutStatus(error)
       if (started === undefined) throw error
       options.warn(
-        `The API's answer to the creation has no status. It has the ID ${started.prediction.id}, so the prediction is treated as started.`,
+        `The response to the create request has no status. It has the ID ${started.prediction.id}, so the prediction is treated as started.`,
       )
       return started
     }
@@ -123,7 +123,7 @@ function checked(answer: Answer): Answer {
   const { id, status, model } = answer.prediction
   if (!ID.test(id)) {
     const shown = JSON.stringify(clip(id, LONGEST_SHOWN))
-    throw new CreateError(`The API answered the creation with the invalid ID ${shown}.`, {
+    throw new CreateError(`The response to the create request has the invalid ID ${shown}.`, {
       mayRun: true,
       cause: undefined,
     })

@@ -67,7 +67,7 @@ export class ConnectionError extends ApiError {
   constructor(request: ApiRequest, cause: unknown) {
     super(
       request,
-      sentences(`${nameOf(request)} got no answer: ${describeNetworkError(cause)}.`, adviceForNetworkError(cause)),
+      sentences(`${nameOf(request)} got no response: ${describeNetworkError(cause)}.`, adviceForNetworkError(cause)),
       {
         cause: withoutOpenSslLines(cause),
       },
@@ -98,7 +98,7 @@ export class RefusalError extends ApiError {
     const body = parseErrorBody(text)
     const said = errorBodyMessage(body, text)
     const code = errorBodyCode(body)
-    const answered = [nameOf(request), 'answered', status, STATUS_CODES[status]].filter(Boolean).join(' ')
+    const answered = [nameOf(request), 'returned', status, STATUS_CODES[status]].filter(Boolean).join(' ')
     const words = sentences(said, code !== undefined && !said.includes(code) && `(code: ${code})`)
     super(
       request,
@@ -125,7 +125,7 @@ export class UnknownIdError extends ApiError {
   readonly retryability: Retryability = 'not-found'
 
   constructor(request: ApiRequest) {
-    super(request, sentences(`${nameOf(request)} answered that there is no such task.`, ADVICE[404]))
+    super(request, sentences(`${nameOf(request)} reported that there is no such task.`, ADVICE[404]))
   }
 }
 
@@ -159,7 +159,7 @@ export class NotAPredictionError extends ApiError {
   ) {
     super(
       request,
-      `${nameOf(request)} answered with ${what}, not with a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
+      `${nameOf(request)} returned ${what}, not a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
     )
     this.scope = scope ?? 'prediction'
     // Of a creation it may hold the ID; else nobody needs it, and it can be 64 MB.
@@ -173,7 +173,7 @@ export class BrokenAnswerError extends ApiError {
   readonly retryability: Retryability = 'transient'
 
   constructor(request: ApiRequest, what: string) {
-    super(request, `${nameOf(request)} got a broken answer: ${what}.`)
+    super(request, `${nameOf(request)} got a broken response: ${what}.`)
   }
 }
 
@@ -191,7 +191,7 @@ export class TooLargeError extends LimitError {
   constructor(request: ApiRequest, limit: number) {
     super(
       request,
-      `${nameOf(request)} answered with more than ${limit / 2 ** 20} MiB, more than any prediction needs. Reading was stopped.`,
+      `${nameOf(request)} returned more than ${limit / 2 ** 20} MiB, more than any prediction needs. The rest was not read.`,
     )
   }
 }
@@ -204,7 +204,7 @@ export class TooManyPartsError extends LimitError {
   constructor(request: ApiRequest, limit: number) {
     super(
       request,
-      `${nameOf(request)} answered with JSON of more than ${limit.toLocaleString('en')} arrays and objects, more than any prediction needs.`,
+      `${nameOf(request)} returned JSON with more than ${limit.toLocaleString('en')} arrays and objects, more than any prediction needs.`,
     )
   }
 }
@@ -217,7 +217,7 @@ export class TooDeepError extends LimitError {
   constructor(request: ApiRequest, limit: number) {
     super(
       request,
-      `${nameOf(request)} answered with JSON that is nested deeper than ${limit} levels, deeper than any prediction needs.`,
+      `${nameOf(request)} returned JSON that is nested deeper than ${limit} levels, deeper than any prediction needs.`,
     )
   }
 }
@@ -259,7 +259,7 @@ const CREATE_ADVICE: Readonly<Record<number, string>> = {
 
 /** A gateway's word for a path that it does not have: no ID can be the reason. */
 const UNKNOWN_PATH = /^(?:invalid url|404 page not found|cannot (?:get|post))\b/i
-const WRONG_PATH = 'The path of api-url is probably wrong: the server does not have this address.'
+const WRONG_PATH = 'The path of api-url is probably wrong: the server does not have this path.'
 
 function adviceFor(
   request: ApiRequest,
@@ -274,6 +274,6 @@ function adviceFor(
 /** Names the target without its query, which may hold secrets of whoever wrote it. */
 function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string {
   const target = REDIRECT_STATUSES.has(status) && location !== undefined ? URL.parse(location, request.url) : null
-  const where = target ? `It leads to ${target.origin}${target.pathname}.` : 'It has no target.'
+  const where = target ? `It redirects to ${target.origin}${target.pathname}.` : 'It has no target.'
   return `${where} Redirects are not followed with the key: if you trust the target, set api-url to it.`
 }

@@ -34,7 +34,7 @@ export interface LastPoll {
  */
 export async function lastPoll({ options, lists }: WaitStep, poll: LastPoll): Promise<boolean> {
   const { clock } = options
-  using limit = deadlineSignal(clock, LAST_ANSWER, 'the last answer did not come in time')
+  using limit = deadlineSignal(clock, LAST_ANSWER, 'the last response did not arrive in time')
   const stop = AbortSignal.any([poll.stop, limit.signal])
   const isInTime = poll.turn < LAST_ANSWER
 

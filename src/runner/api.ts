@@ -41,7 +41,7 @@ export function openApi(
     ...(requestTimeout === undefined ? {} : { requestTimeout }),
     onRequest: ({ method, path, status, ms }) => {
       requests.api++
-      debug(`${method} ${path}: ${status ?? 'no answer'}, ${Math.round(ms)} ms`)
+      debug(`${method} ${path}: ${status ?? 'no response'}, ${Math.round(ms)} ms`)
     },
   })
   return {

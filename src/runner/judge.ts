@@ -39,7 +39,7 @@ async function judgeStored(
       }
     })
   } catch (error) {
-    warn(`The answer about ${outcome.id} could not be read again, so only part of it is known: ${messageOf(error)}`)
+    warn(`The response for ${outcome.id} could not be read again, so only part of it is known: ${messageOf(error)}`)
     const { stored: _lost, ...part } = answer
     return await judgeWhole({ ...outcome, answer: part })
   }

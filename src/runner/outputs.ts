@@ -252,9 +252,7 @@ function shortOf(values: Readonly<Record<string, string | undefined>>): Record<s
   const given = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const tooLong = given.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
   if (tooLong.length > 0) {
-    const file = values.result_file
-      ? ` They are in the file that the output result_file names: ${values.result_file}`
-      : ''
+    const file = values.result_file ? ` They are in the file of the output result_file: ${values.result_file}` : ''
     warn(`Outputs longer than 32 kB were omitted: ${tooLong.join(', ')}.${file}`)
   }
   return Object.fromEntries(given.filter(([name]) => !tooLong.includes(name)))

@@ -181,7 +181,7 @@ class AttachSession {
     const asset = await this.#api.upload(this.#release, content)
     if (asset.digest === undefined || asset.digest === file.sha256) return asset
     // Retried: the next attempt removes it.
-    throw new Error(`${file.name} arrived with other bytes than those sent`)
+    throw new Error(`${file.name} does not have the content that was sent`)
   }
 
   /** An upload may have come to its end although its answer was lost. @returns the asset if it did */

@@ -193,7 +193,7 @@ function createOddityWarnings(): (id: string, answer: Answer) => void {
     if (hadNonFinite) {
       warnOnce(
         'NaN',
-        `The answer about ${id} contains NaN or Infinity, which JSON does not allow; they are read as null.`,
+        `The response for ${id} contains NaN or Infinity, which JSON does not allow; they are read as null.`,
       )
     }
     const { status, spelling } = readStatus(prediction.status)
@@ -290,7 +290,7 @@ function endInWords({ end, status, error }: Outcome): string {
     case 'timeout':
       return 'not finished in time'
     case 'refused':
-      return error instanceof ConnectionError ? 'API not reached' : 'refused by the API'
+      return error instanceof ConnectionError ? 'API not reached' : 'request refused'
     case 'interrupted':
       return 'interrupted'
     case 'crashed':
@@ -304,13 +304,13 @@ function heartbeatLines(open: readonly [string, PredictionView][], ended: string
     .slice(0, NAMED)
     .map(([id, view]) => `[${duration(now)}] ${id}: ${viewParts(view, now).join(' · ')}`)
   if (open.length <= lines.length) return lines
-  const counts = Object.entries(Object.groupBy(open, ([, view]) => view.status || 'without an answer'))
+  const counts = Object.entries(Object.groupBy(open, ([, view]) => view.status || 'without a status'))
   const tally = counts.map(([status, list]) => `${list?.length ?? 0} ${status}`).join(', ')
   return [...lines, `[${duration(now)}] ${ended}; ${tally}`]
 }
 
 function viewParts({ status, progress, left, at, trouble }: PredictionView, now: number): string[] {
-  const parts = [status === '' ? 'no answer yet' : status]
+  const parts = [status === '' ? 'no response yet' : status]
   if (progress !== undefined) parts.push(clip(progress, LONGEST_PROGRESS))
   const seconds = left === undefined ? 0 : left - (now - at)
   if (seconds > 0) parts.push(`about ${duration(seconds)} left`)

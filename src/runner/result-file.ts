@@ -39,7 +39,7 @@ export async function makeTemporaryFolder(purpose: string, temp: string): Promis
   try {
     return await mkdtemp(path.join(temp, `await-prediction-${purpose}-`))
   } catch (error) {
-    throw new Error(`No folder could be made under ${temp}, the RUNNER_TEMP: ${messageOf(error)}.`, { cause: error })
+    throw new Error(`No folder could be created under ${temp}, the RUNNER_TEMP: ${messageOf(error)}.`, { cause: error })
   }
 }
 

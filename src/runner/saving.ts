@@ -112,7 +112,7 @@ export function startSaving(
       }
     },
     [Symbol.dispose]() {
-      abandoned.abort(new Error('nobody waits for the files any more'))
+      abandoned.abort(new Error('saving was abandoned'))
       saver?.then((files) => files.finish()).catch(() => {})
     },
   }
@@ -169,7 +169,7 @@ function warnOnceOfMappedNames(): (host: string, address: string) => void {
     if (warned) return
     warned = true
     warn(
-      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. It decides whether files come from the public internet.`,
+      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. That proxy decides whether files come from the public internet.`,
     )
   }
 }

@@ -225,9 +225,9 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
   })
   if (shown.length === 0) return ''
   const hasLinks = shown.some(({ outcome }) => !saved.has(outcome.id))
-  const what = hasLinks ? 'The links above lead to the API' : 'The pictures above come from the API'
+  const what = hasLinks ? 'The links above point to the API' : 'The pictures above come from the API'
   const isUnknown = shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown')
-  const when = isUnknown ? '; it does not say when.' : ` ${RETENTION} of the prediction.`
+  const when = isUnknown ? ', at a time that it does not document.' : ` ${RETENTION} of the prediction.`
   return `> ${what}, which deletes its files${when}`
 }
 
@@ -267,7 +267,7 @@ function outputsOfMany(entries: readonly Entry[], delivery: Delivery): string {
   const filesBy = Map.groupBy(linksOf(delivery), ({ file }) => file.predictionId)
   const rows = entries.map((entry) => [
     `${icon(entry)} ${labelOf(entry)}`,
-    inline(isJudged(entry) ? entry.outcome.status || 'never seen' : entry.status, LONGEST_STATUS),
+    inline(isJudged(entry) ? entry.outcome.status || 'unknown' : entry.status, LONGEST_STATUS),
     outputCell(entry, filesBy.get(isJudged(entry) ? entry.outcome.id : '') ?? []),
   ])
   return table(['Prediction', 'Status', 'Output'], rows, OUTPUTS_SHARE)

@@ -73,7 +73,7 @@ describe('an answer that is no prediction', () => {
   })
   test('is a list of all predictions, if the ID was lost on the way', () => {
     const error = errorOf(NotAPredictionError, '{"results": [], "next": null}')
-    assert.match(error.message, /with the list of all predictions, .* Check prediction-id/)
+    assert.match(error.message, /returned the list of all predictions, .* Check prediction-id/)
   })
   test('is other JSON, named by its first keys', () => {
     const keys = Array.from({ length: 12 }, (_, i) => `k${i}`)
@@ -87,11 +87,11 @@ describe('an answer that is no prediction', () => {
     assert.match(long, /\(its keys: x{200}\)/)
   })
   test('is a list, or a single value', () => {
-    assert.match(errorOf(NotAPredictionError, '[1]').message, /answered with a JSON array, /)
-    assert.match(errorOf(NotAPredictionError, '"text"').message, /with the JSON value "text", /)
+    assert.match(errorOf(NotAPredictionError, '[1]').message, /returned a JSON array, /)
+    assert.match(errorOf(NotAPredictionError, '"text"').message, /returned the JSON value "text", /)
     assert.match(
       errorOf(NotAPredictionError, '12345678901234567890').message,
-      /with the JSON value 12345678901234567890, /,
+      /returned the JSON value 12345678901234567890, /,
     )
     assert.match(errorOf(NotAPredictionError, `"${'x'.repeat(200)}"`).message, /the JSON value "x{79}, not/)
   })

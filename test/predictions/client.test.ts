@@ -95,7 +95,7 @@ describe('a large answer', () => {
     const store = createTextStore(folder.path)
     const list = JSON.stringify({ results: ['x'.repeat(2 ** 20)] })
     await using lists = await startGateway(send(200, list), { store })
-    await assert.rejects(lists.client.get('abc', never), /answered with the list of all predictions/)
+    await assert.rejects(lists.client.get('abc', never), /returned the list of all predictions/)
     const refusal = JSON.stringify({ detail: 'Out of order.', trace: 'x'.repeat(2 ** 20) })
     await using refuses = await startGateway(send(418, refusal), { store })
     await assert.rejects(refuses.client.get('abc', never), /Out of order\./)
@@ -152,7 +152,7 @@ describe('an answer that is no prediction', () => {
       const error = await failure(send(200, body))
       assert.ok(error instanceof NotAPredictionError)
       assert.equal(error.retryability, 'permanent')
-      assert.match(error.message, /^GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\/abc answered with /)
+      assert.match(error.message, /^GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\/abc returned /)
       assert.match(error.message, words)
     })
   }
@@ -181,7 +181,7 @@ describe('a broken answer is asked for again', () => {
       const drip = setInterval(() => response.write(' '), 20)
       response.on('close', () => clearInterval(drip))
     }, 0.2)
-    assert.match(error.message, /no complete answer within 0\.2 s/)
+    assert.match(error.message, /no complete response within 0\.2 s/)
     assert.equal(error.retryability, 'transient')
   })
   test('where the name of the host is wrong', () => {
@@ -292,9 +292,9 @@ describe('a refusal', () => {
       (await failure(send(301, '', location === undefined ? {} : { location }))).message
     assert.match(
       await redirect('https://new.example.com/v1/x?token=secret'),
-      /It leads to https:\/\/new\.example\.com\/v1\/x\. Redirects are not followed/,
+      /It redirects to https:\/\/new\.example\.com\/v1\/x\. Redirects are not followed/,
     )
-    assert.match(await redirect('/moved/abc'), /It leads to http:\/\/127\.0\.0\.1:\d+\/moved\/abc\./)
+    assert.match(await redirect('/moved/abc'), /It redirects to http:\/\/127\.0\.0\.1:\d+\/moved\/abc\./)
     assert.match(await redirect(), /It has no target\./)
   })
 

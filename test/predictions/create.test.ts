@@ -222,7 +222,7 @@ describe('the answer to a creation', () => {
   test('with an ID that cannot be one is an error, for a prediction may run', async () => {
     for (const id of ['a b', '$(id)', '"; rm -rf /', 'https://x.test/abc', '-abc', 'a'.repeat(129), '']) {
       const { error, requests } = await created({ id })
-      assert.match(error?.message ?? '', /with the invalid ID ".*"\. The prediction may have been started/)
+      assert.match(error?.message ?? '', /has the invalid ID ".*"\. The prediction may have been started/)
       assert.equal(error?.mayRun, true)
       assert.equal(requests.length, 1)
     }

@@ -35,11 +35,11 @@ describe('a refusal', () => {
     const error = refusal(401, { detail: 'Unauthenticated' })
     assert.equal(
       error.message,
-      `GET ${url} answered 401 Unauthorized: Unauthenticated. The key is invalid, has expired or, with some gateways, has used up its quota: check the secret passed as api-key.`,
+      `GET ${url} returned 401 Unauthorized: Unauthenticated. The key is invalid, has expired or, with some gateways, has used up its quota: check the secret passed as api-key.`,
     )
     assert.deepEqual([error.status, error.said, error.isPage], [401, 'Unauthenticated', false])
     assert.equal(error.request, get)
-    assert.equal(refusal(599).message, `GET ${url} answered 599 with no message.`)
+    assert.equal(refusal(599).message, `GET ${url} returned 599 with no message.`)
   })
   test('names its code, unless its words do', () => {
     assert.equal(refusal(400, { message: 'bad', code: 'invalid_request' }).said, 'bad (code: invalid_request)')
@@ -133,8 +133,8 @@ describe('a refusal', () => {
     const to = (location: string | undefined, status = 302) =>
       refusal(status, '', { headers: location === undefined ? {} : { location } }).message
     const rule = 'Redirects are not followed with the key: if you trust the target, set api-url to it.'
-    assert.ok(to('https://new.example/v1?token=1').endsWith(`It leads to https://new.example/v1. ${rule}`))
-    assert.ok(to('/login').endsWith(`It leads to https://api.example/login. ${rule}`))
+    assert.ok(to('https://new.example/v1?token=1').endsWith(`It redirects to https://new.example/v1. ${rule}`))
+    assert.ok(to('/login').endsWith(`It redirects to https://api.example/login. ${rule}`))
     for (const message of [to(undefined), to('http://['), to('https://new.example/', 304)])
       assert.ok(message.endsWith(`It has no target. ${rule}`), message)
   })
@@ -155,7 +155,7 @@ describe('a connection that brought nothing', () => {
 
   test('may heal, and says with its code what happened', () => {
     const error = failed(coded('ECONNRESET'))
-    assert.equal(error.message, `GET ${url} got no answer: the connection was reset (ECONNRESET).`)
+    assert.equal(error.message, `GET ${url} got no response: the connection was reset (ECONNRESET).`)
     assert.deepEqual([error.retryability, error.settingError, error.neverSent], ['transient', undefined, false])
     assert.equal((error.cause as Error).message, 'it failed')
   })
@@ -183,7 +183,7 @@ describe('an answer that is a success and no prediction', () => {
   test('may say that the ID is not known', () => {
     const error = new UnknownIdError(get)
     assert.deepEqual([error.retryability, error.scope], ['not-found', 'prediction'])
-    assert.match(error.message, /answered that there is no such task\. Either the ID is wrong/)
+    assert.match(error.message, /reported that there is no such task\. Either the ID is wrong/)
   })
   test('may refuse the request, for a time or for good', () => {
     const refused = (transient: boolean, message = 'busy') =>
@@ -196,17 +196,17 @@ describe('an answer that is a success and no prediction', () => {
   test('may be of another endpoint', () => {
     const error = new NotAPredictionError(get, 'a list')
     assert.deepEqual([error.retryability, error.scope, error.body], ['permanent', 'prediction', undefined])
-    assert.match(error.message, /answered with a list, not with a prediction\. Check that api-url/)
+    assert.match(error.message, /returned a list, not a prediction\. Check that api-url/)
     const known = new NotAPredictionError(get, 'a list', { advice: 'Do this.', scope: 'account', body: { a: 1 } })
     assert.deepEqual([known.scope, known.body], ['account', undefined])
-    assert.match(known.message, /not with a prediction\. Do this\.$/)
+    assert.match(known.message, /not a prediction\. Do this\.$/)
     const created = new NotAPredictionError(create, 'a list', { body: { a: 1 } })
     assert.deepEqual(created.body, { a: 1 })
   })
   test('may be broken, which may heal', () => {
     const error = new BrokenAnswerError(get, 'it is empty')
     assert.equal(error.retryability, 'transient')
-    assert.match(error.message, /got a broken answer: it is empty\.$/)
+    assert.match(error.message, /got a broken response: it is empty\.$/)
   })
   test('may be beyond what is read', () => {
     const errors = [

@@ -60,7 +60,7 @@ describe('a wait that had a good answer', { concurrency: 6 }, () => {
     await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '60s' }) })
     assert.equal(run.exitCode, 0, run.log)
     for (const status of [530, 409])
-      assert.match(run.log, new RegExp(`retrying in (?:1\\.[5-9]|2).* answered ${status}`))
+      assert.match(run.log, new RegExp(`retrying in (?:1\\.[5-9]|2).* returned ${status}`))
   })
 })
 

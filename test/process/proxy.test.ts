@@ -137,7 +137,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(tunnels, 3)
     assert.equal(simulator.requests.length, 1)
-    assert.match(run.log, /the proxy of https_proxy answered 503/)
+    assert.match(run.log, /the proxy of https_proxy returned 503/)
   })
 })
 

@@ -82,7 +82,7 @@ describe('an outcome of which only a part is in memory', () => {
     const lines = await printed(async () => {
       judged = await judge([{ ...outcome, answer: { ...outcome.answer, stored } }], INPUTS)
     })
-    assert.match(lines, /^::warning::The answer about abc could not be read again.*no disk/)
+    assert.match(lines, /^::warning::The response for abc could not be read again.*no disk/)
     assert.equal(judged[0]?.verdict.ok, false)
     const { answer } = judged[0]?.outcome ?? {}
     assert.equal(answer?.stored, undefined)

@@ -201,7 +201,7 @@ describe('attaching files to a release', () => {
     api.add('v4.5.0')
     const wrong = { ...(files[0] as File), sha256: '0'.repeat(64) }
     const { failures } = await attach('v4.5.0', { files: [wrong] })
-    assert.match(failures[0] ?? '', /abc-0\.png arrived with other bytes than those sent/)
+    assert.match(failures[0] ?? '', /abc-0\.png does not have the content that was sent/)
   })
 
   test('gives names that GitHub would make equal names of their own, and finds them again', async () => {

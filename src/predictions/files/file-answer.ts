@@ -47,7 +47,7 @@ const EXPIRED = `it has probably expired: the API deletes files ${RETENTION}. To
 /** What an answer without a file means: whether it is transient, or why it is permanent. */
 export function refusalOf(status: number, headers: Headers, refused: Refused): InterruptedTransfer | PermanentError {
   const { ending, now } = refused
-  const answered = `the server answered ${status}`
+  const answered = `the server returned ${status}`
   const page = !refused.hasExtension && isWebPage(headers)
   if (TRANSIENT_STATUSES.has(status)) {
     const overloaded = status === 429 || status === 503

@@ -48,7 +48,7 @@ const SETTING_ERRORS: Readonly<Record<SettingError, { words: string; advice: str
   'unknown-issuer': {
     words: 'the certificate is not trusted',
     advice:
-      'If a proxy or a private gateway signs its own certificates, put the path of its CA certificate (PEM) into NODE_EXTRA_CA_CERTS in the environment of the runner.',
+      'If a proxy or a private gateway signs its own certificates, set NODE_EXTRA_CA_CERTS to the path of the CA certificate (PEM), in the environment of the step, the job or the runner.',
   },
   'bad-certificate': {
     words: 'the certificate is not accepted',
@@ -120,11 +120,11 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   ENETDOWN: 'the network is down',
   ETIMEDOUT: 'the connection timed out',
   UND_ERR_CONNECT_TIMEOUT: 'the connection could not be established in time',
-  UND_ERR_HEADERS_TIMEOUT: 'the server did not answer in time',
-  UND_ERR_BODY_TIMEOUT: 'the answer stopped partway through',
-  UND_ERR_HEADERS_OVERFLOW: 'the headers of the answer are too long',
+  UND_ERR_HEADERS_TIMEOUT: 'the server did not respond in time',
+  UND_ERR_BODY_TIMEOUT: 'the response stopped partway through',
+  UND_ERR_HEADERS_OVERFLOW: 'the headers of the response are too long',
   UND_ERR_SOCKET: 'the connection was closed',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut off',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the response was cut off',
 }
 
 /** What to do about errors that may resolve themselves, if the likeliest cause is an input. */
@@ -169,7 +169,7 @@ export class ProxyRefusal extends Error {
    * @param schemes the kinds of authentication that a 407 offers, such as `Basic`; empty if it names none
    */
   constructor(proxy: { variable: string; hasPassword: boolean }, status: number, schemes: readonly string[] = []) {
-    super(status === 407 ? passwordWanted(proxy, schemes) : `the proxy of ${proxy.variable} answered ${status}`)
+    super(status === 407 ? passwordWanted(proxy, schemes) : `the proxy of ${proxy.variable} returned ${status}`)
     this.status = status
   }
 }

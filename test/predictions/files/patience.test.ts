@@ -97,7 +97,7 @@ describe('a file that is not there', () => {
     test(`with ${status} is requested again for half a minute after the end`, async () => {
       const { requests, results } = await playTransfers([URL_1], () => ({ status }))
       assert.equal(times(requests).at(-1), 30)
-      assert.match(messageOf(results[0]), new RegExp(`^the server answered ${status}: `))
+      assert.match(messageOf(results[0]), new RegExp(`^the server returned ${status}: `))
       assert.doesNotMatch(messageOf(results[0]), /expired/)
       const late = await playTransfers([URL_1], ({ at }) => (at < 12 ? { status } : whole))
       assert.equal(messageOf(late.results[0]), 'saved')

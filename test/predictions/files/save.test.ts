@@ -664,7 +664,7 @@ describe('many files', () => {
       states.map(() => [1, 1]),
     )
     assert.equal(states[0]?.current[0]?.label, 'File 1 (127.0.0.1/…/a.bin)')
-    assert.equal(states[0]?.current[0]?.trouble, 'the server answered 502')
+    assert.equal(states[0]?.current[0]?.trouble, 'the server returned 502')
   })
 })
 

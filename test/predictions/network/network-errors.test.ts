@@ -116,7 +116,7 @@ describe('a setting that is wrong', () => {
 
 describe('a proxy that does not pass a request on', () => {
   test('is named by its variable', () => {
-    assert.equal(describeNetworkError(proxy(502)), 'the proxy of https_proxy answered 502')
+    assert.equal(describeNetworkError(proxy(502)), 'the proxy of https_proxy returned 502')
     assert.equal(settingErrorOf(proxy(502)), undefined)
   })
   test('wants a password that is missing, wrong or of a kind that cannot be given', () => {
@@ -145,11 +145,11 @@ describe('a fault of the network in words', () => {
       ENETDOWN: /^the network is down \(/,
       ETIMEDOUT: /^the connection timed out \(/,
       UND_ERR_CONNECT_TIMEOUT: /could not be established in time \(/,
-      UND_ERR_HEADERS_TIMEOUT: /did not answer in time \(/,
+      UND_ERR_HEADERS_TIMEOUT: /did not respond in time \(/,
       UND_ERR_BODY_TIMEOUT: /stopped partway through \(/,
-      UND_ERR_HEADERS_OVERFLOW: /headers of the answer are too long \(/,
+      UND_ERR_HEADERS_OVERFLOW: /headers of the response are too long \(/,
       UND_ERR_SOCKET: /^the connection was closed \(/,
-      UND_ERR_RES_CONTENT_LENGTH_MISMATCH: /^the answer was cut off \(/,
+      UND_ERR_RES_CONTENT_LENGTH_MISMATCH: /^the response was cut off \(/,
     }
     for (const [code, sentence] of Object.entries(words)) assert.match(describeNetworkError(coded(code)), sentence)
   })
