@@ -136,7 +136,7 @@ export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): 
   const root = api === predictions ? path : path.replace(BASE_OF_ONE_API, '')
   if (root !== path) {
     throw new InvalidValue(
-      `${shown} is the base URL of one API. Use ${quote(url.origin + root)}, the root of the gateway: ${api.path('{id}')} is appended to it.`,
+      `${shown} is the base URL of one API. Use ${quote(url.origin + root)}, the root of the gateway: ${decodeURIComponent(api.path('{id}'))} is appended to it.`,
     )
   }
   return url.origin + path

@@ -146,6 +146,9 @@ describe('the input api', { concurrency: 4 }, () => {
   test('wants the root of the gateway as api-url', async () => {
     const given = { api: 'videos', 'prediction-id': 'abc' }
     for (const base of ['https://gateway.example/replicate/v1', 'https://gateway.example/v1'])
-      assert.match(await faultsOf({ ...given, 'api-url': base }), /api-url:.*Use "https:\/\/gateway\.example"/)
+      assert.match(
+        await faultsOf({ ...given, 'api-url': base }),
+        /api-url:.*Use "https:\/\/gateway\.example", the root of the gateway: \/v1\/videos\/\{id\} is appended/,
+      )
   })
 })
