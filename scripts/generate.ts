@@ -68,14 +68,13 @@ async function outputsOfRun(): Promise<string> {
   )
 }
 
-/** An example as it is read in a document: without the comment at its top, its name, and notes to linters. */
+/** An example as it is read in a document: without the comment at its top, its name, and notes to linters with their reasons. */
 async function example(name: string): Promise<string> {
   const text = await read(`examples/${name}`)
   return text
     .replace(/^(?:#.*\n)+/, '')
     .replace(/^name: .*\n/, '')
-    .replace(/^ +# It pushes.*\n/m, '')
-    .replace(/ # zizmor: .*$/gm, '')
+    .replace(/^(?: +#.*\n)?(.*) # zizmor: .*$/gm, '$1')
     .trimEnd()
 }
 
