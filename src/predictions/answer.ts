@@ -21,7 +21,6 @@ import {
 } from './json.ts'
 import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
-import type { StoredAnswer } from './stored-answer.ts'
 import { isRecord } from './text.ts'
 
 /** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
@@ -42,6 +41,22 @@ export interface Answer {
   logStart?: number
   /** What is shown of its output, if the output itself is not kept in memory. */
   view?: OutputView
+}
+
+/** A large answer. Only a part of it is kept in memory. */
+export interface StoredAnswer<Whole extends Answer = Answer> {
+  /**
+   * Reads it whole and acts with it. Only one such answer is in memory at a time: `act` must not wait for the network
+   * or for another one.
+   * @throws an error of the file system
+   */
+  use<T>(act: (answer: Whole) => Promise<T>): Promise<T>
+  /** The body as JSON, in parts. @throws an error of the file system */
+  json(): AsyncIterable<Buffer>
+  /** The same answer with another body. @throws an error of the file system */
+  withBody(body: unknown): Promise<StoredAnswer<Whole>>
+  /** Removes it. */
+  close(): Promise<void>
 }
 
 /** An answer, and what must still be looked up to make it whole. */

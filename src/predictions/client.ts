@@ -18,7 +18,6 @@ import {
 import { type Attempt, createHedge } from './hedge.ts'
 import { type Headers, USER_AGENT } from './http.ts'
 import { type ListPage, PAGE_LIMIT, readListPage } from './list-page.ts'
-import type { RecentPredictions } from './lost.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
 import { abridged, storedAnswer } from './stored-answer.ts'
@@ -51,6 +50,13 @@ export interface Client {
   deleteUpload(id: string, signal: AbortSignal): Promise<void>
   /** Starts a prediction, once: a lost answer may be that of one that was created. @throws as `get` */
   create(request: CreateRequest, signal: AbortSignal): Promise<Answer>
+}
+
+/** What the list of predictions shows of the last moments. */
+export interface RecentPredictions {
+  items: readonly unknown[]
+  /** False if there are more than one page. */
+  isComplete: boolean
 }
 
 /** What to run, and with what. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Answer } from './answer.ts'
+import type { Answer, StoredAnswer } from './answer.ts'
 import type { StoredText } from './body.ts'
 import { collectAll } from './garbage.ts'
 import { jsonParts } from './json.ts'
@@ -9,22 +9,6 @@ import { type Prediction, predictTime } from './prediction.ts'
 import { errorText } from './prediction-error.ts'
 import { clip, detached } from './text.ts'
 import type { Turns } from './turns.ts'
-
-/** A large answer. Only a part of it is kept in memory. */
-export interface StoredAnswer<Whole extends Answer = Answer> {
-  /**
-   * Reads it whole and acts with it. Only one such answer is in memory at a time: `act` must not wait for the network
-   * or for another one.
-   * @throws an error of the file system
-   */
-  use<T>(act: (answer: Whole) => Promise<T>): Promise<T>
-  /** The body as JSON, in parts. @throws an error of the file system */
-  json(): AsyncIterable<Buffer>
-  /** The same answer with another body. @throws an error of the file system */
-  withBody(body: unknown): Promise<StoredAnswer<Whole>>
-  /** Removes it. */
-  close(): Promise<void>
-}
 
 /**
  * An answer whose body is a stored text.

@@ -8,7 +8,7 @@ import { type Content, digestOf } from './artifact-content.ts'
 import type { ArtifactStore, ListedArtifact, Retry, StoredArtifact, StoreOptions } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
 import { toolkitOutput } from './print.ts'
-import { makeTemporaryFolder } from './result-file.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 import { type ReadEntry, readZipEntries } from './zip-reader.ts'
 
 /** Opens the artifacts of GitHub. */

@@ -1,6 +1,6 @@
-import type { Answer } from '../predictions/answer.ts'
+import type { Answer, StoredAnswer } from '../predictions/answer.ts'
 import type { Outcome } from '../predictions/outcome.ts'
-import { abridged, type StoredAnswer } from '../predictions/stored-answer.ts'
+import { abridged } from '../predictions/stored-answer.ts'
 import { type Advice, type Judged, verdictOf } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
 import type { StepInputs } from './inputs.ts'

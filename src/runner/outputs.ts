@@ -4,6 +4,7 @@ import { outputViewOf } from '../predictions/stored-answer.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
+import { type Entry, isJudged } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { linesWithin } from './format.ts'
 import { warn } from './print.ts'
@@ -37,20 +38,6 @@ export type OutputName = (typeof OUTPUTS)[number]
 
 /** The outputs of the action that starts predictions and waits for them. */
 export const RUN_OUTPUTS = ['prediction_id', ...OUTPUTS] as const
-
-/** An input for which no prediction was started. */
-export interface Unstarted {
-  name: string
-  /** `refused`: it could not be started, or nobody knows whether it was; `skipped`: its files exist. */
-  status: 'refused' | 'skipped'
-  /** Why it was refused, as whole sentences. */
-  error: string | undefined
-}
-
-/** What became of each prediction of the step, or of each input. */
-export type Entry = Judged | Unstarted
-
-export const isJudged = (entry: Entry): entry is Judged => 'outcome' in entry
 
 /** The outputs of the action that starts predictions. */
 export const CREATE_OUTPUTS = ['prediction_id', 'status', 'model'] as const

@@ -1,4 +1,4 @@
-import type { Entry } from './outputs.ts'
+import type { Entry } from './entry.ts'
 
 /** Names that are listed where many inputs share a reason. */
 const NAMED = 5

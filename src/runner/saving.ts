@@ -12,8 +12,8 @@ import { duration, fileSize } from './format.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
 import { countedNetwork, type RequestCounts } from './requests.ts'
-import { makeTemporaryFolder } from './result-file.ts'
 import { redacted } from './secrets.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 
 /** What was saved, and what turns the step red. */
 interface Saved {

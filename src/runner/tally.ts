@@ -1,7 +1,7 @@
 import type { Outcome } from '../predictions/outcome.ts'
 import { predictTime } from '../predictions/prediction.ts'
+import { type Entry, isJudged } from './entry.ts'
 import { seconds } from './format.ts'
-import { type Entry, isJudged } from './outputs.ts'
 
 /**
  * How many predictions a step started for its inputs, if it started them, how many it did not, how many ran and how long.

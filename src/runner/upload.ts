@@ -9,7 +9,8 @@ import { type Failure, messageOf } from './failure.ts'
 import type { ArtifactInputs, Inputs } from './inputs.ts'
 import { info, warn } from './print.ts'
 import { attachToRelease } from './release-assets.ts'
-import { makeTemporaryFolder, publicJson, writePredictions } from './result-file.ts'
+import { publicJson, writePredictions } from './result-file.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 
 /** Where the saved files went. */
 export interface Uploads {
