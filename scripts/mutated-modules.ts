@@ -125,6 +125,10 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
   'runner/artifact-error': ['runner/artifact-client-faults', 'runner/artifact'],
+  'runner/embedded-files': ['runner/embedded-files', 'runner/entries'],
+  'runner/input-values': ['runner/input-values', 'runner/inputs'],
+  'runner/result-file': ['runner/result-file', 'runner/judge'],
+  'runner/untrusted': ['runner/untrusted', 'runner/print'],
 }
 
 /** Modules made of sentences: a test of each word would be a copy of it. */

@@ -117,7 +117,7 @@ export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): 
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw new Fault(`${shown} does not begin with https://, or with http:// for a gateway of your own.`)
   }
-  if (url.search || url.hash || /[?#]/.test(text)) {
+  if (/[?#]/.test(text)) {
     throw new Fault(
       `${shown} has a query or a fragment. Give only the base of the API; /predictions/{id} is put at its end.`,
     )
