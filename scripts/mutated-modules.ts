@@ -119,7 +119,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/network/dispatcher': DISPATCHER,
   'predictions/network/proxy': DISPATCHER,
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
-  'predictions/alarm': ['predictions/wakeup'],
   'predictions/prediction-wait': WAIT,
   'predictions/promises': WAIT,
   'predictions/redact-value': ['predictions/redact'],
@@ -127,6 +126,10 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
   'runner/artifact-error': ['runner/artifact-client-errors', 'runner/artifact'],
+  'runner/embedded-files': ['runner/embedded-files', 'runner/entries'],
+  'runner/input-values': ['runner/input-values', 'runner/inputs'],
+  'runner/result-file': ['runner/result-file', 'runner/judge'],
+  'runner/untrusted': ['runner/untrusted', 'runner/print'],
 }
 
 /** Modules made of sentences: a test of each word would be a copy of it. */

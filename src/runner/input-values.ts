@@ -121,7 +121,7 @@ export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): 
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw new InvalidValue(`${shown} does not start with https://, or with http:// for a gateway of your own.`)
   }
-  if (url.search || url.hash || /[?#]/.test(text)) {
+  if (/[?#]/.test(text)) {
     throw new InvalidValue(
       `${shown} has a query or a fragment. Use only the base URL of the API; /predictions/{id} is appended to it.`,
     )

@@ -47,12 +47,8 @@ const { isRawJSON: isRawJson } = JSON as unknown as { isRawJSON(value: unknown):
 
 /** Reads the record of a folder; empty if there is none, or if it cannot be read. */
 export async function readRecord(folder: string): Promise<Recorded> {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(await readFile(path.join(folder, RECORD_FILE), 'utf8'))
-  } catch {
-    return new Map()
-  }
+  const text = readFile(path.join(folder, RECORD_FILE), 'utf8')
+  const parsed: unknown = await text.then(JSON.parse).catch(() => undefined)
   const entries = isRecord(parsed) && isRecord(parsed.predictions) ? Object.entries(parsed.predictions) : []
   return new Map(entries.filter((entry): entry is [string, RecordEntry] => isEntry(entry[1])))
 }
