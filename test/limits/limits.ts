@@ -25,6 +25,8 @@ interface Case {
 
 const filled = (unit: string, bytes = 60 * MB) => unit.repeat(Math.floor(bytes / unit.length))
 const list = (unit: string) => `[${filled(`${unit},`)}${unit}]`
+const different = (count: number, item: (i: number) => string) =>
+  `[${Array.from({ length: count }, (_, i) => item(i))}]`
 const ended = (id: string, field: string, value: string) => ({
   parts: [`{"id":"${id}","status":"succeeded","${field}":`, value, '}'],
 })
@@ -55,7 +57,34 @@ const cases: Case[] = [
     inputs: SAVED,
   },
   { name: 'a text of spellings of the key', answer: output(() => `"${filled('%73k-\\\\u0073')}"`), inputs: SAVED },
+  { name: 'a million tokens', answer: output(() => list(`"sk${' '.repeat(56)}"`)), inputs: SAVED },
+  { name: 'a million different short strings', answer: output(() => different(999_999, (i) => `"${i.toString(36)}"`)) },
   { name: 'millions of tokens', answer: output(() => list('"sk"')), inputs: SAVED },
+  { name: 'millions of small numbers', answer: output(() => list('1')), inputs: SAVED },
+  { name: 'millions of numbers with exponents', answer: output(() => list('1e9')) },
+  { name: 'millions of NaN', answer: output(() => list('NaN')) },
+  { name: 'a string of escaped quotes', answer: output(() => `"${filled('\\"')}"`), inputs: SAVED },
+  {
+    name: 'a million objects of the same five properties',
+    answer: output(() => list(`{"a":1,"b":"","c":3,"d":4,"e":5${' '.repeat(30)}}`)),
+  },
+  {
+    name: 'an object of 200,000 properties',
+    answer: output(() => `{${different(199_000, (i) => `"${i.toString(36)}":"${'x'.repeat(290)}"`).slice(1, -1)}}`),
+  },
+  {
+    name: 'objects whose properties all have other names',
+    answer: output(() => different(99_000, (i) => `{"${i.toString(36)}":1,"x${i.toString(36)}":2${' '.repeat(560)}}`)),
+  },
+  {
+    name: 'an object of millions of properties',
+    answer: output(() => `{${different(5_000_000, (i) => `"${i.toString(36)}":1`).slice(1, -1)}}`),
+  },
+  {
+    name: 'refusals with millions of strings',
+    answer: (id, poll) =>
+      poll < 3 ? { status: 500, parts: ['{"detail":', list('"ab"'), '}'] } : ended(id, 'output', '"x"'),
+  },
   {
     name: 'a log that is another one at each poll',
     answer: (id, poll) => {
