@@ -27,6 +27,9 @@ export class JsonTooManyPartsError extends Error {
  */
 export const MOST_PARTS = 1_000_000
 
+/** The most items and properties: each takes eight bytes or more, and only two in a body. A mask of 4K has 8.3 million pixels. */
+export const MOST_VALUES = 10_000_000
+
 /** The most strings that are values. V8 keeps a table of the short ones, in which nine million take more than three seconds. */
 export const MOST_STRINGS = 1_000_000
 
@@ -158,6 +161,8 @@ class Scanner {
   #at = 0
   #depth = 0
   #parts = 0
+  /** Each but the first of a list or an object, which counts as a part, follows a comma. */
+  #values = 0
   #strings = 0
   /** Where the last string began. */
   #string = 0
@@ -180,6 +185,8 @@ class Scanner {
         this.#string = at
         at = endOfString(text, at)
         this.#stringEnd = at
+      } else if (code === COMMA) {
+        this.#values++
       } else if (code === COLON) {
         // What came before it was a name.
         this.#strings--
@@ -191,6 +198,7 @@ class Scanner {
       }
     }
     this.#at = at
+    if (this.#values >= MOST_VALUES) throw new JsonTooManyPartsError(MOST_VALUES, 'values')
     if (this.#strings > MOST_STRINGS) throw new JsonTooManyPartsError(MOST_STRINGS, 'strings')
     return at >= text.length
   }
@@ -258,6 +266,7 @@ function hashOf(text: string, start: number, end: number): number {
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const COMMA = 0x2c
 const MINUS = 0x2d
 const ZERO = 0x30
 const NINE = 0x39

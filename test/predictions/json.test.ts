@@ -12,6 +12,7 @@ import {
   MOST_NAMES,
   MOST_PARTS,
   MOST_STRINGS,
+  MOST_VALUES,
   numberOf,
   parseJson,
   parseJsonInTurns,
@@ -123,6 +124,12 @@ test('lists, objects and numbers that keep their digits are read up to a million
     assert.throws(() => parseJson(list(part, MOST_PARTS + 1)), JsonTooManyPartsError)
   }
   assert.equal((parseJson(list('1', 2 * MOST_PARTS)).value as unknown[]).length, 2 * MOST_PARTS - 1)
+})
+
+test('values are read up to ten million', () => {
+  const ones = (count: number) => `[${'1,'.repeat(count - 1)}1]`
+  assert.equal((parseJson(ones(MOST_VALUES)).value as unknown[]).length, MOST_VALUES)
+  assert.throws(() => parseJson(ones(MOST_VALUES + 1)), /more than 10,000,000 values/)
 })
 
 test('strings are read up to a million, to which names of properties do not count', () => {
