@@ -2,6 +2,7 @@ import type { Api, LinkLife, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
 import { describePage, isChallenge, isPage } from './error-body.ts'
 import {
+  type ApiError,
   type ApiRequest,
   BrokenAnswerError,
   NotAPredictionError,
@@ -15,9 +16,8 @@ import {
   isRawNumber,
   JsonTooDeepError,
   JsonTooManyPartsError,
-  MOST_PARTS,
   type ParsedJson,
-  parseJson,
+  parseJsonInTurns,
 } from './json.ts'
 import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
@@ -69,17 +69,18 @@ export const progressLog = ({ prediction, progress }: Answer): string =>
   progress === undefined ? (prediction.logs ?? '') : `${Number((progress * 100).toFixed(2))} %`
 
 /**
- * Tells a prediction, or a task that reads as one, from everything else that comes with status 200.
+ * Tells a prediction, or a task that reads as one, from everything else that comes with status 200. Takes turns of the
+ * event loop if the text is long.
  * @throws BrokenAnswerError if JSON began and did not end, UnknownIdError, RefusedInBodyError, and NotAPredictionError
  * if it is something else
  */
-export function readAnswer(
+export async function readAnswer(
   request: ApiRequest,
   text: string,
   api: Api = predictions,
   task: Task = { id: '', apiUrl: '' },
-): ReadAnswer {
-  const { body, hadNonFinite } = readBody(request, text, api)
+): Promise<ReadAnswer> {
+  const { body, hadNonFinite } = await readBody(request, text, api)
   const reading = api.read(body, task)
   switch (reading.kind) {
     case 'prediction': {
@@ -106,25 +107,18 @@ const NAMED_KEYS = 8
 const LONGEST_KEYS = 200
 
 /** @throws as {@link readAnswer} */
-export function readBody(
+export async function readBody(
   request: ApiRequest,
   text: string,
   api: Api,
-): { body: Record<string, unknown>; hadNonFinite: boolean } {
+): Promise<{ body: Record<string, unknown>; hadNonFinite: boolean }> {
   const trimmed = text.trim()
   if (trimmed === '' && api.isUnknownId({ json: undefined, empty: true })) throw new UnknownIdError(request)
   let json: ParsedJson
   try {
-    json = parseJson(trimmed)
+    json = await parseJsonInTurns(trimmed)
   } catch (error) {
-    if (error instanceof JsonTooDeepError) throw new TooDeepError(request, DEEPEST)
-    if (error instanceof JsonTooManyPartsError) throw new TooManyPartsError(request, MOST_PARTS)
-    if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
-    if (/^[{[]/.test(trimmed)) {
-      throw new BrokenAnswerError(request, `its JSON is incomplete or damaged (${trimmed.length} characters)`)
-    }
-    if (isPage(trimmed)) throw pageError(request, trimmed)
-    throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, LONGEST_QUOTE))})`)
+    throw unreadable(request, trimmed, error)
   }
   const { value, hadNonFinite } = json
   if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array')
@@ -132,6 +126,18 @@ export function readBody(
     throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`)
   }
   return { body: value, hadNonFinite }
+}
+
+/** What it means that a text cannot be parsed. */
+function unreadable(request: ApiRequest, text: string, error: unknown): ApiError {
+  if (error instanceof JsonTooDeepError) return new TooDeepError(request, DEEPEST)
+  if (error instanceof JsonTooManyPartsError) return new TooManyPartsError(request, error.message)
+  if (text === '') return new BrokenAnswerError(request, 'it is empty')
+  if (/^[{[]/.test(text)) {
+    return new BrokenAnswerError(request, `its JSON is incomplete or damaged (${text.length} characters)`)
+  }
+  if (isPage(text)) return pageError(request, text)
+  return new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(text.slice(0, LONGEST_QUOTE))})`)
 }
 
 function pageError(request: ApiRequest, page: string): NotAPredictionError {

@@ -5,7 +5,7 @@ import type { Api, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
 import { type Body, receive, type StoredText, type TextStore } from './body.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
-import { parseErrorBody } from './error-body.ts'
+import { parseErrorBodyInTurns } from './error-body.ts'
 import {
   ApiError,
   type ApiRequest,
@@ -159,8 +159,9 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
         : hedge.single(attempt, stop))
       if (status < 200 || status > 299) {
         const text = await wholeText(body)
-        const unknownId = api.isUnknownId({ json: parseErrorBody(text), empty: false })
-        throw new RefusalError(request, { status, headers, text, unknownId })
+        const json = await parseErrorBodyInTurns(text)
+        const unknownId = api.isUnknownId({ json, empty: false })
+        throw new RefusalError(request, { status, headers, text, body: json, unknownId })
       }
       return { request, status, body }
     } catch (error) {
@@ -184,7 +185,7 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
   /** Looks up the link to the file of a task, which the API gives only at another path. */
   async function filesOf({ path, file }: Lookup, signal: AbortSignal): Promise<string[]> {
     const { request, text } = await sendForText({ method: 'GET', path }, signal)
-    const files = file(readBody(request, text, api).body)
+    const files = file((await readBody(request, text, api)).body)
     if (files.length === 0) {
       throw new NotAPredictionError(request, 'JSON without a link to the file', { advice: NO_LINK })
     }
@@ -192,13 +193,17 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
   }
 
   /** Reads an answer, and looks up its files if that takes a request of its own. */
-  async function answerOf(body: Body, read: (text: string) => ReadAnswer, signal: AbortSignal): Promise<Answer> {
-    const { lookup, ...answer } = typeof body === 'string' ? read(body) : await largeAnswer(body, read)
+  async function answerOf(
+    body: Body,
+    read: (text: string) => Promise<ReadAnswer>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { lookup, ...answer } = await (typeof body === 'string' ? read(body) : largeAnswer(body, read))
     return lookup ? withFiles(answer, await filesOf(lookup, signal)) : answer
   }
 
   /** Reads an answer and keeps only a part of it in memory, unless its output is not in the body. */
-  async function largeAnswer(body: StoredText, read: (text: string) => ReadAnswer): Promise<ReadAnswer> {
+  async function largeAnswer(body: StoredText, read: (text: string) => Promise<ReadAnswer>): Promise<ReadAnswer> {
     const stored = storedAnswer(body, read, turns)
     try {
       return await stored.use(async (whole) =>
@@ -232,7 +237,7 @@ export function createClient(options: ClientOptions): Client {
       const { method, path } = api.cancel
       const { request, text } = await sendForText({ method, path: path(id) }, signal)
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
-      return readAnswer(request, text, api, taskOf(id))
+      return await readAnswer(request, text, api, taskOf(id))
     },
     ...(api.list === undefined ? {} : listCalls(api.list, api, sender)),
     ...uploadCalls(api, sender),
@@ -246,7 +251,7 @@ export function createClient(options: ClientOptions): Client {
         { method: 'POST', path: pathOf(target), body: JSON.stringify(body), headers },
         signal,
       )
-      return readAnswer(request, text)
+      return await readAnswer(request, text)
     },
   }
 }
@@ -256,12 +261,13 @@ const listCalls = (path: string, api: Api, { sendForText }: Sender): Pick<Client
   async list(query, wanted, signal) {
     const search = query.cursor === undefined ? '' : `?${new URLSearchParams({ cursor: query.cursor })}`
     const { request, text } = await sendForText({ method: 'GET', path: path + search, limit: PAGE_LIMIT }, signal)
-    return readListPage(request, text, wanted, api)
+    return await readListPage(request, text, wanted, api)
   },
   async recent(since, signal) {
     const search = new URLSearchParams({ created_after: since.toISOString() })
     const { request, text } = await sendForText({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
-    const { results, next } = readBody(request, text, api).body
+    const { body } = await readBody(request, text, api)
+    const { results, next } = body
     if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is not a list of predictions')
     return { items: results, isComplete: next === null || next === undefined }
   },
@@ -275,7 +281,7 @@ const uploadCalls = (api: Api, { send, sendForText }: Sender): Pick<Client, 'upl
         { method: 'POST', path: '/files', ...multipart(file) },
         signal,
       )
-      return status === 201 ? uploadedFile(readBody(request, text, api).body) : undefined
+      return status === 201 ? uploadedFile((await readBody(request, text, api)).body) : undefined
     } catch (error) {
       if (error instanceof ApiError) return undefined
       throw error

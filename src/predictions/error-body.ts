@@ -1,5 +1,5 @@
 import type { Headers } from './http.ts'
-import { isRawNumber, parseJson, stringifyJson } from './json.ts'
+import { isRawNumber, parseJson, parseJsonInTurns, stringifyJson } from './json.ts'
 import { clip, isRecord } from './text.ts'
 
 /** Characters of a message that are kept: it goes into an annotation. */
@@ -84,6 +84,13 @@ export function parseErrorBody(text: string): unknown {
     return undefined
   }
 }
+
+/** {@link parseErrorBody} in turns of the event loop. */
+export const parseErrorBodyInTurns = (text: string): Promise<unknown> =>
+  parseJsonInTurns(text).then(
+    ({ value }) => value,
+    () => undefined,
+  )
 
 /** True for HTML and XML: what intermediaries say, and gateways on paths that they do not know. */
 export const isPage = (text: string): boolean => text.trimStart().startsWith('<')

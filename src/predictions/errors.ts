@@ -92,10 +92,13 @@ export class RefusalError extends ApiError {
   /** The errors of single input fields that a 422 lists. */
   readonly fields: readonly { field: string; description: string }[]
 
-  /** @param answer `unknownId`: it says that the ID is not known, in a form of its own */
-  constructor(request: ApiRequest, answer: { status: number; headers: Headers; text: string; unknownId?: boolean }) {
+  /** @param answer `body`: the text as JSON, if it was parsed before; `unknownId`: it says that the ID is not known, in a form of its own */
+  constructor(
+    request: ApiRequest,
+    answer: { status: number; headers: Headers; text: string; body?: unknown; unknownId?: boolean },
+  ) {
     const { status, headers, text, unknownId = false } = answer
-    const body = parseErrorBody(text)
+    const body = 'body' in answer ? answer.body : parseErrorBody(text)
     const said = errorBodyMessage(body, text)
     const code = errorBodyCode(body)
     const answered = [nameOf(request), 'returned', status, STATUS_CODES[status]].filter(Boolean).join(' ')
@@ -200,12 +203,9 @@ export class TooLargeError extends LimitError {
 export class TooManyPartsError extends LimitError {
   override readonly name = 'TooManyPartsError'
 
-  /** @param limit lists and objects */
-  constructor(request: ApiRequest, limit: number) {
-    super(
-      request,
-      `${nameOf(request)} returned JSON with more than ${limit.toLocaleString('en')} arrays and objects, more than any prediction needs.`,
-    )
+  /** @param what such as `JSON of more than 10 arrays` */
+  constructor(request: ApiRequest, what: string) {
+    super(request, `${nameOf(request)} returned ${what}, more than any prediction needs.`)
   }
 }
 

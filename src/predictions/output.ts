@@ -88,9 +88,12 @@ export function outputText(output: unknown, most = Number.POSITIVE_INFINITY): st
 /** Whether an output is JSON that holds something, but neither files nor text. */
 export function isJsonOutput(output: unknown): boolean {
   if (output === null || output === undefined || typeof output === 'string') return false
-  if (typeof output === 'object' && !isRawNumber(output) && Object.keys(output).length === 0) return false
+  if (typeof output === 'object' && !isRawNumber(output) && isEmpty(output)) return false
   return !isText(output) && outputFiles(output, 1).length === 0
 }
+
+/** A list can have millions of items: no list of their keys is made. */
+const isEmpty = (output: object) => (Array.isArray(output) ? output : Object.keys(output)).length === 0
 
 /** What is shown of an output. What is cut off here is longer than any place that shows it can take. */
 export interface OutputView {

@@ -16,10 +16,14 @@ import type { Turns } from './turns.ts'
  */
 export function storedAnswer<Whole extends Answer>(
   text: StoredText,
-  read: (text: string) => Whole,
+  read: (text: string) => Promise<Whole>,
   turns: Turns,
 ): StoredAnswer<Whole> {
-  const load = async () => read(await text.read())
+  const load = async () => {
+    const whole = await text.read()
+    await nextTurn()
+    return await read(whole)
+  }
   return {
     use: (act) =>
       turns.run(async () => {

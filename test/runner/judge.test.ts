@@ -25,9 +25,9 @@ const BODY = { id: 'abc', status: 'failed', output: OUTPUT, error: `not with ${K
 async function outcomeIn(folder: string): Promise<Outcome & { answer: Answer & { stored: StoredAnswer } }> {
   const text = await createTextStore(folder).open()
   await text.append([Buffer.from(JSON.stringify(BODY))])
-  const read = (json: string): Answer => readAnswer(REQUEST, json)
+  const read = (json: string): Promise<Answer> => readAnswer(REQUEST, json)
   const stored = storedAnswer(text, read, new Turns())
-  const answer = { ...abridged(read(JSON.stringify(BODY))), stored }
+  const answer = { ...abridged(await read(JSON.stringify(BODY))), stored }
   return { id: 'abc', end: 'ended', status: 'failed', answer, error: undefined, waited: 1 }
 }
 

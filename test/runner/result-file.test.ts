@@ -169,7 +169,11 @@ describe('the result file', () => {
         folder.path,
         /^::warning::The file for the output result_file could/,
       ],
-      [[], folder.file('none'), /^::warning::.*: No folder could be created under .*none, the RUNNER_TEMP: ENOENT.*\.$/],
+      [
+        [],
+        folder.file('none'),
+        /^::warning::.*: No folder could be created under .*none, the RUNNER_TEMP: ENOENT.*\.$/,
+      ],
     ] as const
     for (const [entries, temp, warning] of faults) {
       let file: string | undefined = 'a file'

@@ -75,8 +75,8 @@ test('a zip that is not what it says it is, is an error', async () => {
   await assert.rejects(readChanged(central, 42, 1), /^Error: the zip has no entry at the offset in its directory$/)
   await assert.rejects(readChanged(local, 0, 0), /^Error: the zip has no entry at the offset in its directory$/)
   await assert.rejects(readChanged(central, 0, 0), /^Error: the zip has a damaged directory$/)
-  await assert.rejects(readChanged(end, 15, 0x7f), /^Error: the zip is of another kind$/)
-  await assert.rejects(readChanged(end, 19, 0x7f), /^Error: the zip is of another kind$/)
+  await assert.rejects(readChanged(end, 15, 0x7f), /^Error: the zip has an unsupported format$/)
+  await assert.rejects(readChanged(end, 19, 0x7f), /^Error: the zip has an unsupported format$/)
   await assert.rejects(readChanged(central, 10, 8), /invalid|unexpected|incorrect/)
 })
 

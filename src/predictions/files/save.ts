@@ -223,8 +223,11 @@ export class Saver {
   }
 
   async #contentOf({ uri, kind }: Item, output: unknown): Promise<Content> {
-    if (uri !== undefined) return decodeDataUri(uri)
-    return contentOf((await this.#options.redact?.(output)) ?? output, kind)
+    if (uri !== undefined) {
+      const { bytes, type } = decodeDataUri(uri)
+      return { bytes: [bytes], type }
+    }
+    return await contentOf((await this.#options.redact?.(output)) ?? output, kind)
   }
 
   /** A web page beside files that were saved is no file; a web page that is all there is, is one if it came whole. */
