@@ -292,7 +292,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
   ],
   [{ 'docs/reference.md': 'ten million values' }, 'src/predictions/json.ts', 'export const MOST_VALUES = 10_000_000'],
   [{ 'docs/reference.md': 'a million strings' }, 'src/predictions/json.ts', 'export const MOST_STRINGS = 1_000_000'],
-  [{ 'docs/reference.md': '200,000 names' }, 'src/predictions/json.ts', 'export const MOST_NAMES = 200_000'],
+  [{ 'docs/reference.md': '200,000 property names' }, 'src/predictions/json.ts', 'export const MOST_NAMES = 200_000'],
   [
     { 'docs/reference.md': 'Files of one step | 5,000,' },
     'src/predictions/output.ts',

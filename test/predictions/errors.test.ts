@@ -211,7 +211,7 @@ describe('an answer that is a success and no prediction', () => {
   test('may be beyond what is read', () => {
     const errors = [
       new TooLargeError(get, 64 * 2 ** 20),
-      new TooManyPartsError(get, 'JSON of more than 1,000,000 lists and objects'),
+      new TooManyPartsError(get, 'JSON of more than 1,000,000 arrays and objects'),
       new TooDeepError(get, 200),
     ]
     for (const error of errors) assert.deepEqual([error instanceof LimitError, error.retryability], [true, 'permanent'])
