@@ -1,5 +1,5 @@
 /**
- * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the licence of every
+ * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the license of every
  * package whose code is there, and README.md with their versions, sizes and reasons. `node scripts/build.ts [folder]`;
  * the folder is dist unless another is named.
  */
@@ -76,7 +76,7 @@ async function notices(folders: readonly string[]): Promise<string> {
       const { name, version, license } = JSON.parse(await readFile(path.join(root, folder, 'package.json'), 'utf8'))
       const files = await readdir(path.join(root, folder))
       const file = files.filter((each) => /^(licen[cs]e|copying)/i.test(each)).sort()[0]
-      const text = file === undefined ? `Licence: ${license}` : await readFile(path.join(root, folder, file), 'utf8')
+      const text = file === undefined ? `License: ${license}` : await readFile(path.join(root, folder, file), 'utf8')
       return `${name} ${version}\n${'-'.repeat(72)}\n${text.replaceAll('\r\n', '\n').trim()}\n`
     }),
   )

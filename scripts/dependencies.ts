@@ -83,12 +83,12 @@ export async function describeDependencies(sizes: ReadonlyMap<string, number>): 
   const bringers = (folder: string) => names.filter((name) => brought.get(name)?.has(folder))
   const sum = (folders: readonly string[]) => folders.reduce((total, folder) => total + (sizes.get(folder) ?? 0), 0)
   const kB = (bytes: number) => (bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0)
-  const licences = (folders: readonly string[]) =>
+  const licenses = (folders: readonly string[]) =>
     [...new Set(folders.map((folder) => packages[folder]?.license ?? 'none stated'))].sort().join(', ')
   const row = (name: string, version: string, folders: readonly string[], why: string) => [
     name,
     version,
-    licences(folders),
+    licenses(folders),
     kB(sum(folders)),
     why,
   ]
@@ -102,7 +102,7 @@ export async function describeDependencies(sizes: ReadonlyMap<string, number>): 
   })
   const shared = inside.filter((folder) => bringers(folder).length !== 1)
   return markdownTable(
-    ['package', 'version', 'licence', 'kB', 'why'],
+    ['package', 'version', 'license', 'kB', 'why'],
     [
       ...own,
       row(`${shared.length} that several of them bring`, '', shared, ''),

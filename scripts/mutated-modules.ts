@@ -71,7 +71,7 @@ const LEFT_OUT = new Set([
 
 /** The pure parts of the runner's side, and what needs no more than a folder. */
 const RUNNER = [
-  'artifact-client-faults',
+  'artifact-client-errors',
   'artifact-error',
   'context',
   'embedded-files',
@@ -125,7 +125,11 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/second-look': WAIT,
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
-  'runner/artifact-error': ['runner/artifact-client-faults', 'runner/artifact'],
+  'runner/artifact-error': ['runner/artifact-client-errors', 'runner/artifact'],
+  'runner/embedded-files': ['runner/embedded-files', 'runner/entries'],
+  'runner/input-values': ['runner/input-values', 'runner/inputs'],
+  'runner/result-file': ['runner/result-file', 'runner/judge'],
+  'runner/untrusted': ['runner/untrusted', 'runner/print'],
 }
 
 /** Modules made of sentences: a test of each word would be a copy of it. */
@@ -143,7 +147,7 @@ const SENTENCES = new Set([
   'predictions/network/network-errors',
   'predictions/prediction-error',
   'predictions/verdict',
-  'runner/artifact-client-faults',
+  'runner/artifact-client-errors',
   'runner/artifact-error',
   'runner/embedded-files',
   'runner/entries',

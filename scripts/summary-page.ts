@@ -2,7 +2,7 @@
 import { marked } from 'marked'
 import type { RunResult } from '../test/support/run-action.ts'
 
-/** GitHub's colours, sizes and fonts: those of its Markdown and of the box around a summary. */
+/** GitHub's colors, sizes and fonts: those of its Markdown and of the box around a summary. */
 const STYLE = `
 :root{color-scheme:light dark}
 body{font:14px/1.5 -apple-system,BlinkMacSystemFont,"Segoe UI","Noto Sans",Helvetica,Arial,sans-serif,"Apple Color Emoji","Segoe UI Emoji";color:light-dark(#1f2328,#f0f6fc);width:1232px;margin:32px auto}
@@ -34,7 +34,7 @@ pre{padding:16px;overflow:auto;line-height:1.45;background:light-dark(#f6f8fa,#1
 /**
  * @param pictures what stands in place of the pictures at their addresses, which lead nowhere later: by name without the
  *   type, or the first for every other name
- * @param scheme the colours; the reader's choice unless given
+ * @param scheme the colors; the reader's choice unless given
  */
 export function summaryPage(
   run: RunResult,

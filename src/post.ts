@@ -1,5 +1,5 @@
 // Most runs leave nothing open, and the runner starts this process all the same: it must cost next to nothing.
-// What main left under the names `open` and `creating` is here; nothing if it came to its own end.
+// What main saved under the names `open` and `creating`; empty if main ended by itself.
 if (process.env.STATE_open || process.env.STATE_creating) {
   const { cancelOpenPredictions } = await import('./runner/cancellation.ts')
   await cancelOpenPredictions()

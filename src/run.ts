@@ -31,7 +31,7 @@ await failOnThrow(async () => {
   if (inputs.dryRun) return dryRun(plan, inputs)
   if (runner.runAttempt > 1 && plan.toStart.length > 0) {
     warn(
-      `This is attempt ${runner.runAttempt} of the run: predictions are started, and paid for, again. To collect those of an earlier attempt, use OWNER/await-prediction with their IDs.`,
+      `This is attempt ${runner.runAttempt} of the run: the predictions are started, and paid for, again. To collect those of an earlier attempt, use OWNER/await-prediction with their IDs.`,
     )
   }
   await makeOutputFolder(inputs.download.directory, runner)

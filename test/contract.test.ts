@@ -146,7 +146,7 @@ function brokenRules(name: string, text: string): string[] {
   // Its job has what the caller grants, and the time that the caller's timeout input says.
   const isReusable = name.endsWith('/prediction.yml')
   if (isReusable) {
-    if (!/^# No permissions here: /m.test(text)) broken.push('says not why it has no permissions')
+    if (!/^# No permissions are set here: /m.test(text)) broken.push('does not say why it has no permissions')
   } else if (JSON.stringify(workflow.permissions) !== '{}') broken.push('starts with permissions')
   if (JSON.stringify(workflow.on).includes('pull_request_target')) broken.push('runs with the rights of the base')
   for (const [id, job] of Object.entries(workflow.jobs)) {

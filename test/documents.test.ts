@@ -210,12 +210,12 @@ describe('the README', () => {
 /** Numbers of the documents, each beside the line of the source that decides it. */
 const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file: string, line: string])[] = [
   [
-    { 'README.md': 'an unknown ID after 10 seconds', 'README.zh-CN.md': 'ID 不存在，10 秒后失败' },
+    { 'docs/how-it-works.md': 'a grace period of 10 seconds' },
     'src/predictions/patience.ts',
     'const NOT_FOUND_GRACE = 10',
   ],
   [
-    { 'README.md': 'no\n  connection after about a minute', 'README.zh-CN.md': '无法连接，约一分钟后失败' },
+    { 'README.md': 'no connection after about a minute', 'README.zh-CN.md': '无法连接，约一分钟后失败' },
     'src/predictions/patience.ts',
     'const CONNECT_PATIENCE = 60',
   ],
@@ -225,7 +225,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'const TRANSIENT_PATIENCE = 300',
   ],
   [
-    { 'README.md': 'if nothing else comes for a minute', 'README.zh-CN.md': '永久性错误持续一分钟' },
+    { 'README.md': 'if there is no other response for a minute', 'README.zh-CN.md': '永久性错误持续一分钟' },
     'src/predictions/patience.ts',
     'const DOUBT_LASTS = 60',
   ],
@@ -235,22 +235,22 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'const PATIENCE = 300',
   ],
   [
-    { 'docs/how-it-works.md': 'without an answer\nafter ten seconds is made once more' },
+    { 'docs/how-it-works.md': 'no response after ten seconds, the request is sent again' },
     'src/predictions/hedge.ts',
     'const SILENCE = 10',
   ],
   [
-    { 'docs/how-it-works.md': 'at least 20 seconds after the end' },
+    { 'docs/how-it-works.md': 'for at least 20 seconds' },
     'src/predictions/files/patience.ts',
     'export const LEAST_PATIENCE = 20',
   ],
   [
-    { 'docs/how-it-works.md': 'five minutes at most' },
+    { 'docs/how-it-works.md': 'at most five minutes after the end' },
     'src/predictions/files/patience.ts',
     'const MOST_PATIENCE = 300',
   ],
   [
-    { 'docs/how-it-works.md': 'goes on for up to an hour' },
+    { 'docs/how-it-works.md': 'may take up to an hour' },
     'src/predictions/files/patience.ts',
     'export const LONGEST_SAVING = 3600',
   ],
@@ -260,13 +260,16 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'export const REQUESTS_PER_SECOND = 40',
   ],
   [
-    { 'docs/how-it-works.md': 'From eight predictions on', 'action.yml': 'once eight predictions run' },
+    {
+      'docs/how-it-works.md': 'From eight predictions on',
+      'action.yml': 'uses the list once eight predictions are running',
+    },
     'src/predictions/list.ts',
     'export const LIST_FROM = 8',
   ],
   [{ 'action.yml': 'until fewer than three are left' }, 'src/predictions/list.ts', 'export const LIST_UNTIL = 3'],
   [
-    { 'docs/apis.md': 'every 15 s if the gateway puts' },
+    { 'docs/apis.md': 'every 15 s if the gateway wraps' },
     'src/predictions/apis/gateway.ts',
     'export const GATEWAY_REFRESH_SECONDS = 15',
   ],
@@ -283,10 +286,13 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
   [{ 'docs/reference.md': '| 64 MiB, nested' }, 'src/predictions/client.ts', 'const BODY_LIMIT = 64 * 2 ** 20'],
   [{ 'docs/reference.md': 'nested 200 levels deep' }, 'src/predictions/json.ts', 'export const DEEPEST = 200'],
   [
-    { 'docs/reference.md': 'a million lists and objects' },
+    { 'docs/reference.md': 'a million arrays and objects' },
     'src/predictions/json.ts',
     'export const MOST_PARTS = 1_000_000',
   ],
+  [{ 'docs/reference.md': 'ten million values' }, 'src/predictions/json.ts', 'export const MOST_VALUES = 10_000_000'],
+  [{ 'docs/reference.md': 'a million strings' }, 'src/predictions/json.ts', 'export const MOST_STRINGS = 1_000_000'],
+  [{ 'docs/reference.md': '200,000 property names' }, 'src/predictions/json.ts', 'export const MOST_NAMES = 200_000'],
   [
     { 'docs/reference.md': 'Files of one step | 5,000,' },
     'src/predictions/output.ts',
@@ -294,7 +300,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
   ],
   [{ 'docs/reference.md': '| An output | 32 kB |' }, 'src/runner/outputs.ts', 'const LONGEST_VALUE = 32_000'],
   [
-    { 'docs/reference.md': '100 MB if the API takes uploads' },
+    { 'docs/reference.md': '100 MB if the API accepts uploads' },
     'src/runner/embedded-files.ts',
     'const LARGEST_UPLOAD = 100 * 10 ** 6',
   ],
@@ -316,7 +322,8 @@ test('every number of the documents that the source decides is that of the sourc
   for (const [pages, file, line] of NUMBERS) {
     const places = Object.keys(pages).join(' and ')
     assert.ok((await read(file)).includes(line), `${file} has no ${line} any more: mend ${places}`)
-    for (const [page, text] of Object.entries(pages)) assert.ok((await read(page)).includes(text), `${page}: ${text}`)
+    for (const [page, text] of Object.entries(pages))
+      assert.ok((await read(page)).replaceAll(/\s+/g, ' ').includes(text), `${page}: ${text}`)
   }
 })
 

@@ -2,6 +2,7 @@ import type { Api, LinkLife, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
 import { describePage, isChallenge, isPage } from './error-body.ts'
 import {
+  type ApiError,
   type ApiRequest,
   BrokenAnswerError,
   NotAPredictionError,
@@ -15,13 +16,11 @@ import {
   isRawNumber,
   JsonTooDeepError,
   JsonTooManyPartsError,
-  MOST_PARTS,
   type ParsedJson,
-  parseJson,
+  parseJsonInTurns,
 } from './json.ts'
 import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
-import type { StoredAnswer } from './stored-answer.ts'
 import { isRecord } from './text.ts'
 
 /** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
@@ -30,7 +29,7 @@ export interface Answer {
   body: Readonly<Record<string, unknown>>
   /** Whether the body held `NaN` or `Infinity`, which JSON does not have; they are read as null. */
   hadNonFinite?: boolean
-  /** From 0 to 1, if the API tells it as a number. */
+  /** From 0 to 1, if the API reports it as a number. */
   progress?: number | undefined
   /** Seconds in which the API has nothing new to say. */
   refresh?: number | undefined
@@ -44,6 +43,22 @@ export interface Answer {
   view?: OutputView
 }
 
+/** A large answer. Only a part of it is kept in memory. */
+export interface StoredAnswer<Whole extends Answer = Answer> {
+  /**
+   * Reads it whole and acts with it. Only one such answer is in memory at a time: `act` must not wait for the network
+   * or for another one.
+   * @throws an error of the file system
+   */
+  use<T>(act: (answer: Whole) => Promise<T>): Promise<T>
+  /** The body as JSON, in parts. @throws an error of the file system */
+  json(): AsyncIterable<Buffer>
+  /** The same answer with another body. @throws an error of the file system */
+  withBody(body: unknown): Promise<StoredAnswer<Whole>>
+  /** Removes it. */
+  close(): Promise<void>
+}
+
 /** An answer, and what must still be looked up to make it whole. */
 export interface ReadAnswer extends Answer {
   lookup: Lookup | undefined
@@ -54,17 +69,18 @@ export const progressLog = ({ prediction, progress }: Answer): string =>
   progress === undefined ? (prediction.logs ?? '') : `${Number((progress * 100).toFixed(2))} %`
 
 /**
- * Tells a prediction, or a task that reads as one, from everything else that comes with status 200.
+ * Tells a prediction, or a task that reads as one, from everything else that comes with status 200. Takes turns of the
+ * event loop if the text is long.
  * @throws BrokenAnswerError if JSON began and did not end, UnknownIdError, RefusedInBodyError, and NotAPredictionError
  * if it is something else
  */
-export function readAnswer(
+export async function readAnswer(
   request: ApiRequest,
   text: string,
   api: Api = predictions,
   task: Task = { id: '', apiUrl: '' },
-): ReadAnswer {
-  const { body, hadNonFinite } = readBody(request, text, api)
+): Promise<ReadAnswer> {
+  const { body, hadNonFinite } = await readBody(request, text, api)
   const reading = api.read(body, task)
   switch (reading.kind) {
     case 'prediction': {
@@ -77,45 +93,56 @@ export function readAnswer(
       throw new RefusedInBodyError(request, reading)
   }
   if ('results' in body) {
-    const advice = 'Check prediction-id: it seems to be lost on the way to the API.'
+    const advice = 'Check prediction-id: the API responded as if the request had no ID.'
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
-  const keys = Object.keys(body).slice(0, 8).join(', ').slice(0, 200)
+  const keys = Object.keys(body).slice(0, NAMED_KEYS).join(', ').slice(0, LONGEST_KEYS)
   throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, { body })
 }
 
+/** Characters quoted of text that is not an answer. */
+const LONGEST_QUOTE = 80
+/** Keys, and characters of them, that are named of JSON that is not an answer. */
+const NAMED_KEYS = 8
+const LONGEST_KEYS = 200
+
 /** @throws as {@link readAnswer} */
-export function readBody(
+export async function readBody(
   request: ApiRequest,
   text: string,
   api: Api,
-): { body: Record<string, unknown>; hadNonFinite: boolean } {
+): Promise<{ body: Record<string, unknown>; hadNonFinite: boolean }> {
   const trimmed = text.trim()
   if (trimmed === '' && api.isUnknownId({ json: undefined, empty: true })) throw new UnknownIdError(request)
   let json: ParsedJson
   try {
-    json = parseJson(trimmed)
+    json = await parseJsonInTurns(trimmed)
   } catch (error) {
-    if (error instanceof JsonTooDeepError) throw new TooDeepError(request, DEEPEST)
-    if (error instanceof JsonTooManyPartsError) throw new TooManyPartsError(request, MOST_PARTS)
-    if (trimmed === '') throw new BrokenAnswerError(request, 'it is empty')
-    if (/^[{[]/.test(trimmed)) {
-      throw new BrokenAnswerError(request, `its JSON breaks off or is damaged (${trimmed.length} characters)`)
-    }
-    if (isPage(trimmed)) throw pageError(request, trimmed)
-    throw new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(trimmed.slice(0, 80))})`)
+    throw unreadable(request, trimmed, error)
   }
   const { value, hadNonFinite } = json
-  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a list')
+  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array')
   if (!isRecord(value) || isRawNumber(value)) {
-    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, 80)}`)
+    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`)
   }
   return { body: value, hadNonFinite }
 }
 
+/** What it means that a text cannot be parsed. */
+function unreadable(request: ApiRequest, text: string, error: unknown): ApiError {
+  if (error instanceof JsonTooDeepError) return new TooDeepError(request, DEEPEST)
+  if (error instanceof JsonTooManyPartsError) return new TooManyPartsError(request, error.message)
+  if (text === '') return new BrokenAnswerError(request, 'it is empty')
+  if (/^[{[]/.test(text)) {
+    return new BrokenAnswerError(request, `its JSON is incomplete or damaged (${text.length} characters)`)
+  }
+  if (isPage(text)) return pageError(request, text)
+  return new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(text.slice(0, LONGEST_QUOTE))})`)
+}
+
 function pageError(request: ApiRequest, page: string): NotAPredictionError {
   const advice = isChallenge({}, page)
-    ? 'An edge in front of the API, such as Cloudflare, takes the runner for a robot.'
-    : 'The path of api-url is probably wrong: many gateways answer unknown paths with their home page.'
+    ? 'A service in front of the API, such as Cloudflare, mistakes the runner for a bot.'
+    : 'The path of api-url is probably wrong: many gateways return their home page for unknown paths.'
   return new NotAPredictionError(request, describePage(page), { advice, scope: 'account' })
 }

@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts'
 import { CreateError } from './create.ts'
 import { ApiError, RefusalError } from './errors.ts'
 import type { Outcome } from './outcome.ts'
-import { errorText, isPlatformFault } from './prediction-error.ts'
+import { errorText, isPlatformError } from './prediction-error.ts'
 import { jittered } from './retry.ts'
 import { sentence } from './text.ts'
 import { Turns } from './turns.ts'
@@ -58,17 +58,20 @@ export interface BatchOptions<Request> {
   /** Aborted when nothing new may be started: the step was canceled, or its deadline came. */
   signal: AbortSignal
   random?: () => number
-  observer: {
-    started(name: string, answer: Answer): void
-    /** A failed attempt will be followed by another after `pause` seconds. */
-    again(name: string, outcome: Outcome, pause: number): void
-    settled(result: EntryResult): void
-  }
+  observer: BatchObserver
+}
+
+/** What is reported while a batch runs. */
+export interface BatchObserver {
+  started(name: string, answer: Answer): void
+  /** A failed attempt will be followed by another after `pause` seconds. */
+  again(name: string, outcome: Outcome, pause: number): void
+  settled(result: EntryResult): void
 }
 
 /** Seconds before the second, third and each later attempt of one entry, more or less a quarter. */
 const ATTEMPT_PAUSES = [5, 15, 45] as const
-/** When so many have been tried, and all have failed, nothing new is started; or as many as run at once, if those are more. */
+/** If the first predictions have all failed, no more are started: this many, or as many as run at once if those are more. */
 const FEWEST_FAILURES = 3
 /** Refusals that concern the account, or the target of all. */
 const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405])
@@ -143,7 +146,7 @@ class BatchState {
     this.#resume()
   }
 
-  /** An entry came to nothing because of its own input: another takes its place among the first. */
+  /** An entry was refused because of its own input: another takes its place among the first. */
   notTried(): void {
     this.#begun--
     this.#resume()
@@ -201,14 +204,14 @@ async function runEntry<Request>(
 }
 
 /**
- * After a fault of the platform, or an end before the start unless that was asked for; never after a fault of the input or
+ * After an error of the platform, or an end before the start unless that was requested; never after an error of the input or
  * the model.
  */
 function mayBeTriedAgain({ end, status, answer }: Outcome, ownDeadline: boolean): boolean {
   if (end !== 'ended') return false
   return status === 'aborted'
     ? !ownDeadline
-    : status === 'failed' && isPlatformFault(errorText(answer?.prediction.error))
+    : status === 'failed' && isPlatformError(errorText(answer?.prediction.error))
 }
 
 /** Nothing new is started any more; the message is the reason. */

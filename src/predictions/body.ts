@@ -36,7 +36,7 @@ export interface ReceiveOptions {
 }
 
 /**
- * Reads a body whole. If it cannot be stored, as on a full disk, it stays in memory.
+ * Reads a complete body. If it cannot be stored, as on a full disk, it is kept in memory.
  * @throws TooLargeError, or what the connection throws
  */
 export async function receive(

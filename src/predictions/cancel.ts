@@ -19,7 +19,7 @@ export interface CancelOptions {
   client: Client
   clock: Clock
   limiter: RateLimiter
-  /** Gives up; what was not done by then counts as failed. */
+  /** Gives up; cancellations that are not done count as failed. */
   signal: AbortSignal
   random?: () => number
 }
@@ -88,7 +88,7 @@ function pauseAfter(error: unknown, count: number, { random = Math.random }: Can
 function failureOf(id: string, error: unknown, { sent, signal }: { sent: boolean; signal: AbortSignal }): Cancellation {
   if (error instanceof ApiError) {
     const isGet = error.request.method === 'GET'
-    // The answer to the first attempt was lost, and the prediction has gone with it.
+    // The answer to the first attempt was lost, but it canceled the prediction.
     if (sent && isGet && error.retryability === 'not-found') return { id, end: 'canceled' }
     const isUnknownCall = error instanceof RefusalError && UNKNOWN_CALL.has(error.status)
     return !isGet && isUnknownCall ? { id, end: 'impossible' } : { id, end: 'failed', error }
@@ -97,14 +97,14 @@ function failureOf(id: string, error: unknown, { sent, signal }: { sent: boolean
   throw error
 }
 
-/** The results in one line: `a, b canceled; c had ended by then (succeeded)`. */
+/** The results in one line: `a, b canceled; c had already ended (succeeded)`. */
 export function describeCancellations(results: readonly Cancellation[]): string {
   const named = (end: Cancellation['end']) => namesOf(results.filter((result) => result.end === end))
   const over = new Set(results.flatMap((result) => (result.end === 'over' ? [result.status] : [])))
   const groups: [string, string][] = [
     [named('canceled'), 'canceled'],
-    [named('over'), `had ended by then (${[...over].join(', ')})`],
-    [named('impossible'), 'cannot be canceled: this API has no such call'],
+    [named('over'), `had already ended (${[...over].join(', ')})`],
+    [named('impossible'), 'cannot be canceled: the API does not support it'],
     [named('failed'), 'could not be canceled'],
   ]
   return groups.flatMap(([names, became]) => (names === '' ? [] : [`${names} ${became}`])).join('; ')

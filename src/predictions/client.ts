@@ -5,7 +5,7 @@ import type { Api, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
 import { type Body, receive, type StoredText, type TextStore } from './body.ts'
 import { type Clock, deadlineSignal } from './clock.ts'
-import { parseErrorBody } from './error-body.ts'
+import { parseErrorBodyInTurns } from './error-body.ts'
 import {
   ApiError,
   type ApiRequest,
@@ -18,7 +18,6 @@ import {
 import { type Attempt, createHedge } from './hedge.ts'
 import { type Headers, USER_AGENT } from './http.ts'
 import { type ListPage, PAGE_LIMIT, readListPage } from './list-page.ts'
-import type { RecentPredictions } from './lost.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
 import { abridged, storedAnswer } from './stored-answer.ts'
@@ -53,6 +52,13 @@ export interface Client {
   create(request: CreateRequest, signal: AbortSignal): Promise<Answer>
 }
 
+/** What the list of predictions shows of the last moments. */
+export interface RecentPredictions {
+  items: readonly unknown[]
+  /** False if there are more than one page. */
+  isComplete: boolean
+}
+
 /** What to run, and with what. */
 export interface CreateRequest {
   /** `owner/name` runs an official model or a deployment, a version is what Replicate calls one: 64 hexadecimal digits. */
@@ -63,7 +69,7 @@ export interface CreateRequest {
 }
 
 /** A file to be uploaded. */
-export interface UploadedContent {
+interface UploadedContent {
   /** The name that the API shows. */
   name: string
   /** MIME type. */
@@ -71,14 +77,14 @@ export interface UploadedContent {
   content: Buffer
 }
 
-export interface UploadedFile {
+interface UploadedFile {
   id: string
   /** What stands in the input of the model. */
   url: string
 }
 
 /** Which page of the list: that after a cursor, or the first one. */
-export interface ListQuery {
+interface ListQuery {
   cursor?: string | undefined
 }
 
@@ -100,7 +106,7 @@ export interface ClientOptions {
 }
 
 /** One request that is over. */
-export interface RequestTrace {
+interface RequestTrace {
   method: string
   path: string
   /** Of the answer; undefined if there was none, also because another request of the same call was answered first. */
@@ -113,7 +119,7 @@ const BODY_LIMIT = 64 * 2 ** 20
 /** A gateway documents queries that take 45 s. */
 const REQUEST_TIMEOUT = 90
 
-const NO_LINK = 'The task has succeeded, but the API does not tell where its file is.'
+const NO_LINK = 'The task succeeded, but the API gives no link to its file.'
 
 /** What a request is made of, beside the key. */
 interface Call {
@@ -142,7 +148,7 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
 
   const send: Sender['send'] = async (call, signal) => {
     const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
-    using limit = deadlineSignal(clock, requestTimeout, `nothing whole came within ${requestTimeout} s`)
+    using limit = deadlineSignal(clock, requestTimeout, `no complete response within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
     try {
       const attempt: Attempt<Reply> = (each, silence) =>
@@ -153,8 +159,9 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
         : hedge.single(attempt, stop))
       if (status < 200 || status > 299) {
         const text = await wholeText(body)
-        const unknownId = api.isUnknownId({ json: parseErrorBody(text), empty: false })
-        throw new RefusalError(request, { status, headers, text, unknownId })
+        const json = await parseErrorBodyInTurns(text)
+        const unknownId = api.isUnknownId({ json, empty: false })
+        throw new RefusalError(request, { status, headers, text, body: json, unknownId })
       }
       return { request, status, body }
     } catch (error) {
@@ -178,21 +185,25 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
   /** Looks up the link to the file of a task, which the API gives only at another path. */
   async function filesOf({ path, file }: Lookup, signal: AbortSignal): Promise<string[]> {
     const { request, text } = await sendForText({ method: 'GET', path }, signal)
-    const files = file(readBody(request, text, api).body)
+    const files = file((await readBody(request, text, api)).body)
     if (files.length === 0) {
-      throw new NotAPredictionError(request, 'JSON that has no link to the file', { advice: NO_LINK })
+      throw new NotAPredictionError(request, 'JSON without a link to the file', { advice: NO_LINK })
     }
     return files
   }
 
   /** Reads an answer, and looks up its files if that takes a request of its own. */
-  async function answerOf(body: Body, read: (text: string) => ReadAnswer, signal: AbortSignal): Promise<Answer> {
-    const { lookup, ...answer } = typeof body === 'string' ? read(body) : await largeAnswer(body, read)
+  async function answerOf(
+    body: Body,
+    read: (text: string) => Promise<ReadAnswer>,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { lookup, ...answer } = await (typeof body === 'string' ? read(body) : largeAnswer(body, read))
     return lookup ? withFiles(answer, await filesOf(lookup, signal)) : answer
   }
 
-  /** Reads an answer of which only a part stays in memory, unless its output is not in the body. */
-  async function largeAnswer(body: StoredText, read: (text: string) => ReadAnswer): Promise<ReadAnswer> {
+  /** Reads an answer and keeps only a part of it in memory, unless its output is not in the body. */
+  async function largeAnswer(body: StoredText, read: (text: string) => Promise<ReadAnswer>): Promise<ReadAnswer> {
     const stored = storedAnswer(body, read, turns)
     try {
       return await stored.use(async (whole) =>
@@ -222,11 +233,11 @@ export function createClient(options: ClientOptions): Client {
       return await answerOf(body, (text) => readAnswer(request, text, api, taskOf(id)), signal)
     },
     async cancel(id, signal) {
-      if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel`)
+      if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel tasks`)
       const { method, path } = api.cancel
       const { request, text } = await sendForText({ method, path: path(id) }, signal)
       if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
-      return readAnswer(request, text, api, taskOf(id))
+      return await readAnswer(request, text, api, taskOf(id))
     },
     ...(api.list === undefined ? {} : listCalls(api.list, api, sender)),
     ...uploadCalls(api, sender),
@@ -240,7 +251,7 @@ export function createClient(options: ClientOptions): Client {
         { method: 'POST', path: pathOf(target), body: JSON.stringify(body), headers },
         signal,
       )
-      return readAnswer(request, text)
+      return await readAnswer(request, text)
     },
   }
 }
@@ -250,13 +261,14 @@ const listCalls = (path: string, api: Api, { sendForText }: Sender): Pick<Client
   async list(query, wanted, signal) {
     const search = query.cursor === undefined ? '' : `?${new URLSearchParams({ cursor: query.cursor })}`
     const { request, text } = await sendForText({ method: 'GET', path: path + search, limit: PAGE_LIMIT }, signal)
-    return readListPage(request, text, wanted, api)
+    return await readListPage(request, text, wanted, api)
   },
   async recent(since, signal) {
     const search = new URLSearchParams({ created_after: since.toISOString() })
     const { request, text } = await sendForText({ method: 'GET', path: `${path}?${search}`, limit: PAGE_LIMIT }, signal)
-    const { results, next } = readBody(request, text, api).body
-    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
+    const { body } = await readBody(request, text, api)
+    const { results, next } = body
+    if (!Array.isArray(results)) throw new NotAPredictionError(request, 'JSON that is not a list of predictions')
     return { items: results, isComplete: next === null || next === undefined }
   },
 })
@@ -269,7 +281,7 @@ const uploadCalls = (api: Api, { send, sendForText }: Sender): Pick<Client, 'upl
         { method: 'POST', path: '/files', ...multipart(file) },
         signal,
       )
-      return status === 201 ? uploadedFile(readBody(request, text, api).body) : undefined
+      return status === 201 ? uploadedFile((await readBody(request, text, api)).body) : undefined
     } catch (error) {
       if (error instanceof ApiError) return undefined
       throw error
@@ -363,7 +375,7 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest, store }: Client
   }
 }
 
-/** What a failed exchange means: a fault of the network is an ApiError, a bug stays what it is. */
+/** What a failed exchange means: an error of the network is an ApiError, a bug stays what it is. */
 function explain(error: unknown, request: ApiRequest, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason
   if (error instanceof TooLargeError) return error

@@ -17,7 +17,7 @@ const PATIENCE = 300
 const LONGEST_PAUSE = 30
 const LONGEST_HINT = 120
 
-/** A prediction was not started, or nobody knows whether it was. The message is whole sentences. */
+/** A prediction was not started, or it is unknown whether it was. The message consists of complete sentences. */
 export class CreateError extends Error {
   override readonly name = 'CreateError'
   /** True if a prediction may have been started all the same. */
@@ -33,7 +33,7 @@ export class CreateError extends Error {
 }
 
 const MAY_RUN =
-  'The prediction may have been started all the same, so this was not tried again: look for it in the list of predictions before you start another.'
+  'The prediction may have been started anyway, so the request was not retried. Look for it in the list of predictions before you start another one.'
 
 export interface CreateOptions {
   client: Client
@@ -65,7 +65,7 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
       const started = startedWithoutStatus(error)
       if (started === undefined) throw error
       options.warn(
-        `The API answered the creation without a status. Its ID is ${started.prediction.id}, so it is taken as started.`,
+        `The response to the create request has no status. It has the ID ${started.prediction.id}, so the prediction is treated as started.`,
       )
       return started
     }
@@ -99,13 +99,13 @@ function mayRun(error: ApiError): boolean {
   return error.retryability === 'transient'
 }
 
-/** The faults of single fields of the input, one a line, after what was answered. */
+/** The errors of single fields of the input, one a line, after what was answered. */
 function explain(error: ApiError): string {
   const fields = error instanceof RefusalError ? error.fields : []
-  const faults = fields.map(
+  const fieldErrors = fields.map(
     ({ field, description }) => `${field.replace(/^input\./, 'input ')}: ${description.replace(/[.\s]+$/, '')}.`,
   )
-  return [error.message, ...faults].join('\n')
+  return [error.message, ...fieldErrors].join('\n')
 }
 
 /** IDs as URLs take them; what does not look like one is not passed on. */
@@ -123,7 +123,7 @@ function checked(answer: Answer): Answer {
   const { id, status, model } = answer.prediction
   if (!ID.test(id)) {
     const shown = JSON.stringify(clip(id, LONGEST_SHOWN))
-    throw new CreateError(`The API answered the creation with the ID ${shown}, which cannot be one.`, {
+    throw new CreateError(`The response to the create request has the invalid ID ${shown}.`, {
       mayRun: true,
       cause: undefined,
     })
@@ -141,7 +141,7 @@ const LONGEST_SHOWN = 100
 /** Objects in which gateways put an answer. */
 const LAYERS = ['data', 'prediction', 'result'] as const
 
-/** The prediction of an answer that has its ID, but is none; undefined if it has not. */
+/** The prediction of an answer that is not valid but has its ID; undefined if it has no ID. */
 function startedWithoutStatus(error: unknown): Answer | undefined {
   if (!(error instanceof NotAPredictionError) || error.body === undefined) return undefined
   const { body } = error

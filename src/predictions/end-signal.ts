@@ -4,26 +4,26 @@ import { CONNECTIONS, type Connections, type UntrustedNetwork } from './network/
 import { unpacked } from './unpack.ts'
 
 /**
- * A connection to `urls.stream` that rings when a prediction comes to its end. Only a hint: what counts is the next
- * answer of the API. It carries no key, its texts are counted and thrown away, and its faults are nobody's business.
+ * A connection to `urls.stream` that signals when a prediction ends. Only a hint: the decision is made by the next
+ * answer of the API. It is opened without the key, its texts are counted and discarded, and its errors are ignored.
  */
 export interface EndSignal {
-  /** True while the connection is open and has said something, so that its ringing can be waited for. */
+  /** True while the connection is open and has sent something, so that its signal can be waited for. */
   readonly connected: boolean
 }
 
 export interface EndSignals {
   /**
    * Opens one; if too many are open already, or the address is not allowed, one that is never connected.
-   * @param ring called when the stream tells the end
+   * @param onEnd called when the stream reports the end
    */
-  open(url: string, signal: AbortSignal, ring: () => void): EndSignal
+  open(url: string, signal: AbortSignal, onEnd: () => void): EndSignal
   close(): Promise<void>
 }
 
 /** The API ends a stream after a quiet half minute; a prediction can be quiet for longer. */
 const RECONNECTS = 60
-/** Seconds. A connection that ends or breaks off sooner is of no use; so many of those in a row and it is left. */
+/** Seconds. A connection that ends sooner counts as useless; after this many of those in a row, the stream is given up. */
 const SHORTEST = 5
 const SHORT_ONES = 3
 /** Bytes of one connection, and of one event, after which it is left. */
@@ -39,12 +39,12 @@ const SILENCE = 45
 export function createEndSignals(network: UntrustedNetwork, clock: Clock, most = CONNECTIONS): EndSignals {
   let open = 0
   return {
-    open(url, signal, ring) {
+    open(url, signal, onEnd) {
       const endSignal = { connected: false }
       if (open >= most || !URL.canParse(url)) return endSignal
       open++
-      listen(new URL(url), endSignal, { network, clock, signal, ring })
-        // Refused, reset, not allowed, aborted: without it the wait asks as it would have asked.
+      listen(new URL(url), endSignal, { network, clock, signal, onEnd })
+        // Refused, reset, not allowed, aborted: the wait polls as it does without a stream.
         .catch(() => {})
         .finally(() => {
           endSignal.connected = false
@@ -60,30 +60,30 @@ interface Listening {
   network: UntrustedNetwork
   clock: Clock
   signal: AbortSignal
-  ring: () => void
+  onEnd: () => void
 }
 
 /** Connects as long as that is of use. A stream that has said something is opened again if it breaks off. */
 async function listen(url: URL, endSignal: { connected: boolean }, listening: Listening): Promise<void> {
-  const { network, clock, signal, ring } = listening
+  const { network, clock, signal, onEnd } = listening
   const connections = await network.to(url)
   let hasSpoken = false
   for (let opened = 0, short = 0; opened < RECONNECTS && short < SHORT_ONES; opened++) {
     const start = clock.now()
-    const spoke = () => {
+    const onData = () => {
       endSignal.connected = true
       hasSpoken = true
     }
     let end: 'over' | 'ended' | 'useless'
     try {
-      end = await follow(await connect(connections, url, signal), spoke)
+      end = await follow(await connect(connections, url, signal), onData)
     } catch (error) {
       if (signal.aborted || !hasSpoken) throw error
       end = 'ended'
     } finally {
       endSignal.connected = false
     }
-    if (end === 'over') return ring()
+    if (end === 'over') return onEnd()
     if (end === 'useless') return
     short = clock.now() - start < SHORTEST ? short + 1 : 0
     await clock.sleep(1, signal)
@@ -106,13 +106,13 @@ const connect = (connections: Connections, url: URL, signal: AbortSignal) =>
   })
 
 /**
- * Reads one connection until the stream tells the end or the connection ends.
- * @param spoke called at every sign of life
+ * Reads one connection until the stream reports the end or the connection ends.
+ * @param onData called whenever data is received
  * @returns `useless` if it is no stream, or one that says too much
  */
 async function follow(
   { statusCode, headers, body }: Awaited<ReturnType<typeof connect>>,
-  spoke: () => void,
+  onData: () => void,
 ): Promise<'over' | 'ended' | 'useless'> {
   try {
     if (statusCode !== 200 || !String(headers['content-type']).startsWith('text/event-stream')) return 'useless'
@@ -120,7 +120,7 @@ async function follow(
     let sinceEvent = 0
     const heard = () => {
       sinceEvent = 0
-      spoke()
+      onData()
     }
     const { createParser } = await import('eventsource-parser')
     const parser = createParser({

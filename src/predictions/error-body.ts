@@ -1,10 +1,10 @@
 import type { Headers } from './http.ts'
-import { isRawNumber, parseJson, stringifyJson } from './json.ts'
+import { isRawNumber, parseJson, parseJsonInTurns, stringifyJson } from './json.ts'
 import { clip, isRecord } from './text.ts'
 
 /** Characters of a message that are kept: it goes into an annotation. */
 const LONGEST_MESSAGE = 1000
-/** Entries of a list of faults that are kept. */
+/** Entries of a list of errors that are kept. */
 const MOST_FAULTS = 20
 const MOST_FIELDS = 50
 const LONGEST_CODE = 100
@@ -40,19 +40,19 @@ function firstText(body: unknown): string | undefined {
   for (const candidate of candidates) {
     if (typeof candidate === 'string' && candidate.trim() !== '') return candidate.trim()
     if (Array.isArray(candidate) && candidate.length > 0) {
-      return candidate.slice(0, MOST_FAULTS).map(listedFault).join('; ')
+      return candidate.slice(0, MOST_FAULTS).map(listedError).join('; ')
     }
   }
   return undefined
 }
 
 /** One entry of FastAPI's `detail` list: `{loc: ["body", "input", "steps"], msg: "…"}`. */
-function listedFault(entry: unknown): string {
+function listedError(entry: unknown): string {
   if (!isRecord(entry) || typeof entry.msg !== 'string') return stringifyJson(entry)
   return Array.isArray(entry.loc) ? `${entry.loc.slice(0, 10).join('.')}: ${entry.msg}` : entry.msg
 }
 
-/** The faults of single input fields in the body of a 422. */
+/** The errors of single input fields in the body of a 422. */
 export function invalidFields(body: unknown): { field: string; description: string }[] {
   if (!isRecord(body) || !Array.isArray(body.invalid_fields)) return []
   return body.invalid_fields.slice(0, MOST_FIELDS).flatMap((entry: unknown) => {
@@ -76,7 +76,7 @@ export function errorBodyCode(body: unknown): string | undefined {
 export const saysRetryable = (body: unknown): boolean =>
   isRecord(body) && (body.retryable === true || (isRecord(body.error) && body.error.retryable === true))
 
-/** A body as JSON; undefined if it is none. */
+/** A body as JSON; undefined if it is not JSON. */
 export function parseErrorBody(text: string): unknown {
   try {
     return parseJson(text).value
@@ -84,6 +84,13 @@ export function parseErrorBody(text: string): unknown {
     return undefined
   }
 }
+
+/** {@link parseErrorBody} in turns of the event loop. */
+export const parseErrorBodyInTurns = (text: string): Promise<unknown> =>
+  parseJsonInTurns(text).then(
+    ({ value }) => value,
+    () => undefined,
+  )
 
 /** True for HTML and XML: what intermediaries say, and gateways on paths that they do not know. */
 export const isPage = (text: string): boolean => text.trimStart().startsWith('<')

@@ -10,10 +10,10 @@ import {
 } from './error-body.ts'
 import { type Headers, headerOf, REDIRECT_STATUSES, retryAfter, TRANSIENT_STATUSES } from './http.ts'
 import {
-  adviceForFault,
-  describeFault,
-  type SettingFault,
-  settingFaultOf,
+  adviceForNetworkError,
+  describeNetworkError,
+  type SettingError,
+  settingErrorOf,
   wasNeverSent,
   withoutOpenSslLines,
 } from './network/network-errors.ts'
@@ -27,7 +27,7 @@ export type Retryability = 'transient' | 'not-found' | 'permanent'
 
 /**
  * Whom a failure concerns: `prediction`, the one that was requested; `account`, every request alike, because the key,
- * the address or an intermediary is at fault.
+ * the address or an intermediary is the cause.
  */
 export type Scope = 'prediction' | 'account'
 
@@ -41,12 +41,12 @@ export interface ApiRequest {
 
 const nameOf = ({ method, url }: ApiRequest) => `${method} ${url}`
 
-/** A request to the predictions API that did not bring what it asked for. The message is whole sentences; it may hold the key. */
+/** A failed request to the predictions API. The message consists of complete sentences; it may contain the key. */
 export abstract class ApiError extends Error {
   abstract readonly retryability: Retryability
   readonly scope: Scope = 'prediction'
   readonly request: ApiRequest
-  /** Seconds that the server asked to wait before the next request; undefined if it asked for nothing. */
+  /** Seconds to wait before the next request, as requested by the server; undefined if it requested none. */
   readonly retryAfter: number | undefined = undefined
 
   constructor(request: ApiRequest, message: string, options?: ErrorOptions) {
@@ -61,15 +61,19 @@ export class ConnectionError extends ApiError {
   readonly retryability: Retryability
   /** True if the request cannot have reached the server, so that repeating even a POST is safe. */
   readonly neverSent: boolean
-  /** The setting that must be changed, such as that of a proxy which wants a password; undefined if the fault may heal. */
-  readonly settingFault: SettingFault | undefined
+  /** The setting that must be changed, such as that of a proxy which wants a password; undefined if the error may heal. */
+  readonly settingError: SettingError | undefined
 
   constructor(request: ApiRequest, cause: unknown) {
-    super(request, sentences(`${nameOf(request)} got no answer: ${describeFault(cause)}.`, adviceForFault(cause)), {
-      cause: withoutOpenSslLines(cause),
-    })
-    this.settingFault = settingFaultOf(cause)
-    this.retryability = this.settingFault === undefined ? 'transient' : 'permanent'
+    super(
+      request,
+      sentences(`${nameOf(request)} got no response: ${describeNetworkError(cause)}.`, adviceForNetworkError(cause)),
+      {
+        cause: withoutOpenSslLines(cause),
+      },
+    )
+    this.settingError = settingErrorOf(cause)
+    this.retryability = this.settingError === undefined ? 'transient' : 'permanent'
     this.neverSent = wasNeverSent(cause)
   }
 }
@@ -85,16 +89,19 @@ export class RefusalError extends ApiError {
   readonly said: string
   /** True if the body is a web page: an intermediary may have written it. */
   readonly isPage: boolean
-  /** The faults of single input fields that a 422 lists. */
+  /** The errors of single input fields that a 422 lists. */
   readonly fields: readonly { field: string; description: string }[]
 
-  /** @param answer `unknownId`: it says that the ID is not known, in a form of its own */
-  constructor(request: ApiRequest, answer: { status: number; headers: Headers; text: string; unknownId?: boolean }) {
+  /** @param answer `body`: the text as JSON, if it was parsed before; `unknownId`: it says that the ID is not known, in a form of its own */
+  constructor(
+    request: ApiRequest,
+    answer: { status: number; headers: Headers; text: string; body?: unknown; unknownId?: boolean },
+  ) {
     const { status, headers, text, unknownId = false } = answer
-    const body = parseErrorBody(text)
+    const body = 'body' in answer ? answer.body : parseErrorBody(text)
     const said = errorBodyMessage(body, text)
     const code = errorBodyCode(body)
-    const answered = [nameOf(request), 'answered', status, STATUS_CODES[status]].filter(Boolean).join(' ')
+    const answered = [nameOf(request), 'returned', status, STATUS_CODES[status]].filter(Boolean).join(' ')
     const words = sentences(said, code !== undefined && !said.includes(code) && `(code: ${code})`)
     super(
       request,
@@ -121,7 +128,7 @@ export class UnknownIdError extends ApiError {
   readonly retryability: Retryability = 'not-found'
 
   constructor(request: ApiRequest) {
-    super(request, sentences(`${nameOf(request)} answered that it knows no such task.`, ADVICE[404]))
+    super(request, sentences(`${nameOf(request)} reported that there is no such task.`, ADVICE[404]))
   }
 }
 
@@ -155,7 +162,7 @@ export class NotAPredictionError extends ApiError {
   ) {
     super(
       request,
-      `${nameOf(request)} answered with ${what}, not with a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
+      `${nameOf(request)} returned ${what}, not a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
     )
     this.scope = scope ?? 'prediction'
     // Of a creation it may hold the ID; else nobody needs it, and it can be 64 MB.
@@ -169,7 +176,7 @@ export class BrokenAnswerError extends ApiError {
   readonly retryability: Retryability = 'transient'
 
   constructor(request: ApiRequest, what: string) {
-    super(request, `${nameOf(request)} got a broken answer: ${what}.`)
+    super(request, `${nameOf(request)} got a broken response: ${what}.`)
   }
 }
 
@@ -187,7 +194,7 @@ export class TooLargeError extends LimitError {
   constructor(request: ApiRequest, limit: number) {
     super(
       request,
-      `${nameOf(request)} answered with more than ${limit / 2 ** 20} MiB, more than any prediction needs. Reading was stopped.`,
+      `${nameOf(request)} returned more than ${limit / 2 ** 20} MiB, more than any prediction needs. The rest was not read.`,
     )
   }
 }
@@ -196,12 +203,9 @@ export class TooLargeError extends LimitError {
 export class TooManyPartsError extends LimitError {
   override readonly name = 'TooManyPartsError'
 
-  /** @param limit lists and objects */
-  constructor(request: ApiRequest, limit: number) {
-    super(
-      request,
-      `${nameOf(request)} answered with JSON of more than ${limit.toLocaleString('en')} lists and objects, more than any prediction needs.`,
-    )
+  /** @param what such as `JSON of more than 10 arrays` */
+  constructor(request: ApiRequest, what: string) {
+    super(request, `${nameOf(request)} returned ${what}, more than any prediction needs.`)
   }
 }
 
@@ -213,7 +217,7 @@ export class TooDeepError extends LimitError {
   constructor(request: ApiRequest, limit: number) {
     super(
       request,
-      `${nameOf(request)} answered with JSON that is nested deeper than ${limit} levels, deeper than any prediction needs.`,
+      `${nameOf(request)} returned JSON that is nested deeper than ${limit} levels, deeper than any prediction needs.`,
     )
   }
 }
@@ -236,26 +240,26 @@ function retryabilityOf(status: number, code: string | undefined, body: unknown)
 }
 
 const CHALLENGE =
-  'This is a challenge page of an edge in front of the API, such as Cloudflare: it takes the runner for a robot, and the API itself did not see the request. If it stays, ask the operator to let API clients pass, or use a self-hosted runner.'
+  'This is a challenge page from a service in front of the API, such as Cloudflare: it mistakes the runner for a bot, and the request did not reach the API. If this persists, ask the operator to allow API clients, or use a self-hosted runner.'
 
 const ADVICE: Readonly<Record<number, string>> = {
-  401: 'The key is wrong, has expired or, with some gateways, has used up its quota: check the secret given as api-key.',
+  401: 'The key is invalid, has expired or, with some gateways, has used up its quota: check the secret passed as api-key.',
   402: 'The account has no credit: top it up, then run the job again.',
-  403: 'The account or this key may not do that (no credit, another group, a blocked address): see what the API says.',
+  403: 'The account or this key is not allowed to do that (no credit, another group, a blocked address): see the message of the API.',
   404: 'Either the ID is wrong, or the prediction belongs to another account or another gateway (check api-key and api-url), or the API has dropped it from its queue.',
-  405: 'This API does not know the call: check api-url.',
-  501: 'This API does not know the call: check api-url.',
+  405: 'This API does not support the call: check api-url.',
+  501: 'This API does not support the call: check api-url.',
 }
 
 const CREATE_ADVICE: Readonly<Record<number, string>> = {
-  404: 'No such model, version or deployment exists, or this key cannot see it. A model that is not an official one runs only with its version: give owner/name:version as model. If all of that is right, check api-url.',
-  405: 'This API does not start predictions in this way: check api-url, and whether it wants the model or its version.',
-  413: 'The request is too large for this API: give files as URLs instead of embedding them.',
+  404: 'There is no such model, version or deployment, or this key has no access to it. A model that is not official needs its version: set model to owner/name:version. If all of this is correct, check api-url.',
+  405: 'This API does not start predictions in this way: check api-url, and whether it expects a model or a version.',
+  413: 'The request is too large for this API: pass files as URLs instead of embedding them.',
 }
 
 /** A gateway's word for a path that it does not have: no ID can be the reason. */
 const UNKNOWN_PATH = /^(?:invalid url|404 page not found|cannot (?:get|post))\b/i
-const WRONG_PATH = 'The path of api-url is probably wrong: the server does not have this address.'
+const WRONG_PATH = 'The path of api-url is probably wrong: the server does not have this path.'
 
 function adviceFor(
   request: ApiRequest,
@@ -270,6 +274,6 @@ function adviceFor(
 /** Names the target without its query, which may hold secrets of whoever wrote it. */
 function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string {
   const target = REDIRECT_STATUSES.has(status) && location !== undefined ? URL.parse(location, request.url) : null
-  const where = target ? `It leads to ${target.origin}${target.pathname}.` : 'It names no target.'
-  return `${where} No redirect is followed with the key: if you trust the target, give its address as api-url.`
+  const where = target ? `It redirects to ${target.origin}${target.pathname}.` : 'It has no target.'
+  return `${where} Redirects are not followed with the key: if you trust the target, set api-url to it.`
 }

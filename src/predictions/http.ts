@@ -70,7 +70,7 @@ const PHRASE = new RegExp(
   'i',
 )
 
-/** What a phrase such as "resets in ~30s" says, in seconds; NaN if there is none. */
+/** The seconds in a phrase such as "resets in ~30s"; NaN if there is none. */
 function secondsInPhrase(text: string): number {
   const { count, ms, m } = PHRASE.exec(text)?.groups ?? {}
   if (ms !== undefined) return Number(count) * PHRASE_UNITS.ms.seconds

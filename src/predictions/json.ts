@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isRecord } from './text.ts'
 
 /** JSON that is nested deeper than {@link DEEPEST} levels. The message is the rest of a sentence. */
@@ -9,20 +11,33 @@ export class JsonTooDeepError extends Error {
   }
 }
 
-/** JSON of more lists and objects than {@link MOST_PARTS}. The message is the rest of a sentence. */
+/** JSON of more parts of a kind than are read. The message is the rest of a sentence. */
 export class JsonTooManyPartsError extends Error {
   override readonly name = 'JsonTooManyPartsError'
 
-  constructor() {
-    super(`JSON of more than ${MOST_PARTS.toLocaleString('en')} lists and objects`)
+  /** @param parts the kind, in the plural */
+  constructor(most: number, parts: string) {
+    super(`JSON of more than ${most.toLocaleString('en')} ${parts}`)
   }
 }
 
 /**
- * The most lists, objects and numbers that keep their digits: each takes some dozens of bytes of memory, and only two or
+ * The most lists, objects, and numbers that must be edited: each takes some dozens of bytes of memory, and only two or
  * three in a body, so that 64 MiB of them would be more than a gigabyte.
  */
 export const MOST_PARTS = 1_000_000
+
+/** The most items and properties: each takes eight bytes or more, and only two in a body. A mask of 4K has 8.3 million pixels. */
+export const MOST_VALUES = 10_000_000
+
+/** The most strings that are values. V8 keeps a table of the short ones, in which nine million take more than three seconds. */
+export const MOST_STRINGS = 1_000_000
+
+/**
+ * The most names of properties, where objects with the same names in the same order count once. V8 makes a hidden class
+ * for each such order: a million names take more than a second if no two objects are alike, and nothing if all are.
+ */
+export const MOST_NAMES = 200_000
 
 /** The deepest nesting that is read or written. The deepest seen is 3; serializers overflow their stack at some thousands. */
 export const DEEPEST = 200
@@ -62,12 +77,23 @@ export interface ParsedJson {
  * @throws SyntaxError, JsonTooDeepError, or JsonTooManyPartsError
  */
 export function parseJson(text: string): ParsedJson {
-  const { edits, hadNonFinite } = scan(text)
+  const scanner = new Scanner(text)
+  while (!scanner.scanOn());
+  return parseScanned(text, scanner)
+}
+
+/** {@link parseJson} in turns of the event loop, so that signals are handled while a long text is parsed. */
+export async function parseJsonInTurns(text: string): Promise<ParsedJson> {
+  const scanner = new Scanner(text)
+  while (!scanner.scanOn()) await nextTurn()
+  return parseScanned(text, scanner)
+}
+
+function parseScanned(text: string, { edits, hadNonFinite }: Scanner): ParsedJson {
   if (edits.length === 0) return { value: JSON.parse(text), hadNonFinite }
-  const numbers = edits.filter(({ digits }) => digits !== undefined).length
   const sentinel = sentinelFor(text)
   const holder = { value: JSON.parse(edited(text, edits, sentinel)) as unknown }
-  restoreNumbers(holder, sentinel, numbers)
+  restoreNumbers(holder, sentinel, edits.filter((at, i) => i % 2 === 1 && at > 0).length)
   return { value: holder.value, hadNonFinite }
 }
 
@@ -109,54 +135,142 @@ export function* jsonParts(value: unknown): Generator<string> {
   }
 }
 
-/** A part of a text that JSON.parse must not see; `digits` of a number that is kept, else it stands for null. */
-interface Edit {
-  start: number
-  end: number
-  digits: string | undefined
-}
+/**
+ * The parts of a text that JSON.parse must not see: of each where it begins and where it ends, the end negative if it
+ * stands for null, else it is a number whose digits are kept. As one list, for there may be a million.
+ */
+type Edits = number[]
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?<fraction>\.\d+)?(?<exponent>e[+-]?\d+)?/iy
 const NON_FINITE = /-?Infinity|NaN/y
 /** Shorter numbers lose nothing, unless an exponent puts them out of range. */
 const SAFE_LENGTH = 15
 
-/** Looks at everything outside strings, whose ends it seeks in leaps: logs are long. @throws JsonTooDeepError, JsonTooManyPartsError */
-function scan(text: string): { edits: Edit[]; hadNonFinite: boolean } {
-  const edits: Edit[] = []
-  let hadNonFinite = false
-  let depth = 0
-  let parts = 0
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at)
-    if (code === QUOTE) {
-      at = endOfString(text, at)
-    } else if (code === BRACE || code === BRACKET) {
-      if (++depth > DEEPEST) throw new JsonTooDeepError()
-      if (++parts > MOST_PARTS) throw new JsonTooManyPartsError()
-    } else if (code === BRACE + 2 || code === BRACKET + 2) {
-      depth--
-    } else if (code === MINUS || (code >= ZERO && code <= NINE) || code === CAPITAL_I || code === CAPITAL_N) {
-      const end = endOfWord(text, at)
-      const word = end - at < SAFE_LENGTH && !mayNeedEdit(text, at, end) ? '' : text.slice(at, end)
-      if (matchesWhole(NON_FINITE, word)) {
-        hadNonFinite = true
-        edits.push({ start: at, end, digits: undefined })
-      } else if (matchesWhole(NUMBER, word) && !keepsDigits(word)) {
-        edits.push({ start: at, end, digits: word })
-        if (++parts > MOST_PARTS) throw new JsonTooManyPartsError()
-      }
-      at = end - 1
-    }
+/** Characters that are scanned in one turn: a multiple of what most bodies have, in about fifty milliseconds. */
+const SCANNED_AT_ONCE = 4 * 2 ** 20
+
+/**
+ * Looks at everything outside strings, whose ends it seeks in leaps: logs are long. Of names of properties it looks at
+ * each character.
+ */
+class Scanner {
+  readonly edits: Edits = []
+  hadNonFinite = false
+  readonly #text: string
+  readonly #shapes = new Shapes()
+  #at = 0
+  #depth = 0
+  #parts = 0
+  /** Each but the first of a list or an object, which counts as a part, follows a comma. */
+  #values = 0
+  #strings = 0
+  /** Where the last string began. */
+  #string = 0
+  /** Where it ended. */
+  #stringEnd = 0
+
+  constructor(text: string) {
+    this.#text = text
   }
-  return { edits, hadNonFinite }
+
+  /** Scans the next part. @returns whether the text has been scanned whole @throws JsonTooDeepError, JsonTooManyPartsError */
+  scanOn(): boolean {
+    const text = this.#text
+    const end = Math.min(text.length, this.#at + SCANNED_AT_ONCE)
+    let at = this.#at
+    for (; at < end; at++) {
+      const code = text.charCodeAt(at)
+      if (code === QUOTE) {
+        this.#strings++
+        this.#string = at
+        at = endOfString(text, at)
+        this.#stringEnd = at
+      } else if (code === COMMA) {
+        this.#values++
+      } else if (code === COLON) {
+        // What came before it was a name.
+        this.#strings--
+        this.#shapes.name(this.#depth, hashOf(text, this.#string, this.#stringEnd))
+      } else if (code === BRACE || code === BRACKET) this.#open()
+      else if (code === BRACE + 2 || code === BRACKET + 2) this.#shapes.close(this.#depth--)
+      else if (code === MINUS || (code >= ZERO && code <= NINE) || code === CAPITAL_I || code === CAPITAL_N) {
+        at = this.#word(at) - 1
+      }
+    }
+    this.#at = at
+    if (this.#values >= MOST_VALUES) throw new JsonTooManyPartsError(MOST_VALUES, 'values')
+    if (this.#strings > MOST_STRINGS) throw new JsonTooManyPartsError(MOST_STRINGS, 'strings')
+    return at >= text.length
+  }
+
+  #open(): void {
+    if (++this.#depth > DEEPEST) throw new JsonTooDeepError()
+    this.#shapes.open(this.#depth)
+    this.#countPart()
+  }
+
+  #countPart(): void {
+    if (++this.#parts > MOST_PARTS) throw new JsonTooManyPartsError(MOST_PARTS, 'arrays and objects')
+  }
+
+  /** Looks at what may be a number. @returns its end */
+  #word(start: number): number {
+    const text = this.#text
+    const end = endOfWord(text, start)
+    const word = end - start < SAFE_LENGTH && !mayNeedEdit(text, start, end) ? '' : text.slice(start, end)
+    const isNonFinite = matchesWhole(NON_FINITE, word)
+    if (isNonFinite || (matchesWhole(NUMBER, word) && !keepsDigits(word))) {
+      this.#countPart()
+      this.hadNonFinite ||= isNonFinite
+      this.edits.push(start, isNonFinite ? -end : end)
+    }
+    return end
+  }
+}
+
+/** Counts the names of properties of objects, of those with the same names in the same order once. */
+class Shapes {
+  /** By depth, of the object that is open there: its names so far, and how many they are. */
+  readonly #hashes = new Int32Array(DEEPEST + 1)
+  readonly #counts = new Int32Array(DEEPEST + 1)
+  readonly #known = new Set<number>()
+  #names = 0
+
+  open(depth: number): void {
+    this.#hashes[depth] = 0
+    this.#counts[depth] = 0
+  }
+
+  name(depth: number, hash: number): void {
+    this.#hashes[depth] = Math.imul((this.#hashes[depth] ?? 0) ^ hash, HASH_FACTOR)
+    this.#counts[depth] = (this.#counts[depth] ?? 0) + 1
+    if (++this.#names > MOST_NAMES) throw new JsonTooManyPartsError(MOST_NAMES, 'property names')
+  }
+
+  close(depth: number): void {
+    const count = this.#counts[depth] ?? 0
+    const hash = this.#hashes[depth] ?? 0
+    if (this.#known.has(hash)) this.#names -= count
+    else if (count > 0) this.#known.add(hash)
+  }
+}
+
+/** Of 32 bits, odd, and unknown to those who write answers, so that they cannot give two shapes the same hash. */
+const HASH_FACTOR = randomInt(2 ** 31) * 2 + 1
+
+function hashOf(text: string, start: number, end: number): number {
+  let hash = end - start
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ text.charCodeAt(at), HASH_FACTOR)
+  return hash ^ (hash >>> 15)
 }
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const COMMA = 0x2c
 const MINUS = 0x2d
 const ZERO = 0x30
 const NINE = 0x39
+const COLON = 0x3a
 const CAPITAL_I = 0x49
 const CAPITAL_N = 0x4e
 /** `{` and `[`; what closes them stands two places after. */
@@ -215,11 +329,13 @@ function sentinelFor(text: string): string {
   }
 }
 
-function edited(text: string, edits: readonly Edit[], sentinel: string): string {
+function edited(text: string, edits: Edits, sentinel: string): string {
   const parts: string[] = []
   let kept = 0
-  for (const { start, end, digits } of edits) {
-    parts.push(text.slice(kept, start), digits === undefined ? 'null' : `"${sentinel}${digits}"`)
+  for (let i = 0; i < edits.length; i += 2) {
+    const [start = 0, marked = 0] = [edits[i], edits[i + 1]]
+    const end = Math.abs(marked)
+    parts.push(text.slice(kept, start), marked < 0 ? 'null' : `"${sentinel}${text.slice(start, end)}"`)
     kept = end
   }
   return parts.join('') + text.slice(kept)

@@ -94,7 +94,7 @@ class Patterns {
   readonly #shortest: number
   /** The pairs of codes that stand in a pattern. */
   readonly #pairs = new Uint8Array(ASCII * ASCII)
-  /** Pairs of ordinary characters of which the first begins no match, because the second never follows it. */
+  /** Pairs of ordinary characters that no match begins with, because the second never follows the first. */
   readonly idle = ORDINARY_PAIRS.slice()
 
   constructor(patterns: readonly Pattern[]) {
@@ -361,7 +361,7 @@ class Scan {
     this.#jump(code, at, ENTITY.lastIndex)
   }
 
-  /** The value of so many hexadecimal digits; -1 if they are none. */
+  /** The value of hexadecimal digits; -1 if they are not. */
   #hexadecimal(at: number, digits: number): number {
     let value = 0
     for (let i = at; i < at + digits; i++) {

@@ -28,13 +28,13 @@ export interface LastPoll {
 }
 
 /**
- * Polls once more when the deadline has come, and takes the answer to the poll that was under way, whichever tells of
+ * Polls once more when the deadline is reached, and also uses the poll that was under way, whichever reports
  * the end: by a list if lists are read, else singly.
  * @returns whether the prediction has ended; false if no answer says so in time
  */
 export async function lastPoll({ options, lists }: WaitStep, poll: LastPoll): Promise<boolean> {
   const { clock } = options
-  using limit = deadlineSignal(clock, LAST_ANSWER, 'the last answer did not come in time')
+  using limit = deadlineSignal(clock, LAST_ANSWER, 'the last response did not arrive in time')
   const stop = AbortSignal.any([poll.stop, limit.signal])
   const isInTime = poll.turn < LAST_ANSWER
 
@@ -66,7 +66,7 @@ export async function lastPoll({ options, lists }: WaitStep, poll: LastPoll): Pr
   return await firstEnd(polls, poll, stop)
 }
 
-/** @returns true as soon as one of the polls tells of the end, false if none does before the signal */
+/** @returns true as soon as one of the polls reports the end, false if none does before the signal */
 async function firstEnd(polls: readonly Promise<Answer>[], poll: LastPoll, stop: AbortSignal): Promise<boolean> {
   const open = new Map(polls.map((each) => [each, settled(each).then((result) => ({ each, result }))] as const))
   while (open.size > 0) {

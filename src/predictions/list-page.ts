@@ -17,9 +17,14 @@ export interface ListPage {
  * account the list shows what others made.
  * @throws as {@link readBody}, and NotAPredictionError if it is no list
  */
-export function readListPage(request: ApiRequest, text: string, wanted: ReadonlySet<string>, api: Api): ListPage {
-  const { body } = readBody(request, text, api)
-  if (!Array.isArray(body.results)) throw new NotAPredictionError(request, 'JSON that is no list of predictions')
+export async function readListPage(
+  request: ApiRequest,
+  text: string,
+  wanted: ReadonlySet<string>,
+  api: Api,
+): Promise<ListPage> {
+  const { body } = await readBody(request, text, api)
+  if (!Array.isArray(body.results)) throw new NotAPredictionError(request, 'JSON that is not a list of predictions')
   const answers = body.results.flatMap((item: unknown): Answer[] => {
     if (!isRecord(item) || typeof item.id !== 'string' || !wanted.has(item.id)) return []
     const reading = api.read(item, { id: item.id, apiUrl: '' })

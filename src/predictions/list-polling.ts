@@ -14,10 +14,10 @@ export interface Listed {
   pollSingly(): void
 }
 
-/** Polls of single predictions beside each list: they tell whether it lags behind, and they have the logs. */
+/** Polls of single predictions beside each list: they show whether the list lags behind, and they include the logs. */
 const singlesBeside = (open: number): number => (open < LIST_FROM ? 1 : 2)
 
-/** One list at a time for all open predictions of a step; whoever is due first begins it, and all get what it says. */
+/** One list at a time for all open predictions of a step; the first that is due requests it, and all use its result. */
 export class ListPolling {
   readonly #list: PredictionList
   readonly #open: ReadonlySet<Listed>

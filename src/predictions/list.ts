@@ -5,27 +5,27 @@ import { isTerminal, statusOf } from './prediction.ts'
 
 /** From this many open predictions on, one page of the list costs less than polling each. */
 export const LIST_FROM = 8
-/** A list that is read already is read on down to so many: its page and the poll beside it are two requests. */
+/** Once in use, the list is used down to this many predictions: its page and the poll beside it are two requests. */
 export const LIST_UNTIL = 3
 /** Predictions on one page (Replicate's specification of `GET /predictions`). */
 export const PAGE_SIZE = 100
 /** Pages beyond those that our predictions would fill, because others run on the same account. */
 const EXTRA_PAGES = 3
-/** Lists in a row that have none of ours, after which the list is left alone. */
+/** Lists in a row without any of our predictions, after which the list is no longer used. */
 const LISTS_WITHOUT_OURS = 3
-/** Answers that are no list, and lists that are behind a poll of a single prediction, after which the list is left alone. */
+/** Answers that are not lists, and lists that lag behind a single poll, after which the list is no longer used. */
 const NOT_A_LIST = 2
 const BEHIND = 2
-/** Ends of one prediction that polls denied, after which the list is left alone: a poll can lag behind once or twice. */
+/** Ends of one prediction that polls contradicted, after which the list is no longer used: a poll can lag behind once or twice. */
 const DENIED = 3
-/** Failures in a row that may be transient, after which the list is left alone. */
+/** Possibly transient failures in a row, after which the list is no longer used. */
 const FAILURES = 3
 
 /** Fetches one page, the first if there is no cursor. @throws ApiError, or the reason of the signal */
 export type FetchPage = (cursor: string | undefined, wanted: ReadonlySet<string>) => Promise<ListPage>
 
 const ENDED = 2
-/** How far a prediction is, to tell a list that lags behind from one that is current. */
+/** How far a prediction is, to distinguish a list that lags behind from a current one. */
 const rank = ({ prediction }: Answer): number => {
   const status = statusOf(prediction)
   if (isTerminal(status)) return ENDED
@@ -34,7 +34,7 @@ const rank = ({ prediction }: Answer): number => {
 
 /**
  * Reads the list of predictions in place of polling each, while it can be trusted: it has ours, it is as recent as
- * polls of single predictions, and it answers. Once left alone it is not tried again.
+ * polls of single predictions, and it answers. Once given up, it is not tried again.
  */
 export class PredictionList {
   readonly #fetchPage: FetchPage
@@ -45,7 +45,7 @@ export class PredictionList {
   #failures = 0
   /** What polls of single predictions said since the last list began. */
   #polled = new Map<string, number>()
-  /** Predictions that have ended according to the last list, until a poll tells. */
+  /** Predictions that have ended according to the last list, until a poll confirms it. */
   #claimedEnds = new Set<string>()
   /** How often polls denied such an end, by prediction. */
   readonly #denied = new Map<string, number>()
@@ -58,12 +58,12 @@ export class PredictionList {
     this.#fetchPage = fetchPage
   }
 
-  /** False once the list was left alone. */
+  /** False once the list was given up. */
   get usable(): boolean {
     return this.#usable
   }
 
-  /** Leaves the list alone from now on. */
+  /** Gives up the list for good. */
   leave(): void {
     this.#usable = false
   }
@@ -79,7 +79,7 @@ export class PredictionList {
 
   /**
    * Fetches as many pages as the open predictions need.
-   * @returns the answers about them; empty if the list failed or was left alone
+   * @returns the answers about them; empty if the list failed or was given up
    * @throws the reason of the signal
    */
   async fetch(open: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlyMap<string, Answer>> {

@@ -1,12 +1,5 @@
-import type { CreateRequest } from './client.ts'
+import type { CreateRequest, RecentPredictions } from './client.ts'
 import { isRecord } from './text.ts'
-
-/** What the list of predictions shows of the last moments. */
-export interface RecentPredictions {
-  items: readonly unknown[]
-  /** False if there are more than one page. */
-  isComplete: boolean
-}
 
 /** Seconds by which the clocks of the runner and the API may differ. */
 const CLOCK_SKEW = 60

@@ -2,7 +2,7 @@ import { isRawNumber, jsonStart } from './json.ts'
 import { detached } from './text.ts'
 
 const isUrl = (text: string) => (/^https?:\/\/\S+$/.test(text) && URL.canParse(text)) || isUrlWithBlanks(text)
-/** With a media type, or parameters, or neither (RFC 2397); a text that begins with "data: a, b" is none. */
+/** With a media type, or parameters, or neither (RFC 2397); a text that begins with "data: a, b" is not one. */
 const isDataUri = (text: string) => /^data:(?:[\w.+-]+\/[\w.+-]+)?(?:;[\w.+-]+(?:=[^\s,;]*)?)*,/.test(text)
 /** A URL or a `data:` URI, as a whole. */
 export const isFile = (value: unknown): value is string =>
@@ -21,7 +21,7 @@ function isUrlWithBlanks(text: string): boolean {
 export const MOST_FILES = 5000
 /** Values of an output that are looked at: the walk of one that has more ends there. */
 const MOST_VALUES = 1_000_000
-/** Strings at the start of a list that tell whether it is a list of files. */
+/** Strings at the start of a list that show whether it is a list of files. */
 const TELLING = 10_000
 
 /**
@@ -88,9 +88,12 @@ export function outputText(output: unknown, most = Number.POSITIVE_INFINITY): st
 /** Whether an output is JSON that holds something, but neither files nor text. */
 export function isJsonOutput(output: unknown): boolean {
   if (output === null || output === undefined || typeof output === 'string') return false
-  if (typeof output === 'object' && !isRawNumber(output) && Object.keys(output).length === 0) return false
+  if (typeof output === 'object' && !isRawNumber(output) && isEmpty(output)) return false
   return !isText(output) && outputFiles(output, 1).length === 0
 }
+
+/** A list can have millions of items: no list of their keys is made. */
+const isEmpty = (output: object) => (Array.isArray(output) ? output : Object.keys(output)).length === 0
 
 /** What is shown of an output. What is cut off here is longer than any place that shows it can take. */
 export interface OutputView {
@@ -98,7 +101,7 @@ export interface OutputView {
   urls: readonly string[]
   /** How many files are in the output itself, as `data:` URIs. */
   embedded: number
-  /** The start of its text; undefined if it is none. */
+  /** The start of its text; undefined if it is not text. */
   text: string | undefined
   /** Its start as JSON. */
   json: string
@@ -126,7 +129,7 @@ export const isLargeView = ({ json }: OutputView): boolean => json.length > MOST
 const startOf = (text: string | undefined) =>
   text && (text.length > MOST_SHOWN ? detached(text.slice(0, MOST_SHOWN)) : text)
 
-/** The first texts, up to the one that reaches so many characters, which is cut off there. */
+/** The first texts, truncated to this many characters in total. */
 function firstOf(texts: readonly string[], most: number): string[] {
   const kept: string[] = []
   let left = most

@@ -25,14 +25,14 @@ const DOUBT_POLLS = 5
 const FIRST_PAUSE = 0.5
 const FIRST_PAUSE_AFTER_429 = 1
 const LONGEST_PAUSE = 30
-/** No limit of a rate lasts for more than an hour; whoever asks for more is polled every two minutes. */
+/** No rate limit lasts for more than an hour; an API that requests more is polled every two minutes. */
 const LONGEST_HINT = 3600
 const PAUSE_FOR_ABSURD_HINTS = 120
 
 /** What a failed request leads to. */
 export type Judgement =
   | { readonly kind: 'retry' /** Seconds. */; readonly pause: number }
-  /** As `retry`, but what was answered is believed if it stays. */
+  /** As `retry`, but the answer is believed if it persists. */
   | { readonly kind: 'doubt'; readonly pause: number }
   | { readonly kind: 'give up' }
 
@@ -41,7 +41,7 @@ export interface FailedAt {
   now: number
   /** When the request was made. */
   sent: number
-  /** What the schedule asked to wait before the next poll. */
+  /** The pause before the next poll, as requested by the schedule. */
   planned: number
   /** Whether a good answer came before: of this prediction or, if the failure concerns them all, of any. */
   answered: boolean
@@ -124,12 +124,12 @@ export class Patience {
     this.#unconnectedSince = undefined
     this.#patienceEnds ??= at.sent + this.#transientPatience
     if (at.now >= this.#patienceEnds) return { kind: 'give up' }
-    // Time that the server asked for does not count as failing.
+    // Time that the server requested does not count as failing.
     this.#patienceEnds += hint
     return { kind: 'retry', pause: Math.max(hint, Math.min(pause, this.#patienceEnds - at.now)) }
   }
 
-  /** The last attempt ends when the patience does, as far as the one before tells how long it takes. */
+  /** The last attempt ends when the patience does, judged by how long the attempt before took. */
   #unconnected(pause: number, { now, sent }: FailedAt): Judgement {
     this.#unconnectedSince ??= sent
     const end = this.#unconnectedSince + CONNECT_PATIENCE
@@ -150,6 +150,6 @@ export class Patience {
   }
 }
 
-/** A certificate or a proxy that was fine a moment ago is an accident on the way; at the start it is a wrong setting. */
+/** If a certificate or a proxy has worked before, its error is transient; at the start, it is a wrong setting. */
 const isTransient = (error: ApiError, answered: boolean) =>
   error.retryability === 'transient' || (answered && error instanceof ConnectionError)

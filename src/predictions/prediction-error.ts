@@ -5,7 +5,7 @@ import { clip, sentences } from './text.ts'
 /** Characters of an error that are read. The longest seen is a traceback of some thousands. */
 const LONGEST_ERROR = 2 ** 16
 
-/** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` where there is none. */
+/** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` if there is none. */
 export function errorText(error: unknown): string {
   if (typeof error === 'string') return clip(error.trim(), LONGEST_ERROR)
   if (error === null || error === undefined || error === false) return ''
@@ -26,7 +26,7 @@ const LOG_TAIL = 20_000
 const LONGEST_LINE = 300
 
 /**
- * The last line of a log that says something; `""` if there is none. Lines of progress bars say nothing of an end.
+ * The last line of a log with content; `""` if there is none. Lines of progress bars do not explain an end.
  */
 export function lastLogLine(logs: string | undefined): string {
   const lines = (logs ?? '').slice(-LOG_TAIL).split(/[\r\n]+/)
@@ -35,17 +35,17 @@ export function lastLogLine(logs: string | undefined): string {
 }
 
 interface ErrorCode {
-  /** What happened, as a clause; undefined if nobody documents it. */
+  /** What happened, as a clause; undefined if it is undocumented. */
   meaning?: string
   advice?: string
-  /** The platform was at fault, not the input or the model: the same input may succeed. */
-  isPlatformFault?: true
+  /** The platform was the cause, not the input or the model: the same input may succeed. */
+  isPlatformError?: true
 }
 
-const PLATFORM: ErrorCode = { isPlatformFault: true, advice: 'The same input may succeed at another time.' }
+const PLATFORM: ErrorCode = { isPlatformError: true, advice: 'The same input may succeed later.' }
 const OUT_OF_MEMORY: ErrorCode = {
   meaning: 'the model ran out of memory',
-  advice: 'Ask for less, such as a smaller size or fewer outputs.',
+  advice: 'Request less, such as a smaller size or fewer outputs.',
 }
 
 /** What the codes in a prediction's error text mean. Source: Replicate's documentation of error codes. */
@@ -65,8 +65,8 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map([
   ['E9828', { meaning: 'the API had an internal error', ...PLATFORM }],
 ])
 
-/** True for the text of an error whose code says that the platform was at fault, not the input or the model. */
-export const isPlatformFault = (text: string): boolean => codeIn(text)?.isPlatformFault === true
+/** True for the text of an error whose code says that the platform was the cause, not the input or the model. */
+export const isPlatformError = (text: string): boolean => codeIn(text)?.isPlatformError === true
 
 /** What an error code in a failed prediction's text means and what to do about it, in sentences; `""` if none is documented. */
 export function errorMeaning(text: string): string {

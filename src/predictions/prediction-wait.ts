@@ -33,7 +33,7 @@ export class PredictionWait implements OpenWait {
   #kind: string | undefined
   #error: ApiError | undefined
   #patience: Patience
-  /** What the schedule asked for last. */
+  /** The last pause that the schedule returned. */
   #planned: number
   readonly #known: Answer | undefined
   #endSignal: EndSignal | undefined
@@ -97,7 +97,7 @@ export class PredictionWait implements OpenWait {
   async run(): Promise<Outcome> {
     const { options, open } = this.#step
     let outcome = await this.#wait()
-    this.#over.abort(new Error('the wait is over'))
+    this.#over.abort(new Error('the wait has ended'))
     open.delete(this)
     this.#changeKind(undefined)
     try {
@@ -169,7 +169,7 @@ export class PredictionWait implements OpenWait {
 
   async #sleep(pause: number): Promise<void> {
     const { clock } = this.#step.options
-    // What the server asked for, and a doubt, are not cut short by the stream or a list.
+    // Neither the stream nor a list shortens a pause that the server requested, or one in doubt.
     if (this.#error) return await clock.sleep(pause, this.#stopOrDeadline)
     await this.#wakeup.sleep(pause, this.#stopOrDeadline)
   }
@@ -190,7 +190,7 @@ export class PredictionWait implements OpenWait {
   }
 
   /**
-   * Takes what a list says of this prediction, a new one if there is none.
+   * Uses what a list reports about this prediction; a new one if there is none.
    * @returns undefined if it must be polled singly
    */
   async #takeList(woken: boolean): Promise<'ended' | 'running' | undefined> {
@@ -212,7 +212,7 @@ export class PredictionWait implements OpenWait {
     return this.#accept(listed, false) ? 'ended' : 'running'
   }
 
-  /** Whether a list tells all that is wanted: an output may be missing there, and the log is. */
+  /** Whether a list has all that is needed: the output may be missing there, and the log always is. */
   #isEnough({ prediction }: Answer): boolean {
     const status = statusOf(prediction)
     if (!isTerminal(status)) return true
@@ -299,18 +299,18 @@ export class PredictionWait implements OpenWait {
     const now = step.now()
     this.#error = thrown
     this.#tellLimiter(thrown)
-    // Faults of the way concern every prediction of the step, so a good answer to any of them counts.
+    // Errors of the way concern every prediction of the step, so a good answer to any of them counts.
     const concernsAll = thrown.scope === 'account' || thrown.retryability === 'transient'
     const answered =
       this.#answer !== undefined || ((concernsAll || thrown instanceof ConnectionError) && step.lastGood !== undefined)
-    const judgement = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
-    if (judgement.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
-    if (judgement.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
+    const judgment = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
+    if (judgment.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
+    if (judgment.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
       if (step.doubt.add(this.id, thrown)) return 'give up'
     }
-    if (judgement.kind === 'give up') return 'give up'
-    step.options.observer.failed({ id: this.id, now, error: thrown, pause: judgement.pause })
-    return judgement.pause
+    if (judgment.kind === 'give up') return 'give up'
+    step.options.observer.failed({ id: this.id, now, error: thrown, pause: judgment.pause })
+    return judgment.pause
   }
 
   /** Whether others got good answers since this one began to get bad ones: then it is not about all of them. */
@@ -327,7 +327,7 @@ export class PredictionWait implements OpenWait {
     } else if (error instanceof RefusalError && error.retryAfter === undefined) limiter.refused(error.status)
   }
 
-  /** Polls once more when the deadline has come. @param underWay the poll that was under way by then */
+  /** Polls once more when the deadline is reached. @param underWay the poll that was under way then */
   async #lastPoll(underWay?: Promise<Answer>): Promise<Outcome> {
     const step = this.#step
     if (step.requested && !step.responded) return this.#outcome('timeout')

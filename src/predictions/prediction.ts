@@ -30,7 +30,7 @@ export type Prediction = z.infer<typeof Prediction>
 const TERMINAL = ['succeeded', 'failed', 'canceled', 'aborted'] as const
 /** A status after which a prediction never changes. `aborted`: ended before it started, not charged. */
 export type TerminalStatus = (typeof TERMINAL)[number]
-/** `unknown` stands for a word that the API does not document: not the end, as far as anybody can tell. */
+/** `unknown` stands for a word that the API does not document: not treated as the end. */
 export type Status = TerminalStatus | 'starting' | 'processing' | 'unknown'
 
 /** Words of other gateways and task APIs for the statuses above. */
@@ -123,7 +123,7 @@ export function predictTime(prediction: Prediction): number | undefined {
   return Number.isFinite(seconds) ? seconds : undefined
 }
 
-/** Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined where it is none. */
+/** Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined if it is not one. */
 function timestamp(text: string | undefined): number | undefined {
   const ms = Date.parse(text ?? '')
   return Number.isNaN(ms) ? undefined : ms
@@ -142,6 +142,9 @@ export function totalTime(predictions: readonly Prediction[]): number | undefine
   return ms < 0 ? undefined : ms / 1000
 }
 
-/** True where a prediction succeeded but its output has been deleted since, an hour after the end. */
+/** When the API deletes inputs, outputs, files and logs, as the end of a clause. */
+export const RETENTION = 'one hour after the end'
+
+/** True where a prediction succeeded but its output has been deleted since. */
 export const isExpired = (prediction: Prediction): boolean =>
   statusOf(prediction) === 'succeeded' && prediction.data_removed === true && hasNoOutput(prediction)

@@ -68,7 +68,7 @@ async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<v
   }
 }
 
-/** The longest interval that is learned, in seconds: slower than this nobody needs to be polled. */
+/** The longest interval that is learned, in seconds: no API requires slower polling. */
 const LONGEST_INTERVAL = 30
 /**
  * Seconds of nothing but refusals after which they were an outage, not the limit of a rate. Limits that answer 429 may

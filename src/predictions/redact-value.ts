@@ -123,6 +123,6 @@ function redactScalar(name: string, value: unknown, { text, identifier }: Redact
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value)
 const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !isRawNumber(value)
-/** Texts of which not all are addresses are read as one, as the output text of a prediction is. */
+/** Texts that are not all addresses are read as one, like the output text of a prediction. */
 const isTokens = (list: readonly unknown[]): list is readonly string[] =>
   list.length > 0 && list.every((item) => typeof item === 'string') && !list.every(isAddress)

@@ -3,7 +3,7 @@ import { REQUESTS_PER_SECOND } from './rate-limiter.ts'
 import type { RunTimes } from './run-times.ts'
 
 /** What is known when a good answer has come that is not the end. Times in seconds since the wait began. */
-export interface Look {
+export interface Observation {
   now: number
   /** The prediction has left the queue. */
   started: boolean
@@ -33,7 +33,7 @@ export interface Schedule {
   /** Seconds until the first poll. */
   first(sharers: number): number
   /** Seconds until the next poll. */
-  next(look: Look): number
+  next(observation: Observation): number
   /** Seconds to the end as the log predicts it; undefined if it predicts nothing. */
   left(now: number): number | undefined
 }
@@ -41,12 +41,12 @@ export interface Schedule {
 /** Up to this many predictions are polled on one account without regard for each other. */
 export const SHARERS_FREE = 40
 
-/** In the queue: this part of the time waited, at least and at most so many seconds. */
+/** In the queue: this share of the time waited, with a minimum and a maximum in seconds. */
 const QUEUE = { part: 0.2, least: 0.75, most: 5 }
 /** Running, and nothing is known about the end: seconds times √t, at least and at most. */
 const UNKNOWN_END = { root: 0.3, least: 0.5, most: 0.73 }
 /** A predicted end lies ahead: this part of the time left, and never longer than the larger of two terms. */
-const AHEAD = { part: 0.6, least: 1.2, root: 0.14 }
+const BEFORE_PREDICTED_END = { part: 0.6, least: 1.2, root: 0.14 }
 /** Around the predicted end: a fixed pause and one by √t (the longer the run, the longer its tail), growing past it. */
 const AROUND_END = { fixed: 0.1, root: 0.02, growth: 0.02 }
 /** With a stream: the pause that guards against one that never signals, and the pauses around a predicted end. */
@@ -54,11 +54,11 @@ const GUARD = { least: 2, root: 0.6 }
 const AROUND_END_WITH_STREAM = { fixed: 0.1, root: 0.05, growth: 0.05 }
 /** After the end signal of a stream, which can come before the API knows of the end. */
 const AFTER_SIGNAL = { part: 0.04, least: 0.2 }
-/** At most SLACK polls more than one every PACE seconds. */
-const PACE = 0.75
-const SLACK = 10
+/** At most EXTRA_POLLS polls more than one every SECONDS_PER_POLL seconds. */
+const SECONDS_PER_POLL = 0.75
+const EXTRA_POLLS = 10
 /**
- * Of siblings: the widest spread of their run times that tells anything; the part of the time left that is slept, and
+ * Of siblings: the widest spread of their run times that is informative; the share of the time left to sleep, and
  * the longest sleep; how dense polls are around the usual end; and the pauses in the queue.
  */
 const SIBLINGS = {
@@ -81,8 +81,8 @@ const share = (sharers: number, random: () => number) =>
 
 /** What is remembered between two polls of one prediction. */
 interface Memory {
-  lastLook: number
-  looks: number
+  lastPoll: number
+  polls: number
   /** When it left the queue, halfway between the two polls in which that was seen. */
   started: number | undefined
   /** When the log predicts the end. */
@@ -118,8 +118,8 @@ function predictEnd(memory: Memory, logs: string, now: number): void {
   }
 }
 
-/** The pause while nothing tells when the end will be. */
-function unknownEnd(memory: Memory, { now, siblings }: Look): number {
+/** The pause while nothing indicates when the end will be. */
+function unknownEnd(memory: Memory, { now, siblings }: Observation): number {
   const { started } = memory
   if (started === undefined) return clamp(QUEUE.part * now, QUEUE.least, QUEUE.most)
   const pause = clamp(UNKNOWN_END.root * Math.sqrt(now - started), UNKNOWN_END.least, UNKNOWN_END.most)
@@ -132,9 +132,9 @@ const longestForSiblings = (elapsed: number) => Math.max(SIBLINGS.least, SIBLING
 
 /**
  * The pause that the run times of siblings suggest: long before their usual end, dense around it; undefined if they
- * tell nothing, or differ so much that they tell too little.
+ * indicate nothing, or differ too much to be informative.
  */
-function untilSiblingsEnd(memory: Memory, { now, siblings }: Look, otherwise: number): number | undefined {
+function untilSiblingsEnd(memory: Memory, { now, siblings }: Observation, otherwise: number): number | undefined {
   const usual = siblings?.runs.usual
   if (usual === undefined || usual.spread > SIBLINGS.widest) return undefined
   const { from, to, middle, spread } = usual
@@ -152,32 +152,32 @@ const dense = (memory: Memory, law: { fixed: number; root: number }, root: numbe
   (law.fixed + law.root * root) * Math.sqrt(1 + memory.broken)
 
 /** Only a guard: the end will be signalled, unless the stream never does. */
-function withStream(memory: Memory, { now }: Look, root: number): number {
+function withStream(memory: Memory, { now }: Observation, root: number): number {
   const guard = Math.max(GUARD.least, GUARD.root * Math.sqrt(now))
   const { end } = memory
   if (end === undefined) return guard
   const densest = dense(memory, AROUND_END_WITH_STREAM, root)
-  if (end > now) return clamp(AHEAD.part * (end - now), Math.min(densest, guard), guard)
+  if (end > now) return clamp(BEFORE_PREDICTED_END.part * (end - now), Math.min(densest, guard), guard)
   return Math.min(densest + AROUND_END_WITH_STREAM.growth * (now - end), guard)
 }
 
 function untilPredictedEnd(memory: Memory, end: number, now: number, otherwise: number, root: number): number {
   const densest = dense(memory, AROUND_END, root)
   if (end <= now) return Math.min(densest + AROUND_END.growth * (now - end), otherwise)
-  const longest = Math.max(AHEAD.least, AHEAD.root * root)
-  return clamp(AHEAD.part * (end - now), Math.min(densest, otherwise), longest)
+  const longest = Math.max(BEFORE_PREDICTED_END.least, BEFORE_PREDICTED_END.root * root)
+  return clamp(BEFORE_PREDICTED_END.part * (end - now), Math.min(densest, otherwise), longest)
 }
 
-function pauseOf(memory: Memory, look: Look): number {
-  const { now } = look
+function pauseOf(memory: Memory, observation: Observation): number {
+  const { now } = observation
   const root = memory.started === undefined ? 0 : Math.sqrt(now - memory.started)
-  const otherwise = unknownEnd(memory, look)
+  const otherwise = unknownEnd(memory, observation)
   if (memory.signalled !== undefined) {
     return clamp(AFTER_SIGNAL.part * (now - memory.signalled), AFTER_SIGNAL.least, otherwise)
   }
-  if (look.streaming) return withStream(memory, look, root)
+  if (observation.streaming) return withStream(memory, observation, root)
   if (memory.end !== undefined) return untilPredictedEnd(memory, memory.end, now, otherwise, root)
-  return untilSiblingsEnd(memory, look, otherwise) ?? otherwise
+  return untilSiblingsEnd(memory, observation, otherwise) ?? otherwise
 }
 
 /**
@@ -186,8 +186,8 @@ function pauseOf(memory: Memory, look: Look): number {
  */
 export function adaptiveSchedule(random: () => number = Math.random): Schedule {
   const memory: Memory = {
-    lastLook: 0,
-    looks: 0,
+    lastPoll: 0,
+    polls: 0,
     started: undefined,
     end: undefined,
     seen: undefined,
@@ -197,16 +197,18 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
   }
   return {
     first: (sharers) => (sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * random() : 0),
-    next(look) {
-      const { now } = look
-      memory.looks++
-      if (memory.started === undefined && look.started) memory.started = (memory.lastLook + now) / 2
-      memory.lastLook = now
-      predictEnd(memory, look.logs, now)
-      if (look.woken) memory.signalled = now
-      let pause = pauseOf(memory, look) * (0.9 + 0.2 * random())
-      if (memory.looks > SLACK + now / PACE) pause = Math.max(pause, unknownEnd(memory, look), PACE)
-      return Math.max(pause, share(look.sharers, random))
+    next(observation) {
+      const { now } = observation
+      memory.polls++
+      if (memory.started === undefined && observation.started) memory.started = (memory.lastPoll + now) / 2
+      memory.lastPoll = now
+      predictEnd(memory, observation.logs, now)
+      if (observation.woken) memory.signalled = now
+      let pause = pauseOf(memory, observation) * (0.9 + 0.2 * random())
+      if (memory.polls > EXTRA_POLLS + now / SECONDS_PER_POLL) {
+        pause = Math.max(pause, unknownEnd(memory, observation), SECONDS_PER_POLL)
+      }
+      return Math.max(pause, share(observation.sharers, random))
     },
     left: (now) => (memory.end !== undefined && memory.end > now ? memory.end - now : undefined),
   }
@@ -214,7 +216,10 @@ export function adaptiveSchedule(random: () => number = Math.random): Schedule {
 
 /** Another schedule, but no faster than at the given interval, nor than the API has something new to say. */
 export function pacedSchedule(schedule: Schedule, shortest: number): Schedule {
-  return { ...schedule, next: (look) => Math.max(schedule.next(look), shortest, look.refresh ?? 0) }
+  return {
+    ...schedule,
+    next: (observation) => Math.max(schedule.next(observation), shortest, observation.refresh ?? 0),
+  }
 }
 
 /** Polls at the interval that the user chose. */

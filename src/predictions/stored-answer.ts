@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Answer } from './answer.ts'
+import type { Answer, StoredAnswer } from './answer.ts'
 import type { StoredText } from './body.ts'
 import { collectAll } from './garbage.ts'
 import { jsonParts } from './json.ts'
@@ -10,32 +10,20 @@ import { errorText } from './prediction-error.ts'
 import { clip, detached } from './text.ts'
 import type { Turns } from './turns.ts'
 
-/** A large answer of which only a part stays in memory. */
-export interface StoredAnswer<Whole extends Answer = Answer> {
-  /**
-   * Reads it whole and acts with it. Only one such answer is in memory at a time: `act` must not wait for the network
-   * or for another one.
-   * @throws an error of the file system
-   */
-  use<T>(act: (answer: Whole) => Promise<T>): Promise<T>
-  /** The body as JSON, in parts. @throws an error of the file system */
-  json(): AsyncIterable<Buffer>
-  /** The same answer with another body. @throws an error of the file system */
-  withBody(body: unknown): Promise<StoredAnswer<Whole>>
-  /** Removes it. */
-  close(): Promise<void>
-}
-
 /**
  * An answer whose body is a stored text.
  * @param read reads the answer in a body
  */
 export function storedAnswer<Whole extends Answer>(
   text: StoredText,
-  read: (text: string) => Whole,
+  read: (text: string) => Promise<Whole>,
   turns: Turns,
 ): StoredAnswer<Whole> {
-  const load = async () => read(await text.read())
+  const load = async () => {
+    const whole = await text.read()
+    await nextTurn()
+    return await read(whole)
+  }
   return {
     use: (act) =>
       turns.run(async () => {
@@ -65,7 +53,7 @@ export function storedAnswer<Whole extends Answer>(
 
 const PART = 2 ** 20
 
-/** The parts of a text, of which none is as large as the text; no character is split. */
+/** The parts of a text, each smaller than the text; no character is split. */
 function* partsOf(text: string): Generator<string> {
   for (let at = 0, end = 0; at < text.length; at = end) {
     end = at + PART
@@ -82,7 +70,7 @@ const KEPT_OF_LOG = 2 ** 20
 const KEPT = 2 ** 16
 
 /**
- * What stays in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
+ * What is kept in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
  * what is shown of it.
  */
 export function abridged(answer: Answer): Answer {

@@ -4,11 +4,11 @@ import { errorText } from './prediction-error.ts'
 /** Polls in a row, and seconds, in which nothing changes before an unknown status counts as an end. */
 const STUCK_POLLS = 3
 const STUCK_SECONDS = 10
-/** Characters at the end of a log that tell whether it goes on. */
+/** Characters at the end of a log that show whether it still changes. */
 const COMPARED = 200
 
 /**
- * Tells when a status that nobody documents is a bad end: if an error or the time of the end is beside it, and none of
+ * Decides when an undocumented status is a bad end: if an error or the time of the end is beside it, and none of
  * it changes any more. Some gateways move `completed_at` while a task runs. A good end is never guessed.
  */
 export class StuckStatus {

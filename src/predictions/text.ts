@@ -8,7 +8,7 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
 export const clip = (text: string, limit: number): string =>
   text.length > limit ? `${detached(text.slice(0, limit)).toWellFormed()}…` : text.toWellFormed()
 
-/** A part of a text in memory of its own: as V8 makes it, it keeps the whole text in memory. */
+/** A copy of a part of a text: V8's substrings keep the complete text in memory. */
 export const detached = (part: string): string => Buffer.from(part, 'utf16le').toString('utf16le')
 
 /** The text with a full stop, unless it ends like a sentence already. */

@@ -1,4 +1,4 @@
-/** Lets acts happen one after the other, in the order in which they were asked for. */
+/** Runs actions one after the other, in the order in which they were requested. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve()
 

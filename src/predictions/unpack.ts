@@ -20,7 +20,7 @@ const UNPACKERS: Readonly<Record<string, (zlib: Zlib, first: Buffer) => Transfor
   zstd: (zlib) => zlib.createZstdDecompress(),
 }
 
-/** The packings of a body that its headers name, the outermost last: `["gzip"]`. Empty for a body as it is. */
+/** The content encodings of a body, the outermost last: `["gzip"]`. Empty for an uncompressed body. */
 export function packingsOf(headers: Headers): string[] {
   return (headerOf(headers, 'content-encoding') ?? '')
     .split(',')
@@ -29,7 +29,7 @@ export function packingsOf(headers: Headers): string[] {
 }
 
 /**
- * A body without its packing (gzip, deflate, br, zstd). Servers and proxies pack although they were asked for identity.
+ * A decompressed body (gzip, deflate, br, zstd). Servers and proxies compress even if identity was requested.
  * Comes piece by piece, so that limits count the unpacked bytes. Leaving the loop gives up the body.
  * @throws UnpackError, or what reading the body throws
  */
@@ -38,7 +38,7 @@ export async function* unpacked(
   headers: Headers,
 ): AsyncGenerator<Buffer> {
   const packings = packingsOf(headers)
-  if (packings.length > MOST_PACKINGS) throw new UnpackError(`it is packed ${packings.length} times`)
+  if (packings.length > MOST_PACKINGS) throw new UnpackError(`it is compressed ${packings.length} times`)
   let bytes: AsyncIterable<Buffer> | Iterable<Buffer> = body
   for (const name of packings.reverse()) bytes = unpackOne(bytes, name)
   yield* bytes
@@ -46,27 +46,27 @@ export async function* unpacked(
 
 async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name: string): AsyncGenerator<Buffer> {
   const create = UNPACKERS[name]
-  if (!create) throw new UnpackError(`it is packed in a way that is not known (${name.slice(0, 40)})`)
+  if (!create) throw new UnpackError(`its compression is not supported (${name.slice(0, 40)})`)
   const source = new Source(packed)
   const first = await source.next()
   // A body without bytes has nothing to unpack, whatever its headers say.
   if (first === undefined) return
-  // Loaded when it is needed: few servers pack what was asked for as it is, and the module takes a millisecond.
+  // Loaded on demand: few servers compress unrequested, and loading the module takes a millisecond.
   const unpacker = create(await import('node:zlib'), first)
   pipeline(source.from(first), unpacker, () => {})
   try {
     yield* unpacker
   } catch (error) {
-    if (source.fault !== undefined) throw source.fault
+    if (source.failure !== undefined) throw source.failure
     const { code = String(error) } = error as NodeJS.ErrnoException
-    throw new UnpackError(`its ${name} packing is damaged (${code})`, { cause: error })
+    throw new UnpackError(`its ${name} compression is damaged (${code})`, { cause: error })
   }
 }
 
 /** The pieces of a body; keeps what went wrong with it, apart from what goes wrong with the packing. */
 class Source {
   readonly #pieces: AsyncIterator<Buffer> | Iterator<Buffer>
-  fault: unknown
+  failure: unknown
 
   constructor(body: AsyncIterable<Buffer> | Iterable<Buffer>) {
     this.#pieces = Symbol.asyncIterator in body ? body[Symbol.asyncIterator]() : body[Symbol.iterator]()
@@ -85,7 +85,7 @@ class Source {
     try {
       for (let piece: Buffer | undefined = first; piece; piece = await this.next()) yield piece
     } catch (error) {
-      this.fault = error
+      this.failure = error
       throw error
     } finally {
       await this.#pieces.return?.()

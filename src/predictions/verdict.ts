@@ -1,6 +1,6 @@
 import { LimitError } from './errors.ts'
 import type { Outcome } from './outcome.ts'
-import { hasNoOutput, isExpired, type Prediction, readStatus } from './prediction.ts'
+import { hasNoOutput, isExpired, type Prediction, RETENTION, readStatus } from './prediction.ts'
 import { errorMeaning, errorText, lastLogLine } from './prediction-error.ts'
 import { sentence, sentences } from './text.ts'
 
@@ -17,7 +17,7 @@ export interface Judged {
   name?: string
   /** Predictions that were started for the same input before. */
   earlier?: readonly Outcome[]
-  /** Why it was not tried again although it might have been, or why nobody knows whether it was. */
+  /** Why it was not retried although that was possible, or why it is unknown whether it was started. */
   refusal?: string | undefined
 }
 
@@ -28,8 +28,8 @@ export function reasonOf({ outcome, verdict, refusal }: Judged): string {
   return refusal === undefined ? reason : sentences(sentence(reason), refusal)
 }
 
-const NEW_ONE = 'An ended prediction never changes: start a new one.'
-const NEW_AND_LONGER = 'An ended prediction never changes: start a new one, with a longer timeout.'
+const NEW_ONE = 'A prediction that has ended does not change: start a new one.'
+const NEW_AND_LONGER = 'A prediction that has ended does not change: start a new one, with a longer timeout.'
 
 /** What to do about a prediction that may still run: how it is waited for again. */
 export interface Advice {
@@ -41,7 +41,7 @@ export interface Advice {
 
 const SAME_ID = 'It may still succeed: wait for it again with the same prediction-id'
 /** GitHub runs whole jobs again, and one that also starts predictions would pay for new ones. */
-const NOTHING_STARTED = 'in a job that starts no predictions.'
+const NOTHING_STARTED = 'in a job that does not start predictions.'
 
 const WAIT_AGAIN: Advice = {
   again: () => `${SAME_ID}, ${NOTHING_STARTED}`,
@@ -101,7 +101,7 @@ function refusedVerdict(outcome: Outcome, which: string, advice: Advice): Verdic
   const seen = prediction ? `, last seen ${prediction.status},` : ''
   return {
     ok: false,
-    title: prediction ? 'The API refuses to go on' : 'The API returned no prediction',
+    title: prediction ? 'The API refuses further requests' : 'The API returned no prediction',
     message: sentences(
       `${which}${seen} could not be fetched: ${sentence(outcome.error?.message ?? 'the API refused')}`,
       wentOn(outcome),
@@ -113,7 +113,7 @@ function refusedVerdict(outcome: Outcome, which: string, advice: Advice): Verdic
 
 function timeoutVerdict(outcome: Outcome, which: string, timeout: string, advice: Advice): Verdict {
   const prediction = outcome.answer?.prediction
-  const seen = prediction ? `was still ${prediction.status}` : 'had not been seen'
+  const seen = prediction ? `was still ${prediction.status}` : 'had not been found'
   const canceled = outcome.cancellation?.end === 'canceled'
   return {
     ok: false,
@@ -131,7 +131,7 @@ function timeoutVerdict(outcome: Outcome, which: string, timeout: string, advice
 function whatNow({ id, cancellation }: Outcome, runAgain: string, advice: Advice): string {
   if (cancellation?.end === 'canceled') return NEW_ONE
   if (cancellation?.end !== 'over') return runAgain
-  const ended = `Before it could be canceled it had ended (${cancellation.status}).`
+  const ended = `It had already ended (${cancellation.status}) before it could be canceled.`
   return advice === WAIT_AGAIN
     ? `${ended} Wait for it again with the same prediction-id, ${NOTHING_STARTED}`
     : `${ended} To collect it, use OWNER/await-prediction with prediction-id: ${id}.`
@@ -150,7 +150,7 @@ function endedVerdict(status: string, which: string, prediction: Prediction | un
     case 'succeeded':
       return succeededVerdict(which, prediction)
     case 'canceled': {
-      const why = said === '' ? ', by somebody or by its own deadline.' : `: ${sentence(said)}`
+      const why = said === '' ? ', by someone else or by its own deadline.' : `: ${sentence(said)}`
       return {
         ok: false,
         title: 'Prediction canceled',
@@ -178,11 +178,11 @@ function endedVerdict(status: string, which: string, prediction: Prediction | un
 
 function succeededVerdict(which: string, prediction: Prediction | undefined): Verdict {
   if (prediction && isExpired(prediction)) {
-    const warning = `${which} succeeded, but its output is gone: the API deletes inputs, outputs, files and logs one hour after the end. Wait for a prediction within that hour; to get this output, start a new one.`
+    const warning = `${which} succeeded, but its output has expired: the API deletes inputs, outputs, files and logs ${RETENTION}. Wait for a prediction within that hour. To get this output, start a new one.`
     return { ok: true, warning }
   }
   if (prediction && hasNoOutput(prediction)) {
-    return { ok: true, warning: `${which} succeeded, but the API gives no output.` }
+    return { ok: true, warning: `${which} succeeded, but the API returned no output.` }
   }
   return { ok: true }
 }
@@ -190,18 +190,18 @@ function succeededVerdict(which: string, prediction: Prediction | undefined): Ve
 /** Model servers leave the error empty after some exceptions, and print them to the log. */
 function withoutReason(prediction: Prediction | undefined): string {
   const line = lastLogLine(prediction?.logs)
-  const silent = ', and the API does not say why.'
+  const silent = ', and the API gives no reason.'
   return line === '' ? silent : `${silent} The last line of its log: ${sentence(line)}`
 }
 
 function guessed(prediction: Prediction | undefined): string {
   if (!prediction || readStatus(prediction.status).spelling !== 'unknown') return ''
-  return `Its status "${prediction.status}" is not known; it counts as failed, because nothing about it changed any more.`
+  return `Its status "${prediction.status}" is unknown. The prediction counts as failed, because it has stopped changing.`
 }
 
 /** How long bad answers came before they were believed. */
 function wentOn({ error, answer, waited }: Outcome): string {
-  if (error instanceof LimitError) return 'Such an answer came three times.'
-  if (answer) return 'The answers before were good, and nothing but such answers came for at least a minute.'
+  if (error instanceof LimitError) return 'The API gave such an answer three times.'
+  if (answer) return 'Earlier answers were good, but for at least a minute all of them were like this one.'
   return error?.retryability === 'transient' ? `This went on for ${Math.round(waited)} s, so the wait gave up.` : ''
 }

@@ -7,7 +7,7 @@ import type { Outcome } from './outcome.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import type { Schedule } from './schedule.ts'
 
-/** What the wait tells while it lasts; `now` is in seconds since its start. Called in order for each id. */
+/** What is reported during the wait; `now` is in seconds since its start. Called in order for each id. */
 export interface WaitObserver {
   /** A good answer. `left`: seconds to the end as the log predicts them. */
   answered(event: { id: string; now: number; answer: Answer; left: number | undefined }): void
@@ -31,7 +31,7 @@ export interface WaitOptions {
   /** How many jobs poll the same account at the same time, this one included. */
   parallelJobs: number
   observer: WaitObserver
-  /** Ends the wait early, with what is known by then. */
+  /** Ends the wait early, with what is known so far. */
   signal: AbortSignal
   random?: () => number
   /** Whether an unknown status beside an error that stays counts as failed; true unless given. */
@@ -40,6 +40,6 @@ export interface WaitOptions {
   readsList?: boolean
   /** Whether the observer wants the log of a prediction when it has ended, which lists do not have. */
   wantsLogs?: boolean
-  /** The date in milliseconds since the epoch, to tell how old an end is. */
+  /** The date in milliseconds since the epoch, to determine how old an end is. */
   date?: () => number
 }

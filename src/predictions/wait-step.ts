@@ -46,7 +46,7 @@ export class WaitStep implements Disposable {
     this.start = options.clock.now()
     this.doubt = new SharedDoubt(options.clock)
     this.alarm = new Alarm(options.clock)
-    this.#deadline = deadlineSignal(options.clock, options.timeout, 'the deadline has come')
+    this.#deadline = deadlineSignal(options.clock, options.timeout, 'the deadline was reached')
     const signal = AbortSignal.any([options.signal, this.doubt.believed, this.#over.signal])
     const list = new PredictionList((cursor, wanted) => this.#fetchPage(cursor, wanted, signal))
     if (options.readsList === false || !options.client.list) list.leave()
@@ -112,7 +112,7 @@ export class WaitStep implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#over.abort(new Error('the waits are over'))
+    this.#over.abort(new Error('all waits have ended'))
     this.#deadline[Symbol.dispose]()
   }
 }

@@ -29,7 +29,7 @@ export class Wakeup {
     return called
   }
 
-  /** Lets the sleeper, if there is one, sleep for so many seconds from now on, more or less than it would have. */
+  /** Lets the sleeper, if there is one, sleep for this many seconds from now on. */
   move(seconds: number): void {
     if (!this.#sleeper) return
     this.#held = undefined
@@ -60,7 +60,7 @@ export class Wakeup {
     this.#sleeper?.fail(error)
   }
 
-  /** Sleeps until it is called, and no longer than so many seconds unless moved. @throws the reason of the signal */
+  /** Sleeps until it is woken, for at most this many seconds unless moved. @throws the reason of the signal */
   async sleep(seconds: number, signal: AbortSignal): Promise<void> {
     if (this.#called) return
     signal.throwIfAborted()

@@ -19,7 +19,7 @@ export interface ApiOptions {
   requestTimeout?: number
 }
 
-/** A client of the API with connections and a rate limit of its own. Dispose of it to close them. */
+/** A client of the API with its own connections and rate limiter. Dispose of it to close them. */
 export interface OpenApi extends AsyncDisposable {
   client: Client
   limiter: RateLimiter
@@ -41,7 +41,7 @@ export function openApi(
     ...(requestTimeout === undefined ? {} : { requestTimeout }),
     onRequest: ({ method, path, status, ms }) => {
       requests.api++
-      debug(`${method} ${path}: ${status ?? 'no answer'}, ${Math.round(ms)} ms`)
+      debug(`${method} ${path}: ${status ?? 'no response'}, ${Math.round(ms)} ms`)
     },
   })
   return {

@@ -3,12 +3,12 @@ import { createReadStream } from 'node:fs'
 import { chmod, constants, copyFile, link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
 import path from 'node:path'
 import { ArtifactNotFoundError, DefaultArtifactClient } from '@actions/artifact'
-import { faultOfClient } from './artifact-client-faults.ts'
+import { errorOfClient } from './artifact-client-errors.ts'
 import { type Content, digestOf } from './artifact-content.ts'
 import type { ArtifactStore, ListedArtifact, Retry, StoredArtifact, StoreOptions } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
 import { toolkitOutput } from './print.ts'
-import { makeTemporaryFolder } from './result-file.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 import { type ReadEntry, readZipEntries } from './zip-reader.ts'
 
 /** Opens the artifacts of GitHub. */
@@ -88,7 +88,7 @@ class ClientStore implements ArtifactStore {
     const { signal } = this.#options
     const withData = () =>
       act().catch((error) => {
-        throw faultOfClient(error)
+        throw errorOfClient(error)
       })
     return unlessAborted(signal, () => toolkitOutput(group, withData, signal))
   }

@@ -11,7 +11,7 @@ export interface ArtifactFile extends ZipEntry {
 /** What becomes one artifact. */
 export interface Content {
   name: string
-  /** The zipped files, by name in the zip, or the one file that is uploaded as it is. */
+  /** The zipped files, by name in the zip, or the one file that is uploaded unzipped. */
   files: readonly ZipEntry[]
   isZip: boolean
   mediaType: string
@@ -26,7 +26,7 @@ export interface ContentRequest {
   archive: boolean
 }
 
-/** One zip of all files, or every file as it is; as a zip of its own if the protocol has zips only. */
+/** One zip of all files, or every file unzipped; as a separate zip if the protocol supports only zips. */
 export function contentsOf({ name, files, archive }: ContentRequest, protocol: 7 | 4): Content[] {
   const zip = (zipName: string, entries: readonly ZipEntry[]): Content => ({
     name: zipName,

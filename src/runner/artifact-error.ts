@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
 import { type Headers, headerOf, retryAfter, TRANSIENT_STATUSES } from '../predictions/http.ts'
-import { describeFault } from '../predictions/network/network-errors.ts'
+import { describeNetworkError } from '../predictions/network/network-errors.ts'
 import { isRecord, sentence } from '../predictions/text.ts'
 
 export const CONFLICT = 409
@@ -13,7 +13,7 @@ export interface Answer {
   text: string
 }
 
-/** How a call failed: by an answer, without one, or for a reason that somebody else put into words. */
+/** How a call failed: by an answer, without one, or for a reason that a library reports as text. */
 export type CallFailure = { answer: Answer } | { cause: unknown } | { reason: string; cause: unknown }
 
 /** A call of the artifact service or of its blob store failed. The message is one sentence. */
@@ -28,10 +28,10 @@ export class ArtifactServiceError extends Error {
   readonly text: string
   /** Whether the same call may succeed later. */
   readonly transient: boolean
-  /** Seconds that the answer asked to wait. */
+  /** Seconds to wait, as requested by the answer. */
   readonly retryAfter: number | undefined
 
-  /** @param spent whether the call was already retried as often as it is worth */
+  /** @param spent whether all retries of the call are used up */
   constructor(call: string, failure: CallFailure, { spent = false } = {}) {
     super(messageFor(call, failure), 'cause' in failure ? { cause: failure.cause } : {})
     const answer = 'answer' in failure ? failure.answer : undefined
@@ -47,18 +47,18 @@ export class ArtifactServiceError extends Error {
 
 function messageFor(call: string, failure: CallFailure): string {
   if ('reason' in failure) return `${call} failed: ${sentence(failure.reason)}`
-  if ('cause' in failure) return `${call} got no answer: ${sentence(describeFault(failure.cause))}`
+  if ('cause' in failure) return `${call} got no response: ${sentence(describeNetworkError(failure.cause))}`
   const { status, headers, text } = failure.answer
   // The blob store says its reason in a header; its body is XML, or empty.
   const reason = headerOf(headers, 'x-ms-error-code') ?? errorBodyMessage(parseErrorBody(text), text)
-  const answered = [call, 'was answered with', status, STATUS_CODES[status]].filter(Boolean).join(' ')
+  const answered = [call, 'returned', status, STATUS_CODES[status]].filter(Boolean).join(' ')
   return sentence(reason === '' ? answered : `${answered}: ${reason}`)
 }
 
-/** A conflict is one of names here, and stays. */
+/** Here, a conflict is one of names, and permanent. */
 const isTransient = (status: number) => status !== CONFLICT && TRANSIENT_STATUSES.has(status)
 
-/** What stands between the runner and the service failed, not the service: Twirp puts that into `meta`. */
+/** Something between the runner and the service failed, not the service: Twirp reports that in `meta`. */
 function isIntermediary(body: unknown): boolean {
   if (!isRecord(body)) return false
   const meta = isRecord(body.meta) ? body.meta : {}

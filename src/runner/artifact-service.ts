@@ -72,28 +72,28 @@ const createSend =
     return answer
   }
 
-export function createArtifactService(settings: ArtifactServiceSettings): ArtifactService {
-  const { url, token, ids, protocol, dispatcher } = settings
-  const { origin } = new URL(url)
-  const send = createSend(dispatcher)
-
-  const twirp = async (method: string, request: Record<string, unknown>, signal: AbortSignal) => {
+/** Calls methods of the service; each takes and returns a JSON object. */
+const createTwirp =
+  ({ url, token, ids }: ArtifactServiceSettings, send: ReturnType<typeof createSend>) =>
+  async (method: string, request: Record<string, unknown>, signal: AbortSignal): Promise<Record<string, unknown>> => {
     const body = JSON.stringify({ ...ids, ...request })
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' }
-    const answer = await send(method, new URL(`${TWIRP}/${method}`, origin), { method: 'POST', headers, body, signal })
+    const target = new URL(`${TWIRP}/${method}`, new URL(url).origin)
+    const answer = await send(method, target, { method: 'POST', headers, body, signal })
     const parsed = parseErrorBody(answer.text)
     if (isRecord(parsed) && parsed.ok !== false) return parsed
-    throw new ArtifactServiceError(method, { cause: new Error('the answer is not the JSON that it should be') })
+    throw new ArtifactServiceError(method, { cause: new Error('the answer is not the expected JSON') })
   }
 
+export function createArtifactService(settings: ArtifactServiceSettings): ArtifactService {
+  const { protocol, dispatcher } = settings
+  const send = createSend(dispatcher)
+  const twirp = createTwirp(settings, send)
   return {
     async create(name, { mediaType, expires }, signal) {
-      const request = {
-        name,
-        ...(protocol === 7 ? { mime_type: mediaType } : {}),
-        version: protocol,
-        ...(expires === undefined ? {} : { expires_at: expires.toISOString() }),
-      }
+      const type = protocol === 7 ? { mime_type: mediaType } : {}
+      const expiry = expires === undefined ? {} : { expires_at: expires.toISOString() }
+      const request = { name, ...type, version: protocol, ...expiry }
       const signed = field(await twirp('CreateArtifact', request, signal), 'signed_upload_url')
       if (typeof signed === 'string' && URL.canParse(signed)) return signed
       throw new ArtifactServiceError('CreateArtifact', { cause: new Error('the answer has no URL to upload to') })

@@ -63,7 +63,7 @@ const LONGEST_HINT = 60
 /**
  * Uploads files as workflow artifacts. A file whose name is taken or that cannot be read does not keep the others from
  * it; a service that fails does.
- * @param uploaded gets each as soon as it is there, so that those before a failure are known
+ * @param uploaded receives each as soon as it is uploaded, so that those before a failure are known
  * @returns a message of whole sentences for each file that is not there
  * @throws ArtifactsUnavailable, UploadError
  */
@@ -76,11 +76,11 @@ export async function uploadArtifacts(
   const settings = serviceSettings(runner)
   if (!archive && files.length > MOST_ARTIFACTS) {
     throw new UploadError(
-      `${files.length} files would be ${files.length} artifacts, and a job can have ${MOST_ARTIFACTS}. Nothing was uploaded; with archive: true they are one.`,
+      `${files.length} files need ${files.length} artifacts, but a job can have at most ${MOST_ARTIFACTS}. Nothing was uploaded. Set archive: true to upload them as one artifact.`,
     )
   }
   if (!archive && settings.protocol === 4) {
-    notice(`${runner.forge.name} takes zips only, so every file is uploaded as a zip of its own.`)
+    notice(`${runner.forge.name} supports only zips, so each file is uploaded as a separate zip.`)
   }
   await using store = await openStore(request, settings, { runner, signal })
   const upload = new Upload({ request, store, clock, signal, runner, random })
@@ -130,7 +130,7 @@ function serviceSettings({ forge, serverUrl, env }: RunnerContext) {
   const ids = backendIdsOf(token)
   if (ids === undefined || !URL.canParse(url)) {
     throw new ArtifactsUnavailable(
-      'This runner has no artifact service that is known: its ACTIONS_ variables name no job.',
+      'This runner has no known artifact service: its ACTIONS_ variables do not identify the job.',
     )
   }
   return { protocol, token, url, ids }
@@ -159,7 +159,7 @@ class Upload {
     } catch (error) {
       signal.throwIfAborted()
       if (content.zipped && error instanceof ArtifactServiceError && isRefusedType(error)) {
-        warn(`The artifact service does not take ${content.name} as it is, so it is uploaded as a zip.`)
+        warn(`The artifact service does not accept ${content.name} unzipped, so it is uploaded as a zip.`)
         return this.store(content.zipped)
       }
       if (error instanceof NameTaken) {
@@ -167,7 +167,7 @@ class Upload {
       }
       if (error instanceof ArtifactServiceError && isOldServer(error, runner)) {
         throw new ArtifactsUnavailable(
-          `This ${runner.forge.name} server is too old to take artifacts of this kind (${error.status}).`,
+          `This ${runner.forge.name} server is too old for artifacts of this kind (${error.status}).`,
         )
       }
       if (error instanceof ArtifactsUnavailable) throw error
@@ -189,11 +189,9 @@ class Upload {
       if (!(error instanceof NameTaken) || runner.runAttempt === 1) throw error
       const name = nameOfAttempt(content.name, runner.runAttempt, request.archive)
       const artifact = await this.#storeAs(name, content)
-      const what = `An earlier attempt of this run has an artifact named ${content.name} with other content, so this one is ${name}.`
+      const what = `An earlier attempt of this run has an artifact named ${content.name} with other content, so this one is named ${name}.`
       if (request.nameGiven && request.archive) {
-        warn(
-          `${what} A step that looks for ${content.name} finds the earlier one; with overwrite: true it is replaced.`,
-        )
+        warn(`${what} A step that downloads ${content.name} gets the earlier one. Set overwrite: true to replace it.`)
       } else notice(what)
       return artifact
     }
@@ -264,7 +262,7 @@ class Tries {
   /** Times that the name was taken from an upload that did not come to its end. */
   #rounds = 0
   /** The last failure after which the name may have been ours. */
-  #fault: ArtifactServiceError | undefined
+  #failure: ArtifactServiceError | undefined
 
   constructor(context: Pick<UploadContext, 'clock' | 'signal' | 'random'>) {
     this.#context = context
@@ -287,20 +285,20 @@ class Tries {
         return pause > LONGEST_HINT ? undefined : pause
       },
       onRetry: (error, pause) => {
-        if (error instanceof ArtifactServiceError && mayHoldName(error)) this.#fault = error
+        if (error instanceof ArtifactServiceError && mayHoldName(error)) this.#failure = error
         info(`${messageOf(error)} Trying again in ${pause.toFixed(1)} s.`)
       },
     })
   }
 
-  /** Whether a failed try of ours took the name and did not come to its end; nobody else's upload is removed. */
+  /** Whether a failed attempt of ours took the name and did not complete; uploads of others are never removed. */
   leftUnfinished({ digest, size, created }: ListedArtifact): boolean {
-    return this.#fault !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
+    return this.#failure !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
   }
 
   /** Why a name is taken that no artifact has: the service knows of our own try, and does not show it. */
   reasonFor(newest: ListedArtifact | undefined): ArtifactServiceError | undefined {
-    return newest === undefined ? this.#fault : undefined
+    return newest === undefined ? this.#failure : undefined
   }
 }
 
@@ -329,7 +327,7 @@ const nameOfAttempt = (name: string, attempt: number, archive: boolean): string 
 
 function takenSentence(name: string, { archive }: UploadRequest): string {
   const way = archive
-    ? 'Give another artifact-name, or overwrite: true to replace it.'
-    : 'Set overwrite: true to replace it, or archive: true to put all files into one artifact that artifact-name names.'
+    ? 'Set another artifact-name, or set overwrite: true to replace it.'
+    : 'Set overwrite: true to replace it, or archive: true to upload all files as one artifact with the name artifact-name.'
   return `An artifact named ${name} with other content already exists in this run. ${way}`
 }

@@ -24,7 +24,7 @@ export async function cancelOpenPredictions(): Promise<void> {
     const creating = openCreation()
     if (creating !== '') {
       warn(
-        `The step ended while a prediction for ${creating} was being started. It may run: its ID is not known, so it could not be canceled. Look for it in the list of predictions.`,
+        `The step ended while a prediction for ${creating} was being started. It may be running, but its ID is unknown, so it could not be canceled. Look for it in the list of predictions.`,
       )
     }
     if (ids.length === 0) return
@@ -41,7 +41,7 @@ export async function cancelOpenPredictions(): Promise<void> {
   }
 }
 
-/** Cancels predictions with a pool of connections of its own. @param signal gives up */
+/** Cancels predictions over its own connections. @param signal gives up */
 export async function cancelAll(
   ids: readonly string[],
   inputs: ApiInputs,

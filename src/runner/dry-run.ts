@@ -10,7 +10,7 @@ export function dryRun({ toStart, skipped }: Plan, { target, maxParallel, attemp
   }
   const count = toStart.length === 1 ? '1 prediction' : `${toStart.length} predictions`
   const more = [
-    skipped.length > 0 ? `${skipped.length} exist already` : '',
+    skipped.length > 0 ? `${skipped.length} already exist` : '',
     toStart.length > 1 ? `at most ${maxParallel} at the same time` : '',
     attempts > 1 ? `up to ${attempts} attempts each` : '',
   ]

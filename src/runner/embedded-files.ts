@@ -23,9 +23,9 @@ const LARGEST_UPLOAD = 100 * 10 ** 6
 export const MOST_MENTIONS = 100
 export const MENTIONS_LIMIT = 100 * 10 ** 6
 
-/** A file of the workspace that stands in an input, too large to be embedded without asking for an upload first. */
+/** A file of the workspace that an input references, too large to be embedded without trying an upload first. */
 export class LargeFile {
-  /** Where it stands, such as `inputs.hero.image`. */
+  /** Its place in the inputs, such as `inputs.hero.image`. */
   readonly where: string
   /** As it was mentioned, without the `@`. */
   readonly name: string
@@ -55,11 +55,11 @@ export class MentionBudget {
     this.#mentions++
     this.#bytes += size
     if (this.#mentions > MOST_MENTIONS) {
-      throw new ModelInputError(`More than ${MOST_MENTIONS} files are mentioned with @. Give URLs instead.`)
+      throw new ModelInputError(`More than ${MOST_MENTIONS} files are referenced with @. Use URLs instead.`)
     }
     if (this.#bytes > MENTIONS_LIMIT) {
       throw new ModelInputError(
-        `The files that are mentioned with @ have more than ${MENTIONS_LIMIT / 10 ** 6} MB together, each counted as often as it is mentioned. Give URLs instead.`,
+        `The files that are referenced with @ have more than ${MENTIONS_LIMIT / 10 ** 6} MB in total, each counted as often as it is referenced. Use URLs instead.`,
       )
     }
   }
@@ -74,7 +74,7 @@ export interface FileScope {
 /**
  * Puts files in the place of values `@path`: small ones as `data:` URIs, larger ones as a {@link LargeFile}. `@@text`
  * stands for `@text`.
- * @param where the value stands, such as `inputs.hero`
+ * @param where the place of the value, such as `inputs.hero`
  * @throws ModelInputError that names the place
  */
 export async function embedFiles(value: unknown, where: string, scope: FileScope): Promise<unknown> {
@@ -126,7 +126,7 @@ async function fileOf(name: string, where: string, { workspace, budget }: FileSc
     return size > EMBEDDED_LIMIT ? large : await dataUri(large)
   } catch (error) {
     if (!(error instanceof MissingFileError)) throw located(error, where)
-    const advice = 'A value that begins with @ names a file; @@ stands for an @ at the start of a text.'
+    const advice = 'A value that starts with @ names a file; write @@ for a text that starts with @.'
     throw located(new ModelInputError(`${error.message} ${advice}`, { cause: error }), where)
   }
 }
@@ -139,7 +139,7 @@ const located = (error: unknown, where: string): unknown =>
 const dataUri = async (file: LargeFile): Promise<string> =>
   `data:${file.type};base64,${(await contentOf(file)).toString('base64')}`
 
-/** @throws ModelInputError if the file cannot be read, such as one that was removed meanwhile */
+/** @throws ModelInputError if the file cannot be read, such as one that was removed in the meantime */
 export async function contentOf(file: LargeFile): Promise<Buffer> {
   try {
     return await readFile(file.path)
@@ -150,7 +150,7 @@ export async function contentOf(file: LargeFile): Promise<Buffer> {
 
 const tooLarge = (name: string, size: number, limit: number) =>
   new ModelInputError(
-    `The file ${name} has ${size} bytes; at most ${limit} can be sent. Put it on a server and give its URL.`,
+    `The file ${name} has ${size} bytes; at most ${limit} can be sent. Put it on a server and use its URL.`,
   )
 
 /** Uploads a file. @returns its URL; undefined if the API did not take it */
@@ -176,7 +176,7 @@ async function sent(file: LargeFile, upload: Upload): Promise<string> {
     if (url !== undefined) return url
     if (file.size <= LARGEST_EMBEDDED) return await dataUri(file)
     throw new ModelInputError(
-      `The file ${file.name} has ${file.size} bytes. This API did not take it as an upload, and more than ${LARGEST_EMBEDDED} bytes cannot be embedded in a request. Put it on a server and give its URL.`,
+      `The file ${file.name} has ${file.size} bytes. This API did not accept it as an upload, and more than ${LARGEST_EMBEDDED} bytes cannot be embedded in a request. Put it on a server and use its URL.`,
     )
   } catch (error) {
     throw located(error, file.where)
@@ -202,7 +202,7 @@ export async function fingerprint(value: unknown): Promise<unknown> {
  */
 export async function resolveInside(name: string, workspace: string): Promise<string> {
   const root = await realpath(workspace)
-  // Before the disk is asked: on Windows a look at \\host\share alone sends that host the runner's credentials.
+  // Before any access to the disk: on Windows, looking up \\host\share sends the runner's credentials to that host.
   const spelt = path.resolve(workspace, name)
   const refused = whyNotSent(workspace, spelt)
   if (refused && whyNotSent(root, spelt)) throw new ModelInputError(`The file ${name} ${refused}, so it is not sent.`)
@@ -236,9 +236,9 @@ export function whyNotSent(
   const parts = inside.split(sep)
   if (inside === '' || parts[0] === '..' || isAbsolute(inside)) return 'is not inside the workspace'
   if (parts.some((part) => GIT.test(part.replace(INVISIBLE, '')))) {
-    return 'belongs to git, which keeps secrets there'
+    return 'belongs to Git, which stores secrets there'
   }
   // NTFS keeps streams behind a colon, and .git has one that is .git itself.
-  if (sep === '\\' && inside.includes(':')) return 'names a stream of a file'
+  if (sep === '\\' && inside.includes(':')) return 'names an alternate data stream'
   return undefined
 }

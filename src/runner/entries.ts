@@ -23,7 +23,7 @@ export interface InputTexts {
 export const MOST_ENTRIES = 500
 
 /**
- * Reads what is to be run: one input, or many. What stands in `input` and `input-file` is shared by all; the values of an
+ * Reads what is to be run: one input, or several. The values in `input` and `input-file` are shared by all; the values of an
  * entry override it, and entries of `inputs` override those of the same name in `inputs-file`.
  * @param modelName the name of a single input
  * @returns an empty list if `inputs` is one
@@ -46,7 +46,7 @@ export async function readEntries(texts: InputTexts, workspace: string, modelNam
   checkNames(entries.map(({ name }) => name))
   if (entries.length > MOST_ENTRIES) {
     throw new ModelInputError(
-      `inputs has ${entries.length} entries, and one step starts ${MOST_ENTRIES} predictions at most. Split them over several steps.`,
+      `inputs has ${entries.length} entries, but one step starts at most ${MOST_ENTRIES} predictions. Split them over several steps.`,
     )
   }
   const named: NamedInput[] = []
@@ -78,7 +78,7 @@ function severalOf(value: unknown, source: string, root: string): Several {
     return { isList: false, entries }
   }
   throw new ModelInputError(
-    `${asSubject(source)} is neither a mapping nor a list. Give a mapping from names to inputs, or a list of inputs.`,
+    `${asSubject(source)} is neither a mapping nor a list. Use a mapping from names to inputs, or a list of inputs.`,
   )
 }
 
@@ -92,7 +92,9 @@ function entryOf(value: unknown, where: string): Record<string, unknown> {
 /** Entries of the same name are one, with the values of the later source; lists are put one after the other. */
 function merged(sources: readonly Several[]): NamedInput[] {
   if (sources.some(({ isList }) => isList !== sources[0]?.isList)) {
-    throw new ModelInputError('inputs and inputs-file are a mapping and a list. Give two mappings or two lists.')
+    throw new ModelInputError(
+      'One of inputs and inputs-file is a mapping, the other a list. Use two mappings or two lists.',
+    )
   }
   if (sources[0]?.isList) {
     return sources.flatMap(({ entries }) => entries).map(({ input }, i) => ({ name: String(i + 1), input }))
@@ -108,7 +110,7 @@ function merged(sources: readonly Several[]): NamedInput[] {
 function checkNames(names: readonly string[]): void {
   const seen = new Map<string, string>()
   for (const name of names) {
-    if (name.trim() === '') throw new ModelInputError('A name in inputs is empty. Give every input a name.')
+    if (name.trim() === '') throw new ModelInputError('A name in inputs is empty. Name every input.')
     const folded = nameInName(name).toLowerCase()
     const other = seen.get(folded)
     if (other !== undefined) {

@@ -2,7 +2,7 @@ import { clip } from '../predictions/text.ts'
 import { type Forge, type RunnerContext, readContext } from './context.ts'
 import { catchProcessWarnings, debug, error, errorLines, info } from './print.ts'
 
-/** One thing that turns the step red: an annotation of its own. */
+/** One reason why the step fails, shown as an annotation. */
 export interface Failure {
   title: string
   message: string
@@ -62,7 +62,7 @@ function report(thrown: unknown, forge: Forge): void {
   if (!forge.annotations) for (const { title, message } of failures) errorLines(message, title)
   const rest = failures.slice(shown.length).map(({ message }) => clip(message, LONGEST_REST).replaceAll(/\s+/g, ' '))
   if (rest.length > 0) {
-    error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'And others')
+    error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'More errors')
   }
   if (isExpected) return
   for (const cause of causesOf(thrown)) info(`caused by: ${cause}`)
@@ -75,10 +75,13 @@ export function messageOf(thrown: unknown): string {
   return text.trim() === '' ? 'An error without a message was thrown.' : text
 }
 
+/** Causes that are logged of an error; a chain can be circular. */
+const MOST_CAUSES = 5
+
 function causesOf(thrown: unknown): string[] {
   const causes: string[] = []
   let current = thrown instanceof Error ? thrown.cause : undefined
-  while (current !== undefined && current !== null && causes.length < 5) {
+  while (current !== undefined && current !== null && causes.length < MOST_CAUSES) {
     causes.push(messageOf(current))
     current = current instanceof Error ? current.cause : undefined
   }

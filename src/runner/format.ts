@@ -18,7 +18,7 @@ export function fileSize(bytes: number): string {
   return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
 }
 
-/** The first of these lines, as many as fit into so many bytes with their line ends. */
+/** The first of these lines, as many as fit into `bytes` with their line ends. */
 export function linesWithin(lines: readonly string[], bytes: number): string[] {
   let left = bytes
   const end = lines.findIndex((line) => {

@@ -22,7 +22,7 @@ const DEEPEST = 200
 const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: an expression of workflows, as the user writes it
-const QUOTES = 'Put texts in quotes, or pass them with ${{ toJSON(…) }}.'
+const QUOTES = 'Quote all texts, or pass them with ${{ toJSON(…) }}.'
 
 /**
  * Parses JSON or YAML 1.2. Numbers keep their digits. What JSON cannot say (numbers out of range, binary data, keys that
@@ -34,11 +34,11 @@ const QUOTES = 'Put texts in quotes, or pass them with ${{ toJSON(…) }}.'
  */
 export function parseInput(text: string, where: string, { isFile = false } = {}): unknown {
   const document = parsed(text, where)
-  const [fault] = document.errors
-  if (fault?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
+  const [problem] = document.errors
+  if (problem?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
   const isDuplicate = document.errors.some(({ code }) => code === 'DUPLICATE_KEY')
-  const json = fault && !isDuplicate ? jsonInstead(text) : undefined
-  if (fault) return json ?? reject(where, `${firstLine(fault.message)} ${isDuplicate ? '' : QUOTES}`.trim())
+  const json = problem && !isDuplicate ? jsonInstead(text) : undefined
+  if (problem) return json ?? reject(where, `${firstLine(problem.message)} ${isDuplicate ? '' : QUOTES}`.trim())
   const [warning] = document.warnings
   if (warning) reject(where, `${firstLine(warning.message)} ${QUOTES}`)
   check(document, text, (path) => `${where}${placeIn(path, isFile)}`, isFile)
@@ -79,7 +79,7 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
     Node(_key, node, path) {
       if (path.length > 2 * DEEPEST) reject(where([]), TOO_DEEP)
       if (isAlias(node) && path.some((parent) => isCollection(parent) && parent.anchor === node.source)) {
-        reject(where([...path, node]), `the alias *${node.source} stands inside of what it names.`)
+        reject(where([...path, node]), `the alias *${node.source} refers to a value that contains it.`)
       }
     },
     Pair(_key, { key }, path) {
@@ -89,7 +89,7 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
     Scalar(key, node, path) {
       const here = () => where([...path, node])
       if (node.value instanceof Uint8Array) {
-        reject(here(), 'binary data cannot be sent. Give a file as @path, or a URL.')
+        reject(here(), 'binary data cannot be sent. Use @path for a file, or a URL.')
       }
       if (key !== 'key') keepDigits(node, here)
       if (!isFile && key !== 'key') refuseCut(node, text, here)
@@ -97,7 +97,7 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
   })
 }
 
-/** What stands around a node, from the document to the node itself. */
+/** The ancestors of a node, from the document to the node itself. */
 type Path = readonly (Document | Node | Pair)[]
 
 /** The place at the end of a path, such as `.hero.prompt` after the name of an input, or ` at hero.prompt` after a file. */
@@ -119,7 +119,7 @@ function keepDigits(node: Scalar, where: () => string): void {
   if (!Number.isFinite(value)) {
     reject(
       where(),
-      `${JSON.stringify(source)} is read as a number that JSON does not have. If it is a text, put it in quotes.`,
+      `${JSON.stringify(source)} is read as a number that JSON cannot represent. If it is a text, quote it.`,
     )
   }
   if (source !== undefined && JSON_NUMBER.test(source)) node.value = exactNumber(source)
@@ -134,7 +134,7 @@ function refuseCut(node: Node, text: string, where: () => string): void {
   if (/^[ \t]+#/.test(rest)) {
     reject(
       where(),
-      `the text ${JSON.stringify(node.value.slice(0, 60))} is cut at " #", which begins a comment in YAML. Put the text in quotes, or remove the comment.`,
+      `the text ${JSON.stringify(node.value.slice(0, 60))} is cut off at " #", which starts a comment in YAML. Quote the text, or remove the comment.`,
     )
   }
 }

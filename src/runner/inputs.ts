@@ -49,7 +49,7 @@ export interface Inputs extends StepInputs {
   ids: string[]
 }
 
-export interface DownloadInputs extends Required<SaveSettings> {
+interface DownloadInputs extends Required<SaveSettings> {
   /** Absolute; undefined for a temporary folder. */
   directory: string | undefined
   ifNoFilesFound: 'warn' | 'error' | 'ignore'
@@ -58,12 +58,12 @@ export interface DownloadInputs extends Required<SaveSettings> {
 export interface ArtifactInputs extends ArtifactSettings {
   /** Undefined for the name that is made of the ID. */
   name: string | undefined
-  /** One zip of all files, or every file an artifact of its own. */
+  /** One zip of all files, or a separate artifact for every file. */
   archive: boolean
   overwrite: boolean
 }
 
-export interface ReleaseInputs {
+interface ReleaseInputs {
   tag: string
   token: string
   overwrite: boolean
@@ -72,7 +72,7 @@ export interface ReleaseInputs {
 /** The inputs of the action that starts predictions. */
 export interface CreateInputs extends ApiInputs {
   target: CreateRequest['target']
-  /** What names a single input: the name of the model, or what stands for it. */
+  /** The name of a single input: that of the model, or of what is run instead of a model. */
   modelName: string
   texts: InputTexts
   cancelAfter: string | undefined
@@ -90,7 +90,13 @@ export interface RunInputs extends CreateInputs, StepInputs {
 /** What the post step needs to cancel predictions. */
 export type PostInputs = Pick<StepInputs, 'api' | 'apiUrl' | 'apiKey' | 'cancelOn'>
 
-/** Every fault of the inputs at once, one on a line. */
+const MOST_PARALLEL = 500
+const MOST_ATTEMPTS = 5
+const MOST_JOBS = 10_000
+/** Days: the most that GitHub allows, for private repositories. */
+const LONGEST_RETENTION = 400
+
+/** Every error of the inputs at once, one on a line. */
 export class InputError extends Error {
   override readonly name = 'InputError'
 }
@@ -100,62 +106,66 @@ export type InputSource = (name: string) => string
 
 /**
  * Reads and checks every input of the root action; secrets are masked before anything else happens.
- * @throws InputError with every fault
+ * @throws InputError with every error
  */
 export function readInputs({ workspace }: RunnerContext, source: InputSource = getInput): Inputs {
   const apiKey = readSecret('api-key', source, hideKey)
   const token = readSecret('github-token', source, () => {})
-  return collect(source, (input, fault) => {
-    // After a fault the others are still to be checked, as for predictions.
+  return collect(source, (input, addError) => {
+    // After an error the others are still to be checked, as for predictions.
     const api = input('api', value.readApi, predictions.name) ?? predictions
     const ids = input('prediction-id', (text) => value.readIds(text, api))
-    const access = readAccess(api, apiKey, input, fault)
-    return { ids, ...readStep(access, token, { workspace, cancelOn: 'cancelled', named: false }, input, fault) }
+    const access = readAccess(api, apiKey, input, addError)
+    return { ids, ...readStep(access, token, { workspace, cancelOn: 'cancelled', named: false }, input, addError) }
   })
 }
 
-/** As {@link readInputs}, of the action that starts predictions. @throws InputError with every fault */
+/** As {@link readInputs}, of the action that starts predictions. @throws InputError with every error */
 export function readCreateInputs(source: InputSource = getInput): CreateInputs {
   const apiKey = readSecret('api-key', source, hideKey)
-  return collect(source, (input, fault) => readCreation(readAccess(predictions, apiKey, input, fault), input, fault))
+  return collect(source, (input, addError) =>
+    readCreation(readAccess(predictions, apiKey, input, addError), input, addError),
+  )
 }
 
-/** As {@link readInputs}, of the action that starts predictions and waits for them. @throws InputError with every fault */
+/** As {@link readInputs}, of the action that starts predictions and waits for them. @throws InputError with every error */
 export function readRunInputs({ workspace }: RunnerContext, source: InputSource = getInput): RunInputs {
   const apiKey = readSecret('api-key', source, hideKey)
   const token = readSecret('github-token', source, () => {})
-  return collect(source, (input, fault) => {
-    const access = readAccess(predictions, apiKey, input, fault)
+  return collect(source, (input, addError) => {
+    const access = readAccess(predictions, apiKey, input, addError)
     // Nobody else collects these predictions.
-    const step = readStep(access, token, { workspace, cancelOn: 'cancelled,timeout', named: true }, input, fault)
+    const step = readStep(access, token, { workspace, cancelOn: 'cancelled,timeout', named: true }, input, addError)
     const skipExisting = input('skip-existing', value.readBoolean, 'false')
-    if (skipExisting === true) checkSkipping(step.download, fault)
+    if (skipExisting === true) checkSkipping(step.download, addError)
     return {
       ...step,
-      ...readCreation(access, input, fault),
-      maxParallel: input('max-parallel', (text) => value.readInteger(text, 1, 500), '10'),
-      attempts: input('attempts', (text) => value.readInteger(text, 1, 5), '1'),
+      ...readCreation(access, input, addError),
+      maxParallel: input('max-parallel', (text) => value.readInteger(text, 1, MOST_PARALLEL), '10'),
+      attempts: input('attempts', (text) => value.readInteger(text, 1, MOST_ATTEMPTS), '1'),
       skipExisting,
       dryRun: input('dry-run', value.readBoolean, 'false'),
     }
   })
 }
 
-/** Reads what the post step of every action needs. @throws InputError with every fault */
+/** Reads what the post step of every action needs. @throws InputError with every error */
 export function readPostInputs(source: InputSource = getInput): PostInputs {
   const apiKey = readSecret('api-key', source, hideKey)
-  return collect(source, (input, fault) => ({
-    ...readAccess(input('api', value.readApi, predictions.name) ?? predictions, apiKey, input, fault),
+  return collect(source, (input, addError) => ({
+    ...readAccess(input('api', value.readApi, predictions.name) ?? predictions, apiKey, input, addError),
     cancelOn: input('cancel-on', value.readCancelOn, 'cancelled'),
   }))
 }
 
-/** What exists is told by names that are the same in every run. */
-function checkSkipping({ directory, fileName }: DownloadInputs, fault: AddFault): void {
-  if (directory === undefined) fault('skip-existing: needs output-dir, the folder in which files may exist.')
+/** Existing files are recognized by names that are the same in every run. */
+function checkSkipping({ directory, fileName }: DownloadInputs, addError: AddError): void {
+  if (directory === undefined) addError('skip-existing: requires output-dir, the folder to look for existing files in.')
   if (fileName === undefined) return
   if (!fileName.includes('{name}') || fileName.includes('{id}')) {
-    fault("skip-existing: needs a file-name with {name} and without {id}, such as '{name}', to know the files again.")
+    addError(
+      "skip-existing: requires a file-name with {name} and without {id}, such as '{name}', to recognize existing files.",
+    )
   }
 }
 
@@ -164,26 +174,26 @@ function readStep(
   token: string,
   { workspace, cancelOn, named }: { workspace: string; cancelOn: string; named: boolean },
   input: ReadInput,
-  fault: AddFault,
+  addError: AddError,
 ): Omit<StepInputs, 'warnings'> {
   const overwrite = input('overwrite', value.readBoolean, 'false')
   const artifact: ArtifactInputs = {
     name: input('artifact-name', value.readArtifactName),
     archive: input('archive', value.readBoolean, 'true'),
-    retentionDays: input('retention-days', (text) => value.readInteger(text, 0, 400) || undefined, '0'),
+    retentionDays: input('retention-days', (text) => value.readInteger(text, 0, LONGEST_RETENTION) || undefined, '0'),
     compressionLevel: input('compression-level', (text) => value.readInteger(text, 0, 9), '0'),
     overwrite,
   }
   const tag = input('release-tag', value.readTag)
   if (tag !== undefined && token === '') {
-    fault('github-token: must not be empty with release-tag. Pass a token with the permission contents: write.')
+    addError('github-token: must not be empty with release-tag. Pass a token with the permission contents: write.')
   }
   return {
     ...access,
     timeout: input('timeout', (text) => ({ text, seconds: value.readTimeout(text) }), '30m'),
     pollInterval: input('poll-interval', value.readPollInterval, 'auto'),
     readsList: input('list', value.readList, 'auto'),
-    parallelJobs: input('parallel-jobs', (text) => value.readInteger(text, 1, 10_000), '1'),
+    parallelJobs: input('parallel-jobs', (text) => value.readInteger(text, 1, MOST_JOBS), '1'),
     cancelOn: input('cancel-on', value.readCancelOn, cancelOn),
     streamLogs: input('stream-logs', value.readBoolean, 'true'),
     summary: input('summary', value.readBoolean, 'true'),
@@ -201,10 +211,10 @@ function readStep(
   }
 }
 
-function readCreation(access: ApiInputs, input: ReadInput, fault: AddFault): Omit<CreateInputs, 'warnings'> {
+function readCreation(access: ApiInputs, input: ReadInput, addError: AddError): Omit<CreateInputs, 'warnings'> {
   return {
     ...access,
-    target: readTarget(input, fault),
+    target: readTarget(input, addError),
     modelName: nameOfModel(input('model', String) || input('deployment', String) || input('version', String)),
     texts: {
       input: input('input', String),
@@ -227,48 +237,48 @@ function readSecret(name: string, source: InputSource, hide: (secret: string) =>
   return secret
 }
 
-/** Reads one input: its text, or the fallback if it is empty. After a fault, what it returns is never used. */
+/** Reads one input: its text, or the fallback if it is empty. After an error, what it returns is never used. */
 type ReadInput = <T>(name: string, read: (text: string) => T, fallback?: string) => T
-/** Adds a fault that concerns several inputs. */
-type AddFault = (message: string) => void
+/** Adds an error that concerns several inputs. */
+type AddError = (message: string) => void
 
 /**
- * Builds the inputs of an action, and collects the faults on the way.
+ * Builds the inputs of an action and collects all errors.
  * @throws InputError with all of them, without the key
  */
 function collect<T extends ApiInputs>(
   source: InputSource,
-  build: (input: ReadInput, fault: AddFault) => T,
+  build: (input: ReadInput, addError: AddError) => T,
 ): T & { warnings: string[] } {
-  const faults: string[] = []
+  const errors: string[] = []
   const input: ReadInput = (name, read, fallback = '') => {
     try {
       return read(source(name).trim() || fallback)
     } catch (error) {
-      if (!(error instanceof value.Fault)) throw error
-      faults.push(`${name}: ${error.message}`)
+      if (!(error instanceof value.InvalidValue)) throw error
+      errors.push(`${name}: ${error.message}`)
       return undefined as never
     }
   }
-  const inputs = build(input, (message) => faults.push(message))
-  if (faults.length === 0) return { ...inputs, warnings: value.warningsOf(inputs.apiUrl) }
-  const count = faults.length === 1 ? '1 input is' : `${faults.length} inputs are`
-  throw new InputError([`${count} invalid; no request was made.`, ...faults.map(redacted.text)].join('\n'))
+  const inputs = build(input, (message) => errors.push(message))
+  if (errors.length === 0) return { ...inputs, warnings: value.warningsOf(inputs.apiUrl) }
+  const count = errors.length === 1 ? '1 input is' : `${errors.length} inputs are`
+  throw new InputError([`${count} invalid; no request was made.`, ...errors.map(redacted.text)].join('\n'))
 }
 
-function readAccess(api: Api, key: string, input: ReadInput, fault: AddFault): ApiInputs {
+function readAccess(api: Api, key: string, input: ReadInput, addError: AddError): ApiInputs {
   const apiKey = input('api-key', value.readApiKey)
   const apiUrl = input('api-url', (text) => value.readApiUrl(text, api), api.defaultUrl)
   if (/^r8_/.test(key) && apiUrl === api.defaultUrl) {
-    fault(
-      'api-key: this is a key of Replicate, and without api-url it would go to another gateway. Add the line api-url: https://api.replicate.com/v1',
+    addError(
+      'api-key: this is a Replicate token, which without api-url would be sent to another gateway. Add the line api-url: https://api.replicate.com/v1',
     )
   }
   return { api, apiUrl, apiKey }
 }
 
 /** What to run: exactly one of three inputs says it. */
-function readTarget(input: ReadInput, fault: AddFault): CreateRequest['target'] {
+function readTarget(input: ReadInput, addError: AddError): CreateRequest['target'] {
   const readers = { model: value.readModel, version: value.readVersion, deployment: value.readDeployment }
   const given: string[] = []
   const targets = Object.entries(readers).map(([name, read]) =>
@@ -277,7 +287,7 @@ function readTarget(input: ReadInput, fault: AddFault): CreateRequest['target'] 
       return read(text)
     }),
   )
-  if (given.length === 0) fault('model, version, deployment: none of them is given. Give exactly one.')
-  if (given.length > 1) fault(`model, version, deployment: ${given.join(' and ')} are given. Give exactly one.`)
+  if (given.length === 0) addError('model, version, deployment: none of them is set. Set exactly one.')
+  if (given.length > 1) addError(`model, version, deployment: ${given.join(' and ')} are set. Set exactly one.`)
   return targets.find((target) => target !== undefined) as CreateRequest['target']
 }

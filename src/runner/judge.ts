@@ -1,6 +1,6 @@
-import type { Answer } from '../predictions/answer.ts'
+import type { Answer, StoredAnswer } from '../predictions/answer.ts'
 import type { Outcome } from '../predictions/outcome.ts'
-import { abridged, type StoredAnswer } from '../predictions/stored-answer.ts'
+import { abridged } from '../predictions/stored-answer.ts'
 import { type Advice, type Judged, verdictOf } from '../predictions/verdict.ts'
 import { messageOf } from './failure.ts'
 import type { StepInputs } from './inputs.ts'
@@ -39,7 +39,7 @@ async function judgeStored(
       }
     })
   } catch (error) {
-    warn(`The answer about ${outcome.id} could not be read again, so only a part of it is known: ${messageOf(error)}`)
+    warn(`The response for ${outcome.id} could not be read again, so only part of it is known: ${messageOf(error)}`)
     const { stored: _lost, ...part } = answer
     return await judgeWhole({ ...outcome, answer: part })
   }

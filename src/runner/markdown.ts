@@ -24,7 +24,7 @@ const ENTITY = /(?<entity>[<>|$]|&(?=#?\w{1,40};))/u
 /** `https://` and `www.` are links if the source has them so; `javascript:` has no business in a summary. */
 const AUTOLINK = /(?<autolink>:(?=\/\/)|(?<=script):|(?<=www)\.)/u
 /**
- * Mentions, mail addresses, references and emoji (`10:30:00` is none) are looked for in each text of what has been rendered,
+ * GitHub searches for mentions, mail addresses, references and emoji (but not `10:30:00`) in each rendered text,
  * when no escape is left: a tag behind the character cuts the text in two.
  */
 const RENDERED = /(?<rendered>[@#]|:(?!\d{1,2}:)(?=[\w+-]{1,100}:))/u

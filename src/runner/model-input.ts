@@ -11,7 +11,7 @@ const OTHER_FORMATS: ReadonlySet<string> = new Set(['.jsonl', '.ndjson', '.csv',
 export async function readInputFile(file: string, workspace: string): Promise<unknown> {
   const extension = path.extname(file).toLowerCase()
   if (OTHER_FORMATS.has(extension)) {
-    throw new ModelInputError(`The file ${file} cannot be read as ${extension.slice(1)}. Give a JSON or YAML file.`)
+    throw new ModelInputError(`The file ${file} cannot be read as ${extension.slice(1)}. Use a JSON or YAML file.`)
   }
   let text: string
   try {
@@ -27,7 +27,7 @@ export async function readInputFile(file: string, workspace: string): Promise<un
 export function mapping(value: unknown, where: string): Record<string, unknown> {
   if (isRecord(value)) return value
   throw new ModelInputError(
-    `${asSubject(where)} is not a mapping but ${kindOf(value)}. Give names and values, as JSON or YAML.`,
+    `${asSubject(where)} is not a mapping but ${kindOf(value)}. Use a mapping from names to values, as JSON or YAML.`,
   )
 }
 

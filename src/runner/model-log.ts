@@ -7,7 +7,7 @@ import { LINE_END } from './untrusted.ts'
 export interface LogView {
   /** Characters of the log so far, up to its last line end. */
   readonly length: number
-  /** The end of those, by which a log that only grows is told from one that was rewritten. */
+  /** The end of those, which shows whether a log has only grown or was rewritten. */
   readonly tail: string
   /** Seconds at which a progress bar was shown last, and which. */
   readonly barAt: number
@@ -22,11 +22,12 @@ export const emptyLog: LogView = { length: 0, tail: '', barAt: Number.NEGATIVE_I
 const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
 /**
  * Characters of one prediction's log that are shown in all, where so many are waited for: a megabyte, and not much more
- * than four of all together. A step whose log is read more slowly than it prints hears no signal meanwhile.
+ * than four of all together. A step whose log is read more slowly than it is printed cannot react to signals in the meantime.
  */
 export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))
 
-export interface Look {
+/** What is known when the new lines of a log are printed. */
+export interface LogProgress {
   /** Seconds. */
   now: number
   /** Whether the log has come to its end, so that its last line is whole. */
@@ -37,7 +38,7 @@ export interface Look {
   start?: number | undefined
 }
 
-/** Characters of new text that are read at one look; a model that writes more in a few seconds writes for nobody. */
+/** Characters of new text that are read at a time; nobody can read a log that grows faster. */
 const MOST_READ = 4 * 2 ** 20
 /** Characters at the end of a log that are compared with those of the one before. */
 const MOST_COMPARED = 2 ** 20
@@ -50,7 +51,7 @@ const MOST_COMPARED = 2 ** 20
 export function newLogLines(
   view: LogView,
   log: string,
-  { now, complete, limit = shownLimit(1), start = 0 }: Look,
+  { now, complete, limit = shownLimit(1), start = 0 }: LogProgress,
 ): { view: LogView; lines: string[] } {
   if (view.shown >= limit) return { view: { ...view, tail: '' }, lines: [] }
   const text = complete ? log : log.slice(0, Math.max(log.lastIndexOf('\n'), log.lastIndexOf('\r')) + 1)

@@ -4,7 +4,7 @@ import type { RunnerContext } from './context.ts'
 import { InputError } from './inputs.ts'
 
 /**
- * Makes the folder for the files before anything is waited for: a fault that is found only when a paid prediction has
+ * Makes the folder for the files before anything is waited for: an error that is found only when a paid prediction has
  * ended costs its files.
  * @throws InputError
  */

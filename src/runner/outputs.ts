@@ -4,6 +4,7 @@ import { outputViewOf } from '../predictions/stored-answer.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
+import { type Entry, isJudged } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { linesWithin } from './format.ts'
 import { warn } from './print.ts'
@@ -14,7 +15,7 @@ import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
 
-/** The outputs of the root action, each of which is always set. */
+/** The outputs of the root action. All of them are always set. */
 export const OUTPUTS = [
   'status',
   'output',
@@ -37,20 +38,6 @@ export type OutputName = (typeof OUTPUTS)[number]
 
 /** The outputs of the action that starts predictions and waits for them. */
 export const RUN_OUTPUTS = ['prediction_id', ...OUTPUTS] as const
-
-/** An input for which no prediction was started. */
-export interface Unstarted {
-  name: string
-  /** `refused`: it could not be started, or nobody knows whether it was; `skipped`: its files exist. */
-  status: 'refused' | 'skipped'
-  /** Why it was refused, as whole sentences. */
-  error: string | undefined
-}
-
-/** What became of each prediction of the step, or of each input. */
-export type Entry = Judged | Unstarted
-
-export const isJudged = (entry: Entry): entry is Judged => 'outcome' in entry
 
 /** The outputs of the action that starts predictions. */
 export const CREATE_OUTPUTS = ['prediction_id', 'status', 'model'] as const
@@ -226,16 +213,16 @@ export function openOutputs<Name extends string>(
           if (unexpected.length > 0) writeError()
         }
         return []
-      } catch (fault) {
-        return [{ title: 'Outputs not set', message: outputFault(fault) }]
+      } catch (error) {
+        return [{ title: 'Outputs not set', message: outputError(error) }]
       }
     },
     addError(message) {
       unexpected.push(...message.split(LINE_END).map(reasonLine))
       try {
         if ((names as readonly string[]).includes('error')) writeError()
-      } catch (fault) {
-        warn(outputFault(fault))
+      } catch (error) {
+        warn(outputError(error))
       }
     },
   }
@@ -244,15 +231,15 @@ export function openOutputs<Name extends string>(
 const NO_OUTPUT_FILE =
   'The outputs could not be set: GITHUB_OUTPUT is not set. Only the runner of GitHub Actions, or a compatible one, supports them.'
 
-const outputFault = (fault: unknown) =>
-  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(fault)}. Later steps would read empty values.`
+const outputError = (error: unknown) =>
+  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(error)}. Later steps would read empty values.`
 
 /** The values that an output can take; a warning for the others. */
 function shortOf(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const given = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined)
   const tooLong = given.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
   if (tooLong.length > 0) {
-    const file = values.result_file ? ` The file that the output result_file names has them: ${values.result_file}` : ''
+    const file = values.result_file ? ` They are in the file of the output result_file: ${values.result_file}` : ''
     warn(`Outputs longer than 32 kB were omitted: ${tooLong.join(', ')}.${file}`)
   }
   return Object.fromEntries(given.filter(([name]) => !tooLong.includes(name)))

@@ -17,7 +17,7 @@ const LONGEST_TITLE = 200
 const cleanLine = (line: string, limit: number) => redacted.text(oneLine(line, limit))
 const cleanLines = (message: string) => redacted.text(severalLines(message))
 
-/** Marks what this file prints, so that {@link toolkitOutput} can tell it from what the toolkit prints. */
+/** Marks what this file prints, so that {@link toolkitOutput} can distinguish it from what the toolkit prints. */
 const clean = new AsyncLocalStorage<true>()
 const emit = (print: () => void): void => clean.run(true, print)
 
@@ -27,7 +27,7 @@ export const info = (line: string): void => emit(() => core.info(withoutCommands
 /** Prints one line that is shown only if the workflow runs with debug logging. */
 export const debug = (line: string): void => emit(() => core.debug(withoutColons(cleanLine(line, LONGEST_LINE))))
 
-/** Prints lines that somebody else wrote, such as a log, each after a prefix; in a collapsed group if it has a title. */
+/** Prints untrusted lines, such as a log, each after a prefix; in a collapsed group if it has a title. */
 export function block(lines: readonly string[], prefix: string, title?: string): void {
   printBlock(lines, prefix, redacted.text, title)
 }
@@ -115,7 +115,7 @@ function printForToolkit(line: string): void {
   else info(line)
 }
 
-/** Calls back once everything that was printed has gone out: macOS does not wait for the reader of a pipe. */
+/** Calls back once everything that was printed has been written: macOS does not wait for the reader of a pipe. */
 export const flush = (then: () => void): void => emit(() => void process.stdout.write('', then))
 
 /**

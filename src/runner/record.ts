@@ -45,14 +45,10 @@ function canonical(value: unknown): string {
 /** Numbers that keep their digits; TypeScript does not know them yet. */
 const { isRawJSON: isRawJson } = JSON as unknown as { isRawJSON(value: unknown): boolean }
 
-/** Reads the record of a folder; empty if there is none, or none that can be read. */
+/** Reads the record of a folder; empty if there is none, or if it cannot be read. */
 export async function readRecord(folder: string): Promise<Recorded> {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(await readFile(path.join(folder, RECORD_FILE), 'utf8'))
-  } catch {
-    return new Map()
-  }
+  const text = readFile(path.join(folder, RECORD_FILE), 'utf8')
+  const parsed: unknown = await text.then(JSON.parse).catch(() => undefined)
   const entries = isRecord(parsed) && isRecord(parsed.predictions) ? Object.entries(parsed.predictions) : []
   return new Map(entries.filter((entry): entry is [string, RecordEntry] => isEntry(entry[1])))
 }
@@ -85,7 +81,7 @@ export async function existing(
 const isFile = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false
 
 /**
- * Records entries whose files have all been saved. What another step has recorded meanwhile stays; the file appears
+ * Records entries whose files have all been saved. What another step has recorded in the meantime is kept; the file appears
  * whole or not at all.
  * @throws an error of the file system
  */

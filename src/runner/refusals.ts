@@ -1,10 +1,10 @@
-import type { Entry } from './outputs.ts'
+import type { Entry } from './entry.ts'
 
 /** Names that are listed where many inputs share a reason. */
 const NAMED = 5
 
 /**
- * Why inputs came to no prediction, each reason once with the names of its inputs: when nothing new is started any more,
+ * Why inputs have no prediction, each reason once with the names of its inputs: when nothing new is started any more,
  * hundreds of them share one.
  */
 export function refusalsOf(entries: readonly Entry[]): string[] {

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises'
 import type { Clock } from '../predictions/clock.ts'
 import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
 import { type Headers, headerOf, retryAfterOf } from '../predictions/http.ts'
-import { describeFault, errorCode } from '../predictions/network/network-errors.ts'
+import { describeNetworkError, errorCode } from '../predictions/network/network-errors.ts'
 import { backOff, retry } from '../predictions/retry.ts'
 import { isRecord, sentence } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
@@ -10,7 +10,7 @@ import type { RunnerContext } from './context.ts'
 /** A release could not be read or changed. The message is whole sentences. */
 export class ReleaseError extends Error {
   override readonly name = 'ReleaseError'
-  /** What a 422 is about, such as `already_exists` or `file_count`; empty for a fault that has no name. */
+  /** What a 422 is about, such as `already_exists` or `file_count`; empty for an error that has no name. */
   readonly codes: readonly string[]
 
   constructor(message: string, { codes = [], ...options }: ErrorOptions & { codes?: readonly string[] } = {}) {
@@ -63,7 +63,7 @@ export interface ReleaseSurroundings {
 
 /** The code of a 422 for a name that another asset has. */
 export const ALREADY_EXISTS = 'already_exists'
-/** What a 422 is about that stays: a taken name, 1,000 assets. Others, such as "Error saving asset", pass. */
+/** Permanent reasons of a 422: a taken name, 1,000 assets. Others, such as "Error saving asset", are transient. */
 const PERMANENT_CODES: ReadonlySet<string> = new Set([ALREADY_EXISTS, 'file_count'])
 const ATTEMPTS = 5
 /** Seconds that a rate limit is waited out. */
@@ -75,7 +75,7 @@ export const REPLICATION_LAG = 15
 type Octokit = ReturnType<typeof import('@actions/github')['getOctokit']>
 type Json = Readonly<Record<string, unknown>>
 
-/** The releases of a repository, on GitHub and on the forges that speak its API. Transient faults are retried. */
+/** The releases of a repository, on GitHub and on the forges that speak its API. Transient errors are retried. */
 export class ReleaseApi {
   readonly #octokit: Octokit
   readonly #around: Required<ReleaseSurroundings>
@@ -136,7 +136,7 @@ export class ReleaseApi {
   async upload(release: Release, { name, label, mediaType, size, path }: AssetContent): Promise<Asset> {
     this.#checkUploadHost(release.uploadUrl)
     const query = new URLSearchParams({ name, ...(label === '' ? {} : { label }) })
-    // Opened first: a stream that fails to open throws where nobody can catch it.
+    // Opened first: a stream that fails to open throws an exception that cannot be caught.
     await using handle = await open(path)
     const body = handle.createReadStream({ autoClose: false }).on('error', () => {})
     const { data } = await this.#octokit.request(`POST ${release.uploadUrl}?${query}`, {
@@ -179,7 +179,7 @@ export class ReleaseApi {
         signal,
         pauseAfter(error, attempt) {
           if (signal.aborted || error instanceof ReleaseError || attempt === ATTEMPTS) return undefined
-          // The file has gone; a scanner that holds one lets go of it.
+          // The file no longer exists; a scanner that has it open closes it.
           if (errorCode(error) === 'ENOENT') return undefined
           const pause = pauseAfter(error, attempt, { random, ...transient })
           return pause === undefined || pause > LONGEST_WAIT ? undefined : pause
@@ -195,12 +195,14 @@ export class ReleaseApi {
     const { status, headers, codes, said } = refusalOf(error)
     const intro = `Could not ${what} in ${this.#owner}/${this.#repo}`
     const options = { cause: error, codes }
-    if (status === undefined) return new ReleaseError(`${intro}: ${sentence(describeFault(causeOf(error)))}`, options)
+    if (status === undefined) {
+      return new ReleaseError(`${intro}: ${sentence(describeNetworkError(causeOf(error)))}`, options)
+    }
     if (status === 401) return new ReleaseError(`${intro}: github-token is not valid (401).`, options)
     const limit = rateLimitOf(headers)
     if (limit !== undefined) {
       return new ReleaseError(
-        `${intro}: the rate limit of github-token is used up for ${Math.ceil(limit / 60)} minutes (${status}).`,
+        `${intro}: the rate limit of github-token is exceeded for another ${Math.ceil(limit / 60)} minutes (${status}).`,
         options,
       )
     }
@@ -210,7 +212,7 @@ export class ReleaseApi {
     }
     if (codes.includes(ALREADY_EXISTS)) {
       return new ReleaseError(
-        `${intro}: an asset of that name was added meanwhile (${status}). With overwrite: true it is replaced.`,
+        `${intro}: an asset of that name was added in the meantime (${status}). Set overwrite: true to replace it.`,
         options,
       )
     }
@@ -273,7 +275,7 @@ export class ReleaseApi {
     const allowed = [api.host, api.host.replace(/^api\./, 'uploads.')]
     if (upload !== null && allowed.includes(upload.host) && upload.protocol === api.protocol) return
     throw new ReleaseError(
-      `The API named ${upload?.origin ?? uploadUrl} as the place to upload to, which is not ${api.protocol}//${allowed.join(' or ')}. Nothing was sent there.`,
+      `The API returned an upload URL at ${upload?.origin ?? uploadUrl}, which is not ${api.protocol}//${allowed.join(' or ')}. Nothing was sent there.`,
     )
   }
 }

@@ -32,7 +32,7 @@ type AttachedFile = AttachRequest['files'][number]
 /**
  * Attaches files to the release of a tag, draft or published. A file that cannot be attached does not keep the others
  * from it.
- * @param urls gets each as soon as it is there, so that those before a failure are known
+ * @param urls receives each as soon as it is attached, so that those before a failure are known
  * @throws ReleaseError if nothing can be attached at all
  */
 export async function attachToRelease(
@@ -41,7 +41,7 @@ export async function attachToRelease(
   urls: (string | undefined)[] = [],
 ): Promise<Attached> {
   const { tag, token, files } = request
-  if (token === '') throw new ReleaseError('github-token is empty, and without it no release can be changed.')
+  if (token === '') throw new ReleaseError('github-token is empty, but it is required to change a release.')
   const api = await ReleaseApi.open(token, around)
   const release = await findRelease(api, tag, around)
   if (release.immutable) throw immutable(tag)
@@ -71,7 +71,7 @@ async function findRelease(api: ReleaseApi, tag: string, around: ReleaseSurround
     const left = end - clock.now()
     if (left <= 0) {
       throw new ReleaseError(
-        `There is no release for the tag ${tag} in ${runner.repository}. Create it first, as a draft if you like; drafts are seen only with the permission contents: write.`,
+        `There is no release for the tag ${tag} in ${runner.repository}. Create it first, optionally as a draft; drafts are visible only with the permission contents: write.`,
       )
     }
     await clock.sleep(Math.min(pause, left), signal)
@@ -118,7 +118,7 @@ class AttachSession {
       return await this.#attach(file)
     } catch (error) {
       if (!(error instanceof ReleaseError && error.codes.includes(ALREADY_EXISTS))) throw error
-      // The list lagged behind, or somebody else attached it meanwhile.
+      // The list lagged behind, or someone else attached it in the meantime.
       this.#assets = await this.#api.assets(this.#release)
       return this.#attach(file)
     }
@@ -129,7 +129,7 @@ class AttachSession {
     const limit = this.#around.runner.forge.assetLimits?.bytes ?? Number.POSITIVE_INFINITY
     if (file.size >= limit) {
       throw new ReleaseError(
-        `The file ${file.name} has ${file.size} bytes; an asset of a release must have less than 2 GiB.`,
+        `The file ${file.name} has ${file.size} bytes; a release asset must be smaller than 2 GiB.`,
       )
     }
     const old = this.#named(file).filter(({ complete }) => complete)
@@ -137,7 +137,7 @@ class AttachSession {
     if (same) return same
     if (old.length > 0 && !overwrite) {
       throw new ReleaseError(
-        `The release ${tag} already has ${file.name} with other content. It was not attached; with overwrite: true it is replaced.`,
+        `The release ${tag} already has ${file.name} with other content. It was not attached. Set overwrite: true to replace it.`,
       )
     }
     const content = this.#contentOf(file)
@@ -176,12 +176,12 @@ class AttachSession {
     return asset
   }
 
-  /** @throws ReleaseError for a refusal that stays, or what `withRetries` judges */
+  /** @throws ReleaseError for a permanent refusal, or what `withRetries` judges */
   async #uploadOnce(file: AttachedFile, content: AssetContent): Promise<Asset> {
     const asset = await this.#api.upload(this.#release, content)
     if (asset.digest === undefined || asset.digest === file.sha256) return asset
     // Retried: the next attempt removes it.
-    throw new Error(`${file.name} arrived with other bytes than were sent`)
+    throw new Error(`${file.name} does not have the content that was sent`)
   }
 
   /** An upload may have come to its end although its answer was lost. @returns the asset if it did */
@@ -206,7 +206,7 @@ class AttachSession {
     })
   }
 
-  /** GitHub would give two names in Chinese the same name: each gets a plain one of its own, and its own as the label. */
+  /** GitHub would turn two Chinese names into the same name: each gets a plain name, and the original as its label. */
   #contentOf({ name, path: file, type, size }: AttachedFile): AssetContent {
     const content = { mediaType: type || 'application/octet-stream', size, path: file }
     if (!this.#around.runner.forge.renamesAssets || plainName(name) === name) return { ...content, name, label: '' }
@@ -238,5 +238,5 @@ const notAttached = ({ name }: AttachedFile, tag: string, error: unknown): strin
 
 const immutable = (tag: string) =>
   new ReleaseError(
-    `The release ${tag} is immutable: nothing can be attached to it any more. Attach files to a draft, and publish it then.`,
+    `The release ${tag} is immutable: files can no longer be attached to it. Attach files to a draft, then publish it.`,
   )

@@ -15,11 +15,11 @@ import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
 import { block, info, urlBlock, warn } from './print.ts'
 
 export interface Reporter extends WaitObserver, Disposable {
-  /** A prediction was started for an input of that name, which stands for its ID from now on. */
+  /** A prediction was started for an input of that name, which is printed instead of its ID from now on. */
   started(name: string, answer: Answer): void
-  /** The prediction of an input failed, and another is started for it in so many seconds. */
+  /** The prediction of an input failed; the next attempt starts after this many seconds. */
   again(name: string, outcome: Outcome, pause: number): void
-  /** None, or no other, was started for an input. That nothing new is started any more is told once. */
+  /** No prediction, or no further attempt, was started for an input. The end of all starting is reported once. */
   notStarted(name: string, refusal: Error): void
 }
 
@@ -49,6 +49,9 @@ const LONGEST_WORD = 60
 const LONGEST_PREFIX = 8
 const LONGEST_MODEL = 120
 const LONGEST_TROUBLE = 500
+const LONGEST_PROGRESS = 80
+/** In a heartbeat, which repeats it. */
+const LONGEST_REPEATED_TROUBLE = 200
 
 /** What is known of a prediction that has not ended. */
 interface PredictionView {
@@ -61,67 +64,69 @@ interface PredictionView {
   trouble: string | undefined
 }
 
+/** What the lines of a step have in common. */
+interface Report {
+  clock: Clock
+  start: number
+  total: number
+  detailed: boolean
+  names: Map<string, string>
+  /** Names of predictions that have ended; one that is retried has not. */
+  done: Set<string>
+  open: Map<string, PredictionView>
+}
+
 /**
- * Tells the log of the job what happens: status changes, models' logs, trouble, and a heartbeat for those who open the
- * page in the middle. Dispose of it when the wait is over.
+ * Prints the progress of a step: status changes, models' logs, problems, and a heartbeat for those who open the page in
+ * the middle. Dispose of it after the wait.
  */
 export function createReporter(
   ids: readonly string[],
   { clock, streamLogs, total = ids.length, detailed = total <= FEW }: ReporterOptions,
 ): Reporter {
-  const start = clock.now()
-  const names = new Map<string, string>()
-  const nameOf = (id: string) => names.get(id) ?? id
-  /** Names of those that have ended; one that is tried again has not. */
-  const done = new Set<string>()
+  if (streamLogs && !detailed) info(`${total} predictions: only the logs of failed ones are shown.`)
   const open = new Map(ids.map((id) => [id, newView()]))
-  if (streamLogs && !detailed) info(`${total} predictions: logs are shown only of those that fail.`)
-  const warnOfOddities = createOddityWarnings()
-  const printNewLogLines = createLogPrinter({ streamLogs, total, detailed })
-  let isStopTold = false
-
-  function printStatusChange(id: string, prediction: Prediction, view: PredictionView, now: number): void {
-    const shown = shownStatus(prediction)
-    if (shown !== view.status && detailed && !isTerminal(readStatus(prediction.status).status)) {
-      const model = view.status === '' && prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
-      info(`[${duration(now)}] ${nameOf(id)}: ${shown}${model}`)
-    }
-    view.status = shown
+  const report: Report = { clock, start: clock.now(), total, detailed, names: new Map(), done: new Set(), open }
+  return {
+    ...startEvents(report),
+    ...waitEvents(report, createLogPrinter({ streamLogs, total, detailed })),
+    ...repeat(() => printHeartbeat(report), HEARTBEAT, clock),
   }
+}
 
-  const printHeartbeat = () => {
-    const views = [...open].map(([id, view]): [string, PredictionView] => [nameOf(id), view])
-    for (const line of heartbeatLines(views, `${done.size} of ${total} ended`, clock.now() - start)) info(line)
-  }
-
+function startEvents({ clock, start, names, done, open }: Report): Pick<Reporter, 'started' | 'again' | 'notStarted'> {
+  let isStopReported = false
+  const print = (line: string) => info(`[${duration(clock.now() - start)}] ${line}`)
   return {
     started(name, { prediction }) {
       names.set(prediction.id, name)
       done.delete(name)
       open.set(prediction.id, { ...newView(), status: shownStatus(prediction) })
-      const model = prediction.model ? ` · ${clip(prediction.model, LONGEST_MODEL)}` : ''
-      info(`[${duration(clock.now() - start)}] ${name}: started ${prediction.id}${model}`)
+      print(`${name}: started ${prediction.id}${modelOf(prediction)}`)
     },
 
     again(name, { answer, status }, pause) {
       const reason = errorText(answer?.prediction.error) || status
-      const next = `the next attempt begins in ${duration(pause)}`
-      info(`[${duration(clock.now() - start)}] ${name}: ${clip(reason, LONGEST_TROUBLE)} · ${next}`)
+      print(`${name}: ${clip(reason, LONGEST_TROUBLE)} · the next attempt begins in ${duration(pause)}`)
     },
 
     notStarted(name, refusal) {
-      const now = `[${duration(clock.now() - start)}]`
-      if (!(refusal instanceof NotStartedError)) return info(`${now} ${name}: ${refusal.message}`)
-      if (!isStopTold) info(`${now} No more predictions are started: ${sentence(refusal.reason)}`)
-      isStopTold = true
+      if (!(refusal instanceof NotStartedError)) return print(`${name}: ${refusal.message}`)
+      if (!isStopReported) print(`No more predictions are started: ${sentence(refusal.reason)}`)
+      isStopReported = true
     },
+  }
+}
 
+function waitEvents(report: Report, printNewLogLines: ReturnType<typeof createLogPrinter>): WaitObserver {
+  const { total, detailed, done, open } = report
+  const warnOfOddities = createOddityWarnings()
+  return {
     answered({ id, now, answer, left }) {
-      const { prediction } = answer
       const view = open.get(id)
       if (!view) return
       warnOfOddities(id, answer)
-      printStatusChange(id, prediction, view, now)
+      printStatusChange(report, id, answer.prediction, view, now)
       printNewLogLines(id, answer, view, now)
       view.left = left
       view.at = now
@@ -132,7 +137,7 @@ export function createReporter(
     failed({ id, now, error, pause }) {
       const view = open.get(id)
       if (!view) return
-      // The same trouble again is part of the heartbeat; a line for each attempt would be noise.
+      // A repeated problem is part of the heartbeat; a line for each attempt would be noise.
       if (detailed && error.message !== view.trouble) {
         info(`[${duration(now)}] retrying in ${duration(pause)}: ${clip(error.message, LONGEST_TROUBLE)}`)
       }
@@ -140,16 +145,33 @@ export function createReporter(
     },
 
     settled(outcome) {
+      const name = nameOf(report, outcome.id)
       open.delete(outcome.id)
-      done.add(nameOf(outcome.id))
+      done.add(name)
       const count = total > 1 ? [`${done.size} of ${total}`] : []
       const parts = [...outcomeParts(outcome, detailed), ...count]
-      info(`[${duration(outcome.waited)}] ${nameOf(outcome.id)}: ${parts.join(' · ')}`)
+      info(`[${duration(outcome.waited)}] ${name}: ${parts.join(' · ')}`)
       if (detailed) urlBlock(outputViewOf(outcome.answer).urls.slice(0, LISTED_URLS), '  ')
     },
-
-    ...repeat(printHeartbeat, HEARTBEAT, clock),
   }
+}
+
+const nameOf = ({ names }: Report, id: string) => names.get(id) ?? id
+
+const modelOf = ({ model }: Prediction) => (model ? ` · ${clip(model, LONGEST_MODEL)}` : '')
+
+function printStatusChange(report: Report, id: string, prediction: Prediction, view: PredictionView, now: number) {
+  const shown = shownStatus(prediction)
+  if (shown !== view.status && report.detailed && !isTerminal(readStatus(prediction.status).status)) {
+    info(`[${duration(now)}] ${nameOf(report, id)}: ${shown}${view.status === '' ? modelOf(prediction) : ''}`)
+  }
+  view.status = shown
+}
+
+function printHeartbeat(report: Report): void {
+  const { open, done, total, clock, start } = report
+  const views = [...open].map(([id, view]): [string, PredictionView] => [nameOf(report, id), view])
+  for (const line of heartbeatLines(views, `${done.size} of ${total} ended`, clock.now() - start)) info(line)
 }
 
 /** The status in our words, or an unknown one as the API has it. */
@@ -171,14 +193,14 @@ function createOddityWarnings(): (id: string, answer: Answer) => void {
     if (hadNonFinite) {
       warnOnce(
         'NaN',
-        `The answer about ${id} has NaN or Infinity in its JSON, which does not have them; they are read as null.`,
+        `The response for ${id} contains NaN or Infinity, which JSON does not allow; they are read as null.`,
       )
     }
     const { status, spelling } = readStatus(prediction.status)
     const word = clip(prediction.status, LONGEST_WORD)
     if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
     if (spelling === 'unknown') {
-      const meaning = 'It is not treated as final, unless it stays beside an error or the time of an end.'
+      const meaning = 'It is not treated as final, unless it remains next to an error or a completion time.'
       warnOnce(`status ${word}`, `The API's status is "${word}", which is unknown. ${meaning}`)
     }
     if (prediction.id !== id) {
@@ -249,7 +271,7 @@ export function guarded(observer: WaitObserver): WaitObserver {
   }
 }
 
-/** What is said of a prediction that has come to its outcome. */
+/** The parts of the line about an outcome. */
 function outcomeParts(outcome: Outcome, few: boolean): string[] {
   const prediction = outcome.answer?.prediction
   const parts = [endInWords(outcome)]
@@ -268,7 +290,7 @@ function endInWords({ end, status, error }: Outcome): string {
     case 'timeout':
       return 'not finished in time'
     case 'refused':
-      return error instanceof ConnectionError ? 'API not reached' : 'refused by the API'
+      return error instanceof ConnectionError ? 'API not reached' : 'request refused'
     case 'interrupted':
       return 'interrupted'
     case 'crashed':
@@ -282,16 +304,16 @@ function heartbeatLines(open: readonly [string, PredictionView][], ended: string
     .slice(0, NAMED)
     .map(([id, view]) => `[${duration(now)}] ${id}: ${viewParts(view, now).join(' · ')}`)
   if (open.length <= lines.length) return lines
-  const counts = Object.entries(Object.groupBy(open, ([, view]) => view.status || 'without an answer'))
+  const counts = Object.entries(Object.groupBy(open, ([, view]) => view.status || 'without a status'))
   const tally = counts.map(([status, list]) => `${list?.length ?? 0} ${status}`).join(', ')
   return [...lines, `[${duration(now)}] ${ended}; ${tally}`]
 }
 
 function viewParts({ status, progress, left, at, trouble }: PredictionView, now: number): string[] {
-  const parts = [status === '' ? 'no answer yet' : status]
-  if (progress !== undefined) parts.push(clip(progress, 80))
+  const parts = [status === '' ? 'no response yet' : status]
+  if (progress !== undefined) parts.push(clip(progress, LONGEST_PROGRESS))
   const seconds = left === undefined ? 0 : left - (now - at)
   if (seconds > 0) parts.push(`about ${duration(seconds)} left`)
-  if (trouble !== undefined) parts.push(`last request failed: ${clip(trouble, 200)}`)
+  if (trouble !== undefined) parts.push(`last request failed: ${clip(trouble, LONGEST_REPEATED_TROUBLE)}`)
   return parts
 }

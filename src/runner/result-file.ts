@@ -1,18 +1,19 @@
-import { mkdtemp, open, rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { numberOf } from '../predictions/json.ts'
 import { errorText } from '../predictions/prediction-error.ts'
 import { isRecord } from '../predictions/text.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
+import { type Entry, isJudged } from './entry.ts'
 import { messageOf } from './failure.ts'
-import { type Entry, isJudged } from './outputs.ts'
 import { warn } from './print.ts'
 import { redacted } from './secrets.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 
 /**
  * Writes every prediction's outcome, whole body and saved files as JSON into a folder of its own under RUNNER_TEMP, and
- * why inputs came to none.
+ * why inputs have none.
  * @returns the absolute path of the file; undefined, after a warning, if it could not be written
  */
 export async function writeResultFile(
@@ -31,15 +32,6 @@ export async function writeResultFile(
     if (folder !== undefined) await rm(folder, { recursive: true, force: true }).catch(() => {})
     warn(`The file for the output result_file could not be written: ${messageOf(error)}`)
     return undefined
-  }
-}
-
-/** Makes a folder of our own in the temporary folder of the runner, which the runner empties after the job. */
-export async function makeTemporaryFolder(purpose: string, temp: string): Promise<string> {
-  try {
-    return await mkdtemp(path.join(temp, `await-prediction-${purpose}-`))
-  } catch (error) {
-    throw new Error(`No folder could be made under ${temp}, the RUNNER_TEMP: ${messageOf(error)}.`, { cause: error })
   }
 }
 

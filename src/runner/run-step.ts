@@ -1,4 +1,4 @@
-import { type EntryResult, runBatch } from '../predictions/batch.ts'
+import { type BatchObserver, type EntryResult, runBatch } from '../predictions/batch.ts'
 import { deadlineSignal } from '../predictions/clock.ts'
 import { adaptiveSchedule, fixedSchedule } from '../predictions/schedule.ts'
 import { COLLECT_BY_ID } from '../predictions/verdict.ts'
@@ -6,10 +6,10 @@ import { openWaits } from '../predictions/wait.ts'
 import type { WaitOptions } from '../predictions/wait-options.ts'
 import { type OpenApi, openApi, openEndSignals } from './api.ts'
 import type { NamedInput } from './entries.ts'
+import type { Entry, Unstarted } from './entry.ts'
 import { cancelLate, type Surroundings } from './finish.ts'
 import type { RunInputs } from './inputs.ts'
 import { judge } from './judge.ts'
-import type { Entry, Unstarted } from './outputs.ts'
 import { createReporter, guarded, type Reporter } from './reporter.ts'
 import type { Saving } from './saving.ts'
 import { Starter } from './starter.ts'
@@ -58,23 +58,25 @@ export async function runPredictions(
       ownDeadline: inputs.cancelAfter !== undefined,
       clock,
       signal: stop,
-      observer: {
-        started(name, answer) {
-          names.set(answer.prediction.id, name)
-          reporter.started(name, answer)
-        },
-        again: (name, outcome, pause) => reporter.again(name, outcome, pause),
-        settled({ name, outcome, refusal }) {
-          if (refusal) reporter.notStarted(name, refusal)
-          if (outcome) saving?.settled(outcome)
-        },
-      },
+      observer: batchObserver(reporter, saving, names),
     },
   )
   // What still runs may not have read its input yet.
   if (results.every(({ outcome }) => outcome === undefined || outcome.end === 'ended')) await starter.deleteUploads()
   return await entriesOf(results, inputs, around)
 }
+
+const batchObserver = (reporter: Reporter, saving: Saving | undefined, names: Map<string, string>): BatchObserver => ({
+  started(name, answer) {
+    names.set(answer.prediction.id, name)
+    reporter.started(name, answer)
+  },
+  again: (name, outcome, pause) => reporter.again(name, outcome, pause),
+  settled({ name, outcome, refusal }) {
+    if (refusal) reporter.notStarted(name, refusal)
+    if (outcome) saving?.settled(outcome)
+  },
+})
 
 function waitOptions(
   inputs: RunInputs,

@@ -1,8 +1,9 @@
+import type { Answer } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
-import type { SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
+import type { EndedPrediction, SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
 import { openUntrustedNetwork } from '../predictions/network/dispatcher.ts'
 import type { Outcome } from '../predictions/outcome.ts'
-import { completedAt, isExpired, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
+import { completedAt, isExpired, isTerminal, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
 import { clip } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
 import type { RunnerContext } from './context.ts'
@@ -11,11 +12,11 @@ import { duration, fileSize } from './format.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
 import { countedNetwork, type RequestCounts } from './requests.ts'
-import { makeTemporaryFolder } from './result-file.ts'
 import { redacted } from './secrets.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 
 /** What was saved, and what turns the step red. */
-export interface Saved {
+interface Saved {
   files: SavedFile[]
   failures: Failure[]
 }
@@ -26,7 +27,7 @@ export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disp
   finish(): Promise<Saved>
 }
 
-/** A prediction that has ended, under the ID that was asked for. */
+/** A prediction that has ended, under the requested ID. */
 interface Ended {
   id: string
   prediction: Prediction
@@ -64,7 +65,7 @@ export function identitiesByName(named: readonly { name: string }[], names: Read
   return { count: named.length, ids: [], of }
 }
 
-/** Begins with nothing; files come with the predictions that settle. Dispose of it if nobody waits for its end. */
+/** Saves files as predictions settle. Dispose of it to abandon the saving. */
 export function startSaving(
   inputs: SavingInputs & Pick<StepInputs, 'timeout'>,
   identities: Identities,
@@ -86,20 +87,13 @@ export function startSaving(
     },
     settled({ id, end, answer }: Outcome) {
       if (end !== 'ended' || !answer) return
-      const { prediction, stored } = answer
+      const { prediction } = answer
       ended.push({ id, prediction })
       const age = ageOf(prediction, seenRunning.has(id))
       saver ??= openSaver(inputs, identities, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
+      const toSave = { id, ...identities.of(id), age, ...outputToSave(answer) }
       saver.then(
-        (files) =>
-          files.add({
-            id,
-            ...identities.of(id),
-            output: prediction.output,
-            ...(stored && { withOutput: (act) => stored.use((whole) => act(whole.prediction.output)) }),
-            age,
-            expires: answer.linkLife !== 'unknown',
-          }),
+        (files) => files.add(toSave),
         () => {},
       )
     },
@@ -108,21 +102,31 @@ export function startSaving(
         const { files, failures, warnings, canceled } = (await (await saver)?.finish()) ?? NOTHING
         warnAll(renamed)
         warnAll(warnings)
-        const faults = failures.map(({ message }) => ({ title: 'File not saved', message }))
-        if (canceled > 0) faults.push({ title: 'Files not saved', message: messageOf(around.signal.reason) })
-        faults.push(...expired(ended))
-        faults.push(...missing(ended, files.length + faults.length, inputs.download.ifNoFilesFound))
-        return { files, failures: faults }
+        const failed = failures.map(({ message }) => ({ title: 'File not saved', message }))
+        if (canceled > 0) failed.push({ title: 'Files not saved', message: messageOf(around.signal.reason) })
+        failed.push(...expired(ended))
+        failed.push(...missing(ended, files.length + failed.length, inputs.download.ifNoFilesFound))
+        return { files, failures: failed }
       } catch (error) {
         return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }] }
       }
     },
     [Symbol.dispose]() {
-      abandoned.abort(new Error('nobody waits for the files any more'))
+      abandoned.abort(new Error('saving was abandoned'))
       saver?.then((files) => files.finish()).catch(() => {})
     },
   }
 }
+
+const outputToSave = ({
+  prediction,
+  stored,
+  linkLife,
+}: Answer): Pick<EndedPrediction, 'output' | 'withOutput' | 'expires'> => ({
+  output: prediction.output,
+  ...(stored && { withOutput: (act) => stored.use((complete) => act(complete.prediction.output)) }),
+  expires: linkLife !== 'unknown',
+})
 
 const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
 
@@ -158,14 +162,14 @@ async function openSaver(
   })
 }
 
-/** Whoever stands between is on the machine itself, so the name is trusted to lead where it says. */
+/** The proxy is on the machine itself, so the name is trusted. */
 function warnOnceOfMappedNames(): (host: string, address: string) => void {
   let warned = false
   return (host, address) => {
     if (warned) return
     warned = true
     warn(
-      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. Whether files come from the public internet is up to it.`,
+      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. That proxy decides whether files come from the public internet.`,
     )
   }
 }
@@ -182,7 +186,7 @@ const expired = (ended: readonly Ended[]): Failure[] =>
     .filter(({ prediction }) => isExpired(prediction))
     .map(({ id }) => ({
       title: 'Files expired',
-      message: `The files of prediction ${id} are gone: the API deletes them one hour after the end. Only a new prediction brings them back.`,
+      message: `The files of prediction ${id} have expired: the API deletes them ${RETENTION}. To get them, start a new prediction.`,
     }))
 
 /** What the step says if there was nothing to save. */
@@ -215,7 +219,7 @@ function createSaveObserver(renamed: string[]): SaveObserver {
     },
     renamed: (name, taken) =>
       renamed.push(
-        `${taken} already exists with other content: the new file was saved as ${name}. With overwrite: true it replaces the old one.`,
+        `${taken} already exists with other content: the new file was saved as ${name}. Set overwrite: true to replace existing files.`,
       ),
     waiting: (state) => info(savingLine(state)),
   }
@@ -223,7 +227,7 @@ function createSaveObserver(renamed: string[]): SaveObserver {
 
 const LONGEST_TROUBLE = 100
 
-/** The line that says how saving stands. */
+/** The line about the progress of saving. */
 export function savingLine({ saved, left, current }: SavingState): string {
   const named = current.slice(0, NAMED).map(({ label, bytes, total, trouble }) => {
     const size = total === undefined ? fileSize(bytes) : `${fileSize(bytes)} of ${fileSize(total)}`

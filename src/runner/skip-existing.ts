@@ -4,9 +4,9 @@ import type { SavedFile } from '../predictions/files/save.ts'
 import { statusOf } from '../predictions/prediction.ts'
 import { fingerprint } from './embedded-files.ts'
 import type { NamedInput } from './entries.ts'
+import { type Entry, isJudged } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
 import type { RunInputs } from './inputs.ts'
-import { type Entry, isJudged } from './outputs.ts'
 import { info, notice } from './print.ts'
 import { existing, hashOf, type RecordEntry, readRecord, writeRecord } from './record.ts'
 
@@ -39,7 +39,7 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
     if (found === 'unchanged') info(`${name}: not started, because its files exist and its input has not changed`)
     if (found === 'unrecorded') {
       notice(
-        `${name}: not started, because files of that name exist. Nothing says which input made them: delete them to have them made again.`,
+        `${name}: not started, because files of that name exist. There is no record of their input: delete them to generate them again.`,
       )
     }
   }

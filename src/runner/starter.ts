@@ -77,7 +77,7 @@ export class Starter {
     }
   }
 
-  /** Notes that a prediction has ended: there is nothing left to cancel. What was saved is written anew with the next one. */
+  /** Records that a prediction has ended and need not be canceled. The state is saved again with the next prediction. */
   ended(id: string): void {
     this.#open.delete(id)
   }
@@ -125,7 +125,7 @@ export class Starter {
       const recent = await client.recent(new Date(since), AbortSignal.any([signal, limit.signal]))
       const id = candidateOf(recent, request, since)
       if (id === undefined) return error
-      const found = `The list of predictions has exactly one that fits: ${id}. It may be the one that was started here.`
+      const found = `Exactly one prediction in the list matches: ${id}. It may be the one that was started here.`
       return new CreateError(`${error.reason} ${found}`, { mayRun: true, cause: error.cause })
     } catch {
       return error

@@ -1,16 +1,24 @@
 import { summary } from '@actions/core'
 import type { SavedFile } from '../predictions/files/save.ts'
 import type { OutputView } from '../predictions/output.ts'
-import { hasNoOutput, isExpired, type Prediction, predictTime, statusOf, totalTime } from '../predictions/prediction.ts'
+import {
+  hasNoOutput,
+  isExpired,
+  type Prediction,
+  predictTime,
+  RETENTION,
+  statusOf,
+  totalTime,
+} from '../predictions/prediction.ts'
 import { errorText } from '../predictions/prediction-error.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
 import { sentences } from '../predictions/text.ts'
 import type { Judged } from '../predictions/verdict.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
+import { type Entry, isJudged } from './entry.ts'
 import { messageOf } from './failure.ts'
 import { duration, fileSize, linesWithin, seconds } from './format.ts'
 import { code, inline, LONGEST_TEXT, limited, link, pre, table, thumbnail } from './markdown.ts'
-import { type Entry, isJudged } from './outputs.ts'
 import { warn } from './print.ts'
 import { tallyOf } from './tally.ts'
 
@@ -26,6 +34,15 @@ const OUTPUTS_SHARE = 300_000
 const FILES_SHARE = 150_000
 const DETAILS_SHARE = 150_000
 const DIGESTS_SHARE = 100_000
+
+/** Characters kept of what others wrote, in a cell of a table. */
+const LONGEST_STATUS = 40
+const LONGEST_TIME = 40
+const LONGEST_NAME = 80
+const LONGEST_TYPE = 100
+const LONGEST_CELL_TEXT = 120
+const LONGEST_FILE_NAME = 200
+const LONGEST_CELL_ERROR = 300
 
 /** Pictures that are shown, and their width in pixels. */
 const THUMBNAILS = 12
@@ -96,7 +113,7 @@ function headline({ outcome: { end, status, cancellation } }: Judged): string {
 const idOf = ({ id }: { id: string }) => `\`${id}\``
 
 const labelOf = (entry: Entry) =>
-  entry.name === undefined && isJudged(entry) ? idOf(entry.outcome) : inline(entry.name ?? '', 80)
+  entry.name === undefined && isJudged(entry) ? idOf(entry.outcome) : inline(entry.name ?? '', LONGEST_NAME)
 
 /** What turned the step red, each as a line that the page wraps. */
 function troubles(entries: readonly Entry[], { failures }: Delivery): string {
@@ -157,7 +174,7 @@ function gallery(judged: readonly Judged[], delivery: Delivery): string {
   if (!isNamed) return kept.length === 0 ? '' : `${kept.join('\n')}${rest}`
   const columns = columnsFor(kept.length)
   const names = inRows(
-    kept.map((_, i) => inline(shown[i]?.name ?? '', 80)),
+    kept.map((_, i) => inline(shown[i]?.name ?? '', LONGEST_NAME)),
     columns,
   )
   const pictures = inRows(kept, columns)
@@ -198,7 +215,7 @@ function factsOfMany(entries: readonly Entry[], judged: readonly Judged[]): stri
   return [models.size === 1 ? code(model) : '', ...tallyOf(entries)]
 }
 
-/** A note if links or pictures of the API are shown; empty if there are none, or all of them stay. */
+/** A note if links or pictures of the API are shown; empty if there are none, or if none of them expires. */
 function expiry(judged: readonly Judged[], delivery: Delivery): string {
   const saved = new Set(delivery.files.map(({ predictionId }) => predictionId))
   const kept = new Set(delivery.files.flatMap(({ predictionId }, i) => (delivery.releaseUrls[i] ? [predictionId] : [])))
@@ -208,13 +225,13 @@ function expiry(judged: readonly Judged[], delivery: Delivery): string {
   })
   if (shown.length === 0) return ''
   const hasLinks = shown.some(({ outcome }) => !saved.has(outcome.id))
-  const what = hasLinks ? 'The links above lead to the API' : 'The pictures above come from the API'
+  const what = hasLinks ? 'The links above point to the API' : 'The pictures above come from the API'
   const isUnknown = shown.some(({ outcome }) => outcome.answer?.linkLife === 'unknown')
-  const when = isUnknown ? '; it does not say when.' : ' one hour after the end of the prediction.'
+  const when = isUnknown ? ', at a time that it does not document.' : ` ${RETENTION} of the prediction.`
   return `> ${what}, which deletes its files${when}`
 }
 
-/** The output of the only prediction: links unless its files were saved, its text, or that there is none. */
+/** The output of the only prediction: links unless its files were saved, its text, or a note that there is none. */
 function outputOfOne({ outcome }: Judged, { files }: Delivery): string {
   const prediction = outcome.answer?.prediction
   if (!prediction) return ''
@@ -250,21 +267,21 @@ function outputsOfMany(entries: readonly Entry[], delivery: Delivery): string {
   const filesBy = Map.groupBy(linksOf(delivery), ({ file }) => file.predictionId)
   const rows = entries.map((entry) => [
     `${icon(entry)} ${labelOf(entry)}`,
-    inline(isJudged(entry) ? entry.outcome.status || 'never seen' : entry.status, 40),
+    inline(isJudged(entry) ? entry.outcome.status || 'unknown' : entry.status, LONGEST_STATUS),
     outputCell(entry, filesBy.get(isJudged(entry) ? entry.outcome.id : '') ?? []),
   ])
   return table(['Prediction', 'Status', 'Output'], rows, OUTPUTS_SHARE)
 }
 
 function outputCell(entry: Entry, files: readonly { shown: string }[]): string {
-  if (!isJudged(entry)) return entry.error === undefined ? 'Its files exist.' : inline(entry.error, 300)
+  if (!isJudged(entry)) return entry.error === undefined ? 'Its files exist.' : inline(entry.error, LONGEST_CELL_ERROR)
   const { outcome, verdict } = entry
   const output = outputViewOf(outcome.answer)
   const links = files.length > 0 ? files.map(({ shown }) => shown) : output.urls.map((url) => link(url))
   const more = links.length > MOST_LINKS ? `and ${links.length - MOST_LINKS} more` : ''
-  const text = links.length > 0 ? '' : inline(output.text ?? '', 120)
+  const text = links.length > 0 ? '' : inline(output.text ?? '', LONGEST_CELL_TEXT)
   const said = errorText(outcome.answer?.prediction.error) || outcome.status
-  const error = verdict.ok ? '' : inline(outcome.end === 'ended' ? said : verdict.message, 300)
+  const error = verdict.ok ? '' : inline(outcome.end === 'ended' ? said : verdict.message, LONGEST_CELL_ERROR)
   return [...links.slice(0, MOST_LINKS), more, text, error].filter(Boolean).join(' ')
 }
 
@@ -273,7 +290,7 @@ function linksOf({ files, artifacts, releaseUrls }: Delivery): { file: SavedFile
   const byName = new Map(artifacts.map(({ name, url }) => [name, url] as const))
   return files.map((file, i) => {
     const url = releaseUrls[i] ?? byName.get(file.name)
-    return { file, shown: url === undefined ? code(file.name, 200) : link(url, file.name) }
+    return { file, shown: url === undefined ? code(file.name, LONGEST_FILE_NAME) : link(url, file.name) }
   })
 }
 
@@ -284,7 +301,7 @@ function filesOf(delivery: Delivery): string {
 }
 
 const kindOf = ({ type, size, width, height }: SavedFile): string[] => [
-  inline(type, 100),
+  inline(type, LONGEST_TYPE),
   width === undefined ? '' : `${width} × ${height}`,
   fileSize(size),
 ]
@@ -298,7 +315,11 @@ function artifactOf({ artifacts }: Delivery): string {
 /** IDs, versions, times and digests, collapsed. */
 function details(judged: readonly Judged[], { files }: Delivery): string {
   if (judged.length === 0) return ''
-  const digests = files.map((file) => [code(file.name, 200), ...kindOf(file), `<code>${file.sha256}</code>`])
+  const digests = files.map((file) => [
+    code(file.name, LONGEST_FILE_NAME),
+    ...kindOf(file),
+    `<code>${file.sha256}</code>`,
+  ])
   return [
     '<details><summary>IDs, versions, times and digests</summary>',
     table(
@@ -318,9 +339,9 @@ function detailsOf({ outcome }: Judged): string[] {
   const prediction = outcome.answer?.prediction
   return [
     idOf(outcome),
-    code(model, 80),
-    code(version === 'hidden' ? '' : version, 80),
-    code(created, 40),
+    code(model, LONGEST_NAME),
+    code(version === 'hidden' ? '' : version, LONGEST_NAME),
+    code(created, LONGEST_TIME),
     seconds(prediction && predictTime(prediction)),
     seconds(prediction && totalTime([prediction])),
     duration(outcome.waited),

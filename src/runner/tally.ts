@@ -1,7 +1,7 @@
 import type { Outcome } from '../predictions/outcome.ts'
 import { predictTime } from '../predictions/prediction.ts'
+import { type Entry, isJudged } from './entry.ts'
 import { seconds } from './format.ts'
-import { type Entry, isJudged } from './outputs.ts'
 
 /**
  * How many predictions a step started for its inputs, if it started them, how many it did not, how many ran and how long.
@@ -23,6 +23,6 @@ export function tallyOf(entries: readonly Entry[]): string[] {
   ].filter(Boolean)
 }
 
-/** Some gateways tell no times, and a prediction that never left the queue may have one of 0. */
+/** Some gateways report no times, and a prediction that never left the queue may have a time of 0. */
 const hasRun = ({ status, answer }: Outcome) =>
   status === 'succeeded' || (answer !== undefined && (predictTime(answer.prediction) ?? 0) > 0)

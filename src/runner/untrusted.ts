@@ -32,15 +32,22 @@ export function severalLines(text: string, limit = 3500): string {
     .join('\n')
 }
 
+/** Characters kept of a line of a log. */
+const LONGEST_LINE = 4000
+
 /**
- * Untrusted lines as a block in which no workflow command can act, by two defences: a visible prefix keeps `::` from
- * the start of every line, and the runner is told to stop reading commands until a word nobody can know.
+ * Untrusted lines as a block in which no workflow command can act, by two defenses: a visible prefix keeps `::` from
+ * the start of every line, and the runner stops reading commands until a word that nobody can guess.
  * @param group the title of a collapsed group around the block; none if undefined
  */
 export function untrustedBlock(lines: readonly string[], prefix: string, group?: string): string {
   if (lines.length === 0) return ''
   const token = randomUUID()
-  const block = [`::stop-commands::${token}`, ...lines.map((line) => `${prefix}${oneLine(line, 4000)}`), `::${token}::`]
+  const block = [
+    `::stop-commands::${token}`,
+    ...lines.map((line) => `${prefix}${oneLine(line, LONGEST_LINE)}`),
+    `::${token}::`,
+  ]
   return (group === undefined ? block : [`::group::${withoutColons(oneLine(group))}`, ...block, '::endgroup::']).join(
     '\n',
   )

@@ -9,14 +9,15 @@ import { type Failure, messageOf } from './failure.ts'
 import type { ArtifactInputs, Inputs } from './inputs.ts'
 import { info, warn } from './print.ts'
 import { attachToRelease } from './release-assets.ts'
-import { makeTemporaryFolder, publicJson, writePredictions } from './result-file.ts'
+import { publicJson, writePredictions } from './result-file.ts'
+import { makeTemporaryFolder } from './temporary-folder.ts'
 
 /** Where the saved files went. */
 export interface Uploads {
   artifacts: UploadedArtifact[]
   /** Of each file on the release, in the order of the files; undefined for one that is not there. */
   releaseUrls: (string | undefined)[]
-  /** What was asked for and did not work: each turns the step red. */
+  /** What was requested and failed: each of these fails the step. */
   failures: Failure[]
 }
 
@@ -68,7 +69,7 @@ async function uploadAsArtifacts(
   const { ArtifactsUnavailable, uploadArtifacts } = await import('./artifact.ts')
   const { archive, name: given } = artifact
   if (!archive && given !== undefined) {
-    warn('artifact-name has no effect with archive: false: every file is an artifact with the name of the file.')
+    warn('artifact-name has no effect with archive: false: each file is an artifact with the name of the file.')
   }
   const staging = await makeTemporaryFolder('artifact', around.runner.temp)
   try {
@@ -91,7 +92,7 @@ async function uploadAsArtifacts(
   }
 }
 
-/** A file that has gone since it was saved must not cost the others their artifact. */
+/** A file that was deleted after it was saved must not keep the others from being uploaded. */
 async function readableOf(files: readonly SavedFile[], failures: Failure[]): Promise<SavedFile[]> {
   const readable: SavedFile[] = []
   for (const file of files) {
@@ -101,7 +102,7 @@ async function readableOf(files: readonly SavedFile[], failures: Failure[]): Pro
     } catch (error) {
       failures.push({
         title: 'File not uploaded',
-        message: `${file.name} was saved, but cannot be read any more: ${messageOf(error)}`,
+        message: `${file.name} was saved, but can no longer be read: ${messageOf(error)}`,
       })
     }
   }

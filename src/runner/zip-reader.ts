@@ -8,7 +8,7 @@ export interface ReadEntry {
   name: string
   /** Bytes, unpacked. */
   size: number
-  /** The unpacked bytes. A zip that lies about them gives others, or an error. */
+  /** The decompressed bytes. A zip with wrong metadata yields other bytes, or an error. */
   open(): Promise<Readable>
 }
 
@@ -16,7 +16,7 @@ export interface ReadEntry {
 const END = { signature: 0x06054b50, length: 22, longestComment: 65_535 }
 /** A record of the central directory (APPNOTE 4.3.12). */
 const CENTRAL = { signature: 0x02014b50, length: 46 }
-/** What stands before the bytes of an entry (APPNOTE 4.3.7). */
+/** The header before the bytes of an entry (APPNOTE 4.3.7). */
 const LOCAL = { signature: 0x04034b50, length: 30 }
 const STORED = 0
 const DEFLATED = 8
@@ -32,17 +32,17 @@ export async function readZipEntries(path: string): Promise<ReadEntry[]> {
   const { size: fileSize } = await file.stat()
   const tail = await read(file, Math.max(0, fileSize - END.length - END.longestComment), fileSize)
   const at = tail.lastIndexOf(signatureBytes(END.signature))
-  if (at < 0 || tail.length - at < END.length) throw new Error('the file is no zip')
+  if (at < 0 || tail.length - at < END.length) throw new Error('the file is not a zip')
   const length = tail.readUInt32LE(at + 12)
   const start = tail.readUInt32LE(at + 16)
-  if (length > LARGEST_DIRECTORY || start + length > fileSize) throw new Error('the zip is of another kind')
+  if (length > LARGEST_DIRECTORY || start + length > fileSize) throw new Error('the zip has an unsupported format')
   return parseDirectory(await read(file, start, start + length), path)
 }
 
 function parseDirectory(directory: Buffer, path: string): ReadEntry[] {
   const entries: ReadEntry[] = []
   for (let at = 0; at < directory.length; ) {
-    if (directory.readUInt32LE(at) !== CENTRAL.signature) throw new Error('the zip has a broken directory')
+    if (directory.readUInt32LE(at) !== CENTRAL.signature) throw new Error('the zip has a damaged directory')
     const nameLength = directory.readUInt16LE(at + 28)
     const packed = { method: directory.readUInt16LE(at + 10), size: directory.readUInt32LE(at + 20) }
     const offset = directory.readUInt32LE(at + 42)
@@ -58,11 +58,11 @@ async function openEntry(path: string, offset: number, packed: Packed): Promise<
   if (packed.size === 0) return Readable.from([])
   await using file = await open(path)
   const header = await read(file, offset, offset + LOCAL.length)
-  if (header.readUInt32LE(0) !== LOCAL.signature) throw new Error('the zip has no entry where it names one')
+  if (header.readUInt32LE(0) !== LOCAL.signature) throw new Error('the zip has no entry at the offset in its directory')
   const start = offset + LOCAL.length + header.readUInt16LE(26) + header.readUInt16LE(28)
   const bytes = createReadStream(path, { start, end: start + packed.size - 1 })
   if (packed.method === STORED) return bytes
-  if (packed.method !== DEFLATED) throw new Error(`the zip has an entry of method ${packed.method}`)
+  if (packed.method !== DEFLATED) throw new Error(`the zip has an entry with compression method ${packed.method}`)
   const inflate = createInflateRaw()
   bytes.on('error', (error) => inflate.destroy(error))
   inflate.on('close', () => bytes.destroy())

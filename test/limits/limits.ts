@@ -1,7 +1,7 @@
 /**
- * Measures what the worst answers within the limits cost: the memory of the step at its peak, and how long it hears no
- * signal. `npm run test:limits [-- part of a name]`; runs dist, so build it first. Fails if an answer takes more than
- * 512 MB, makes the step deaf for more than a second, or ends it without outputs.
+ * Measures what the worst answers within the limits cost: the memory of the step at its peak, and how long it is
+ * unresponsive to signals. `npm run test:limits [-- part of a name]`; runs dist, so build it first. Fails if an answer takes more than
+ * 512 MB, makes the step unresponsive for more than a second, or ends it without outputs.
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
@@ -25,6 +25,8 @@ interface Case {
 
 const filled = (unit: string, bytes = 60 * MB) => unit.repeat(Math.floor(bytes / unit.length))
 const list = (unit: string) => `[${filled(`${unit},`)}${unit}]`
+const different = (count: number, item: (i: number) => string) =>
+  `[${Array.from({ length: count }, (_, i) => item(i))}]`
 const ended = (id: string, field: string, value: string) => ({
   parts: [`{"id":"${id}","status":"succeeded","${field}":`, value, '}'],
 })
@@ -35,7 +37,7 @@ const output = (value: () => string): Case['answer'] => {
     return ended(id, 'output', made)
   }
 }
-const FILM = output(() => `"data:video/mp4;base64,${filled('AAAA')}"`)
+const VIDEO = output(() => `"data:video/mp4;base64,${filled('AAAA')}"`)
 const SAVED = { 'output-dir': 'out' }
 
 const cases: Case[] = [
@@ -46,7 +48,7 @@ const cases: Case[] = [
     answer: output(() => `"data:text/plain,${filled('%41a')}"`),
     inputs: SAVED,
   },
-  { name: 'a film as a data: URI, saved', answer: FILM, inputs: SAVED },
+  { name: 'a video as a data: URI, saved', answer: VIDEO, inputs: SAVED },
   { name: 'millions of empty objects', answer: output(() => list('{}')) },
   { name: 'millions of numbers of 64 bits', answer: output(() => list('18446744073709551615')) },
   {
@@ -55,9 +57,37 @@ const cases: Case[] = [
     inputs: SAVED,
   },
   { name: 'a text of spellings of the key', answer: output(() => `"${filled('%73k-\\\\u0073')}"`), inputs: SAVED },
+  { name: 'a million tokens', answer: output(() => list(`"sk${' '.repeat(56)}"`)), inputs: SAVED },
+  { name: 'a million different short strings', answer: output(() => different(999_999, (i) => `"${i.toString(36)}"`)) },
   { name: 'millions of tokens', answer: output(() => list('"sk"')), inputs: SAVED },
+  { name: 'millions of small numbers', answer: output(() => list('1')), inputs: SAVED },
+  { name: 'ten million numbers', answer: output(() => list(`1${' '.repeat(5)}`)), inputs: SAVED },
+  { name: 'millions of numbers with exponents', answer: output(() => list('1e9')) },
+  { name: 'millions of NaN', answer: output(() => list('NaN')) },
+  { name: 'a string of escaped quotes', answer: output(() => `"${filled('\\"')}"`), inputs: SAVED },
   {
-    name: 'a log that is another one at each poll',
+    name: 'a million objects of the same five properties',
+    answer: output(() => list(`{"a":1,"b":"","c":3,"d":4,"e":5${' '.repeat(30)}}`)),
+  },
+  {
+    name: 'an object of 200,000 properties',
+    answer: output(() => `{${different(199_000, (i) => `"${i.toString(36)}":"${'x'.repeat(290)}"`).slice(1, -1)}}`),
+  },
+  {
+    name: 'objects whose properties all have other names',
+    answer: output(() => different(99_000, (i) => `{"${i.toString(36)}":1,"x${i.toString(36)}":2${' '.repeat(560)}}`)),
+  },
+  {
+    name: 'an object of millions of properties',
+    answer: output(() => `{${different(5_000_000, (i) => `"${i.toString(36)}":1`).slice(1, -1)}}`),
+  },
+  {
+    name: 'refusals with millions of strings',
+    answer: (id, poll) =>
+      poll < 3 ? { status: 500, parts: ['{"detail":', list('"ab"'), '}'] } : ended(id, 'output', '"x"'),
+  },
+  {
+    name: 'a log that differs at each poll',
     answer: (id, poll) => {
       const lines = Array.from({ length: 6_000_000 }, (_, i) => `${(i * 7 + poll).toString(36)}\\n`).join('')
       const status = poll < 4 ? 'processing' : 'succeeded'
@@ -84,7 +114,7 @@ const cases: Case[] = [
       parts: [`{"id":"${id}","status":"${poll < 3 ? 'processing' : 'succeeded'}","logs":"`, filled('a\\n'), '"}'],
     }),
   },
-  { name: '24 films of 60 MB as data: URIs, saved', predictions: 24, answer: FILM, inputs: SAVED },
+  { name: '24 videos of 60 MB as data: URIs, saved', predictions: 24, answer: VIDEO, inputs: SAVED },
   {
     name: '24 answers of 60 MB that are no predictions',
     predictions: 24,
@@ -175,6 +205,6 @@ for (const each of cases.filter(({ name }) => name.includes(wanted))) {
   const isWithin = megabytes <= MOST_MEMORY && delay <= LONGEST_DELAY && outputs
   if (!isWithin) process.exitCode = 1
   console.log(
-    `${isWithin ? 'within' : 'OVER  '} ${each.name}: ${megabytes.toFixed(0)} MB, deaf for ${delay.toFixed(0)} ms, ${seconds.toFixed(1)} s, outputs ${outputs ? 'set' : 'NOT set'}`,
+    `${isWithin ? 'within' : 'OVER  '} ${each.name}: ${megabytes.toFixed(0)} MB, unresponsive for ${delay.toFixed(0)} ms, ${seconds.toFixed(1)} s, outputs ${outputs ? 'set' : 'NOT set'}`,
   )
 }

@@ -18,9 +18,9 @@ const task = { id: 'task-1', apiUrl: 'https://api.example' }
 const apiOf = (name: string) => APIS.find((api) => api.name === name)
 const read = (text: string, api?: string) => readAnswer(request, text, api === undefined ? undefined : apiOf(api), task)
 
-function errorOf<T extends ApiError>(type: new (...args: never) => T, text: string, api?: string): T {
+async function errorOf<T extends ApiError>(type: new (...args: never) => T, text: string, api?: string): Promise<T> {
   try {
-    read(text, api)
+    await read(text, api)
   } catch (error) {
     assert.ok(error instanceof type, `${error}`)
     return error
@@ -29,8 +29,8 @@ function errorOf<T extends ApiError>(type: new (...args: never) => T, text: stri
 }
 
 describe('an answer that is a prediction', () => {
-  test('has what we read of it, and the whole body', () => {
-    const answer = read(' {"id": "abc", "status": "starting", "more": [1]}\n')
+  test('has what we read of it, and the whole body', async () => {
+    const answer = await read(' {"id": "abc", "status": "starting", "more": [1]}\n')
     assert.deepEqual(answer.prediction, { id: 'abc', status: 'starting' })
     assert.deepEqual(answer.body, { id: 'abc', status: 'starting', more: [1] })
     assert.deepEqual(
@@ -38,15 +38,15 @@ describe('an answer that is a prediction', () => {
       [false, undefined, undefined, undefined, 'an hour'],
     )
   })
-  test('has what the API of a task tells beside it', () => {
-    const { progress, refresh, linkLife } = read(
+  test('has what the API of a task tells beside it', async () => {
+    const { progress, refresh, linkLife } = await read(
       '{"code": "success", "data": {"status": "IN_PROGRESS", "progress": "30%", "data": {}}}',
       'runway',
     )
     assert.deepEqual({ progress, refresh, linkLife }, { progress: 0.3, refresh: 15, linkLife: 'unknown' })
   })
-  test('may hold numbers that JSON does not have', () => {
-    assert.equal(read('{"id": "abc", "status": "starting", "output": NaN}').hadNonFinite, true)
+  test('may hold numbers that JSON does not have', async () => {
+    assert.equal((await read('{"id": "abc", "status": "starting", "output": NaN}')).hadNonFinite, true)
   })
 })
 
@@ -58,12 +58,12 @@ test('progress is looked for in the log, unless the API tells it as a number', (
 })
 
 describe('an answer that is no prediction', () => {
-  test('is an unknown ID in the form of the API', () => {
-    errorOf(UnknownIdError, '{"code": "task_not_exist", "data": null}', 'suno')
-    errorOf(UnknownIdError, ' \n', 'midjourney')
+  test('is an unknown ID in the form of the API', async () => {
+    await errorOf(UnknownIdError, '{"code": "task_not_exist", "data": null}', 'suno')
+    await errorOf(UnknownIdError, ' \n', 'midjourney')
   })
-  test('is a refusal in the body', () => {
-    const error = errorOf(
+  test('is a refusal in the body', async () => {
+    const error = await errorOf(
       RefusedInBodyError,
       '{"base_resp": {"status_code": 1008, "status_msg": "no balance"}}',
       'minimax',
@@ -71,50 +71,56 @@ describe('an answer that is no prediction', () => {
     assert.match(error.message, /was refused: no balance \(code: 1008\)\.$/)
     assert.equal(error.retryability, 'permanent')
   })
-  test('is a list of all predictions, if the ID was lost on the way', () => {
-    const error = errorOf(NotAPredictionError, '{"results": [], "next": null}')
-    assert.match(error.message, /with the list of all predictions, .* Check prediction-id/)
+  test('is a list of all predictions, if the ID was lost on the way', async () => {
+    const error = await errorOf(NotAPredictionError, '{"results": [], "next": null}')
+    assert.match(error.message, /returned the list of all predictions, .* Check prediction-id/)
   })
-  test('is other JSON, named by its first keys', () => {
+  test('is other JSON, named by its first keys', async () => {
     const keys = Array.from({ length: 12 }, (_, i) => `k${i}`)
-    const error = errorOf(NotAPredictionError, JSON.stringify(Object.fromEntries(keys.map((key) => [key, 1]))))
+    const error = await errorOf(NotAPredictionError, JSON.stringify(Object.fromEntries(keys.map((key) => [key, 1]))))
     assert.match(
       error.message,
-      /JSON without a text id and a text status \(its keys: k0, k1, k2, k3, k4, k5, k6, k7\), not/,
+      /JSON without the strings id and status \(its keys: k0, k1, k2, k3, k4, k5, k6, k7\), not/,
     )
-    assert.match(errorOf(NotAPredictionError, '{}').message, /\(its keys: none\)/)
-    const long = errorOf(NotAPredictionError, JSON.stringify({ ['x'.repeat(500)]: 1 })).message
+    assert.match((await errorOf(NotAPredictionError, '{}')).message, /\(its keys: none\)/)
+    const long = (await errorOf(NotAPredictionError, JSON.stringify({ ['x'.repeat(500)]: 1 }))).message
     assert.match(long, /\(its keys: x{200}\)/)
   })
-  test('is a list, or a single value', () => {
-    assert.match(errorOf(NotAPredictionError, '[1]').message, /answered with a list, /)
-    assert.match(errorOf(NotAPredictionError, '"text"').message, /with the JSON value "text", /)
+  test('is a list, or a single value', async () => {
+    assert.match((await errorOf(NotAPredictionError, '[1]')).message, /returned a JSON array, /)
+    assert.match((await errorOf(NotAPredictionError, '"text"')).message, /returned the JSON value "text", /)
     assert.match(
-      errorOf(NotAPredictionError, '12345678901234567890').message,
-      /with the JSON value 12345678901234567890, /,
+      (await errorOf(NotAPredictionError, '12345678901234567890')).message,
+      /returned the JSON value 12345678901234567890, /,
     )
-    assert.match(errorOf(NotAPredictionError, `"${'x'.repeat(200)}"`).message, /the JSON value "x{79}, not/)
+    assert.match((await errorOf(NotAPredictionError, `"${'x'.repeat(200)}"`)).message, /the JSON value "x{79}, not/)
   })
-  test('is a broken one if it is empty, or JSON that breaks off', () => {
-    assert.match(errorOf(BrokenAnswerError, '').message, /it is empty/)
-    assert.match(errorOf(BrokenAnswerError, '{"id": "abc"').message, /breaks off or is damaged \(12 characters\)/)
-    assert.match(errorOf(BrokenAnswerError, '[1,').message, /breaks off or is damaged \(3 characters\)/)
+  test('is a broken one if it is empty, or JSON that breaks off', async () => {
+    assert.match((await errorOf(BrokenAnswerError, '')).message, /it is empty/)
+    assert.match(
+      (await errorOf(BrokenAnswerError, '{"id": "abc"')).message,
+      /is incomplete or damaged \(12 characters\)/,
+    )
+    assert.match((await errorOf(BrokenAnswerError, '[1,')).message, /is incomplete or damaged \(3 characters\)/)
   })
-  test('is text, quoted by its start, also if braces stand in it', () => {
-    assert.match(errorOf(NotAPredictionError, 'no { json').message, /text that is not JSON \("no \{ json"\)/)
-    assert.match(errorOf(NotAPredictionError, 'x'.repeat(200)).message, /\("x{80}"\)/)
+  test('is text, quoted by its start, also if braces stand in it', async () => {
+    assert.match((await errorOf(NotAPredictionError, 'no { json')).message, /text that is not JSON \("no \{ json"\)/)
+    assert.match((await errorOf(NotAPredictionError, 'x'.repeat(200))).message, /\("x{80}"\)/)
   })
-  test('is a page, whose advice is about the address or about the edge', () => {
-    const page = errorOf(NotAPredictionError, '<html><title>Home</title>')
+  test('is a page, whose advice is about the address or about the edge', async () => {
+    const page = await errorOf(NotAPredictionError, '<html><title>Home</title>')
     assert.match(page.message, /a web page titled "Home", .*path of api-url is probably wrong/)
     assert.equal(page.scope, 'account')
     assert.match(
-      errorOf(NotAPredictionError, '<title>Just a moment...</title>').message,
-      /takes the runner for a robot/,
+      (await errorOf(NotAPredictionError, '<title>Just a moment...</title>')).message,
+      /mistakes the runner for a bot/,
     )
   })
-  test('is beyond a limit if it is too deep or has too many parts', () => {
-    assert.match(errorOf(TooDeepError, `${'['.repeat(300)}${']'.repeat(300)}`).message, /nested deeper than \d+ levels/)
-    errorOf(TooManyPartsError, `[${'[],'.repeat(MOST_PARTS)}[]]`)
+  test('is beyond a limit if it is too deep or has too many parts', async () => {
+    assert.match(
+      (await errorOf(TooDeepError, `${'['.repeat(300)}${']'.repeat(300)}`)).message,
+      /nested deeper than \d+ levels/,
+    )
+    await errorOf(TooManyPartsError, `[${'[],'.repeat(MOST_PARTS)}[]]`)
   })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { readAnswer } from '../../src/predictions/answer.ts'
+import type { Answer } from '../../src/predictions/answer.ts'
 import { type BatchOptions, runBatch } from '../../src/predictions/batch.ts'
 import { CreateError } from '../../src/predictions/create.ts'
 import { RefusalError } from '../../src/predictions/errors.ts'
@@ -9,8 +9,10 @@ import type { Outcome } from '../../src/predictions/outcome.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
 
 const REQUEST = { method: 'POST', url: 'https://api.test/v1/predictions' } as const
-const answerOf = (id: string, status: string, error: unknown = null) =>
-  readAnswer(REQUEST, JSON.stringify({ id, status, error }))
+const answerOf = (id: string, status: string, error: unknown = null): Answer => {
+  const prediction = { id, status, error }
+  return { prediction, body: prediction }
+}
 const ended = (id: string, status: string, error?: unknown): Outcome => ({
   id,
   end: 'ended',

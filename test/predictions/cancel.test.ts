@@ -142,7 +142,7 @@ test('what became of cancellations is one line that names the IDs', () => {
       { id: 'e', end: 'failed', error: undefined },
       { id: 'f', end: 'canceled' },
     ]),
-    'a, f canceled; b, c had ended by then (succeeded, failed); d cannot be canceled: this API has no such call; e could not be canceled',
+    'a, f canceled; b, c had already ended (succeeded, failed); d cannot be canceled: the API does not support it; e could not be canceled',
   )
   assert.equal(describeCancellations(many), 'x0, x1, x2, x3, x4, x5, x6, x7, x8, x9 and 2 more canceled')
 })

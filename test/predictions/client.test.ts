@@ -95,12 +95,12 @@ describe('a large answer', () => {
     const store = createTextStore(folder.path)
     const list = JSON.stringify({ results: ['x'.repeat(2 ** 20)] })
     await using lists = await startGateway(send(200, list), { store })
-    await assert.rejects(lists.client.get('abc', never), /answered with the list of all predictions/)
+    await assert.rejects(lists.client.get('abc', never), /returned the list of all predictions/)
     const refusal = JSON.stringify({ detail: 'Out of order.', trace: 'x'.repeat(2 ** 20) })
     await using refuses = await startGateway(send(418, refusal), { store })
     await assert.rejects(refuses.client.get('abc', never), /Out of order\./)
     await using breaks = await startGateway(send(200, largeBody.slice(0, -9)), { store })
-    await assert.rejects(breaks.client.get('abc', never), /its JSON breaks off/)
+    await assert.rejects(breaks.client.get('abc', never), /its JSON is incomplete/)
   })
 })
 
@@ -142,7 +142,7 @@ describe('an answer that is no prediction', () => {
       '{"next":null,"previous":null,"results":[]}',
       /the list of all predictions.*prediction-id/,
     ],
-    ['a list', '[{"id":"abc"}]', /a list/],
+    ['an array', '[{"id":"abc"}]', /a JSON array/],
     ['other JSON', '{"created":1,"data":[{"url":"x"}]}', /its keys: created, data/],
     ['a JSON value', '42', /JSON value 42/],
     ['text', 'hello', /text that is not JSON \("hello"\)/],
@@ -152,7 +152,7 @@ describe('an answer that is no prediction', () => {
       const error = await failure(send(200, body))
       assert.ok(error instanceof NotAPredictionError)
       assert.equal(error.retryability, 'permanent')
-      assert.match(error.message, /^GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\/abc answered with /)
+      assert.match(error.message, /^GET http:\/\/127\.0\.0\.1:\d+\/replicate\/v1\/predictions\/abc returned /)
       assert.match(error.message, words)
     })
   }
@@ -181,13 +181,13 @@ describe('a broken answer is asked for again', () => {
       const drip = setInterval(() => response.write(' '), 20)
       response.on('close', () => clearInterval(drip))
     }, 0.2)
-    assert.match(error.message, /nothing whole came within 0\.2 s/)
+    assert.match(error.message, /no complete response within 0\.2 s/)
     assert.equal(error.retryability, 'transient')
   })
   test('where the name of the host is wrong', () => {
     const cause = Object.assign(new Error('getaddrinfo ENOTFOUND api.example.com'), { code: 'ENOTFOUND' })
     const error = new ConnectionError({ method: 'GET', url: 'https://api.example.com/v1' }, cause)
-    assert.match(error.message, /no host of that name \(ENOTFOUND\)\. Check the spelling of the host/)
+    assert.match(error.message, /the host does not exist \(ENOTFOUND\)\. Check the spelling of the host/)
     assert.equal(error.retryability, 'transient')
   })
   test('where nobody listens', async () => {
@@ -196,7 +196,7 @@ describe('a broken answer is asked for again', () => {
     await assert.rejects(client.get('abc', never), (error: ConnectionError) => {
       assert.equal(error.retryability, 'transient')
       assert.equal(error.neverSent, true)
-      assert.match(error.message, /refuses connections \(ECONNREFUSED\)\. Check host and port/)
+      assert.match(error.message, /refuses connections \(ECONNREFUSED\)\. Check the host and the port/)
       return true
     })
     await dispatcher.destroy()
@@ -280,10 +280,10 @@ describe('a refusal', () => {
     const byHeader = await failure(send(403, '<html>', { 'cf-mitigated': 'challenge' }))
     const byTitle = await failure(send(503, '<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>'))
     for (const error of [byHeader, byTitle]) {
-      assert.match(error.message, /a challenge page of an edge in front of the API/)
+      assert.match(error.message, /a challenge page from a service in front of the API/)
       assert.doesNotMatch(error.message, /credit/)
     }
-    assert.match((await failure(send(200, '<title>Just a moment...</title>'))).message, /edge in front of the API/)
+    assert.match((await failure(send(200, '<title>Just a moment...</title>'))).message, /service in front of the API/)
     assert.match((await failure(send(403, '{"detail":"no"}'))).message, /no credit/)
   })
 
@@ -292,10 +292,10 @@ describe('a refusal', () => {
       (await failure(send(301, '', location === undefined ? {} : { location }))).message
     assert.match(
       await redirect('https://new.example.com/v1/x?token=secret'),
-      /It leads to https:\/\/new\.example\.com\/v1\/x\. No redirect/,
+      /It redirects to https:\/\/new\.example\.com\/v1\/x\. Redirects are not followed/,
     )
-    assert.match(await redirect('/moved/abc'), /It leads to http:\/\/127\.0\.0\.1:\d+\/moved\/abc\./)
-    assert.match(await redirect(), /It names no target\./)
+    assert.match(await redirect('/moved/abc'), /It redirects to http:\/\/127\.0\.0\.1:\d+\/moved\/abc\./)
+    assert.match(await redirect(), /It has no target\./)
   })
 
   test('with a 404 for an unknown path speaks of api-url, not of the ID', async () => {

@@ -131,7 +131,7 @@ describe('a creation', () => {
       const { error, requests } = await play((_, i) => (i === 0 ? answer : CREATED))
       assert.equal(requests.length, 1)
       assert.equal(error?.mayRun, true)
-      assert.match(error?.message ?? '', /may have been started all the same/)
+      assert.match(error?.message ?? '', /may have been started anyway/)
     })
   }
 
@@ -148,7 +148,7 @@ describe('a creation', () => {
       const { id, warnings } = await play(() => answers(201, body))
       assert.equal(id, 'abc', body)
       assert.equal(warnings.length, 1)
-      assert.match(warnings[0] ?? '', /without a status\. Its ID is abc/)
+      assert.match(warnings[0] ?? '', /has no status\. It has the ID abc/)
     }
     for (const body of ['{"id":"a/../b"}', '{"id":7}', '{"data":[{"id":"abc"}]}']) {
       assert.equal((await play(() => answers(201, body))).error?.mayRun, true, body)
@@ -158,13 +158,13 @@ describe('a creation', () => {
   test('with a 404 speaks of models and versions, not of the ID of a prediction', async () => {
     for (const target of [{ model: 'o/m' }, { deployment: 'o/d' }, { version: 'v' }]) {
       const { error } = await play(() => answers(404, '{"detail":"Not found."}'), { target })
-      assert.match(error?.message ?? '', /No such model, version or deployment.*owner\/name:version/)
+      assert.match(error?.message ?? '', /no such model, version or deployment.*owner\/name:version/)
       assert.doesNotMatch(error?.message ?? '', /ID is wrong|queue/)
     }
   })
 
   test('that is too large says to give files as URLs, and one in a form that is not known to check api-url', async () => {
-    assert.match((await play(() => answers(413))).error?.message ?? '', /give files as URLs/)
+    assert.match((await play(() => answers(413))).error?.message ?? '', /pass files as URLs/)
     assert.match(
       (await play(() => answers(405))).error?.message ?? '',
       /does not start predictions in this way: check api-url/,
@@ -222,7 +222,7 @@ describe('the answer to a creation', () => {
   test('with an ID that cannot be one is an error, for a prediction may run', async () => {
     for (const id of ['a b', '$(id)', '"; rm -rf /', 'https://x.test/abc', '-abc', 'a'.repeat(129), '']) {
       const { error, requests } = await created({ id })
-      assert.match(error?.message ?? '', /with the ID ".*", which cannot be one\. The prediction may have been started/)
+      assert.match(error?.message ?? '', /has the invalid ID ".*"\. The prediction may have been started/)
       assert.equal(error?.mayRun, true)
       assert.equal(requests.length, 1)
     }

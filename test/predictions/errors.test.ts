@@ -35,11 +35,11 @@ describe('a refusal', () => {
     const error = refusal(401, { detail: 'Unauthenticated' })
     assert.equal(
       error.message,
-      `GET ${url} answered 401 Unauthorized: Unauthenticated. The key is wrong, has expired or, with some gateways, has used up its quota: check the secret given as api-key.`,
+      `GET ${url} returned 401 Unauthorized: Unauthenticated. The key is invalid, has expired or, with some gateways, has used up its quota: check the secret passed as api-key.`,
     )
     assert.deepEqual([error.status, error.said, error.isPage], [401, 'Unauthenticated', false])
     assert.equal(error.request, get)
-    assert.equal(refusal(599).message, `GET ${url} answered 599 with no message.`)
+    assert.equal(refusal(599).message, `GET ${url} returned 599 with no message.`)
   })
   test('names its code, unless its words do', () => {
     assert.equal(refusal(400, { message: 'bad', code: 'invalid_request' }).said, 'bad (code: invalid_request)')
@@ -105,22 +105,22 @@ describe('a refusal', () => {
 
   test('has an advice for its status, another one if a creation was refused', () => {
     const advice: [number, RegExp][] = [
-      [401, /check the secret given as api-key\.$/],
+      [401, /check the secret passed as api-key\.$/],
       [402, /top it up, then run the job again\.$/],
-      [403, /The account or this key may not do that/],
+      [403, /The account or this key is not allowed to do that/],
       [404, /check api-key and api-url/],
-      [405, /does not know the call: check api-url\.$/],
-      [501, /does not know the call: check api-url\.$/],
+      [405, /does not support the call: check api-url\.$/],
+      [501, /does not support the call: check api-url\.$/],
     ]
     for (const [status, words] of advice) assert.match(refusal(status).message, words)
     const ofCreation: [number, RegExp][] = [
-      [401, /check the secret given as api-key\.$/],
-      [404, /No such model, version or deployment exists/],
-      [405, /whether it wants the model or its version\.$/],
-      [413, /give files as URLs/],
+      [401, /check the secret passed as api-key\.$/],
+      [404, /There is no such model, version or deployment/],
+      [405, /whether it expects a model or a version\.$/],
+      [413, /pass files as URLs/],
     ]
     for (const [status, words] of ofCreation) assert.match(refusal(status, '', { request: create }).message, words)
-    assert.doesNotMatch(refusal(413).message, /give files as URLs/)
+    assert.doesNotMatch(refusal(413).message, /pass files as URLs/)
     assert.match(refusal(500).message, /with no message\.$/)
   })
   test('of a path that the server does not have is about api-url', () => {
@@ -132,17 +132,20 @@ describe('a refusal', () => {
   test('that leads elsewhere names the target without its query', () => {
     const to = (location: string | undefined, status = 302) =>
       refusal(status, '', { headers: location === undefined ? {} : { location } }).message
-    const rule = 'No redirect is followed with the key: if you trust the target, give its address as api-url.'
-    assert.ok(to('https://new.example/v1?token=1').endsWith(`It leads to https://new.example/v1. ${rule}`))
-    assert.ok(to('/login').endsWith(`It leads to https://api.example/login. ${rule}`))
+    const rule = 'Redirects are not followed with the key: if you trust the target, set api-url to it.'
+    assert.ok(to('https://new.example/v1?token=1').endsWith(`It redirects to https://new.example/v1. ${rule}`))
+    assert.ok(to('/login').endsWith(`It redirects to https://api.example/login. ${rule}`))
     for (const message of [to(undefined), to('http://['), to('https://new.example/', 304)])
-      assert.ok(message.endsWith(`It names no target. ${rule}`), message)
+      assert.ok(message.endsWith(`It has no target. ${rule}`), message)
   })
   test('by an edge that takes the runner for a robot says so in place of other advice', () => {
     const { message } = refusal(403, '<html><title>Just a moment...</title>')
-    assert.match(message, /challenge page of an edge/)
-    assert.doesNotMatch(message, /may not do that/)
-    assert.match(refusal(403, '', { headers: { 'cf-mitigated': 'challenge' } }).message, /challenge page of an edge/)
+    assert.match(message, /challenge page from a service/)
+    assert.doesNotMatch(message, /is not allowed to do that/)
+    assert.match(
+      refusal(403, '', { headers: { 'cf-mitigated': 'challenge' } }).message,
+      /challenge page from a service/,
+    )
   })
 })
 
@@ -152,16 +155,16 @@ describe('a connection that brought nothing', () => {
 
   test('may heal, and says with its code what happened', () => {
     const error = failed(coded('ECONNRESET'))
-    assert.equal(error.message, `GET ${url} got no answer: the connection was reset (ECONNRESET).`)
-    assert.deepEqual([error.retryability, error.settingFault, error.neverSent], ['transient', undefined, false])
+    assert.equal(error.message, `GET ${url} got no response: the connection was reset (ECONNRESET).`)
+    assert.deepEqual([error.retryability, error.settingError, error.neverSent], ['transient', undefined, false])
     assert.equal((error.cause as Error).message, 'it failed')
   })
   test('cannot heal if a setting is wrong, and says which', () => {
     const error = failed(new ConnectFailure(coded('CERT_HAS_EXPIRED'), 'Its certificate is old.'))
-    assert.deepEqual([error.retryability, error.settingFault], ['permanent', 'expired'])
-    assert.match(error.message, /has expired \(CERT_HAS_EXPIRED\)\. Its certificate is old\. It must be renewed/)
+    assert.deepEqual([error.retryability, error.settingError], ['permanent', 'expired'])
+    assert.match(error.message, /has expired \(CERT_HAS_EXPIRED\)\. Its certificate is old\. Renew it on the server/)
   })
-  test('cannot have reached the server if no connection was made', () => {
+  test('cannot have reached the server if no connection was established', () => {
     assert.equal(failed(coded('ECONNREFUSED')).neverSent, true)
     assert.equal(failed(new ProxyRefusal({ variable: 'https_proxy', hasPassword: false }, 502)).neverSent, true)
   })
@@ -180,7 +183,7 @@ describe('an answer that is a success and no prediction', () => {
   test('may say that the ID is not known', () => {
     const error = new UnknownIdError(get)
     assert.deepEqual([error.retryability, error.scope], ['not-found', 'prediction'])
-    assert.match(error.message, /answered that it knows no such task\. Either the ID is wrong/)
+    assert.match(error.message, /reported that there is no such task\. Either the ID is wrong/)
   })
   test('may refuse the request, for a time or for good', () => {
     const refused = (transient: boolean, message = 'busy') =>
@@ -193,26 +196,26 @@ describe('an answer that is a success and no prediction', () => {
   test('may be of another endpoint', () => {
     const error = new NotAPredictionError(get, 'a list')
     assert.deepEqual([error.retryability, error.scope, error.body], ['permanent', 'prediction', undefined])
-    assert.match(error.message, /answered with a list, not with a prediction\. Check that api-url/)
+    assert.match(error.message, /returned a list, not a prediction\. Check that api-url/)
     const known = new NotAPredictionError(get, 'a list', { advice: 'Do this.', scope: 'account', body: { a: 1 } })
     assert.deepEqual([known.scope, known.body], ['account', undefined])
-    assert.match(known.message, /not with a prediction\. Do this\.$/)
+    assert.match(known.message, /not a prediction\. Do this\.$/)
     const created = new NotAPredictionError(create, 'a list', { body: { a: 1 } })
     assert.deepEqual(created.body, { a: 1 })
   })
   test('may be broken, which may heal', () => {
     const error = new BrokenAnswerError(get, 'it is empty')
     assert.equal(error.retryability, 'transient')
-    assert.match(error.message, /got a broken answer: it is empty\.$/)
+    assert.match(error.message, /got a broken response: it is empty\.$/)
   })
   test('may be beyond what is read', () => {
     const errors = [
       new TooLargeError(get, 64 * 2 ** 20),
-      new TooManyPartsError(get, 1_000_000),
+      new TooManyPartsError(get, 'JSON of more than 1,000,000 arrays and objects'),
       new TooDeepError(get, 200),
     ]
     for (const error of errors) assert.deepEqual([error instanceof LimitError, error.retryability], [true, 'permanent'])
-    assert.match(errors.map(({ message }) => message).join('\n'), /64 MiB[\s\S]*1,000,000 lists[\s\S]*200 levels/)
+    assert.match(errors.map(({ message }) => message).join('\n'), /64 MiB[\s\S]*1,000,000 arrays[\s\S]*200 levels/)
   })
   test('has a name that is the one of its class', () => {
     for (const type of [UnknownIdError, TooLargeError, BrokenAnswerError])

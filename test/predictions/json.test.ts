@@ -9,9 +9,13 @@ import {
   JsonTooManyPartsError,
   jsonParts,
   jsonStart,
+  MOST_NAMES,
   MOST_PARTS,
+  MOST_STRINGS,
+  MOST_VALUES,
   numberOf,
   parseJson,
+  parseJsonInTurns,
   stringifyJson,
 } from '../../src/predictions/json.ts'
 
@@ -112,13 +116,58 @@ describe('nesting', () => {
   })
 })
 
+const list = (part: string, count: number) => `[${Array.from({ length: count - 1 }, () => part).join()}]`
+
 test('lists, objects and numbers that keep their digits are read up to a million together', () => {
-  const list = (part: string, count: number) => `[${Array.from({ length: count - 1 }, () => part).join()}]`
-  for (const part of ['{}', '[]', '18446744073709551615']) {
+  for (const part of ['{}', '[]', '18446744073709551615', 'NaN']) {
     assert.equal((parseJson(list(part, MOST_PARTS)).value as unknown[]).length, MOST_PARTS - 1)
     assert.throws(() => parseJson(list(part, MOST_PARTS + 1)), JsonTooManyPartsError)
   }
   assert.equal((parseJson(list('1', 2 * MOST_PARTS)).value as unknown[]).length, 2 * MOST_PARTS - 1)
+})
+
+test('values are read up to ten million', () => {
+  const ones = (count: number) => `[${'1,'.repeat(count - 1)}1]`
+  assert.equal((parseJson(ones(MOST_VALUES)).value as unknown[]).length, MOST_VALUES)
+  assert.throws(() => parseJson(ones(MOST_VALUES + 1)), /more than 10,000,000 values/)
+})
+
+test('strings are read up to a million, to which names of properties do not count', () => {
+  assert.equal((parseJson(list('"a"', MOST_STRINGS + 1)).value as unknown[]).length, MOST_STRINGS)
+  assert.throws(() => parseJson(list('"a"', MOST_STRINGS + 2)), /more than 1,000,000 strings/)
+  assert.equal((parseJson(list('{"a":1,"b":2}', 600_000)).value as unknown[]).length, 599_999)
+})
+
+describe('names of properties are read up to 200,000', () => {
+  const object = (count: number, prefix = '') =>
+    `{${Array.from({ length: count }, (_, i) => `"${prefix}${i}" : 1`).join()}}`
+  test('in one object, also one that breaks off', () => {
+    assert.equal(Object.keys(parseJson(object(MOST_NAMES)).value as object).length, MOST_NAMES)
+    const larger = object(MOST_NAMES + 1)
+    for (const text of [larger, `[${larger.slice(0, -1)}`])
+      assert.throws(() => parseJson(text), /more than 200,000 property names/)
+  })
+  test('in objects that differ', () => {
+    const objects = Array.from({ length: 5 }, (_, i) => object(MOST_NAMES / 4, `${i}-`))
+    assert.equal((parseJson(`[${objects.slice(1).join()}]`).value as unknown[]).length, 4)
+    assert.throws(() => parseJson(`[${objects.join()}]`), JsonTooManyPartsError)
+  })
+  test('where objects with the same names in the same order count once', () => {
+    assert.equal((parseJson(list(object(100), 10_000)).value as unknown[]).length, 9_999)
+    const both = [object(3), '{"2":1,"1":1,"0":1}'].join()
+    assert.equal((parseJson(list(both, 100_000)).value as unknown[]).length, 199_998)
+  })
+})
+
+test('a long text is parsed in turns of the event loop, with the same value', async () => {
+  const text = list('{"seed":18446744073709551615,"a":[1,"b"]}', 300_000)
+  let turns = 0
+  const timer = setInterval(() => turns++, 0)
+  const parsed = await parseJsonInTurns(text)
+  clearInterval(timer)
+  assert.ok(turns > 1, `${turns} turns`)
+  assert.equal(stringifyJson(parsed.value), text)
+  await assert.rejects(parseJsonInTurns('['.repeat(300)), JsonTooDeepError)
 })
 
 test('any JSON is read as JSON.parse reads it, with any integer in its midst', () => {

@@ -9,8 +9,8 @@ const read = (body: unknown, ...wanted: string[]) =>
   readListPage(REQUEST, JSON.stringify(body), new Set(wanted), predictions)
 
 describe('a page of the list', () => {
-  test('gives answers about wanted predictions and nothing of the others', () => {
-    const page = read(
+  test('gives answers about wanted predictions and nothing of the others', async () => {
+    const page = await read(
       {
         results: [
           { id: 'a', status: 'processing' },
@@ -36,23 +36,23 @@ describe('a page of the list', () => {
     [7, undefined],
     [['?cursor=abc'], undefined],
   ] as const) {
-    test(`reads the cursor of ${JSON.stringify(next)} only`, () => {
-      assert.equal(read({ results: [], next }).cursor, cursor)
+    test(`reads the cursor of ${JSON.stringify(next)} only`, async () => {
+      assert.equal((await read({ results: [], next })).cursor, cursor)
     })
   }
 
-  test('without results is no list', () => {
+  test('without results is no list', async () => {
     for (const body of [{}, { results: {} }, { id: 'a', status: 'succeeded' }])
-      assert.throws(
-        () => read(body, 'a'),
-        (error) => error instanceof NotAPredictionError && /JSON that is no list of predictions/.test(error.message),
+      await assert.rejects(
+        read(body, 'a'),
+        (error) => error instanceof NotAPredictionError && /JSON that is not a list of predictions/.test(error.message),
       )
   })
 
-  test('leaves out what has no ID or is no prediction', () => {
+  test('leaves out what has no ID or is no prediction', async () => {
     const results = [null, 7, 'a', {}, { id: 7 }, { id: 'a' }, { id: 'b', status: 'starting' }]
     assert.deepEqual(
-      read({ results }, 'a', 'b').answers.map(({ prediction }) => prediction.id),
+      (await read({ results }, 'a', 'b')).answers.map(({ prediction }) => prediction.id),
       ['b'],
     )
   })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
+import type { Answer } from '../../src/predictions/answer.ts'
 import { ConnectionError, NotAPredictionError, RefusalError, TooLargeError } from '../../src/predictions/errors.ts'
 import { PredictionList } from '../../src/predictions/list.ts'
 import type { ListPage } from '../../src/predictions/list-page.ts'
 
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions' } as const
 const { signal } = new AbortController()
-const says = (id: string, status = 'processing'): Answer => readAnswer(REQUEST, JSON.stringify({ id, status }))
+const says = (id: string, status = 'processing'): Answer => ({ prediction: { id, status }, body: {} })
 const ids = (count: number, prefix = 'p') => Array.from({ length: count }, (_, i) => `${prefix}${i}`)
 
 /** A list of pages, each of these answers, that counts the pages that were fetched. */

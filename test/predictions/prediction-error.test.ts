@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { errorMeaning, errorText, isPlatformFault, lastLogLine } from '../../src/predictions/prediction-error.ts'
+import { errorMeaning, errorText, isPlatformError, lastLogLine } from '../../src/predictions/prediction-error.ts'
 
 test('the error of a prediction is read in every shape seen', () => {
   const shapes: [unknown, string][] = [
@@ -26,7 +26,7 @@ test('an error code at the end of the text is explained, an unknown one is not',
     errorMeaning('Prediction interrupted; please retry (code: PA)'),
     /interrupted it\. The same input may succeed/,
   )
-  assert.match(errorMeaning('CUDA broke (E1001)'), /out of memory\. Ask for less/)
+  assert.match(errorMeaning('CUDA broke (E1001)'), /out of memory\. Request less/)
   assert.match(errorMeaning('Flagged as sensitive. E005'), /sensitive\. Change the input/)
   assert.equal(errorMeaning('strange (E1000)'), '')
   assert.equal(errorMeaning('no code'), '')
@@ -74,10 +74,10 @@ describe('the code of an error', () => {
   })
   test('tells faults of the platform from those of the input and of the model', () => {
     for (const code of 'PA E003 E004 E1000 E6716 E8765 E9243 E9825 E9828'.split(' '))
-      assert.equal(isPlatformFault(`broken (code: ${code})`), true, code)
+      assert.equal(isPlatformError(`broken (code: ${code})`), true, code)
     for (const code of 'E001 E1001 E005 E8367 E0000'.split(' '))
-      assert.equal(isPlatformFault(`broken (code: ${code})`), false, code)
-    assert.equal(isPlatformFault('broken'), false)
+      assert.equal(isPlatformError(`broken (code: ${code})`), false, code)
+    assert.equal(isPlatformError('broken'), false)
   })
   test('has advice only where something can be done', () => {
     assert.equal(errorMeaning('E8367'), 'This code means that it was stopped.')

@@ -15,7 +15,7 @@ import {
 const file = (name: string) => `https://files.example.com/x/${name}`
 
 describe('the schema', () => {
-  test('needs a text id and a text status, and nothing else', () => {
+  test('needs the strings id and status, and nothing else', () => {
     assert.equal(Prediction.safeParse({ id: 'a', status: 'starting' }).success, true)
     for (const body of [
       {},

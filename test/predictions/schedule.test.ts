@@ -3,12 +3,12 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
 import { RunTimes } from '../../src/predictions/run-times.ts'
-import { adaptiveSchedule, fixedSchedule, type Look } from '../../src/predictions/schedule.ts'
+import { adaptiveSchedule, fixedSchedule, type Observation } from '../../src/predictions/schedule.ts'
 import { seeded } from '../support/faults.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
 
 const middle = () => 0.5
-const look = (now: number, more: Partial<Look> = {}): Look => ({
+const look = (now: number, more: Partial<Observation> = {}): Observation => ({
   now,
   started: true,
   logs: '',
@@ -131,7 +131,8 @@ describe('the adaptive schedule', () => {
     assert.equal(at(400, logs), '12.000')
   })
   test('pauses vary by a tenth, and shares of the limit by a quarter', () => {
-    const paused = (random: number, more: Partial<Look> = {}) => adaptiveSchedule(() => random).next(look(1, more))
+    const paused = (random: number, more: Partial<Observation> = {}) =>
+      adaptiveSchedule(() => random).next(look(1, more))
     assert.deepEqual(
       [0, 0.5, 1].map((random) => paused(random).toFixed(3)),
       ['0.450', '0.500', '0.550'],

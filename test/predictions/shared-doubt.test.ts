@@ -73,7 +73,7 @@ describe('a doubt that all predictions share', () => {
     assert.deepEqual(said, [false, false, false, false, false, true])
     assert.equal((doubt.error as RefusalError).status, 403)
     assert.equal(doubt.believed.aborted, true)
-    assert.match(String(doubt.believed.reason), /answered 403/)
+    assert.match(String(doubt.believed.reason), /returned 403/)
   })
 
   test('begins anew after a good answer', async () => {

@@ -1,63 +1,64 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { StoredAnswer } from '../../src/predictions/answer.ts'
 import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
-import { abridged, outputViewOf, type StoredAnswer, storedAnswer } from '../../src/predictions/stored-answer.ts'
+import { abridged, outputViewOf, storedAnswer } from '../../src/predictions/stored-answer.ts'
 import { Turns } from '../../src/predictions/turns.ts'
 import { createTextStore } from '../../src/runner/text-store.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
-const read = (text: string): Answer => readAnswer(REQUEST, text)
+const read = (text: string): Promise<Answer> => readAnswer(REQUEST, text)
 const answerOf = (fields: object) => read(JSON.stringify({ id: 'abc', status: 'succeeded', ...fields }))
 
 describe('what stays in memory of a large answer', () => {
-  test('is the end of its log, and how much is missing before', () => {
+  test('is the end of its log, and how much is missing before', async () => {
     const logs = `${'a'.repeat(2 ** 20)}${'b'.repeat(10)}`
-    const { prediction, logStart } = abridged(answerOf({ logs }))
+    const { prediction, logStart } = abridged(await answerOf({ logs }))
     assert.equal(prediction.logs, logs.slice(10))
     assert.equal(logStart, 10)
   })
 
-  test('is the start of other texts', () => {
+  test('is the start of other texts', async () => {
     const long = 'x'.repeat(2 ** 16 + 1)
     const clipped = `${'x'.repeat(2 ** 16)}…`
     const fields = { status: long, model: long, version: long, error: long, created_at: long, completed_at: long }
-    const { prediction, body } = abridged(answerOf(fields))
+    const { prediction, body } = abridged(await answerOf(fields))
     const { id, status, model, version, error, created_at, completed_at } = prediction
     assert.deepEqual([id, status, model, version, error, created_at, completed_at], ['abc', ...Array(6).fill(clipped)])
     assert.deepEqual(body, {})
   })
 
-  test('is no stream whose address is longer than 65,536 characters', () => {
+  test('is no stream whose address is longer than 65,536 characters', async () => {
     const urls = (length: number) => ({ stream: 'x'.repeat(length) })
-    const kept = (length: number) => abridged(answerOf({ urls: urls(length) })).prediction.urls
-    assert.deepEqual(kept(2 ** 16), urls(2 ** 16))
-    assert.equal(kept(2 ** 16 + 1), undefined)
+    const kept = async (length: number) => abridged(await answerOf({ urls: urls(length) })).prediction.urls
+    assert.deepEqual(await kept(2 ** 16), urls(2 ** 16))
+    assert.equal(await kept(2 ** 16 + 1), undefined)
   })
 
-  test('is all that is known of a prediction whose texts are short', () => {
+  test('is all that is known of a prediction whose texts are short', async () => {
     const fields = {
       ...{ output: { a: [1] }, error: { message: 'no' }, logs: 'l', metrics: { predict_time: 1.5, more: 1 } },
       ...{ model: 'o/m', version: 'v', urls: { stream: 'https://s.test/' }, created_at: 'c', completed_at: 'd' },
       data_removed: true,
     }
-    const { prediction } = answerOf(fields)
-    assert.deepEqual(abridged(answerOf(fields)).prediction, {
+    const { prediction } = await answerOf(fields)
+    assert.deepEqual(abridged(await answerOf(fields)).prediction, {
       ...prediction,
       error: 'no',
       metrics: { predict_time: 1.5 },
     })
   })
 
-  test('of an output is what is shown of it', () => {
+  test('of an output is what is shown of it', async () => {
     const output = Array(10_000).fill('https://files.test/a.png')
-    const part = abridged(answerOf({ output }))
+    const part = abridged(await answerOf({ output }))
     assert.equal(typeof part.prediction.output, 'symbol')
     const view = outputViewOf(part)
-    assert.deepEqual(view, outputViewOf(answerOf({ output })))
+    assert.deepEqual(view, outputViewOf(await answerOf({ output })))
     assert.equal(view.urls.length, 5000)
     assert.ok(view.json.length > 2 ** 16 && view.json.length < 2 ** 16 + 100)
-    assert.equal(outputViewOf(abridged(answerOf({ output: 'y'.repeat(100_000) }))).text, 'y'.repeat(2 ** 16))
+    assert.equal(outputViewOf(abridged(await answerOf({ output: 'y'.repeat(100_000) }))).text, 'y'.repeat(2 ** 16))
   })
 })
 

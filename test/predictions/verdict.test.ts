@@ -28,14 +28,14 @@ const refusal = (status: number, text = '') => new RefusalError(REQUEST, { statu
 const reset = new ConnectionError(REQUEST, Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
 
 describe('the verdict on a prediction that has ended', () => {
-  const NEW = 'An ended prediction never changes: start a new one.'
+  const NEW = 'A prediction that has ended does not change: start a new one.'
   const cases: [string, Verdict, string][] = [
     ['that succeeded is green', ended('succeeded', { output: 'x' }), 'ok '],
     ['that succeeded with an empty list or text is green', ended('succeeded', { output: [] }), 'ok '],
     [
       'that succeeded without an output warns',
       ended('succeeded', { output: null }),
-      'ok Prediction abc succeeded, but the API gives no output.',
+      'ok Prediction abc succeeded, but the API returned no output.',
     ],
     [
       'that failed quotes the API and says what to do',
@@ -45,12 +45,12 @@ describe('the verdict on a prediction that has ended', () => {
     [
       'with a code that is known says what it means',
       ended('failed', { error: 'CUDA broke (E1001)' }),
-      `Prediction failed: Prediction abc failed: CUDA broke (E1001). This code means that the model ran out of memory. Ask for less, such as a smaller size or fewer outputs. ${NEW}`,
+      `Prediction failed: Prediction abc failed: CUDA broke (E1001). This code means that the model ran out of memory. Request less, such as a smaller size or fewer outputs. ${NEW}`,
     ],
     [
       'with a code of the platform says that the input may be right',
       ended('failed', { error: 'Try later (E003)' }),
-      `Prediction failed: Prediction abc failed: Try later (E003). This code means that demand for the model is high. The same input may succeed at another time. ${NEW}`,
+      `Prediction failed: Prediction abc failed: Try later (E003). This code means that demand for the model is high. The same input may succeed later. ${NEW}`,
     ],
     [
       'with a code that nobody documents only quotes it',
@@ -60,17 +60,17 @@ describe('the verdict on a prediction that has ended', () => {
     [
       'that failed without a reason quotes the last line of its log',
       ended('failed', { error: '', logs: 'loading\nMemoryError: 8 GB\n' }),
-      `Prediction failed: Prediction abc failed, and the API does not say why. The last line of its log: MemoryError: 8 GB. ${NEW}`,
+      `Prediction failed: Prediction abc failed, and the API gives no reason. The last line of its log: MemoryError: 8 GB. ${NEW}`,
     ],
     [
       'that failed without a reason and a log says so',
       ended('failed', { error: {} }),
-      `Prediction failed: Prediction abc failed, and the API does not say why. ${NEW}`,
+      `Prediction failed: Prediction abc failed, and the API gives no reason. ${NEW}`,
     ],
     [
       'that was canceled says by whom',
       ended('canceled'),
-      `Prediction canceled: Prediction abc was canceled, by somebody or by its own deadline. ${NEW}`,
+      `Prediction canceled: Prediction abc was canceled, by someone else or by its own deadline. ${NEW}`,
     ],
     [
       'that was canceled with a reason quotes it',
@@ -85,7 +85,7 @@ describe('the verdict on a prediction that has ended', () => {
     [
       'with a status that is not known says why it counts as failed',
       verdictOf(outcome({ status: 'failed', answer: answer({ status: 'paused', error: 'no credit' }) }), '30m'),
-      `Prediction failed: Prediction abc failed: no credit. Its status "paused" is not known; it counts as failed, because nothing about it changed any more. ${NEW}`,
+      `Prediction failed: Prediction abc failed: no credit. Its status "paused" is unknown. The prediction counts as failed, because it has stopped changing. ${NEW}`,
     ],
   ]
   for (const [name, verdict, text] of cases) test(name, () => assert.equal(message(verdict), text))
@@ -93,34 +93,34 @@ describe('the verdict on a prediction that has ended', () => {
   test('whose data was removed is green with a warning', () => {
     assert.match(
       message(ended('succeeded', { data_removed: true })),
-      /^ok Prediction abc succeeded, but its output is gone/,
+      /^ok Prediction abc succeeded, but its output has expired/,
     )
   })
 })
 
 describe('the verdict on a wait that ended before its prediction', () => {
   const AGAIN = 'It may still succeed: wait for it again with the same prediction-id'
-  const NOTHING_STARTED = 'in a job that starts no predictions.'
+  const NOTHING_STARTED = 'in a job that does not start predictions.'
   const running = answer({ error: 'worker 3 restarted' })
   const verdict = (more: Partial<Outcome>) => message(verdictOf(outcome({ status: 'processing', ...more }), '5s'))
 
   test('at the timeout says what was seen last, what the API said, and how to go on', () => {
     assert.equal(
       verdict({ end: 'timeout', answer: running, error: reset }),
-      `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc got no answer: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN} and a longer timeout, ${NOTHING_STARTED}`,
+      `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc got no response: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN} and a longer timeout, ${NOTHING_STARTED}`,
     )
   })
   test('at the timeout promises nothing of what was never seen', () => {
     assert.equal(
       verdict({ end: 'timeout' }),
-      'Timed out: Prediction abc had not been seen when the timeout of 5s was reached.',
+      'Timed out: Prediction abc had not been found when the timeout of 5s was reached.',
     )
   })
   test('at the timeout says that it was canceled, not that it may still succeed', () => {
     const canceled = verdict({ end: 'timeout', answer: answer({}), cancellation: { id: 'abc', end: 'canceled' } })
     assert.equal(
       canceled,
-      'Timed out and canceled: Prediction abc was still processing when the timeout of 5s was reached, and was canceled. An ended prediction never changes: start a new one, with a longer timeout.',
+      'Timed out and canceled: Prediction abc was still processing when the timeout of 5s was reached, and was canceled. A prediction that has ended does not change: start a new one, with a longer timeout.',
     )
     const over = verdict({
       end: 'timeout',
@@ -129,7 +129,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     })
     assert.match(
       over,
-      /Before it could be canceled it had ended \(succeeded\)\. Wait for it again with the same prediction-id, in a job/,
+      /It had already ended \(succeeded\) before it could be canceled\. Wait for it again with the same prediction-id, in a job/,
     )
     const failed = verdict({
       end: 'timeout',
@@ -142,23 +142,23 @@ describe('the verdict on a wait that ended before its prediction', () => {
     const text = verdict({ end: 'refused', answer: running, error: refusal(401) })
     assert.match(
       text,
-      /^The API refuses to go on: Prediction abc, last seen processing, could not be fetched: GET .* 401 Unauthorized/,
+      /^The API refuses further requests: Prediction abc, last seen processing, could not be fetched: GET .* 401 Unauthorized/,
     )
     assert.match(
       text,
-      /nothing but such answers came for at least a minute\. The API's error so far: worker 3 restarted\. It may still succeed/,
+      /for at least a minute all of them were like this one\. The API's error so far: worker 3 restarted\. It may still succeed/,
     )
     assert.ok(text.endsWith(`${AGAIN}, ${NOTHING_STARTED}`))
   })
   test('after an answer beyond the limits says that it came three times', () => {
     const text = verdict({ end: 'refused', answer: answer({}), error: new TooLargeError(REQUEST, 2 ** 20) })
-    assert.match(text, /more than 1 MiB.*Such an answer came three times\. It may still succeed/)
+    assert.match(text, /more than 1 MiB.*The API gave such an answer three times\. It may still succeed/)
   })
   test('at the start says how long it tried', () => {
     const text = verdict({ end: 'refused', status: '', error: reset })
     assert.equal(
       text,
-      'The API returned no prediction: Prediction abc could not be fetched: GET https://api.test/v1/predictions/abc got no answer: the connection was reset (ECONNRESET). This went on for 61 s, so the wait gave up.',
+      'The API returned no prediction: Prediction abc could not be fetched: GET https://api.test/v1/predictions/abc got no response: the connection was reset (ECONNRESET). This went on for 61 s, so the wait gave up.',
     )
     assert.doesNotMatch(verdict({ end: 'refused', status: '', error: refusal(401) }), /went on|may still/)
   })
@@ -183,7 +183,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
 test('the reason is the words of the API for an end, else ours', () => {
   const judge = (each: Outcome) => reasonOf({ outcome: each, verdict: verdictOf(each, '5s') })
   assert.equal(judge(outcome({ answer: answer({ status: 'failed', error: 'CUDA broke' }) })), 'CUDA broke')
-  assert.match(judge(outcome({ answer: answer({ status: 'failed' }) })), /does not say why/)
+  assert.match(judge(outcome({ answer: answer({ status: 'failed' }) })), /the API gives no reason/)
   assert.match(
     judge(outcome({ end: 'timeout', status: 'processing', answer: answer({ error: 'worker 3 restarted' }) })),
     /timeout of 5s was reached.*worker 3 restarted/,

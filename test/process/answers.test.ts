@@ -60,7 +60,7 @@ describe('a wait that had a good answer', { concurrency: 6 }, () => {
     await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '60s' }) })
     assert.equal(run.exitCode, 0, run.log)
     for (const status of [530, 409])
-      assert.match(run.log, new RegExp(`retrying in (?:1\\.[5-9]|2).* answered ${status}`))
+      assert.match(run.log, new RegExp(`retrying in (?:1\\.[5-9]|2).* returned ${status}`))
   })
 })
 
@@ -93,7 +93,7 @@ describe('an end in words that the API does not document', { concurrency: 3 }, (
     const id = simulator.add({ moments: [{ at: 0, status: 'halted', error: 'out of credit' }] })
     await using run = await runAction({ inputs: inputs(simulator, id) })
     assert.deepEqual([run.exitCode, run.outputs.status, run.outputs.error], [1, 'failed', 'out of credit'])
-    assert.match(messages(run, 'error')[0] ?? '', /status "halted" is not known/)
+    assert.match(messages(run, 'error')[0] ?? '', /status "halted" is unknown/)
   })
 
   test('is not guessed at the timeout, which passes on what the API says', async () => {
@@ -131,7 +131,7 @@ describe('the body of an answer', { concurrency: 3 }, () => {
     await using run = await runAction({ inputs: inputs(simulator, id) })
     assert.equal(run.exitCode, 0)
     assert.equal(polls(simulator, id), 3)
-    assert.match(messages(run, 'warning').join(), /succeeded, but the API gives no output/)
+    assert.match(messages(run, 'warning').join(), /succeeded, but the API returned no output/)
   })
 })
 

@@ -131,7 +131,7 @@ describe('the post step', { concurrency: 4 }, () => {
     await using simulator = await startSimulator()
     const ids = [simulator.ended({ output: 'x' }), simulator.add(RUNNING)]
     await using run = await post(simulator, ids)
-    assert.match(run.log, /\w+ canceled; \w+ had ended by then \(succeeded\)/)
+    assert.match(run.log, /\w+ canceled; \w+ had already ended \(succeeded\)/)
     assert.deepEqual(cancels(simulator), [ids[1]])
   })
 
@@ -142,7 +142,7 @@ describe('the post step', { concurrency: 4 }, () => {
       await using run = await post(simulator, [simulator.add(RUNNING)])
       assert.equal(run.exitCode, 0)
       assert.deepEqual(run.annotations, [])
-      assert.match(run.log, /\w+ cannot be canceled: this API has no such call/)
+      assert.match(run.log, /\w+ cannot be canceled: the API does not support it/)
     })
   }
 
@@ -213,5 +213,5 @@ test('a cancel-on that says both never and something is a fault', async () => {
   await using run = await runAction({
     inputs: { 'prediction-id': 'abc', 'api-key': 'sk-secret-0123456789', 'cancel-on': 'never, timeout' },
   })
-  assert.match(run.annotations[0]?.message ?? '', /cancel-on: "never, timeout" is not/)
+  assert.match(run.annotations[0]?.message ?? '', /cancel-on: "never, timeout" is neither/)
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { createSecureServer } from 'node:http2'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
@@ -83,7 +84,7 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
       'an expired certificate',
       () => madeFor('127.0.0.1', [-9, -2]),
       {},
-      /certificate has expired \(CERT_HAS_EXPIRED\)\. Its certificate is for "gateway".*renewed/,
+      /certificate has expired \(CERT_HAS_EXPIRED\)\. Its certificate is for "gateway".*Renew it/,
     ],
     [
       'a certificate of tomorrow',
@@ -98,7 +99,7 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
       /for another host \(ERR_TLS_CERT_ALTNAME_INVALID\)\. Its certificate is for "gateway".*127\.0\.0\.9/,
     ],
     ['no common cipher or a client certificate', here, alert(40), /refuses the TLS handshake \(.*client certificate/],
-    ['a client certificate', here, alert(116), /wants a client certificate \(/],
+    ['a client certificate', here, alert(116), /requires a client certificate \(/],
   ]
   for (const [name, make, tls, words] of cases) {
     test(name, async () => {
@@ -153,7 +154,7 @@ describe('a gateway over TLS', { concurrency: 4 }, () => {
     await using run = await runAction({ inputs: inputs(api.origin), env: authority.env })
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(polls, 2)
-    assert.match(run.log, /gzip packing is damaged/)
+    assert.match(run.log, /gzip compression is damaged/)
   })
 
   test('with headers of 250 KiB is understood', async () => {
@@ -256,4 +257,25 @@ describe('a connection that goes silent without a word', { concurrency: 4 }, () 
     // A handshake has 60 s.
     assert.ok(performance.now() - start < 45_000)
   })
+})
+
+test('a connection of HTTP/2 that breaks off at every third request ends no wait', async () => {
+  await using authority = await certificateAuthority()
+  let requests = 0
+  const server = createSecureServer({ ...authority.certificate }, (request, response) => {
+    if (requests++ % 3 === 0) return void request.stream.session?.destroy()
+    response.setHeader('content-type', 'application/json')
+    response.end(requests < 8 ? '{"id":"abc","status":"processing"}' : SUCCEEDED)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await using run = await runAction({
+    inputs: inputs(`https://127.0.0.1:${port}`, { timeout: '60s', 'poll-interval': '1s' }),
+    env: authority.env,
+  })
+  server.close()
+  assert.equal(run.exitCode, 0, run.log)
+  assert.equal(run.outputs.output_text, 'whole')
+  assert.ok(requests >= 8, `${requests} requests`)
 })

@@ -83,8 +83,8 @@ describe('creating', { concurrency: 4 }, () => {
     ['a file outside the workspace', 'image: "@../outside.txt"', /not inside the workspace/],
     ['a link to the outside', 'image: "@link.txt"', /not inside the workspace/],
     ['an absolute path', 'image: "@/etc/passwd"', /not inside the workspace/],
-    ['what git keeps', 'image: "@.git/config"', /belongs to git/],
-    ['a folder', 'image: "@.git"', /belongs to git/],
+    ['what git keeps', 'image: "@.git/config"', /belongs to Git/],
+    ['a folder', 'image: "@.git"', /belongs to Git/],
     ['a list', '[1, 2]', /is not a mapping but a list/],
     ['a text', 'hello', /is not a mapping but a string/],
     ['broken YAML', 'a: [', /In input: /],
@@ -122,10 +122,10 @@ describe('creating', { concurrency: 4 }, () => {
     assert.equal(lines.length, 5)
     assert.match(
       lines.join('\n'),
-      /api-key: must not be empty[\s\S]*model: "painter" is not of the form owner\/name[\s\S]*model and version are given\. Give exactly one[\s\S]*cancel-after: "1s"/,
+      /api-key: must not be empty[\s\S]*model: "painter" is not of the form owner\/name[\s\S]*model and version are set\. Set exactly one[\s\S]*cancel-after: "1s"/,
     )
     const none = await create(simulator, {})
-    assert.match(none.errors[0] ?? '', /none of them is given/)
+    assert.match(none.errors[0] ?? '', /none of them is set/)
   })
 
   test('is repeated where it cannot have been carried out', async () => {
@@ -147,7 +147,7 @@ describe('creating', { concurrency: 4 }, () => {
     started.child.kill('SIGINT')
     await using run = await started.result
     assert.equal(run.exitCode, 1)
-    assert.match(run.errors[0] ?? '', /canceled or timed out \(SIGINT\)\. .*may have been started all the same/)
+    assert.match(run.errors[0] ?? '', /canceled or timed out \(SIGINT\)\. .*may have been started anyway/)
   })
 
   for (const trick of [
@@ -162,7 +162,7 @@ describe('creating', { concurrency: 4 }, () => {
       const run = await create(simulator, { model: 'a/b', input: '{}' })
       assert.equal(run.exitCode, 1)
       assert.equal(posts(simulator).length, 1)
-      assert.match(run.errors[0] ?? '', /may have been started all the same/)
+      assert.match(run.errors[0] ?? '', /may have been started anyway/)
     })
   }
 
@@ -176,7 +176,7 @@ describe('creating', { concurrency: 4 }, () => {
   test('is refused with a sentence where the key is wrong', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'a/b', input: '{}', 'api-key': 'sk-wrong-0123456789' })
-    assert.match(run.errors[0] ?? '', /401 .*check the secret given as api-key/)
+    assert.match(run.errors[0] ?? '', /401 .*check the secret passed as api-key/)
   })
 })
 
@@ -187,7 +187,7 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     const run = await create(simulator, { model: 'a/b', input: '{}' })
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual([run.outputs.prediction_id, run.outputs.status], ['abc', 'starting'])
-    assert.match(run.annotations.map(({ message }) => message).join(), /without a status/)
+    assert.match(run.annotations.map(({ message }) => message).join(), /has no status/)
   })
 
   test('that holds the key hands it on nowhere', async () => {
@@ -204,7 +204,7 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     simulator.trick('*', { status: 200, body: '{"id":null,"status":"succeeded","output":"x"}' })
     const run = await create(simulator, { model: 'a/b', input: '{}' })
     assert.equal(posts(simulator).length, 1)
-    assert.match(run.errors[0] ?? '', /may have been started all the same/)
+    assert.match(run.errors[0] ?? '', /may have been started anyway/)
   })
 
   test('says what to do about a model that is not found and an input that is too large', async () => {
@@ -213,6 +213,6 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     const missing = await create(simulator, { model: 'a/b', input: '{}' })
     assert.match(missing.errors[0] ?? '', /owner\/name:version/)
     const large = await create(simulator, { model: 'a/b', input: '{}' })
-    assert.match(large.errors[0] ?? '', /give files as URLs/)
+    assert.match(large.errors[0] ?? '', /pass files as URLs/)
   })
 })

@@ -104,7 +104,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
       /has probably expired/,
       /is not the image\/png/,
       /larger than max-file-size/,
-      /scheme http/,
+      /scheme is http/,
       /localhost resolves to/,
     ].entries())
       assert.match(messages[i] ?? '', words)
@@ -130,7 +130,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
       'if-no-files-found': 'ignore',
     })
     assert.equal(run.exitCode, 1)
-    assert.match(run.errors[0] ?? '', /files of prediction .* are gone/)
+    assert.match(run.errors[0] ?? '', /files of prediction .* have expired/)
   })
 
   test('of which there are none are a warning, an error or nothing, as wanted', async () => {

@@ -116,8 +116,8 @@ async function cutAt(point: KillPoint, end: (child: ChildProcess) => unknown): P
 
 /** Whether a prediction is named as one that may run although its ID is not known. */
 const isNamed = (name: string, { main, post }: Cut): boolean =>
-  post.log.includes(`while a prediction for ${name} was being started. It may run`) ||
-  main.lines.some((line) => line.includes(` ${name}: `) && line.includes('may have been started all the same'))
+  post.log.includes(`while a prediction for ${name} was being started. It may be running`) ||
+  main.lines.some((line) => line.includes(` ${name}: `) && line.includes('may have been started anyway'))
 
 describe('a run of ten inputs that is ended', { concurrency: 4 }, () => {
   for (const [signal, end] of Object.entries(END)) {

@@ -149,10 +149,10 @@ describe('a prediction that does not succeed', { concurrency: 4 }, () => {
     [
       'failed',
       { error: '显存不足 (E1001)' },
-      /failed: 显存不足 \(E1001\)\. This code means that the model ran out of memory\. Ask for less.*start a new one/,
+      /failed: 显存不足 \(E1001\)\. This code means that the model ran out of memory\. Request less.*start a new one/,
     ],
     ['failed', { error: { detail: 'broken' } }, /failed: broken\./],
-    ['failed', { error: null }, /does not say why/],
+    ['failed', { error: null }, /the API gives no reason/],
     ['canceled', {}, /was canceled/],
     ['aborted', {}, /aborted before it started.*not charged/],
     ['ERROR', { error: 'bad' }, /failed: bad/],
@@ -187,7 +187,7 @@ describe('an answer that is no prediction', { concurrency: 4 }, () => {
   const answers: [string, string, string, RegExp][] = [
     ['a web page', '<!doctype html><title>Home</title>', 'text/html', /web page.*path of api-url/],
     ['the list', '{"next":null,"results":[]}', 'application/json', /the list of all predictions/],
-    ['a list', '[]', 'application/json', /a list/],
+    ['an array', '[]', 'application/json', /a JSON array/],
     ['other JSON', '{"created":1,"data":[]}', 'application/json', /keys: created, data/],
   ]
   for (const [name, body, type, message] of answers) {
@@ -211,12 +211,12 @@ describe('an answer that is no prediction', { concurrency: 4 }, () => {
 
 describe('a refusal', { concurrency: 4 }, () => {
   for (const [status, words] of [
-    [401, /check the secret given as api-key/],
+    [401, /check the secret passed as api-key/],
     [402, /top it up/],
-    [403, /may not do that/],
+    [403, /is not allowed to do that/],
     [422, /422/],
-    [302, /No redirect is followed/],
-    [405, /does not know the call/],
+    [302, /Redirects are not followed/],
+    [405, /does not support the call/],
   ] as const) {
     test(`with ${status} turns the step red at once and says what to do`, async () => {
       await using simulator = await startSimulator()
@@ -286,8 +286,8 @@ describe('inputs', { concurrency: 4 }, () => {
     for (const [i, words] of [
       /^8 inputs/,
       /^prediction-id: "https:.*only the part after/,
-      /^api-key: begins with "Bearer "/,
-      /^api-url: .*Give "http:\/\/127\.0\.0\.1:\d+\/replicate\/v1"/,
+      /^api-key: starts with "Bearer "/,
+      /^api-url: .*Use "http:\/\/127\.0\.0\.1:\d+\/replicate\/v1"/,
       /^timeout: "soon"/,
       /^poll-interval: "0"/,
       /^parallel-jobs: "0"/,
@@ -303,9 +303,9 @@ describe('inputs', { concurrency: 4 }, () => {
   const urls: [string, RegExp][] = [
     ['https://example.com/v1?token=hush', /query/],
     ['https://user:hush@example.com/v1', /user name or a password/],
-    ['ftp://example.com/v1', /does not begin with https/],
+    ['ftp://example.com/v1', /does not start with https/],
     ['example.com/v1', /is not a URL/],
-    ['https://example.com/v1/predictions', /Give "https:\/\/example\.com\/v1" instead/],
+    ['https://example.com/v1/predictions', /Use "https:\/\/example\.com\/v1" instead/],
   ]
   for (const [url, words] of urls) {
     test(`an api-url such as ${url} has a sentence of its own`, async () => {

@@ -24,7 +24,7 @@ describe('a thousand predictions in one step', () => {
     const warning = run.annotations.find(({ level }) => level === 'warning')?.message ?? ''
     assert.match(warning, /longer than 32 kB were omitted: .*predictions.*result_file/)
     assert.equal(JSON.parse(await readFile(run.outputs.result_file ?? '', 'utf8')).predictions.length, 1000)
-    assert.ok(run.lines.includes('1000 predictions: logs are shown only of those that fail.'))
+    assert.ok(run.lines.includes('1000 predictions: only the logs of failed ones are shown.'))
   })
 
   test('share one rate limiter of requests if the API has no list', async () => {

@@ -137,7 +137,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.equal(run.exitCode, 0, run.log)
     assert.equal(tunnels, 3)
     assert.equal(simulator.requests.length, 1)
-    assert.match(run.log, /the proxy of https_proxy answered 503/)
+    assert.match(run.log, /the proxy of https_proxy returned 503/)
   })
 })
 
@@ -281,13 +281,13 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
       await using missing = await runAction({ inputs, env: { [variable]: proxy.url } })
       assert.match(
         missing.errors[0] ?? '',
-        new RegExp(`wants a user name and a password \\(407\\), and the environment variable ${variable} has none`),
+        new RegExp(`requires a user name and a password \\(407\\), but the environment variable ${variable} has none`),
       )
       const wrongUrl = proxy.url.replace('//', '//user:mistaken@')
       await using wrong = await runAction({ inputs, env: { [variable]: wrongUrl } })
       assert.match(
         wrong.errors[0] ?? '',
-        new RegExp(`the proxy of ${variable} does not accept the user name and password in it \\(407\\)`),
+        new RegExp(`the proxy of ${variable} rejects the user name and password in it \\(407\\)`),
       )
       assert.equal(proxy.refused.length, 2)
       assert.ok(!wrong.log.includes('mistaken'))
@@ -312,7 +312,7 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
       inputs: { 'prediction-id': 'abc', 'api-key': key, 'api-url': 'http://gateway.test/v1' },
       env: { http_proxy: proxy.origin },
     })
-    assert.match(run.errors[0] ?? '', /wants Negotiate or NTLM authentication \(407\)/)
+    assert.match(run.errors[0] ?? '', /requires Negotiate or NTLM authentication \(407\)/)
   })
 })
 

@@ -124,7 +124,10 @@ describe('run', () => {
       env: { GITHUB_RUN_ATTEMPT: '2' },
     })
     assert.equal(run.exitCode, 0, run.log)
-    assert.match(run.warnings[0] ?? '', /^This is attempt 2 of the run: predictions are started, and paid for, again/)
+    assert.match(
+      run.warnings[0] ?? '',
+      /^This is attempt 2 of the run: the predictions are started, and paid for, again/,
+    )
   })
 })
 
@@ -155,7 +158,7 @@ test('a file that is too large for an API without uploads is refused, and the ot
   assert.equal(run.exitCode, 1)
   assert.match(
     run.errors[0] ?? '',
-    /^a: inputs\.a\.image: The file large\.bin has 1048577 bytes\. This API did not take it as an upload.*Put it on a server/,
+    /^a: inputs\.a\.image: The file large\.bin has 1048577 bytes\. This API did not accept it as an upload.*Put it on a server/,
   )
   assert.equal(run.outputs.prediction_id?.split(',').length, 1)
 })

@@ -33,12 +33,12 @@ describe('the verdict is right', { concurrency: 4 }, () => {
     [
       'with a RUNNER_TEMP that is not there',
       { RUNNER_TEMP: '/nowhere/temp' },
-      /result_file could not be written: No folder could be made under \/nowhere\/temp/,
+      /result_file could not be written: No folder could be created under \/nowhere\/temp/,
     ],
     [
       'with a RUNNER_TEMP that is full or cannot be written',
       { RUNNER_TEMP: '/proc' },
-      /result_file could not be written: No folder could be made under \/proc/,
+      /result_file could not be written: No folder could be created under \/proc/,
     ],
     ['without GITHUB_STATE', { GITHUB_STATE: undefined }, /^$/],
   ]

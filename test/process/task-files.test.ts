@@ -44,7 +44,7 @@ describe('a task', { concurrency: 4 }, () => {
       assert.deepEqual([name, ...others], [`${id.replaceAll(/[/:]/g, '-')}-0.png`])
       assert.deepEqual(await readFile(path.join(result.workspace, 'films', name)), picture)
       assert.deepEqual(keysFor(simulator, new URL(link).pathname), [false])
-      assert.match(result.summary, /which deletes its files; it does not say when\./)
+      assert.match(result.summary, /which deletes its files, at a time that it does not document\./)
     })
   }
 })
@@ -101,7 +101,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     const id = simulator.tasks.add({ api: 'videos', ends: 0, body: { video_url } })
     await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', timeout: '1s' })
     assert.equal(result.exitCode, 1)
-    assert.match(result.outputs.error ?? '', /the server answered 404/)
+    assert.match(result.outputs.error ?? '', /the server returned 404/)
     assert.doesNotMatch(result.outputs.error ?? '', /one hour/)
   })
   test('is the only thing that a link of the answer can have fetched with it', async () => {

@@ -184,7 +184,7 @@ describe('an artifact', () => {
     const env = { ...again.env, GITHUB_RUN_ATTEMPT: '2' }
     await using second = await wait(simulator, simulator.ended({ output: 'two' }), inputs, { env })
     assert.deepEqual([first.exitCode, second.exitCode], [0, 0], second.log)
-    assert.match(warnings(second)[0] ?? '', /this one is pictures-attempt-2\. .*overwrite: true/)
+    assert.match(warnings(second)[0] ?? '', /this one is named pictures-attempt-2\. .*overwrite: true/)
     assert.deepEqual(
       again.artifacts.map(({ name }) => name),
       ['pictures', 'pictures-attempt-2'],

@@ -92,7 +92,7 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
       inputs: { 'prediction-id': 'abc', 'api-key': KEY, 'api-url': cog.url },
     })
     assert.equal(run.exitCode, 1)
-    assert.match(run.outputs.error ?? '', /405 Method Not Allowed.*does not know the call/)
+    assert.match(run.outputs.error ?? '', /405 Method Not Allowed.*does not support the call/)
     assert.doesNotMatch(run.log, /retrying/)
   })
 

@@ -181,7 +181,7 @@ describe('behind haproxy', { skip: missing('haproxy') }, () => {
       },
     })
     assert.equal(run.exitCode, 0, run.log)
-    assert.match(run.log, /answered 504 Gateway Timeout: a web page/)
+    assert.match(run.log, /returned 504 Gateway Timeout: a web page/)
     assert.match(run.log, /the connection was closed/)
   })
 })

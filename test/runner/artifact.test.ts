@@ -14,7 +14,7 @@ import {
 } from '../../src/runner/artifact.ts'
 import type { ArtifactFile } from '../../src/runner/artifact-content.ts'
 import { readContext } from '../../src/runner/context.ts'
-import { artifactNameFault } from '../../src/runner/input-values.ts'
+import { artifactNameProblem } from '../../src/runner/input-values.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { startForgeArtifacts } from '../servers/forge-artifacts.ts'
 import {
@@ -203,7 +203,7 @@ describe('uploading', () => {
   test('that the service never ends is given up after five tries, with what it answered', async () => {
     const missing = { status: 404, body: { code: 'not_found', msg: 'no such' } }
     service.fail('FinalizeArtifact', missing, missing, missing, missing, missing)
-    await assert.rejects(upload({ name: 'endless' }), /FinalizeArtifact was answered with 404 Not Found: no such\./)
+    await assert.rejects(upload({ name: 'endless' }), /FinalizeArtifact returned 404 Not Found: no such\./)
     assert.deepEqual(slept, [2, 4, 8, 16])
   })
 
@@ -218,7 +218,7 @@ describe('uploading', () => {
     service.fail('CreateArtifact', limited(3600))
     await assert.rejects(
       upload({ name: 'limited' }, TRANSPORT),
-      /limited could not be uploaded: CreateArtifact was answered with 429/,
+      /limited could not be uploaded: CreateArtifact returned 429/,
     )
     assert.deepEqual(slept, [20])
   })
@@ -227,11 +227,11 @@ describe('uploading', () => {
     service.fail('CreateArtifact', 'reset', 'reset', 'reset', 'reset', 'reset')
     await assert.rejects(
       upload({ name: 'away' }),
-      /^UploadError: The artifact away could not be uploaded: CreateArtifact got no answer: /,
+      /^UploadError: The artifact away could not be uploaded: CreateArtifact got no response: /,
     )
     assert.equal(slept.length, 4)
     service.fail('CreateArtifact', { status: 403, body: { code: 'permission_denied', msg: 'no right to it' } })
-    await assert.rejects(upload({ name: 'denied' }), /CreateArtifact was answered with 403 Forbidden: no right to it\./)
+    await assert.rejects(upload({ name: 'denied' }), /CreateArtifact returned 403 Forbidden: no right to it\./)
     service.fail('CreateArtifact', { status: 403, body: { code: 'permission_denied', msg: 'insufficient usage' } })
     await assert.rejects(upload({ name: 'quota' }), /CreateArtifact failed: Artifact storage quota has been hit\./)
     assert.equal(slept.length, 4)
@@ -292,12 +292,12 @@ describe('uploading', () => {
     service.occupy('taken')
     await assert.rejects(
       upload({ name: 'taken' }),
-      /named taken with other content already exists in this run\. Give another artifact-name, or overwrite: true/,
+      /named taken with other content already exists in this run\. Set another artifact-name, or set overwrite: true/,
     )
     const other = [await file('a.png', 'other')]
     await assert.rejects(
       upload({ archive: false, files: other }),
-      /named a\.png .*Set overwrite: true to replace it, or archive: true to put all files into one artifact/,
+      /named a\.png .*Set overwrite: true to replace it, or archive: true to upload all files as one artifact/,
     )
     await writeFile(path.join(folder, 'a.png'), picture)
   })
@@ -353,7 +353,7 @@ describe('uploading', () => {
     const large = await file('large.bin', Buffer.alloc(80 * 2 ** 20))
     await assert.rejects(
       upload({ files: [large] }, { ...broken.env, GITEA_ACTIONS: 'true' }),
-      /Put Block was answered with 507 Insufficient Storage/,
+      /Put Block returned 507 Insufficient Storage/,
     )
     assert.ok(broken.calls.filter((call) => call === 'UploadArtifact block').length <= 4 * 5 + 4, broken.calls.join())
   })
@@ -467,6 +467,6 @@ describe('uploading', () => {
 
 test('a name is at fault where it holds what no artifact name may', () => {
   for (const name of ['a:b', 'a/b', 'a\\b', 'a*', 'a?', '"', '<', '>', '|', 'a\nb', 'a\rb', 'x'.repeat(256)])
-    assert.notEqual(artifactNameFault(name), undefined, name)
-  for (const name of ['prediction-abc', '图片 1', 'a.b_c']) assert.equal(artifactNameFault(name), undefined)
+    assert.notEqual(artifactNameProblem(name), undefined, name)
+  for (const name of ['prediction-abc', '图片 1', 'a.b_c']) assert.equal(artifactNameProblem(name), undefined)
 })

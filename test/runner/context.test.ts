@@ -57,6 +57,11 @@ describe('the context of the runner', () => {
       ['GitHub', { GITHUB_SERVER_URL: 'https://octo.ghe.com' }],
       ['GitHub', { GITHUB_SERVER_URL: 'http://github.localhost:3000' }],
       ['GitHub Enterprise Server', { GITHUB_SERVER_URL: 'https://notgithub.com' }],
+      ['GitHub Enterprise Server', { GITHUB_SERVER_URL: 'https://github.com.example.com' }],
+      ['GitHub Enterprise Server', { GITHUB_SERVER_URL: 'https://octo.ghe.com.example.com' }],
+      ['GitHub Enterprise Server', { GITHUB_SERVER_URL: 'https://github.localhost.example.com' }],
+      ['GitHub Enterprise Server', { GITHUB_SERVER_URL: 'no URL' }],
+      ['GitHub', { GITEA_ACTIONS: 'false', FORGEJO_ACTIONS: 'false' }],
       ['Gitea', { GITHUB_SERVER_URL: 'https://git.example.com', GITEA_ACTIONS: 'true' }],
       // Forgejo's runner sets both.
       ['Forgejo', { GITHUB_SERVER_URL: 'https://git.example.com', GITEA_ACTIONS: 'true', FORGEJO_ACTIONS: 'true' }],
@@ -80,5 +85,39 @@ describe('the context of the runner', () => {
       [forgeOf({}), enterprise, gitea, forgejo].map(({ artifactClient }) => artifactClient),
       [true, false, false, false],
     )
+  })
+
+  test('links to an artifact by its number on GitHub, and by its name on the others', () => {
+    const pageOn = (env: Record<string, string>) => readContext(env).forge.artifactPage({ id: 7, name: 'a b/c' })
+    assert.deepEqual([{}, { GITEA_ACTIONS: 'true' }, { FORGEJO_ACTIONS: 'true' }].map(pageOn), [
+      '7',
+      'a%20b%2Fc',
+      'a%20b%2Fc',
+    ])
+  })
+
+  test('knows the limits and habits that GitHub has and the others have not', () => {
+    const habits = (env: Record<string, string>) => {
+      const { annotations, separateUploads, renamesAssets, assetLimits } = readContext(env).forge
+      return { annotations, separateUploads, renamesAssets, assetLimits }
+    }
+    const github = { annotations: true, separateUploads: true, renamesAssets: true }
+    const assetLimits = { count: 1000, bytes: 2_147_483_648 }
+    assert.deepEqual(habits({}), { ...github, assetLimits })
+    assert.deepEqual(habits({ GITHUB_SERVER_URL: 'https://github.example.com' }), { ...github, assetLimits })
+    const others = { annotations: false, separateUploads: false, renamesAssets: false, assetLimits: undefined }
+    for (const env of [{ GITEA_ACTIONS: 'true' }, { FORGEJO_ACTIONS: 'true' }]) assert.deepEqual(habits(env), others)
+  })
+
+  test('takes every server but github.com for one that somebody runs, of any age', () => {
+    const servers = [{}, { GITHUB_SERVER_URL: 'https://github.example.com' }, { GITEA_ACTIONS: 'true' }]
+    assert.deepEqual(
+      servers.map((env) => readContext(env).forge.selfHosted),
+      [false, true, true],
+    )
+  })
+
+  test('drops any number of slashes at the end of an address', () => {
+    assert.equal(readContext({ GITHUB_API_URL: 'https://x.example/api//' }).apiUrl, 'https://x.example/api')
   })
 })

@@ -73,7 +73,10 @@ describe('what is run', () => {
   test('is at most five hundred predictions', async () => {
     const inputs = (count: number) => JSON.stringify(Array.from({ length: count }, (_, i) => ({ seed: i })))
     assert.equal((await read({ inputs: inputs(MOST_ENTRIES) })).length, 500)
-    await refused({ inputs: inputs(MOST_ENTRIES + 1) }, /^inputs has 501 entries, and one step starts 500 predictions/)
+    await refused(
+      { inputs: inputs(MOST_ENTRIES + 1) },
+      /^inputs has 501 entries, but one step starts at most 500 predictions/,
+    )
   })
 
   for (const [name, texts, message] of [
@@ -110,7 +113,7 @@ describe('what is run', () => {
 
   test('is not a mapping and a list at once', async () => {
     await put('list.yml', '- {prompt: a}')
-    await refused({ inputsFile: 'list.yml', inputs: 'hero: {a: 1}' }, /a mapping and a list/)
+    await refused({ inputsFile: 'list.yml', inputs: 'hero: {a: 1}' }, /is a mapping, the other a list/)
   })
 })
 
@@ -130,7 +133,7 @@ describe('files in an input', () => {
   test('that are not there are told with the way to write an @', () =>
     refused(
       { inputs: '{"hero": {"images": [{"url": "@none.png"}]}}' },
-      /^inputs\.hero\.images\[0\]\.url: There is no file none\.png.*@@ stands for/,
+      /^inputs\.hero\.images\[0\]\.url: There is no file none\.png.*write @@ for/,
     ))
 
   test('that cannot be read when they are sent, or are too large then, are told with their place', async () => {
@@ -139,7 +142,7 @@ describe('files in an input', () => {
     const notTaken = async () => undefined
     await assert.rejects(
       resolveLargeFiles(entry?.input, notTaken),
-      /^ModelInputError: inputs\.hero\.image: The file large\.bin has 1048577 bytes\. This API did not take it as an upload/,
+      /^ModelInputError: inputs\.hero\.image: The file large\.bin has 1048577 bytes\. This API did not accept it as an upload/,
     )
     await rm(path.join(workspace, 'large.bin'))
     const upload = async (file: LargeFile) => String(await contentOf(file))
@@ -166,13 +169,13 @@ describe('files in an input', () => {
     await read({ input: mentions(MOST_MENTIONS) })
     await refused(
       { input: mentions(MOST_MENTIONS + 1) },
-      /^input\.images\[100\]: More than 100 files are mentioned with @/,
+      /^input\.images\[100\]: More than 100 files are referenced with @/,
     )
   })
 
   test('have a limit together, also over several entries', async () => {
     await put('half.bin', Buffer.alloc(MENTIONS_LIMIT / 2 + 1))
     await read({ input: '{"a": "@half.bin"}' })
-    await refused({ inputs: '[{"a": "@half.bin"}, {"a": "@half.bin"}]' }, /^inputs\.2\.a: .* more than 100 MB together/)
+    await refused({ inputs: '[{"a": "@half.bin"}, {"a": "@half.bin"}]' }, /^inputs\.2\.a: .* more than 100 MB in total/)
   })
 })

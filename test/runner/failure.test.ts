@@ -2,6 +2,9 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { type RunnerContext, readContext } from '../../src/runner/context.ts'
+import { failOnThrow, messageOf, StepFailed } from '../../src/runner/failure.ts'
+import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
 
 /** Runs a step, the body of an async function, in a process of its own. */
@@ -19,16 +22,59 @@ function runStep(body: string, env: Record<string, string> = {}) {
   return { status, stdout, stderr, ...carryOut(stdout + stderr) }
 }
 
+/** Runs a step in this process, and leaves the process as it was. */
+async function runHere(step: () => Promise<void>, runner: RunnerContext = readContext({})) {
+  const unexpected: string[] = []
+  const guards = process.listeners('uncaughtException')
+  const exitCode = process.exitCode
+  let added: NodeJS.UncaughtExceptionListener[] = []
+  const log = await printed(async () => {
+    await failOnThrow(step, (message) => unexpected.push(message), runner)
+    added = process.listeners('uncaughtException').filter((listener) => !guards.includes(listener))
+  })
+  const code = process.exitCode
+  process.exitCode = exitCode
+  for (const listener of added) process.off('uncaughtException', listener)
+  return { code, log, unexpected, guards: added.length, ...carryOut(log) }
+}
+const throwing = (thrown: unknown) => () => Promise.reject(thrown)
+const failures = (count: number) => Array.from({ length: count }, (_, i) => ({ title: `t${i}`, message: `m${i}` }))
+
 describe('a step', () => {
-  test('that throws is red with one annotation, its causes in the log', () => {
-    const { status, annotations, stdout } = runStep(
-      `throw new Error('first ##[set-output name=x]y', { cause: new Error('second') })`,
+  test('that comes to its end is not red, and is guarded against errors that nobody catches', async () => {
+    const { code, log, unexpected, guards } = await runHere(async () => {})
+    assert.deepEqual({ code, log, unexpected, guards }, { code: undefined, log: '', unexpected: [], guards: 1 })
+  })
+
+  test('that throws is red with one annotation, its causes in the log', async () => {
+    const { code, annotations, log, unexpected } = await runHere(
+      throwing(new Error('first ##[set-output name=x]y', { cause: new Error('second', { cause: 'third' }) })),
     )
-    assert.equal(status, 1)
+    assert.equal(code, 1)
     assert.deepEqual(annotations, [
       { level: 'error', title: 'await-prediction', message: 'first ## [set-output name=x]y' },
     ])
-    assert.match(stdout, /^caused by: second$/m)
+    assert.match(log, /^caused by: second\ncaused by: third\n::debug::Error: first .*\n::debug:: {4}at /m)
+    assert.deepEqual(unexpected, ['first ##[set-output name=x]y'])
+  })
+
+  test('shows five causes at most, of an error that may be its own cause', async () => {
+    const error = new Error('round')
+    error.cause = error
+    assert.equal((await runHere(throwing(error))).log.match(/^caused by: round$/gm)?.length, 5)
+    assert.doesNotMatch((await runHere(throwing(new Error('x', { cause: null })))).log, /caused by/)
+    assert.doesNotMatch((await runHere(throwing('a text'))).log, /caused by|::debug::/)
+  })
+
+  test('that fails as expected is red with its failures, and nothing else is printed', async () => {
+    const { code, annotations, lines, unexpected, log } = await runHere(throwing(new StepFailed(failures(2))))
+    assert.equal(code, 1)
+    assert.deepEqual(annotations, [
+      { level: 'error', title: 't0', message: 'm0' },
+      { level: 'error', title: 't1', message: 'm1' },
+    ])
+    assert.deepEqual([lines, unexpected], [['error: m0', 'error: m1', ''], []])
+    assert.doesNotMatch(log, /caused by|::debug::/)
   })
 
   test('goes on to its end after an error that nobody could catch, and is red', () => {
@@ -56,11 +102,40 @@ describe('a step', () => {
     assert.match(stdout, /^::debug::Warning: ## \[error\]forged ⏎ : :error: :forged$/m)
   })
 
-  test('with many failures shows nine and counts the rest', () => {
-    const { annotations } = runStep(
-      `throw new StepFailed(Array.from({ length: 12 }, (_, i) => ({ title: 't', message: 'm' + i })))`,
+  test('shows ten failures, or nine and a count of the rest', async () => {
+    assert.equal((await runHere(throwing(new StepFailed(failures(10))))).annotations.at(-1)?.message, 'm9')
+    const { annotations } = await runHere(
+      throwing(new StepFailed([...failures(9), { title: 't', message: `a\n\nb${'c'.repeat(200)}` }, ...failures(2)])),
     )
     assert.equal(annotations.length, 10)
-    assert.equal(annotations.at(-1)?.message, '3 more, all in the output result_file and in the log:\nm9\nm10\nm11')
+    assert.deepEqual(annotations.at(-1), {
+      level: 'error',
+      title: 'More errors',
+      message: `3 more, all in the output result_file and in the log:\na b${'c'.repeat(156)}…\nm0\nm1`,
+    })
   })
+
+  test('prints every failure as lines too, on a runner that shows no annotations', async () => {
+    const runner = readContext({ GITEA_ACTIONS: 'true' })
+    const { lines } = await runHere(throwing(new StepFailed(failures(11))), runner)
+    assert.ok(lines.includes('t0: m0') && lines.includes('t10: m10'), lines.join('\n'))
+    assert.ok(!(await runHere(throwing(new StepFailed(failures(1))))).lines.includes('t0: m0'))
+  })
+})
+
+test('a failed step has the messages of its failures', () => {
+  const { name, message } = new StepFailed(failures(2))
+  assert.deepEqual({ name, message }, { name: 'StepFailed', message: 'm0\nm1' })
+})
+
+test('whatever is thrown says something', () => {
+  assert.deepEqual([new Error('a'), new RangeError(), 'b', 5, undefined, ' ', new Error(' ')].map(messageOf), [
+    'a',
+    'RangeError',
+    'b',
+    '5',
+    'undefined',
+    'An error without a message was thrown.',
+    'An error without a message was thrown.',
+  ])
 })

@@ -24,7 +24,7 @@ async function digest(
 ): Promise<{ outputs: Record<string, string>; summary: string; printed: string } | undefined> {
   let outcome: Outcome
   try {
-    const answer = readAnswer(REQUEST, text)
+    const answer = await readAnswer(REQUEST, text)
     outcome = { id: 'abc', end: 'ended', status: answer.prediction.status, answer, error: undefined, waited: 1 }
   } catch (error) {
     assert.ok(error instanceof ApiError, String(error))

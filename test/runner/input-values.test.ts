@@ -1,6 +1,27 @@
 import assert from 'node:assert/strict'
+import { homedir } from 'node:os'
+import path from 'node:path'
 import { describe, test } from 'node:test'
-import { Fault, parseDuration, readFileName, readIds, warningsOf } from '../../src/runner/input-values.ts'
+import { APIS } from '../../src/predictions/apis/index.ts'
+import * as values from '../../src/runner/input-values.ts'
+import { InvalidValue, parseDuration, readFileName, readIds, warningsOf } from '../../src/runner/input-values.ts'
+
+/** What is said of a text that is refused; empty if it is taken. */
+function faultOf(read: () => unknown): string {
+  try {
+    read()
+  } catch (error) {
+    assert.ok(error instanceof InvalidValue, String(error))
+    return error.message
+  }
+  return ''
+}
+
+const apiNamed = (name: string) => {
+  const api = APIS.find((each) => each.name === name)
+  assert.ok(api)
+  return api
+}
 
 describe('a duration', () => {
   test('is read in seconds', () => {
@@ -15,39 +36,59 @@ describe('a duration', () => {
       '1D': 86_400,
       '0': 0,
       '2m0.5s': 120.5,
+      '1d2h3m4s5ms': 93_784.005,
+      '123456789.123456': 123_456_789.123456,
+      '1234d': 106_617_600,
     }
     for (const [text, seconds] of Object.entries(durations)) assert.equal(parseDuration(text), seconds, text)
   })
   test('is nothing else', () => {
-    for (const text of ['', 'soon', '-5', '5x', 's', 'NaN', 'Infinity', '1e3', '30m1h', '0x10', '٣s', '1,5s'])
+    for (const text of [
+      '',
+      'soon',
+      '-5',
+      '5x',
+      's',
+      'NaN',
+      'Infinity',
+      '1e3',
+      '30m1h',
+      '0x10',
+      '٣s',
+      '1,5s',
+      '1.s',
+      '12345d',
+      'x5',
+      '5sx',
+      '1234567890',
+    ])
       assert.equal(parseDuration(text), undefined, text)
   })
 })
 
 test('plain http leaves the machine unless it goes to a loopback host', () => {
-  for (const url of ['http://gateway.example.com/v1', 'http://10.0.0.5/v1', 'http://127.0.0.1.example.com/v1'])
+  for (const url of [
+    'http://gateway.example.com/v1',
+    'http://10.0.0.5/v1',
+    'http://127.0.0.1.example.com/v1',
+    'http://my-localhost/v1',
+  ])
     assert.equal(warningsOf(url).length, 1, url)
   for (const url of [
     'https://gateway.example.com/v1',
     'http://localhost:8080/v1',
     'http://127.0.0.1/v1',
+    'http://127.100.20.3/v1',
     'http://[::1]/v1',
+    'http://gateway.localhost/v1',
   ])
     assert.deepEqual(warningsOf(url), [], url)
 })
 
 describe('prediction IDs', () => {
-  const fault = (text: string): string => {
-    try {
-      readIds(text)
-    } catch (error) {
-      assert.ok(error instanceof Fault)
-      return error.message
-    }
-    return ''
-  }
+  const fault = (text: string) => faultOf(() => readIds(text))
   test('are read as people separate them, each once and without quotes', () => {
-    for (const text of ['a,b', 'a b\nb', 'a，b', 'a、b', '"a","b"', "'a' 'b'", '["a", "b"]', '[" a", "\\"b\\""]']) {
+    for (const text of ['a,b', 'a b\nb', 'a， b', 'a、b', '"a","b"', "'a' 'b'", '["a", "b"]', '[" a", "\\"b\\""]']) {
       assert.deepEqual(readIds(text), ['a', 'b'], text)
     }
   })
@@ -57,10 +98,38 @@ describe('prediction IDs', () => {
     }
     assert.deepEqual(readIds('nullable'), ['nullable'])
   })
+  test('that are missing are asked for', () => {
+    assert.match(fault(''), /^must not be empty\./)
+    for (const text of [',', '[]', '""']) assert.match(fault(text), /contains no ID\. Pass at least one ID\.$/)
+  })
+  test('in a broken JSON array are refused, and so are other values in one', () => {
+    assert.match(fault('["a"'), /^"\[\\"a\\"" looks like a JSON array but is not valid JSON\./)
+    assert.equal(fault('[1]'), '"[1]" is not a JSON array of strings.')
+  })
+  test('of another form are named, the first five of them', () => {
+    assert.match(fault('a!b'), /^"a!b" cannot be the ID of a prediction: /)
+    assert.match(fault('1!,2!,3!,4!,5!'), /^"1!", "2!", "3!", "4!", "5!" cannot be/)
+    assert.match(fault('1!,2!,ok,3!,4!,5!,6!,7!'), /^"1!", "2!", "3!", "4!", "5!" and 2 more cannot be/)
+  })
+  test('that are URLs come with what to take of them', () => {
+    assert.match(
+      fault('https://x.example/v1/predictions/abc'),
+      / Of a URL, pass only the part after \/predictions\/\.$/,
+    )
+    assert.match(fault('a!b,c/d'), /Of a URL/)
+    assert.doesNotMatch(fault('a!b'), /URL/)
+    assert.doesNotMatch(
+      faultOf(() => readIds('a/b', { isId: () => false, idRule: 'none is one' })),
+      /Of a URL/,
+    )
+  })
+  test('keep quotes that do not match, which no ID has', () => {
+    for (const text of [`"a'`, 'a"', '"a', 'x"a"', '"a"x']) assert.notEqual(fault(text), '', text)
+  })
   test('are 5,000 at most, repeated ones not counted', () => {
     const ids = (count: number) => Array.from({ length: count }, (_, i) => `id${i}`)
     assert.equal(readIds([...ids(5000), 'id7'].join()).length, 5000)
-    assert.match(fault(ids(5001).join()), /has 5001 IDs; one step waits for 5000 at most/)
+    assert.match(fault(ids(5001).join()), /has 5001 IDs, but one step waits for at most 5000/)
   })
 })
 
@@ -68,7 +137,324 @@ test('a template of file names is taken as it is, unless it has what no name of 
   assert.equal(readFileName('圖-{number}', false), '圖-{number}')
   assert.throws(
     () => readFileName('{name}', false),
-    /"\{name\}" holds "\{name\}"; only \{id\}, \{index\}, \{number\} stand/,
+    /"\{name\}" contains "\{name\}"; the placeholders are \{id\}, \{index\}, \{number\}/,
   )
-  assert.throws(() => readFileName('a/b', false), /"a\/b" holds "\/"/)
+  assert.throws(() => readFileName('a/b', false), /"a\/b" contains "\/"/)
+})
+
+describe('a key', () => {
+  const fault = (text: string) => faultOf(() => values.readApiKey(text))
+  test('of six visible characters or more is taken as it is', () => {
+    for (const key of ['abcdef', 'sk-~!"x', 'bearer-abc']) assert.equal(values.readApiKey(key), key)
+  })
+  test('that no API would take is refused, without a word of it', () => {
+    for (const [text, reason] of [
+      ['', /^must not be empty\. Pass a secret\./],
+      ['"abcdefg"', /^is in quotes\./],
+      ['Bearer abcdefg', /^starts with "Bearer "/],
+      ['BEARER\tabcdefg', /^starts with "Bearer "/],
+      ['my-bearer abcdefg', /^contains whitespace/],
+      ['abc defg', /^contains whitespace/],
+      ['abcdefg\n', /^contains whitespace/],
+      ['abcdéfg', /^contains whitespace or a character that no key can have/],
+      ['abcde', /^has 5 characters; no key is shorter than 6\.$/],
+    ] as const) {
+      assert.match(fault(text), reason)
+      assert.doesNotMatch(fault(text), /abc/)
+    }
+  })
+})
+
+describe('the URL of an API', () => {
+  const read = values.readApiUrl
+  const fault = (text: string, api?: Parameters<typeof read>[1]) => faultOf(() => read(text, api))
+  test('is its base without a slash at the end', () => {
+    for (const [text, base] of [
+      ['https://api.replicate.com/v1', 'https://api.replicate.com/v1'],
+      ['https://api.replicate.com/v1///', 'https://api.replicate.com/v1'],
+      ['HTTP://Gateway.Example:8080/', 'http://gateway.example:8080'],
+      ['https://x.example/predictions-api/v1', 'https://x.example/predictions-api/v1'],
+    ] as const) {
+      assert.equal(read(text), base)
+    }
+  })
+  test('is refused if it is none, or if requests to it could not be made', () => {
+    for (const [text, reason] of [
+      ['gateway', /^"gateway" is not a URL\./],
+      ['https://user@x.example', /^"\*\*\*@x\.example" contains a user name or a password\./],
+      ['https://:word@x.example', /contains a user name or a password\./],
+      ['ftp://x.example', /^"ftp:\/\/x\.example" does not start with https:\/\//],
+      ['https://x.example/v1?token=1', /^"https:\/\/x\.example\/v1\?…" has a query or a fragment\./],
+      ['https://x.example/v1#a', /has a query or a fragment\./],
+      ['https://x.example/v1?', /has a query or a fragment\./],
+    ] as const) {
+      assert.match(fault(text), reason)
+    }
+  })
+  test('that goes too far is answered with the part to give', () => {
+    for (const end of ['/predictions', '/predictions/', '/predictions/abc', '/predictions/abc/cancel']) {
+      assert.match(fault(`https://x.example/v1${end}`), / Use "https:\/\/x\.example\/v1" instead: /, end)
+    }
+  })
+  test('of a task API is the root of the gateway, not the base of one API', () => {
+    const kling = apiNamed('kling')
+    for (const text of ['https://x.example', 'https://x.example/v1beta']) assert.equal(read(text, kling), text)
+    assert.equal(read('https://x.example/replicate/v1'), 'https://x.example/replicate/v1')
+    for (const [text, root] of [
+      ['https://x.example/kling/v1', 'https://x.example'],
+      ['https://x.example/v1/', 'https://x.example'],
+      ['https://x.example/team/dream-machine/v1', 'https://x.example/team'],
+    ] as const) {
+      assert.ok(
+        fault(text, kling).includes(
+          ` Use "${root}", the root of the gateway: ${decodeURIComponent(kling.path('{id}'))} is`,
+        ),
+        text,
+      )
+    }
+  })
+})
+
+test('an API is found by its word in any case, and the words are listed for any other', () => {
+  assert.equal(values.readApi('Kling').name, 'kling')
+  assert.equal(
+    faultOf(() => values.readApi('klin')),
+    `"klin" is not one of ${APIS.map(({ name }) => name).join(', ')}.`,
+  )
+})
+
+describe('times', () => {
+  test('of the timeout end with the job if it is 0', () => {
+    assert.deepEqual(['30m', '0', '0s'].map(values.readTimeout), [
+      1800,
+      Number.POSITIVE_INFINITY,
+      Number.POSITIVE_INFINITY,
+    ])
+    assert.match(
+      faultOf(() => values.readTimeout('soon')),
+      /^"soon" is not a duration such as .*; 0 means no limit other/,
+    )
+  })
+  test('between polls are chosen by the action, or from a tenth of a second to an hour', () => {
+    assert.deepEqual(['AUTO', '0.1', '1h'].map(values.readPollInterval), [undefined, 0.1, 3600])
+    for (const text of ['99ms', '3601']) {
+      assert.equal(
+        faultOf(() => values.readPollInterval(text)),
+        `"${text}" is out of range: from 0.1s to 1h are allowed.`,
+      )
+    }
+    assert.match(
+      faultOf(() => values.readPollInterval('x')),
+      /^"x" is neither "auto" nor a duration/,
+    )
+  })
+  test('after which the API cancels are written as it reads them, in whole seconds', () => {
+    const texts = ['', '5', '5.4s', '90', '3600', '1h30m5s', '1d']
+    assert.deepEqual(texts.map(values.readCancelAfter), [undefined, '5s', '5s', '1m30s', '1h', '1h30m5s', '24h'])
+    for (const text of ['4.9', 'x']) {
+      assert.match(
+        faultOf(() => values.readCancelAfter(text)),
+        /is not a duration .*, of at least 5 seconds\.$/,
+      )
+    }
+  })
+})
+
+describe('when predictions are canceled', () => {
+  test('is a set of events, in either spelling, or never', () => {
+    assert.deepEqual(
+      ['never', 'NEVER', 'canceled', 'TIMEOUT,  Cancelled', 'timeout\ntimeout'].map((text) => [
+        ...values.readCancelOn(text),
+      ]),
+      [[], [], ['cancelled'], ['timeout', 'cancelled'], ['timeout']],
+    )
+  })
+  test('is nothing else, and never is not combined with another word', () => {
+    for (const text of ['success', 'never,timeout', 'timeout,success']) {
+      assert.match(
+        faultOf(() => values.readCancelOn(text)),
+        /is neither "never" nor "cancelled", "timeout" or both\./,
+      )
+    }
+  })
+})
+
+test('an artifact has any name that GitHub takes, or one made of the ID', () => {
+  assert.deepEqual(['', 'my pictures', 'x'.repeat(255)].map(values.readArtifactName), [
+    undefined,
+    'my pictures',
+    'x'.repeat(255),
+  ])
+  for (const character of '"<>|*?:\\/\r\n') {
+    const said = `contains ${JSON.stringify(character)}; " < > | * ? : \\ / and line breaks are not allowed.`
+    assert.ok(faultOf(() => values.readArtifactName(`a${character}b`)).endsWith(said), said)
+  }
+  assert.match(
+    faultOf(() => values.readArtifactName('x'.repeat(256))),
+    / is longer than 255 characters\.$/,
+  )
+})
+
+test('a tag is taken without refs/tags/, unless git has no such name', () => {
+  assert.deepEqual(['', 'refs/tags/v1', 'v1.2/rc-1', 'a.lock.b', 'refs/tags', 'a/refs/tags/v1'].map(values.readTag), [
+    undefined,
+    'v1',
+    'v1.2/rc-1',
+    'a.lock.b',
+    'refs/tags',
+    'a/refs/tags/v1',
+  ])
+  const wrong = [
+    'a b',
+    'a\nb',
+    'a~1',
+    'a^',
+    'a:b',
+    'a?',
+    'a*',
+    'a[',
+    'a\\b',
+    'a..b',
+    'a@{1}',
+    '-a',
+    '/a',
+    'a/',
+    'a.lock',
+  ]
+  for (const text of [...wrong, 'a\x7f']) {
+    assert.equal(
+      faultOf(() => values.readTag(text)),
+      `${JSON.stringify(text)} is not a valid tag name.`,
+    )
+  }
+})
+
+describe('what is run', () => {
+  test('is a model, or one of its versions', () => {
+    assert.deepEqual(['', 'owner/name', 'owner/a.b-c_d:0a.b-c'].map(values.readModel), [
+      undefined,
+      { model: 'owner/name' },
+      { version: '0a.b-c' },
+    ])
+    for (const text of ['owner/name:', 'owner/name:1:2']) {
+      assert.equal(
+        faultOf(() => values.readModel(text)),
+        `"${text}" is neither owner/name nor owner/name:version.`,
+      )
+    }
+  })
+  test('has an owner and a name of up to a hundred characters each', () => {
+    const longest = `${'o'.repeat(100)}/${'n'.repeat(100)}`
+    assert.deepEqual(values.readDeployment(longest), { deployment: longest })
+    assert.equal(values.readDeployment(''), undefined)
+    for (const text of ['name', 'a/b/c', '.a/b', 'a/.b', 'a/', '/b', 'a b/c', 'a/b c', `${longest}n`, `o${longest}`]) {
+      assert.match(
+        faultOf(() => values.readDeployment(text)),
+        / is not of the form owner\/name\.$/,
+        text,
+      )
+    }
+  })
+  test('is a version of up to 128 characters', () => {
+    assert.deepEqual(values.readVersion('v'.repeat(128)), { version: 'v'.repeat(128) })
+    assert.equal(values.readVersion(''), undefined)
+    for (const text of ['v'.repeat(129), 'a/b', 'a b', 'a:b']) {
+      assert.match(
+        faultOf(() => values.readVersion(text)),
+        / is not a valid version: /,
+      )
+    }
+  })
+})
+
+describe('a size', () => {
+  test('is read in bytes, with the units of ten and of two in any case', () => {
+    const sizes = {
+      '500': 500,
+      '1 B': 1,
+      '1.5kB': 1500,
+      '2 MB': 2e6,
+      '2GB': 2e9,
+      '1 tb': 1e12,
+      '1KiB': 1024,
+      '1 MiB': 1_048_576,
+      '1gib': 1_073_741_824,
+      '1.0009kb': 1000,
+    }
+    for (const [text, bytes] of Object.entries(sizes)) assert.equal(values.readSize(text), bytes, text)
+  })
+  test('is nothing else, and more than nothing', () => {
+    for (const text of ['', '0', '0.5', '-1', 'MB', '1 XB', '1  MB', '1e3', '1,5 MB', 'x1', '1MB!', '1.MB']) {
+      assert.match(
+        faultOf(() => values.readSize(text)),
+        / is not a size such as /,
+        text,
+      )
+    }
+  })
+})
+
+test('hosts are names, patterns of them or addresses in brackets, in small letters', () => {
+  assert.deepEqual(values.readHosts('CDN.example.com, *.x_y.example,\n[::1] localhost'), [
+    'cdn.example.com',
+    '*.x_y.example',
+    '[::1]',
+    'localhost',
+  ])
+  assert.deepEqual(values.readHosts(''), [])
+  const wrong = [
+    'https://x.example',
+    'x.example:80',
+    'x.example/a',
+    'a.*.example',
+    '*',
+    '.x',
+    'x.',
+    '[x]',
+    '[::1',
+    'a[::1]',
+  ]
+  for (const text of [...wrong, '[::1]a']) {
+    assert.match(
+      faultOf(() => values.readHosts(text)),
+      / is not a host name\. Use names such as /,
+      text,
+    )
+  }
+  assert.match(
+    faultOf(() => values.readHosts('a/b ok c/d')),
+    /^"a\/b", "c\/d" is not/,
+  )
+})
+
+test('words and whole numbers are read in any case and within their range', () => {
+  assert.deepEqual(['warn', 'ERROR', 'Ignore'].map(values.readIfNoFilesFound), ['warn', 'error', 'ignore'])
+  assert.deepEqual(['auto', 'NEVER'].map(values.readList), [true, false])
+  assert.deepEqual(['true', 'FALSE'].map(values.readBoolean), [true, false])
+  assert.deepEqual(
+    ['0', '007', '9'].map((text) => values.readInteger(text, 0, 9)),
+    [0, 7, 9],
+  )
+  const refused: [() => unknown, string][] = [
+    [() => values.readIfNoFilesFound('fail'), '"fail" is not warn, error or ignore.'],
+    [() => values.readList('always'), '"always" is neither auto nor never.'],
+    [() => values.readBoolean('yes'), '"yes" is neither true nor false.'],
+    [() => values.readInteger('0', 1, 9), '"0" is not a whole number from 1 to 9.'],
+    [() => values.readInteger('10', 1, 9), '"10" is not a whole number from 1 to 9.'],
+    [() => values.readInteger('5x', 1, 9), '"5x" is not a whole number from 1 to 9.'],
+    [() => values.readInteger('x5', 1, 9), '"x5" is not a whole number from 1 to 9.'],
+    [() => values.readInteger('', 0, 9), '"" is not a whole number from 0 to 9.'],
+  ]
+  for (const [read, message] of refused) assert.equal(faultOf(read), message)
+})
+
+test('a folder is found from the workspace or from the home of the user', () => {
+  const at = (text: string) => values.readFolder(text, path.resolve('/work'))
+  assert.equal(at(''), undefined)
+  assert.equal(at('a/b'), path.resolve('/work/a/b'))
+  assert.equal(at('/a'), path.resolve('/a'))
+  assert.equal(at('~'), homedir())
+  assert.equal(at('~/a'), path.join(homedir(), 'a'))
+  assert.equal(at('~a'), path.resolve('/work/~a'))
+  assert.equal(at('a/~'), path.resolve('/work/a/~'))
 })

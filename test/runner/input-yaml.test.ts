@@ -44,14 +44,14 @@ describe('an input', () => {
 
   for (const text of ['a: 1e400', 'a: -1e400', '{"a": 1e999}', 'a: .inf', 'a: -.inf', 'a: .nan', 'commit: 123e4567']) {
     test(`${text} is refused: JSON does not have that number`, () =>
-      refused(text, /is read as a number that JSON does not have\. If it is a text, put it in quotes\./))
+      refused(text, /is read as a number that JSON cannot represent\. If it is a text, quote it\./))
   }
 
   test('a text that " #" cuts is refused inline, and is a comment in a file', () => {
-    refused('prompt: a cake # with candles', /the text "a cake" is cut at " #"/)
-    refused('prompt: number #5 cake', /the text "number" is cut at " #"/)
-    refused('a: {prompt: a cake # with\n}', /is cut at " #"/)
-    refused('- a cake # with candles', /is cut at " #"/)
+    refused('prompt: a cake # with candles', /the text "a cake" is cut off at " #"/)
+    refused('prompt: number #5 cake', /the text "number" is cut off at " #"/)
+    refused('a: {prompt: a cake # with\n}', /is cut off at " #"/)
+    refused('- a cake # with candles', /is cut off at " #"/)
     assert.equal(sent('prompt: a cake # with candles', { isFile: true }), '{"prompt":"a cake"}')
   })
 
@@ -66,9 +66,9 @@ describe('an input', () => {
     [
       'a colon in a plain text',
       'prompt: a cake: with cream',
-      /Put texts in quotes, or pass them with \$\{\{ toJSON\(…\) \}\}\.$/,
+      /Quote all texts, or pass them with \$\{\{ toJSON\(…\) \}\}\.$/,
     ],
-    ['a leading quote', 'prompt: "quoted" cake', /Put texts in quotes/],
+    ['a leading quote', 'prompt: "quoted" cake', /Quote all texts/],
     ['a key twice', 'a: 1\na: 2', /^In input: Map keys must be unique at line 2, column 1\.$/],
     ['a key twice in JSON', '{"a":\t1,"a":\t2}', /unique/],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
@@ -76,7 +76,7 @@ describe('an input', () => {
     ['an alias of a list as a key', 'a: &x ["##[set-output name=x]1"]\n? *x\n: 1', /a key is a list/],
     ['binary data', 'a: !!binary aGVsbG8=', /binary data cannot be sent|tag/i],
     ['an unknown tag', 'a: !secret x', /tag/i],
-    ['an alias inside of what it names', 'a: &a [*a]', /the alias \*a stands inside of what it names/],
+    ['an alias inside of what it names', 'a: &a [*a]', /the alias \*a refers to a value that contains it/],
     ['an unknown alias', 'a: *b', /alias/i],
   ] as const) {
     test(`with ${name} is refused`, () => refused(text, message))

@@ -119,7 +119,7 @@ describe('the inputs of the root action', () => {
   })
 
   test('refuse a key in quotes and a key of Replicate that would go to another gateway', () => {
-    assert.match(faults(() => read({ 'api-key': `"${KEY}"` }))[1] ?? '', /^api-key: stands in quotes\./)
+    assert.match(faults(() => read({ 'api-key': `"${KEY}"` }))[1] ?? '', /^api-key: is in quotes\./)
     const key = `r8_${'a'.repeat(37)}`
     assert.match(
       faults(() => read({ 'api-key': key }))[1] ?? '',
@@ -150,9 +150,9 @@ describe('the inputs of the action that starts predictions', () => {
     assert.deepEqual(create({ model: 'owner/name:v1' }).target, { version: 'v1' })
     assert.deepEqual(create({ version: 'v1' }).target, { version: 'v1' })
     assert.deepEqual(create({ deployment: 'owner/name' }).target, { deployment: 'owner/name' })
-    const none = 'model, version, deployment: none of them is given. Give exactly one.'
+    const none = 'model, version, deployment: none of them is set. Set exactly one.'
     assert.deepEqual(faults(() => create({})).slice(1), [none])
-    const two = 'model, version, deployment: model and version are given. Give exactly one.'
+    const two = 'model, version, deployment: model and version are set. Set exactly one.'
     assert.deepEqual(faults(() => create({ model: 'owner/name', version: 'v1' })).slice(1), [two])
   })
 

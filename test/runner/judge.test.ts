@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
+import type { StoredAnswer } from '../../src/predictions/answer.ts'
 import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
-import { abridged, outputViewOf, type StoredAnswer, storedAnswer } from '../../src/predictions/stored-answer.ts'
+import { abridged, outputViewOf, storedAnswer } from '../../src/predictions/stored-answer.ts'
 import { Turns } from '../../src/predictions/turns.ts'
 import type { Judged } from '../../src/predictions/verdict.ts'
 import type { StepInputs } from '../../src/runner/inputs.ts'
@@ -24,9 +25,9 @@ const BODY = { id: 'abc', status: 'failed', output: OUTPUT, error: `not with ${K
 async function outcomeIn(folder: string): Promise<Outcome & { answer: Answer & { stored: StoredAnswer } }> {
   const text = await createTextStore(folder).open()
   await text.append([Buffer.from(JSON.stringify(BODY))])
-  const read = (json: string): Answer => readAnswer(REQUEST, json)
+  const read = (json: string): Promise<Answer> => readAnswer(REQUEST, json)
   const stored = storedAnswer(text, read, new Turns())
-  const answer = { ...abridged(read(JSON.stringify(BODY))), stored }
+  const answer = { ...abridged(await read(JSON.stringify(BODY))), stored }
   return { id: 'abc', end: 'ended', status: 'failed', answer, error: undefined, waited: 1 }
 }
 
@@ -39,7 +40,7 @@ describe('an outcome of which only a part is in memory', () => {
     assert.ok(judged && !judged.verdict.ok)
     assert.equal(
       judged.verdict.message,
-      'Prediction abc failed: not with ***. An ended prediction never changes: start a new one.',
+      'Prediction abc failed: not with ***. A prediction that has ended does not change: start a new one.',
     )
     const { answer } = judged.outcome
     assert.equal(typeof answer?.prediction.output, 'symbol')
@@ -82,7 +83,7 @@ describe('an outcome of which only a part is in memory', () => {
     const lines = await printed(async () => {
       judged = await judge([{ ...outcome, answer: { ...outcome.answer, stored } }], INPUTS)
     })
-    assert.match(lines, /^::warning::The answer about abc could not be read again.*no disk/)
+    assert.match(lines, /^::warning::The response for abc could not be read again.*no disk/)
     assert.equal(judged[0]?.verdict.ok, false)
     const { answer } = judged[0]?.outcome ?? {}
     assert.equal(answer?.stored, undefined)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, describe, test } from 'node:test'
@@ -15,7 +15,9 @@ describe('the hash of an input', () => {
     assert.equal(hashOf({ a: 1, b: { c: [1, 2], d: null } }), hashOf({ b: { d: null, c: [1, 2] }, a: 1 }))
   })
   test('depends on every value, on the order of lists, and on types', () => {
-    const hashes = [{ a: 1 }, { a: '1' }, { a: 2 }, { a: [1, 2] }, { a: [2, 1] }, { a: null }, {}, { b: 1 }].map(hashOf)
+    const scalars = [{ a: 1 }, { a: '1' }, { a: 2 }, { a: null }, {}, { b: 1 }]
+    const lists = [{ a: [1, 2] }, { a: [2, 1] }, { a: [12] }, { a: { 0: 1, 1: 2 } }]
+    const hashes = [...scalars, ...lists, { a: {}, b: 1 }, { a: { b: 1 } }].map(hashOf)
     assert.equal(new Set(hashes).size, hashes.length)
   })
   test('depends on every digit of a large number', () => {
@@ -37,6 +39,17 @@ describe('a record', () => {
     await writeRecord(at, new Map([['a', { hash: '2', files: ['a.png'] }]]))
     assert.deepEqual([...(await readRecord(at)).keys()], ['a', 'b'])
   })
+  test('keeps of an entry what it knows, of several only the well-formed ones', async () => {
+    const at = await folder()
+    const text = '{"predictions":{"a":{"hash":"h","files":["x","y"]},"b":1}}'
+    await writeFile(path.join(at, RECORD_FILE), text)
+    assert.deepEqual([...(await readRecord(at))], [['a', { hash: 'h', files: ['x', 'y'] }]])
+  })
+  test('takes the newer of two entries of one name', async () => {
+    const at = await folder()
+    for (const hash of ['1', '2']) await writeRecord(at, new Map([['a', { hash, files: ['a.png'] }]]))
+    assert.equal((await readRecord(at)).get('a')?.hash, '2')
+  })
   test('is not written when there is nothing to record', async () => {
     const at = await folder()
     await writeRecord(at, new Map())
@@ -46,6 +59,9 @@ describe('a record', () => {
     ['is no JSON', '{'],
     ['is a list', '[]'],
     ['names files of another folder', '{"predictions":{"a":{"hash":"h","files":["../x"]}}}'],
+    ['names files without a name', '{"predictions":{"a":{"hash":"h","files":[""]}}}'],
+    ['names files by numbers', '{"predictions":{"a":{"hash":"h","files":["x",1]}}}'],
+    ['has no predictions', '{"predictions":[{"hash":"h","files":["x"]}]}'],
     ['has entries of another shape', '{"predictions":{"a":1,"b":{"hash":1,"files":[]},"c":{"hash":"h"}}}'],
   ] as const) {
     test(`that ${name} counts as none`, async () => {
@@ -56,8 +72,17 @@ describe('a record', () => {
   }
   test('that cannot be written leaves nothing behind', async () => {
     const at = await folder()
-    await assert.rejects(writeRecord(path.join(at, 'none'), new Map([['a', { hash: 'h', files: [] }]])), /ENOENT/)
+    await assert.rejects(writeRecord(path.join(at, 'none'), new Map([['a', { hash: 'h', files: [] }]])), {
+      code: 'ENOENT',
+      syscall: 'open',
+    })
     assert.deepEqual(await readdir(at), [])
+  })
+  test('that cannot take its place, as a folder has its name, leaves nothing behind', async () => {
+    const at = await folder()
+    await mkdir(path.join(at, RECORD_FILE))
+    await assert.rejects(writeRecord(at, new Map([['a', { hash: 'h', files: [] }]])), { syscall: 'rename' })
+    assert.deepEqual(await readdir(at), [RECORD_FILE])
   })
   test('ends with a line end, as files of a repository do', async () => {
     const at = await folder()
@@ -79,6 +104,11 @@ describe('what exists', () => {
   test('is missing with another hash, or without one of the files', async () => {
     assert.equal(await existing(await withFiles(...entry.files), entry, 'other', never), 'missing')
     assert.equal(await existing(await withFiles('hero.webp'), entry, 'h', () => true), 'missing')
+  })
+  test('is missing if a folder has the name of a file', async () => {
+    const at = await withFiles('hero.webp')
+    await mkdir(path.join(at, 'hero-1.webp'))
+    assert.equal(await existing(at, entry, 'h', never), 'missing')
   })
   test('is missing if the record names no file', async () => {
     assert.equal(await existing(await folder(), { hash: 'h', files: [] }, 'h', never), 'missing')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Entry } from '../../src/runner/outputs.ts'
+import type { Entry } from '../../src/runner/entry.ts'
 import { refusalsOf } from '../../src/runner/refusals.ts'
 
 const refused = (name: string, error: string): Entry => ({ name, status: 'refused', error })

@@ -112,7 +112,7 @@ describe('attaching files to a release', () => {
     const { urls, failures } = await attach('v3.0.0')
     assert.deepEqual(urls, [undefined, urlOf('v3.0.0', 'abc-1.webp')])
     assert.deepEqual(failures, [
-      'The release v3.0.0 already has abc-0.png with other content. It was not attached; with overwrite: true it is replaced.',
+      'The release v3.0.0 already has abc-0.png with other content. It was not attached. Set overwrite: true to replace it.',
     ])
     assert.equal(release.assets[0]?.bytes.toString(), 'old')
   })
@@ -201,7 +201,7 @@ describe('attaching files to a release', () => {
     api.add('v4.5.0')
     const wrong = { ...(files[0] as File), sha256: '0'.repeat(64) }
     const { failures } = await attach('v4.5.0', { files: [wrong] })
-    assert.match(failures[0] ?? '', /abc-0\.png arrived with other bytes than were sent/)
+    assert.match(failures[0] ?? '', /abc-0\.png does not have the content that was sent/)
   })
 
   test('gives names that GitHub would make equal names of their own, and finds them again', async () => {
@@ -243,7 +243,7 @@ describe('attaching files to a release', () => {
 
   test('does not wait out a rate limit of more than five minutes', async () => {
     api.fail('GET /releases/tags', { status: 403, message: 'rate limit', headers: { 'retry-after': '1800' } })
-    await assert.rejects(attach('v5.0.0'), /the rate limit of github-token is used up for 30 minutes \(403\)/)
+    await assert.rejects(attach('v5.0.0'), /the rate limit of github-token is exceeded for another 30 minutes \(403\)/)
     assert.deepEqual(slept, [])
   })
 
@@ -272,7 +272,7 @@ describe('attaching files to a release', () => {
 
   test('has a sentence for a file of two gigabytes', async () => {
     const { failures } = await attach('v7.0.0', { files: [{ ...(files[0] as File), size: 2 ** 31 }] })
-    assert.match(failures[0] ?? '', /must have less than 2 GiB/)
+    assert.match(failures[0] ?? '', /must be smaller than 2 GiB/)
   })
 
   test('has a sentence for a release that becomes immutable meanwhile', async () => {
@@ -302,7 +302,7 @@ describe('attaching files to a release', () => {
       api.add(`v9.${i}`)
       api.uploadOrigin = origin
       const { failures } = await attach(`v9.${i}`, { files: files.slice(0, 1) })
-      assert.match(failures[0] ?? '', /as the place to upload to, .*Nothing was sent there/)
+      assert.match(failures[0] ?? '', /an upload URL at .*Nothing was sent there/)
     }
     api.uploadOrigin = uploadOrigin
   })

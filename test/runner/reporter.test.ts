@@ -34,7 +34,7 @@ async function reported(
 }
 
 const IDS = Array.from({ length: 21 }, (_, i) => `id${i}`)
-const LOGS = '21 predictions: logs are shown only of those that fail.'
+const LOGS = '21 predictions: only the logs of failed ones are shown.'
 
 describe('the reporter', () => {
   test('prints a status once, with the model the first time', async () => {
@@ -149,8 +149,8 @@ describe('the reporter', () => {
     assert.deepEqual(lines.slice(0, 7), [
       LOGS,
       '[25 s] id0: processing · about 36 s left',
-      ...[1, 2, 3, 4].map((i) => `[25 s] id${i}: no answer yet`),
-      '[25 s] 0 of 21 ended; 1 processing, 20 without an answer',
+      ...[1, 2, 3, 4].map((i) => `[25 s] id${i}: no response yet`),
+      '[25 s] 0 of 21 ended; 1 processing, 20 without a status',
     ])
     assert.equal(lines.length, 13)
     assert.equal(lines[7], '[50 s] id0: processing · about 11 s left')
@@ -164,7 +164,7 @@ describe('the reporter', () => {
     })
     assert.equal(lines.length, 2)
     assert.match(lines[0] ?? '', /^\[1\.0 s\] retrying in 2\.0 s: GET .* refuses connections/)
-    assert.match(lines[1] ?? '', /^\[25 s\] abc: no answer yet · last request failed: GET /)
+    assert.match(lines[1] ?? '', /^\[25 s\] abc: no response yet · last request failed: GET /)
   })
 
   test('warns once of each odd status, and of another ID', async () => {
@@ -176,7 +176,7 @@ describe('the reporter', () => {
     assert.deepEqual(annotations, [
       'The API\'s status "success" is treated as "succeeded".',
       'Prediction abc was requested, and the API returned one with the ID "other".',
-      'The API\'s status is "strange", which is unknown. It is not treated as final, unless it stays beside an error or the time of an end.',
+      'The API\'s status is "strange", which is unknown. It is not treated as final, unless it remains next to an error or a completion time.',
     ])
   })
 
@@ -185,7 +185,7 @@ describe('the reporter', () => {
     const ends = [
       ['timeout', undefined, 'not finished in time'],
       ['refused', refused, 'API not reached'],
-      ['refused', undefined, 'refused by the API'],
+      ['refused', undefined, 'request refused'],
       ['interrupted', undefined, 'interrupted'],
     ] as const
     for (const [end, error, words] of ends) {

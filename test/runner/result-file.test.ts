@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { APIS } from '../../src/predictions/apis/index.ts'
+import type { SavedFile } from '../../src/predictions/files/save.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
 import type { Judged } from '../../src/predictions/verdict.ts'
-import { publicResult } from '../../src/runner/result-file.ts'
+import type { Entry } from '../../src/runner/entry.ts'
+import { publicJson, publicResult, writeResultFile } from '../../src/runner/result-file.ts'
+import { makeTemporaryFolder } from '../../src/runner/temporary-folder.ts'
 import { TASK_CASES } from '../fixtures/tasks.ts'
+import { printed } from '../support/printed.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const described = (body: Record<string, unknown>) =>
   publicResult(
@@ -84,5 +92,120 @@ describe('prediction.json of a task', () => {
       ['suno', { code: 'success', data: { status: 'SUCCESS', data: [{ metadata: { prompt: 'secret plans' } }] } }],
     ]
     for (const [name, body] of bodies) assert.doesNotMatch(JSON.stringify(bodyOf(name, body)), /secret plans/, name)
+  })
+})
+
+const outcomeOf = (id: string, body?: Record<string, unknown>) =>
+  ({
+    id,
+    end: 'ended',
+    status: 'succeeded',
+    error: undefined,
+    waited: 1,
+    answer: body && { body, prediction: body },
+  }) as unknown as Outcome
+const savedOf = (predictionId: string, name: string, more: Partial<SavedFile> = {}): SavedFile => ({
+  ...{ predictionId, index: 0, path: `/work/${name}`, name, size: 3, type: 'image/png', sha256: 'abc' },
+  source: `https://files.example/${name}`,
+  ...more,
+})
+
+describe('the result file', () => {
+  test('has of every input its prediction with its files, or why there is none', async () => {
+    await using folder = await temporaryFolder()
+    const entries: Entry[] = [
+      { outcome: outcomeOf('a', { id: 'a', n: 1 }), verdict: { ok: true } },
+      {
+        ...{ outcome: outcomeOf('b'), verdict: { ok: false, title: 't', message: 'It failed.' } },
+        ...{ name: 'hero', earlier: [outcomeOf('b1'), outcomeOf('b2')] },
+      },
+      { name: 'logo', status: 'refused', error: 'No such model.' },
+      { name: 'icon', status: 'skipped', error: undefined },
+    ]
+    const files = [
+      savedOf('a', 'a.png', { width: 4, height: 2 }),
+      savedOf('a', 'a.txt', { source: 'text' }),
+      savedOf('b', 'b.png', { source: 'data:' }),
+    ]
+    const file = (await writeResultFile(entries, files, folder.path)) ?? ''
+    assert.equal(path.basename(file), 'result.json')
+    assert.match(path.relative(folder.path, file), /^await-prediction-result-/)
+    const text = await readFile(file, 'utf8')
+    assert.equal(text.split('\n').length, entries.length + 3)
+    const described = (name: string) => ({ path: `/work/${name}`, name, size: 3, type: 'image/png', sha256: 'abc' })
+    assert.deepEqual(JSON.parse(text), {
+      predictions: [
+        {
+          ...{ id: 'a', end: 'ended', status: 'succeeded', error: null, body: { id: 'a', n: 1 } },
+          files: [
+            { ...described('a.png'), width: 4, height: 2, source: 'https://files.example/a.png' },
+            described('a.txt'),
+          ],
+        },
+        {
+          ...{ name: 'hero', id: 'b', end: 'ended', status: 'succeeded', error: 'It failed.', attempts: ['b1', 'b2'] },
+          ...{ body: null, files: [described('b.png')] },
+        },
+        { name: 'logo', id: null, status: 'refused', error: 'No such model.' },
+        { name: 'icon', id: null, status: 'skipped', error: null },
+      ],
+    })
+  })
+
+  test('that cannot be written is a warning, and leaves nothing behind', async () => {
+    await using folder = await temporaryFolder()
+    const stored = {
+      json: () =>
+        new Readable({
+          read() {
+            this.destroy(new Error('no disk'))
+          },
+        }),
+    }
+    const broken = { ...outcomeOf('a'), answer: { stored } } as unknown as Outcome
+    const faults = [
+      [
+        [{ outcome: broken, verdict: { ok: true } }],
+        folder.path,
+        /^::warning::The file for the output result_file could/,
+      ],
+      [
+        [],
+        folder.file('none'),
+        /^::warning::.*: No folder could be created under .*none, the RUNNER_TEMP: ENOENT.*\.$/,
+      ],
+    ] as const
+    for (const [entries, temp, warning] of faults) {
+      let file: string | undefined = 'a file'
+      const log = await printed(async () => {
+        file = await writeResultFile(entries, [], temp)
+      })
+      assert.match(log.trim(), warning)
+      assert.equal(file, undefined)
+    }
+    assert.deepEqual(await readdir(folder.path), [])
+  })
+})
+
+test('a temporary folder is named after what it is for', async () => {
+  await using folder = await temporaryFolder()
+  assert.match(path.basename(await makeTemporaryFolder('artifact', folder.path)), /^await-prediction-artifact-\w{6}$/)
+})
+
+test('prediction.json lists the files of its own prediction, without their paths', async () => {
+  const body = { id: 'a', status: 'succeeded' }
+  const judged: Judged = { outcome: outcomeOf('a', body), verdict: { ok: true } }
+  let json = ''
+  for await (const part of publicJson(judged, [savedOf('a', 'a.png'), savedOf('b', 'b.png')])) json += part
+  assert.deepEqual(JSON.parse(json), {
+    ...{ id: 'a', status: 'succeeded', body: { id: 'a', status: 'succeeded', error: null } },
+    files: [{ name: 'a.png', size: 3, type: 'image/png', sha256: 'abc', source: 'https://files.example/a.png' }],
+  })
+})
+
+test('prediction.json of a prediction without an answer has its status only', () => {
+  const judged: Judged = { outcome: outcomeOf('a'), verdict: { ok: true } }
+  assert.deepEqual(JSON.parse(JSON.stringify(publicResult(judged, []))), {
+    ...{ id: 'a', status: 'succeeded', body: { error: null }, files: [] },
   })
 })

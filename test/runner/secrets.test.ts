@@ -15,7 +15,7 @@ const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', cal
 
 /** Everything that leaves the process because of one answer. */
 async function sinksOf(body: Record<string, unknown>, key: string | undefined): Promise<Record<string, string>> {
-  const answer = readAnswer(REQUEST, JSON.stringify({ id: 'abc', status: 'succeeded', ...body }))
+  const answer = await readAnswer(REQUEST, JSON.stringify({ id: 'abc', status: 'succeeded', ...body }))
   const { status } = answer.prediction
   const outcome = { id: 'abc', end: 'ended', status, answer, error: undefined, waited: 1 } as const
   const raw = { outcome, verdict: verdictOf(outcome, '30m') }

@@ -59,7 +59,7 @@ describe('the summary of one prediction', () => {
     const prediction = ended({ output: ['https://files.example.com/a/out-0.webp'] })
     const note = (markdown: string) => markdown.split('\n').filter((line) => /the API/.test(line))
     assert.deepEqual(note(summaryOf([prediction])), [
-      '> The links above lead to the API, which deletes its files one hour after the end of the prediction.',
+      '> The links above point to the API, which deletes its files one hour after the end of the prediction.',
     ])
     const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'url' }
     const saved = {

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { oneLine, untrustedBlock } from '../../src/runner/untrusted.ts'
+import {
+  maskableParts,
+  oneLine,
+  severalLines,
+  untrustedBlock,
+  withoutColons,
+  withoutCommands,
+} from '../../src/runner/untrusted.ts'
 import { assertGrowsWithSize } from '../support/growth.ts'
 
 describe('foreign text on one line', () => {
@@ -35,7 +42,12 @@ describe('a block of foreign lines', () => {
     })
     assert.notEqual(tokens[0], tokens[1])
   })
-  test('is nothing where there are no lines', () => assert.equal(untrustedBlock([], '│ '), ''))
+  test('is nothing where there are no lines', () => assert.equal(untrustedBlock([], '│ ', 'title'), ''))
+  test('may be a collapsed group, whose title has no line end and no command', () => {
+    const lines = untrustedBlock(['x'], '│ ', 'logs of a::b\nc').split('\n')
+    assert.deepEqual([lines[0], ...lines.slice(-2)], ['::group::logs of a: :b ⏎ c', lines.at(-2), '::endgroup::'])
+    assert.equal(lines.length, 5)
+  })
 })
 
 test('no invisible and no direction-changing character is left in a line', () => {
@@ -61,4 +73,30 @@ test('no invisible and no direction-changing character is left in a line', () =>
 test('letters of every script, marks, emoji and wide blanks are kept', () => {
   for (const text of ['naïve', '内存不足', 'שלום', 'ไทย', 'e\u0301', '🎂', 'a\u3000b'.replace('\u3000', ' ')])
     assert.equal(oneLine(text), text)
+})
+
+test('blanks around line ends become one mark, and other blanks as many spaces', () => {
+  assert.equal(oneLine('a \n\n \t b'), 'a ⏎ b')
+  assert.equal(oneLine('a\u00a0\t b'), 'a   b')
+  for (const end of '\r\n\v\f\u0085\u2028\u2029') assert.equal(oneLine(`a${end}b`), 'a ⏎ b')
+})
+
+test('text of several lines keeps its lines, each without what must not be in one', () => {
+  assert.equal(severalLines('a\r\nb\rc\n##[error]\u202ed'), 'a\nb\nc\n## [error]d')
+  assert.equal(severalLines('abcdef\nx', 3), 'abc…')
+})
+
+test('no two colons stand side by side in the text of a command', () => {
+  assert.equal(withoutColons('a::b:::c:d'), 'a: :b: : :c:d')
+})
+
+test('a secret with colons is masked in the parts between them', () => {
+  assert.deepEqual(maskableParts(':::abc::def:::g:h').filter(Boolean), ['abc', 'def', 'g:h'])
+  assert.deepEqual(maskableParts('abc:def'), ['abc:def'])
+})
+
+test('a line is no command, neither at its start after blanks nor anywhere in it', () => {
+  const lines = { '::a': ': :a', ' \t\u0085::a': ' \t\u0085: :a', 'a ##[b': 'a ## [b' }
+  for (const [line, harmless] of Object.entries(lines)) assert.equal(withoutCommands(line), harmless)
+  for (const line of [':a', 'see a::b', 'a ::b']) assert.equal(withoutCommands(line), line)
 })

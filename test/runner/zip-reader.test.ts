@@ -37,3 +37,53 @@ test('a file that is no zip, is cut off or has a broken directory is an error', 
     await assert.rejects(readZipEntries(file), /zip/)
   }
 })
+
+test('a zip may have a comment of any length, and more in front of an entry', async () => {
+  await using folder = await temporaryFolder()
+  const file = folder.file('a.zip')
+  const extra = { 30583: new Uint8Array([1, 2, 3]) }
+  const plain = Buffer.from(
+    zipSync({ 'a.txt': [bytes('abc'), { extra, comment: 'of an entry' }], 'b.txt': bytes('d') }),
+  )
+  for (const length of [0, 5, 65_535]) {
+    plain.writeUInt16LE(length, plain.length - 2)
+    await writeFile(file, Buffer.concat([plain, Buffer.alloc(length, 'x')]))
+    const entries = await readZipEntries(file)
+    assert.deepEqual(await Promise.all(entries.map(async ({ name, open }) => [name, await text(await open())])), [
+      ['a.txt', 'abc'],
+      ['b.txt', 'd'],
+    ])
+  }
+})
+
+/** Zips a text without packing it, changes a byte after each signature of a kind, and reads the entry. */
+async function readChanged(signature: string, at: number, byte: number): Promise<string> {
+  await using folder = await temporaryFolder()
+  const file = folder.file('a.zip')
+  const zip = Buffer.from(zipSync({ 'a.txt': bytes('abc') }, { level: 0 }))
+  zip[zip.indexOf(signature, 0, 'latin1') + at] = byte
+  await writeFile(file, zip)
+  const [entry] = await readZipEntries(file)
+  assert.ok(entry)
+  return await text(await entry.open())
+}
+
+test('a zip that is not what it says it is, is an error', async () => {
+  const [local, central, end] = ['PK\x03\x04', 'PK\x01\x02', 'PK\x05\x06']
+  assert.equal(await readChanged(central, 6, 20), 'abc')
+  await assert.rejects(readChanged(central, 10, 99), /^Error: the zip has an entry with compression method 99$/)
+  await assert.rejects(readChanged(central, 42, 1), /^Error: the zip has no entry at the offset in its directory$/)
+  await assert.rejects(readChanged(local, 0, 0), /^Error: the zip has no entry at the offset in its directory$/)
+  await assert.rejects(readChanged(central, 0, 0), /^Error: the zip has a damaged directory$/)
+  await assert.rejects(readChanged(end, 15, 0x7f), /^Error: the zip has an unsupported format$/)
+  await assert.rejects(readChanged(end, 19, 0x7f), /^Error: the zip has an unsupported format$/)
+  await assert.rejects(readChanged(central, 10, 8), /invalid|unexpected|incorrect/)
+})
+
+test('a file without an end of a zip is none, also if it has the signature at its end', async () => {
+  await using folder = await temporaryFolder()
+  for (const content of ['', 'x'.repeat(100_000), 'PK\x05\x06', `${'x'.repeat(50)}PK\x05\x06 cut off`]) {
+    await writeFile(folder.file('a.zip'), content, 'latin1')
+    await assert.rejects(readZipEntries(folder.file('a.zip')), /^Error: the file is not a zip$/)
+  }
+})

@@ -22,7 +22,7 @@ const unknown = (message: RegExp): Judgement => ({ wait: 'grace', creation: 'ref
 const throttled = (hint: number): Judgement => ({ wait: 'retried', creation: 'retried', message: /throttled/, hint })
 const noPrediction = (message: RegExp): Judgement => ({ wait: 'refused', creation: 'may run', message })
 
-const key = (said: string) => refused(new RegExp(`${said} \\(request id: \\d+\\)\\. The key is wrong, has expired`))
+const key = (said: string) => refused(new RegExp(`${said} \\(request id: \\d+\\)\\. The key is invalid, has expired`))
 
 /** Each answer of each server, and how it is judged. */
 const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string, Judgement>]> = {
@@ -35,14 +35,14 @@ const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string,
       keyExpired: key('该令牌已过期'),
       keyDisabled: key('该令牌状态不可用'),
       channelUnknown: refused(/400 Bad Request: 无效的渠道 Id/),
-      channelDisabled: refused(/该渠道已被禁用.*may not do that/),
+      channelDisabled: refused(/该渠道已被禁用.*is not allowed to do that/),
       noChannel: unclear(/无可用渠道/),
       originAway: unclear(/do request failed: .*EOF.*\(code: do_request_failed\)/),
       originSilent: unclear(/context deadline exceeded/),
       originThrottles: throttled(3),
       originUnavailable: unclear(/503 Service Unavailable: upstream connect error/, 2),
       unknownPath: unknown(/Invalid URL .*path of api-url is probably wrong/),
-      page: noPrediction(/a web page titled "One API", not with a prediction/),
+      page: noPrediction(/a web page titled "One API", not a prediction/),
     } satisfies Record<keyof typeof ONE_API, Judgement>,
   ],
   litellm: [
@@ -62,7 +62,7 @@ const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string,
       noSuchCall: refused(/405 Method Not Allowed with no message/),
       notJson: refused(/Failed to parse the request body as JSON/),
       invalidInput: refused(/body\.input\.steps: value is not a valid integer/),
-      withoutId: noPrediction(/not with a prediction/),
+      withoutId: noPrediction(/not a prediction/),
     } satisfies Record<keyof typeof COG, Judgement>,
   ],
   'a server in front': [
@@ -73,7 +73,7 @@ const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string,
       tooLarge: refused(/413.*a web page titled "413 Request Entity Too Large"/),
       badGateway: unclear(/a web page titled "502 Bad Gateway"/),
       gatewayTimeout: unclear(/a web page titled "504 Gateway Time-out"/),
-      challenge: refused(/challenge page of an edge/),
+      challenge: refused(/challenge page from a service/),
     } satisfies Record<keyof typeof FRONT, Judgement>,
   ],
 }

@@ -107,8 +107,8 @@ const SEEN: Record<string, (run: WorkflowRun) => void | Promise<void>> = {
     assert.equal(stage.ghFiles.at(-1), 'Bake it, &#64;octo.\n')
   },
   'attest.yml': ({ text }) => assert.match(text, /attested 6 bytes/),
-  'go-on-after-failure.yml': () => {},
-  'tell-slack.yml': () => {},
+  'continue-after-failure.yml': () => {},
+  'notify-slack.yml': () => {},
   'replicate.yml': () => assert.ok(stage.tunnels.includes('CONNECT api.replicate.com:443')),
   'own-gateway.yml': () => assert.ok(stage.lockedTunnels.includes('CONNECT gateway.example.com:443')),
   'gitea-forgejo.yml': ({ text }) => assert.match(text, /\d pictures\/\w+-0\.webp|\/pictures\/\w+-0\.webp/),
@@ -121,9 +121,9 @@ const SEEN: Record<string, (run: WorkflowRun) => void | Promise<void>> = {
 describe('the example', { concurrency: 2 }, () => {
   for (const [name, seen] of Object.entries(SEEN)) test(name, async () => seen(await runGreen(example(name))))
 
-  test('go-on-after-failure.yml goes on after a failure', async () => {
+  test('continue-after-failure.yml continues after a failure', async () => {
     const id = stage.gateway.ended({ status: 'failed', error: 'out of memory' })
-    const run = await runWorkflow(stage, example('go-on-after-failure.yml'), { inputs: { id } })
+    const run = await runWorkflow(stage, example('continue-after-failure.yml'), { inputs: { id } })
     assert.equal(run.exitCode, 0, run.raw)
     assert.match(run.text, /No picture, failed - .*out of memory/)
   })

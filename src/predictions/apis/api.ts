@@ -39,7 +39,7 @@ export interface CancelCall {
   path(id: string): string
 }
 
-/** The task that an answer is about, as it was asked for. */
+/** The task that an answer is about, as it was requested. */
 export interface Task {
   readonly id: string
   /** Base of the API, without a slash at its end. */
@@ -57,11 +57,11 @@ export type Reading =
 
 interface TaskReading {
   readonly prediction: Prediction
-  /** From 0 to 1, if the API tells it as a number. */
+  /** From 0 to 1, if the API reports it as a number. */
   readonly progress: number | undefined
   /** Seconds after which the answer may be another one; undefined if only the API's own interval counts. */
   readonly refresh: number | undefined
-  /** A second request, below the base address, that tells where the file is. */
+  /** A second request, below the base address, for the link to the file. */
   readonly lookup: Lookup | undefined
 }
 

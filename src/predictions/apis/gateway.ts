@@ -24,7 +24,7 @@ export const GATEWAY_URL = 'https://api.fuhuapi.com'
 /** `unknown` is what a gateway calls a task that it has accepted and not passed on yet. */
 export const GATEWAY_WORDS: Readonly<Record<string, Status>> = { unknown: 'starting' }
 
-/** The envelope `{code: "success", message, data: {status, …}}`; undefined if the JSON is none. */
+/** The envelope `{code: "success", message, data: {status, …}}`; undefined if the JSON is not one. */
 export function envelopeOf(json: unknown): Envelope | undefined {
   if (!isRecord(json) || !isSuccess(json.code) || !isRecord(json.data)) return undefined
   return typeof json.data.status === 'string' ? { record: json.data, inner: json.data.data } : undefined
@@ -49,7 +49,7 @@ export function isUnknownToGateway(json: unknown): boolean {
 
 const isSuccess = (code: unknown) => typeof code === 'string' && code.toLowerCase() === 'success'
 
-/** Where a gateway gives the film of a task to those who have the key. */
+/** The path from which a gateway serves the video of a task, with the key. */
 export const contentPath = (id: string): string => `/v1/videos/${encodeId(id.split('/').at(-1) ?? '')}/content`
 
 /**

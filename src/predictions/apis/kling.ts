@@ -9,7 +9,7 @@ const LIMIT_CODES: ReadonlySet<unknown> = new Set([1302, 1303])
 
 /**
  * Kling (answers on the wire; vercel/ai, packages/klingai). The path of a task has the kind of work in it. `code` 0 says
- * that the query went well, not the task. `watermark_url` is the same film, marked.
+ * that the query went well, not the task. `watermark_url` is the same video with a watermark.
  */
 export const kling = taskApi({
   name: 'kling',
@@ -19,7 +19,7 @@ export const kling = taskApi({
   },
   id: {
     accepts: ({ length }) => length >= 2 && length <= 4,
-    rule: 'the ID of a Kling task has the kind of work before it, as in text2video/<ID> or images/generations/<ID>',
+    rule: 'the ID of a Kling task must be prefixed with its kind, as in text2video/<ID> or images/generations/<ID>',
   },
   layers: ['data', ''],
   status: ['task_status', 'status'],

@@ -3,7 +3,7 @@ import { taskApi } from './task-api.ts'
 
 /**
  * Luma's Dream Machine: the vendor's object has `assets` (lumalabs/lumaai-node, generations.ts), gateways answer with
- * that of its web site, in which the same film stands several times. The picture of a video is its still.
+ * that of its web site, in which the same video is listed several times. The picture of a video is a still from it.
  */
 export const luma = taskApi({
   name: 'luma',

@@ -21,7 +21,7 @@ export const midjourney = taskApi({
     '': 'starting',
     modal: {
       status: 'failed',
-      why: 'Midjourney waits for a person to confirm this task (MODAL), so it never ends by itself. Send the modal action for it (POST /mj/submit/modal), then wait for the ID that the answer to that has.',
+      why: 'Midjourney waits for a person to confirm this task (MODAL), so it never ends by itself. Submit its modal action (POST /mj/submit/modal), then wait for the ID in the response.',
     },
   },
   files: ofAction(

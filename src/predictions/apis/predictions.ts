@@ -6,14 +6,14 @@ export const predictions: Api = {
   name: 'replicate',
   defaultUrl: 'https://api.fuhuapi.com/replicate/v1',
   isId: (id) => /^[A-Za-z0-9][\w-]{0,127}$/.test(id),
-  idRule: 'an ID has letters, digits, "-" and "_" only, at most 128 of them',
+  idRule: 'an ID consists of at most 128 letters, digits, "-" and "_"',
   path: (id) => `/predictions/${encodeURIComponent(id)}`,
   list: '/predictions',
   read(json) {
     const parsed = Prediction.safeParse(json)
     return parsed.success
       ? { kind: 'prediction', prediction: parsed.data, progress: undefined, refresh: undefined, lookup: undefined }
-      : { kind: 'other', expected: 'a text id and a text status' }
+      : { kind: 'other', expected: 'the strings id and status' }
   },
   isUnknownId: () => false,
   // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.

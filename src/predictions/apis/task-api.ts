@@ -61,7 +61,7 @@ const POLL_SECONDS = 5
 const SEGMENT = /^[A-Za-z0-9][\w:.-]{0,199}$/
 const PLAIN_ID: NonNullable<TaskTable['id']> = {
   accepts: (segments) => segments.length === 1,
-  rule: 'an ID has letters, digits, "-", "_", "." and ":" only, at most 200 of them',
+  rule: 'an ID consists of at most 200 letters, digits, "-", "_", "." and ":"',
 }
 
 /** Makes an API of its table. */
@@ -93,7 +93,7 @@ function readTask(table: TaskTable, json: unknown, task: Task): Reading {
     if (isUnknownToGateway(json)) return { kind: 'unknown-id' }
     const refusal = table.refusal?.(json)
     const places = table.status.length > 0 ? table.status : ['data.status']
-    return refusal ? { kind: 'refusal', ...refusal } : { kind: 'other', expected: `a text ${places.join(' or ')}` }
+    return refusal ? { kind: 'refusal', ...refusal } : { kind: 'other', expected: `the string ${places.join(' or ')}` }
   }
   const meaning = readWord(table, word)
   const answer: TaskAnswer = { table, objects, envelope, task, status: meaning.status }

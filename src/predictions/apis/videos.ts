@@ -3,7 +3,7 @@ import { taskApi } from './task-api.ts'
 
 /**
  * The video format of OpenAI (openai-openapi, VideoResource), in which gateways serve Sora, Veo and others. The vendor's
- * object has no link to the film; gateways add one in places of their own.
+ * object has no link to the video; gateways add one in fields of their own.
  */
 export const videos = taskApi({
   name: 'videos',

@@ -11,7 +11,7 @@ export function decodeDataUri(uri: string): { bytes: Buffer; type: string } {
   const data = uri.slice(comma + 1)
   if (!parameters.includes('base64')) return { bytes: percentDecoded(data), type: type || 'text/plain' }
   const base64 = NOT_BASE64.test(data) ? percentDecoded(data).toString('latin1').replace(/\s/g, '') : data
-  if (base64 === '' || NOT_BASE64.test(base64)) throw new PermanentError('its data: URI holds no base64')
+  if (base64 === '' || NOT_BASE64.test(base64)) throw new PermanentError('its data: URI is not valid base64')
   return { bytes: Buffer.from(base64, 'base64'), type: type === 'image/jpg' ? 'image/jpeg' : type }
 }
 

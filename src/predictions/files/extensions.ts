@@ -72,7 +72,7 @@ const REFINEMENTS: Readonly<Record<string, readonly string[]>> = {
   json: ['geojson', 'gltf', 'ipynb', 'jsonl', 'jsonld', 'lottie', 'ndjson'],
   zip: ['3mf', 'cbz', 'ckpt', 'epub', 'kmz', 'npz', 'pt', 'pth', 'usdz', 'whl'],
 }
-/** What is inside a compressed file, when its name tells it: `.tar.gz`. */
+/** What is inside a compressed file, according to its name: `.tar.gz`. */
 const COMPRESSED = /\.(?<whole>(?:csv|json|jsonl|nii|tar|txt|xml)\.(?:bz2|gz|xz|zst))$/i
 const EXTENSION = /\.(?<last>(?=\d*[a-z])[a-z0-9]{1,16})$/i
 
@@ -89,7 +89,7 @@ function namedExtension({ names }: Claim): string | undefined {
   return undefined
 }
 
-/** The extension that says most about a file of which another one is known already: `tar.gz` in place of `gz`. */
+/** The most specific extension of a file that already has one: `tar.gz` instead of `gz`. */
 export function refined(extension: string, claim: Claim): string {
   const named = namedExtension(claim)
   if (named === undefined) return extension
@@ -97,7 +97,7 @@ export function refined(extension: string, claim: Claim): string {
   return more ? named : extension
 }
 
-/** Type and extension of a file whose content does not tell them. */
+/** Type and extension of a file whose content is not recognized. */
 export function byClaim(claim: Claim, isText: boolean): { type: string; extension: string } {
   const { type } = claim
   const byType = EXTENSIONS[type]

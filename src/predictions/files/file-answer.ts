@@ -1,11 +1,12 @@
 import { type Headers, headerOf, retryAfterOf, TRANSIENT_STATUSES } from '../http.ts'
+import { RETENTION } from '../prediction.ts'
 import { PermanentError, WebPageError } from './file-error.ts'
 import { believedFrom, type Ending, mayHaveExpired } from './patience.ts'
 
-/** A transfer that is cut off, stalls or is put off can be taken up again where it stopped. */
+/** A transfer that is cut off, stalls or is postponed can be resumed where it stopped. */
 export class InterruptedTransfer extends Error {
   override readonly name = 'InterruptedTransfer'
-  /** Seconds that the server asked to wait. */
+  /** Seconds to wait, as requested by the server. */
   readonly retryAfter: number | undefined
   /** Whether the server said that there are too many requests. */
   readonly overloaded: boolean
@@ -41,13 +42,12 @@ export interface Refused {
 export const isWebPage = (headers: Headers): boolean =>
   /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headerOf(headers, 'content-type') ?? '')
 
-const EXPIRED =
-  'it has probably expired, for files are deleted one hour after the prediction ended. Only a new prediction brings them back'
+const EXPIRED = `it has probably expired: the API deletes files ${RETENTION}. To get it, start a new prediction`
 
-/** What an answer without a file means: whether it may pass, or why it stays. */
+/** What an answer without a file means: whether it is transient, or why it is permanent. */
 export function refusalOf(status: number, headers: Headers, refused: Refused): InterruptedTransfer | PermanentError {
   const { ending, now } = refused
-  const answered = `the server answered ${status}`
+  const answered = `the server returned ${status}`
   const page = !refused.hasExtension && isWebPage(headers)
   if (TRANSIENT_STATUSES.has(status)) {
     const overloaded = status === 429 || status === 503
@@ -65,20 +65,20 @@ export function refusalOf(status: number, headers: Headers, refused: Refused): I
 function reasonOf(status: number, { ending, now, ofApi, keyed }: Refused): string {
   if (status === 401 && keyed) return 'it does not accept the key'
   if (status === 401 && ofApi) {
-    return 'it wants the key of the API, and files are fetched without the key. Fetch it in a step of your own'
+    return 'it requires the API key, but files are downloaded without the key. Download it in a step of your own'
   }
-  if (status === 401) return 'it wants credentials, and files are fetched without any'
+  if (status === 401) return 'it requires credentials, but files are downloaded without any'
   const gone = status === 403 || status === 404 || status === 410
   if (gone && mayHaveExpired(ending, now)) return EXPIRED
-  if (status === 403) return 'the link is not valid, or not any more'
+  if (status === 403) return 'the link is not valid, or no longer valid'
   if (status === 404) return 'there is no such file'
-  return status === 410 ? 'the file is gone' : ''
+  return status === 410 ? 'the file no longer exists' : ''
 }
 
 /**
- * The length of a file of which an answer brings a part.
+ * The length of a file, from an answer that has a part of it.
  * @param from the place from which on it was requested
- * @returns undefined if it is another part than that, or the length is not told
+ * @returns undefined if it is a different part, or has no length
  */
 export function lengthOfPart(headers: Headers, from: number): number | undefined {
   const range = /^bytes (?<first>\d{1,15})-(?<last>\d{1,15})\/(?<total>\d{1,15})$/.exec(

@@ -15,15 +15,15 @@ export class DiskError extends PermanentError {
 
 const FAULTS: Readonly<Record<string, (place: string) => string>> = {
   EACCES: (place) => `${place} cannot be written to`,
-  EBUSY: (place) => `another program holds a file of that name open in ${place}`,
+  EBUSY: (place) => `another program has a file of that name open in ${place}`,
   EDQUOT: (place) => `the disk quota for ${place} is used up`,
   EEXIST: (place) => `${place} is not a folder`,
   EFBIG: (place) => `the runner does not allow a file of this size in ${place}`,
-  ELOOP: (place) => `a link on the way to ${place} leads to itself`,
+  ELOOP: (place) => `the path ${place} has a loop of symbolic links`,
   EMFILE: () => 'too many files are open',
   ENAMETOOLONG: (place) => `the name is too long for ${place}`,
   ENFILE: () => 'too many files are open',
-  ENOENT: (place) => `the folder ${place} cannot be made there`,
+  ENOENT: (place) => `the folder ${place} cannot be created`,
   ENOSPC: (place) => `the disk is full: ${place}`,
   ENOTDIR: (place) => `${place} is not a folder`,
   EPERM: (place) => `${place} cannot be written to`,
@@ -31,10 +31,10 @@ const FAULTS: Readonly<Record<string, (place: string) => string>> = {
 }
 
 /**
- * What a fault of the file system means, with its code; undefined for other errors.
+ * What an error of the file system means, with its code; undefined for other errors.
  * @param place the folder that was written to
  */
-export function describeDiskFault(error: unknown, place: string): string | undefined {
+export function describeDiskError(error: unknown, place: string): string | undefined {
   const { code } = (error ?? {}) as NodeJS.ErrnoException
   const words = code === undefined ? undefined : FAULTS[code]
   return words && `${words(place)} (${code})`

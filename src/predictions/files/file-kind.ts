@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
 
-/** Bytes at the start of a file that tell whether it is text. */
+/** Bytes at the start of a file that show whether it is text. */
 const SAMPLE = 4096
 /** Control characters that no text holds: all but tab, line feed, vertical tab, form feed, carriage return and escape. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for

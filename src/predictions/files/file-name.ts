@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 
-/** The template of names that files have unless told otherwise. */
+/** The default template of file names. */
 export const DEFAULT_FILE_NAME = '{id}-{index}'
 
-/** What stands for something in a template. */
+/** The placeholders of a template. */
 const PLACEHOLDERS = ['{id}', '{index}', '{name}', '{number}'] as const
 export type Placeholder = (typeof PLACEHOLDERS)[number]
 
@@ -16,7 +16,7 @@ const TURNING = String.raw`\u202a-\u202e\u2066-\u2069`
 const FORBIDDEN = new RegExp(String.raw`[<>:"\\|?*${CONTROLS}${LINE_ENDS}${TURNING}]|\p{Surrogate}`, 'u')
 /** Bytes of a template without its placeholders. */
 const LONGEST_TEMPLATE = 80
-/** Bytes of what stands for `{name}`, and of a whole name; file systems allow 255. */
+/** Bytes of the value of `{name}`, and of a complete name; file systems allow 255. */
 const LONGEST_VALUE = 120
 const LONGEST_STEM = 220
 
@@ -24,15 +24,15 @@ const LONGEST_STEM = 220
  * What is wrong with a template, as a clause; undefined if nothing is.
  * @param known the placeholders that mean something in this action
  */
-export function fileNameFault(template: string, known: readonly Placeholder[] = PLACEHOLDERS): string | undefined {
+export function fileNameProblem(template: string, known: readonly Placeholder[] = PLACEHOLDERS): string | undefined {
   const unknown = template.match(/\{[^{}]*\}?|\}/g)?.find((found) => !known.some((each) => each === found))
-  if (unknown !== undefined) return `holds ${JSON.stringify(unknown)}; only ${known.join(', ')} stand for something`
+  if (unknown !== undefined) return `contains ${JSON.stringify(unknown)}; the placeholders are ${known.join(', ')}`
   const own = PLACEHOLDERS.reduce((text, each) => text.replaceAll(each, ''), template)
-  if (own.includes('/')) return 'holds "/"; folders belong into output-dir'
+  if (own.includes('/')) return 'contains "/"; put folders into output-dir'
   const forbidden = FORBIDDEN.exec(own)?.[0]
-  if (forbidden !== undefined) return `holds ${escaped(forbidden)}, which no file on Windows can have in its name`
-  if (RESERVED.test(template)) return 'is the name of a device on Windows'
-  if (/^\.{1,2}$/.test(template)) return 'is no name of a file'
+  if (forbidden !== undefined) return `contains ${escaped(forbidden)}, which Windows does not allow in file names`
+  if (RESERVED.test(template)) return 'is a reserved name on Windows'
+  if (/^\.{1,2}$/.test(template)) return 'is not a valid file name'
   if (Buffer.byteLength(own) > LONGEST_TEMPLATE) return `is longer than ${LONGEST_TEMPLATE} bytes`
   return undefined
 }
@@ -47,7 +47,7 @@ export interface NamedPrediction {
   id: string
   /** Its place in the step, from 1. */
   number: number
-  /** That of its input; undefined where there is none. */
+  /** The name of its input; undefined if it has none. */
   name?: string | undefined
 }
 
@@ -97,7 +97,7 @@ export class FileNames {
 const indexOf = (kind: Kind): string =>
   typeof kind === 'string' ? '0' : String(kind.index).padStart(String(Math.max(0, kind.of - 1)).length, '0')
 
-/** What stands for a name of somebody else's: letters of every script, without what no name of a file may hold. */
+/** An untrusted name as part of a file name: letters of every script, without characters that file names must not contain. */
 export const nameInName = (name: string): string =>
   cutTo(name.normalize('NFC').replaceAll(new RegExp(`${FORBIDDEN.source}|/`, 'gu'), '-'), LONGEST_VALUE)
 
@@ -106,7 +106,7 @@ function withinLimits(stem: string): string {
   return /^[.\s]*$/.test(usable) ? '_' : cutTo(usable, LONGEST_STEM)
 }
 
-/** Cut at a character, so that not more than so many bytes of UTF-8 remain. */
+/** Truncated between characters to at most this many bytes of UTF-8. */
 function cutTo(text: string, bytes: number): string {
   if (Buffer.byteLength(text) <= bytes) return text
   let kept = ''

@@ -1,6 +1,6 @@
 import { mkdir, realpath, stat, statfs } from 'node:fs/promises'
 import path from 'node:path'
-import { DiskError, describeDiskFault } from './file-error.ts'
+import { DiskError, describeDiskError } from './file-error.ts'
 
 /** The folder that files are saved into; it is made when the first one is saved. */
 export class Folder {
@@ -50,7 +50,7 @@ export class Folder {
   }
 }
 
-/** Undefined if the file system does not tell it; some tell 0. */
+/** Undefined if the file system does not report it; some report 0. */
 async function freeBytes(folder: string): Promise<number | undefined> {
   const { bavail = 0, bsize = 0, blocks = 0 } = await statfs(folder).catch(() => ({}) as Record<string, undefined>)
   return blocks === 0 ? undefined : bavail * bsize
@@ -78,7 +78,7 @@ async function makeFolder(folder: string, workspace: string | undefined): Promis
     for (const each of missing) await makeOne(each)
   } catch (error) {
     if (error instanceof DiskError) throw error
-    throw new DiskError(describeDiskFault(error, folder) ?? String(error), { cause: error })
+    throw new DiskError(describeDiskError(error, folder) ?? String(error), { cause: error })
   }
 }
 
@@ -102,12 +102,12 @@ async function makeOne(folder: string): Promise<void> {
   }
 }
 
-/** A repository can hold links: what is saved under a name of the workspace stays in the workspace. */
+/** A repository can contain links: files saved under a path of the workspace must not leave it. */
 async function refuseLinkOut(there: string, folder: string, workspace: string): Promise<void> {
   if (!isWithin(there, workspace)) return
   const real = await realpath(there)
   if (isWithin(real, await realpath(workspace))) return
   throw new DiskError(
-    `${folder} leads out of the workspace through a symbolic link, to ${real}. Give the folder itself as output-dir if you mean it`,
+    `${folder} leads out of the workspace through a symbolic link to ${real}. If this is intended, set output-dir to that folder`,
   )
 }

@@ -7,14 +7,14 @@ const FROM_ONE_HOST = 6
 /** Seconds between two attempts at a host that gives nothing, at most. */
 const LONGEST_PAUSE = 10
 /** Seconds without a refusal after which a host that refused some gets one more connection. */
-const CALM = 30
+const RECOVERY = 30
 
 /** Why an attempt brought nothing. */
-export interface Fault {
+export interface FailedAttempt {
   message: string
   /** Whether the host said that there are too many requests: 429 or 503. */
   overloaded: boolean
-  /** Seconds that the host asked to wait. */
+  /** Seconds to wait, as requested by the host. */
   retryAfter: number | undefined
 }
 
@@ -100,7 +100,7 @@ export class Host {
   #limit = FROM_ONE_HOST
   #active = 0
   #accepted = 0
-  #faults = 0
+  #failures = 0
   #notBefore = Number.NEGATIVE_INFINITY
   #overloadedAt = Number.NEGATIVE_INFINITY
   #wakeAt = Number.POSITIVE_INFINITY
@@ -145,17 +145,17 @@ export class Host {
     }
   }
 
-  /** Something came: a whole file, or as much as a transfer that moves brings. */
+  /** Data was received: a complete file, or enough for a transfer to count as making progress. */
   gave(): void {
     const now = this.#options.clock.now()
     this.gaveAt = now
     this.#options.gave(now)
     this.nothingSince = undefined
     this.trouble = undefined
-    this.#faults = 0
+    this.#failures = 0
     this.#notBefore = Math.min(this.#notBefore, now)
     if (this.#overloadedAt === Number.NEGATIVE_INFINITY) this.#limit = FROM_ONE_HOST
-    else if (now - this.#overloadedAt >= CALM) {
+    else if (now - this.#overloadedAt >= RECOVERY) {
       this.#limit = Math.min(FROM_ONE_HOST, this.#limit + 1)
       this.#overloadedAt = now
     }
@@ -166,20 +166,20 @@ export class Host {
    * @param since when the attempt began
    * @returns seconds that its file should wait
    */
-  failed(fault: Fault, since: number): number {
+  failed(failure: FailedAttempt, since: number): number {
     const { clock, random } = this.#options
     const now = clock.now()
     const { serves } = this
-    this.trouble = fault.message
+    this.trouble = failure.message
     this.nothingSince ??= since
-    this.#faults++
-    if (fault.overloaded) this.#overloadedAt = now
-    if (fault.overloaded || !serves) this.#limit = Math.max(1, this.#accepted)
+    this.#failures++
+    if (failure.overloaded) this.#overloadedAt = now
+    if (failure.overloaded || !serves) this.#limit = Math.max(1, this.#accepted)
     const pause = Math.max(
-      serves && fault.overloaded ? 1 : backOff(this.#faults, { first: 1, most: LONGEST_PAUSE, random }),
-      fault.retryAfter ?? 0,
+      serves && failure.overloaded ? 1 : backOff(this.#failures, { first: 1, most: LONGEST_PAUSE, random }),
+      failure.retryAfter ?? 0,
     )
-    if (!serves || fault.retryAfter !== undefined) this.#notBefore = Math.max(this.#notBefore, now + pause)
+    if (!serves || failure.retryAfter !== undefined) this.#notBefore = Math.max(this.#notBefore, now + pause)
     return pause
   }
 

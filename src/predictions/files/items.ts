@@ -37,7 +37,7 @@ export function itemsOf(output: unknown, most: number): { items: Item[]; more: b
 
 const LONGEST_NAME = 60
 
-/** Host and end of a URL, which tell it from others of the same output. */
+/** Host and end of a URL, which distinguish it from others of the same output. */
 function labelOf(source: string): string {
   const { hostname, pathname } = new URL(source)
   const last = pathname.split('/').at(-1) ?? ''

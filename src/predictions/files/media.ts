@@ -11,7 +11,7 @@ export interface Media {
   type: string
   /** Extension without a dot. */
   extension: string
-  /** Pixels, of pictures whose head tells them. */
+  /** In pixels, for pictures whose header has it. */
   width?: number
   height?: number
 }
@@ -26,7 +26,7 @@ class MediaError extends PermanentError {
 
 /**
  * Tells the type of a file by its content, then by what is claimed. What is binary and unknown keeps its claim.
- * @param lengthKnown whether the server told the length of the file, and as much came
+ * @param lengthKnown whether the server gave the length of the file, and that much was received
  * @throws MediaError if it is text in place of a picture, a video or a sound, or breaks off before its end
  */
 export async function inspect(file: FileHandle, size: number, claim: Claim, lengthKnown: boolean): Promise<Media> {
@@ -35,7 +35,7 @@ export async function inspect(file: FileHandle, size: number, claim: Claim, leng
   const found = await sniff(head, size, claim)
   if (found === undefined) return unknown(head, size, claim)
   if (!(await isWhole(file, size, found.extension, lengthKnown))) {
-    throw new MediaError(`it breaks off before its end (${size} bytes)`)
+    throw new MediaError(`it is incomplete (${size} bytes)`)
   }
   const pixels = found.type.startsWith('image/') ? await dimensions(head) : {}
   return { ...found, extension: refined(found.extension, claim), ...pixels }
@@ -111,7 +111,7 @@ function framesFollow(head: Buffer): boolean {
   )
 }
 
-/** Bytes of a frame of MPEG audio or ADTS by its header; 0 if it is none. */
+/** Bytes of a frame of MPEG audio or ADTS by its header; 0 if it is not one. */
 function frameLength(word: number, next: number): number {
   const layerBits = (word >>> 17) & 3
   if (layerBits === 0) return ((word & 3) << 11) | (next >>> 21)

@@ -39,7 +39,7 @@ export class Meter {
       const oldest = samples[0] ?? sample
       if (sample.at - oldest.at < this.#stall * 0.99 || isEnough(oldest, sample)) continue
       this.isSilent = sample.bytes === oldest.bytes
-      return new InterruptedTransfer(`${this.isSilent ? 'nothing' : 'less than 1 kB/s'} came for ${this.#stall} s`)
+      return new InterruptedTransfer(`${this.isSilent ? 'no data' : 'less than 1 kB/s'} received for ${this.#stall} s`)
     }
   }
 }

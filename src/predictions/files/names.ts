@@ -92,7 +92,7 @@ export async function moveNew(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
-    // Some file systems have no links; on those, nobody else makes a file of our names between the look and the move.
+    // Some file systems have no links; on those, no other process is expected to create the file between check and move.
     await whenFree(() => moves.rename(from, to), clock)
     return true
   }

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { DiskError, describeDiskFault } from './file-error.ts'
+import { DiskError, describeDiskError } from './file-error.ts'
 import type { Folder } from './folder.ts'
 import type { Sink } from './transfer.ts'
 
@@ -42,7 +42,7 @@ export class PartFile implements Sink, AsyncDisposable {
     await this.use((handle) => handle.truncate(size))
   }
 
-  /** Works with the open file. @throws DiskError for faults of the file system */
+  /** Works with the open file. @throws DiskError for errors of the file system */
   async use<T>(work: (handle: FileHandle) => Promise<T>): Promise<T> {
     try {
       await this.#folder.make()
@@ -50,7 +50,7 @@ export class PartFile implements Sink, AsyncDisposable {
       this.#made = true
       return await work(this.#handle)
     } catch (error) {
-      const words = describeDiskFault(error, this.#folder.path)
+      const words = describeDiskError(error, this.#folder.path)
       throw words === undefined ? error : new DiskError(words, { cause: error })
     }
   }

@@ -12,7 +12,7 @@ export const LONGEST_SAVING = 3600
 const KEPT = 3600
 /** Seconds by which two clocks may differ. */
 const SKEW = 300
-/** A transfer moves if so many bytes a second come, over the seconds of a stall. */
+/** A transfer makes progress at this many bytes a second, measured over the seconds of a stall. */
 export const SLOWEST = 1000
 /** Seconds over which the speed of a transfer is measured. */
 export const STALL = 30
@@ -21,11 +21,11 @@ export const STALL = 30
 export interface Ending {
   /** When the step saw it. */
   seenAt: number
-  /** Seconds that had passed since the end when the step saw it; undefined if nobody knows. */
+  /** Seconds that had passed since the end when the step noticed it; undefined if unknown. */
   age: number | undefined
   /** When the timeout of the step comes; Infinity without one. */
   deadline: number
-  /** Whether the API deletes files an hour after the end; true unless told otherwise. */
+  /** Whether the API deletes files an hour after the end; true by default. */
   expires?: boolean
 }
 

@@ -1,14 +1,15 @@
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import path from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import { stringifyJson } from '../json.ts'
+import { jsonParts, jsonStart, stringifyJson } from '../json.ts'
 import { type HostPolicy, HostRefusal } from '../network/addresses.ts'
 import type { UntrustedNetwork } from '../network/dispatcher.ts'
-import { describeFault } from '../network/network-errors.ts'
+import { describeNetworkError } from '../network/network-errors.ts'
 import { outputText } from '../output.ts'
 import type { Claim } from './extensions.ts'
-import { describeDiskFault, PermanentError, WebPageError } from './file-error.ts'
+import { describeDiskError, PermanentError, WebPageError } from './file-error.ts'
 import type { FileNames, Kind, NamedPrediction } from './file-name.ts'
 import type { Folder } from './folder.ts'
 import type { Hosts } from './hosts.ts'
@@ -30,7 +31,7 @@ export interface SavedFile {
   name: string
   /** Bytes. */
   size: number
-  /** MIME type, by the content where the content tells it. */
+  /** MIME type, by the content if it is recognized. */
   type: string
   /** Hexadecimal. */
   sha256: string
@@ -62,7 +63,7 @@ export class FileError extends Error {
 
 function whyNot(error: unknown, folder: string): string {
   if (error instanceof PermanentError || error instanceof HostRefusal) return error.message
-  return describeDiskFault(error, folder) ?? describeFault(error)
+  return describeDiskError(error, folder) ?? describeNetworkError(error)
 }
 
 /** How saving stands, for a line now and then. */
@@ -70,11 +71,11 @@ export interface SavingState {
   saved: number
   /** Files that are neither saved nor given up. */
   left: number
-  /** Those of which something comes or came, or that are in trouble. */
+  /** Those that have received data, or that have a problem. */
   current: readonly { label: string; bytes: number; total: number | undefined; trouble: string | undefined }[]
 }
 
-/** What saving tells while it lasts. */
+/** What is reported while files are saved. */
 export interface SaveObserver {
   saved(file: SavedFile): void
   retrying(label: string, reason: string, pause: number): void
@@ -120,7 +121,8 @@ export interface Page {
 
 /** Bytes that are there without any request. */
 export interface Content {
-  bytes: Buffer
+  /** In parts, for an output of JSON can be as large as an answer. */
+  bytes: Buffer[]
   type: string
   /** Set if the type is ours. */
   extension?: string
@@ -129,12 +131,33 @@ export interface Content {
 /** What indentation may add is small up to this many characters. */
 const LONGEST_INDENTED = 2 ** 20
 
-/** A text, or JSON, as the bytes of a file. */
-export function contentOf(output: unknown, kind: Kind): Content {
-  if (kind === 'text') return { bytes: Buffer.from(outputText(output) ?? ''), type: 'text/plain', extension: 'txt' }
-  const compact = stringifyJson(output)
-  const text = compact.length > LONGEST_INDENTED ? compact : stringifyJson(output, 2)
-  return { bytes: Buffer.from(`${text}\n`), type: 'application/json', extension: 'json' }
+/** A text, or JSON, as the bytes of a file; what is long takes turns of the event loop. */
+export async function contentOf(output: unknown, kind: Kind): Promise<Content> {
+  if (kind === 'text') return { bytes: [Buffer.from(outputText(output) ?? '')], type: 'text/plain', extension: 'txt' }
+  return { bytes: await jsonBytes(output), type: 'application/json', extension: 'json' }
+}
+
+async function jsonBytes(output: unknown): Promise<Buffer[]> {
+  const isShort = jsonStart(output, LONGEST_INDENTED).length <= LONGEST_INDENTED
+  if (isShort) return [Buffer.from(`${stringifyJson(output, 2)}\n`)]
+  const bytes: Buffer[] = []
+  let pieces: string[] = []
+  const flush = () => {
+    bytes.push(Buffer.from(pieces.join('')))
+    pieces = []
+  }
+  let size = 0
+  for (const piece of jsonParts(output)) {
+    pieces.push(piece)
+    size += piece.length
+    if (size < LONGEST_INDENTED) continue
+    flush()
+    size = 0
+    await nextTurn()
+  }
+  pieces.push('\n')
+  flush()
+  return bytes
 }
 
 /** Saves what is there already. @throws PermanentError or what the file system throws */
@@ -144,17 +167,20 @@ export async function saveContent(
   { bytes, type, extension }: Content,
   tools: Tools,
 ): Promise<SavedFile> {
+  const size = bytes.reduce((sum, { length }) => sum + length, 0)
   const allowance = tools.limits.open()
-  allowance.expect(bytes.length)
+  allowance.expect(size)
   await using part = new PartFile(tools.folder)
-  await part.write([bytes], 0)
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  await part.write(bytes, 0)
+  const hash = createHash('sha256')
+  for (const each of bytes) hash.update(each)
+  const sha256 = hash.digest('hex')
   const media =
     extension === undefined
-      ? await part.use((file) => inspect(file, bytes.length, { type, names: [] }, true))
+      ? await part.use((file) => inspect(file, size, { type, names: [] }, true))
       : { type, extension }
-  allowance.use(bytes.length)
-  return await place(part, { item, prediction, size: bytes.length, sha256, media }, tools)
+  allowance.use(size)
+  return await place(part, { item, prediction, size, sha256, media }, tools)
 }
 
 /**

@@ -26,7 +26,7 @@ import {
 } from './save-one.ts'
 import { SizeLimits } from './size-limits.ts'
 
-export { FileError, type SavedFile, type SaveObserver, type SavingState } from './save-one.ts'
+export type { SavedFile, SaveObserver, SavingState } from './save-one.ts'
 
 /** What users may choose about the files. */
 export interface SaveSettings {
@@ -34,7 +34,7 @@ export interface SaveSettings {
   fileName?: string
   /** The largest file, in bytes. */
   maxFileSize: number
-  /** All files together, in bytes; no limit unless told otherwise. */
+  /** All files together, in bytes; no limit by default. */
   maxTotalSize?: number
   /** Whether a file of the same name and other content is replaced. */
   overwrite: boolean
@@ -47,21 +47,21 @@ export interface SaveOptions extends SaveSettings {
   redact?: (output: unknown) => Promise<unknown>
   /** Absolute; if `directory` is in it by its name, no link may lead out of it. */
   workspace?: string | undefined
-  /** The predictions of the step; those that are added, unless told otherwise. */
+  /** The predictions of the step; by default, those that are added. */
   predictions?: { count: number; ids: readonly string[] }
   policy: HostPolicy
-  /** Which files are fetched with the key; none unless told otherwise. */
+  /** Which files are downloaded with the key; none by default. */
   keyed?: KeyedFiles
   clock: Clock
   signal: AbortSignal
-  /** When the timeout of the step comes, on the clock; Infinity unless told otherwise. */
+  /** When the timeout of the step comes, on the clock; Infinity by default. */
   deadline?: number
   observer: SaveObserver
   /** Where the proxy is named, if there is one. */
   env: ProxyEnvironment
   /** Seconds over which the speed of a transfer counts. */
   stall?: number
-  /** The way to the hosts of files; that of the policy unless told otherwise. */
+  /** The connections to the hosts of files; by default, those that the policy allows. */
   network?: UntrustedNetwork
 }
 
@@ -74,13 +74,13 @@ export interface EndedPrediction {
    * in memory.
    */
   withOutput?: <T>(act: (output: unknown) => Promise<T>) => Promise<T>
-  /** Its place in the step, from 1; that of the call unless told otherwise. */
+  /** Its place in the step, from 1; by default, in the order of calls. */
   number?: number
   /** That of its input. */
   name?: string
-  /** Seconds since its end; undefined if nobody knows. */
+  /** Seconds since its end; undefined if unknown. */
   age?: number | undefined
-  /** Whether the API deletes its files an hour after the end; true unless told otherwise. */
+  /** Whether the API deletes its files an hour after the end; true by default. */
   expires?: boolean
 }
 
@@ -159,7 +159,7 @@ export class Saver {
         canceled: results.reduce((sum, { canceled }) => sum + canceled, 0),
       }
     } finally {
-      this.#over.abort(new Error('saving is over'))
+      this.#over.abort(new Error('saving has ended'))
       await this.#network.close()
     }
   }
@@ -223,8 +223,11 @@ export class Saver {
   }
 
   async #contentOf({ uri, kind }: Item, output: unknown): Promise<Content> {
-    if (uri !== undefined) return decodeDataUri(uri)
-    return contentOf((await this.#options.redact?.(output)) ?? output, kind)
+    if (uri !== undefined) {
+      const { bytes, type } = decodeDataUri(uri)
+      return { bytes: [bytes], type }
+    }
+    return await contentOf((await this.#options.redact?.(output)) ?? output, kind)
   }
 
   /** A web page beside files that were saved is no file; a web page that is all there is, is one if it came whole. */

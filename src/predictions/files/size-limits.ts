@@ -19,11 +19,11 @@ export class SizeLimits {
       if (size <= own) return
       const found = exact ? `${size} bytes` : `more than ${Math.min(size, this.#file)} bytes`
       if (size > this.#file) {
-        throw new PermanentError(`it is larger than max-file-size allows (${found}, allowed are ${this.#file} bytes)`)
+        throw new PermanentError(`it is larger than max-file-size allows (${found}, the limit is ${this.#file} bytes)`)
       }
       if (this.#used - own + size > this.#total) {
         throw new PermanentError(
-          `with it the files of this step are larger than max-total-size allows (${found}, and ${this.#used - own} of ${this.#total} bytes are used)`,
+          `with it, the files of this step are larger than max-total-size allows (${found}, and ${this.#used - own} of ${this.#total} bytes are used)`,
         )
       }
       this.#used += size - own

@@ -4,7 +4,13 @@ import type { Clock } from '../clock.ts'
 import { discard, headerOf, REDIRECT_STATUSES, requestTarget, USER_AGENT } from '../http.ts'
 import { HostRefusal } from '../network/addresses.ts'
 import type { UntrustedNetwork } from '../network/dispatcher.ts'
-import { adviceForFault, causeOf, describeFault, isBug, settingFaultOf } from '../network/network-errors.ts'
+import {
+  adviceForNetworkError,
+  causeOf,
+  describeNetworkError,
+  isBug,
+  settingErrorOf,
+} from '../network/network-errors.ts'
 import { packingsOf, UnpackError, unpacked } from '../unpack.ts'
 import { type Claim, extensionOf, namesOf } from './extensions.ts'
 import { InterruptedTransfer, isWebPage, lengthOfPart, refusalOf } from './file-answer.ts'
@@ -30,7 +36,7 @@ export interface Sink {
   rest(): Promise<void>
 }
 
-/** What a transfer needs, and whom it tells. */
+/** What a transfer needs, and its observers. */
 export interface TransferOptions {
   network: UntrustedNetwork
   hosts: Hosts
@@ -42,7 +48,7 @@ export interface TransferOptions {
   apiUrl: string
   /** Sent to the origin of the URL, and to no other that it redirects to; most files are fetched without it. */
   authorization?: string | undefined
-  /** Seconds over which the speed counts; {@link STALL} unless told otherwise. */
+  /** Seconds over which the speed is measured; {@link STALL} by default. */
   stall?: number | undefined
   collectGarbage(bytes: number): void
   /** An attempt failed; the next one is made in about `pause` seconds. */
@@ -54,18 +60,18 @@ export interface Received {
   size: number
   sha256: string
   claim: Claim
-  /** Whether the server told the length. */
+  /** Whether the server gave the length. */
   lengthKnown: boolean
   /** Whether it is a web page, of a link without an extension. */
   isPage: boolean
 }
 
-/** An answer that brings bytes, and what is known about them. */
+/** An answer with data, and what is known about it. */
 interface Accepted {
   answer: Dispatcher.ResponseData
   /** Of the address that answered at last. */
   url: URL
-  /** Bytes of the whole file; undefined if the server did not tell them, or packed the file. */
+  /** Bytes of the complete file; undefined if the server did not give them, or compressed the file. */
   total: number | undefined
   packed: boolean
 }
@@ -85,11 +91,11 @@ export class Transfer {
   readonly #options: TransferOptions
   readonly #host: Host
   #hash = createHash('sha256')
-  /** What tells that a later answer is about the same bytes: a strong ETag, else the date. */
+  /** What identifies the same bytes in a later answer: a strong ETag, otherwise the date. */
   #validator: string | undefined
   /** When the first of the attempts began that brought nothing. */
   #nothingSince: number | undefined
-  #fault: InterruptedTransfer | undefined
+  #failure: InterruptedTransfer | undefined
   #size = 0
   #total: number | undefined
 
@@ -100,9 +106,9 @@ export class Transfer {
     this.#host = options.hosts.of(url.origin)
   }
 
-  /** How it stands: bytes that are written, bytes that there are if the server told them, and what is the matter. */
+  /** The state: bytes written, total bytes if the server gave them, and the current problem. */
   get state(): { bytes: number; total: number | undefined; trouble: string | undefined } {
-    return { bytes: this.#size, total: this.#total, trouble: this.#fault?.message }
+    return { bytes: this.#size, total: this.#total, trouble: this.#failure?.message }
   }
 
   /**
@@ -125,7 +131,7 @@ export class Transfer {
     using turn = await this.#host.take()
     const late = clock.now() - this.#overAt()
     // Who waited for the end of the patience makes the last attempt just then.
-    const isLast = turn !== undefined && this.#fault !== undefined && late < LAST_ATTEMPT
+    const isLast = turn !== undefined && this.#failure !== undefined && late < LAST_ATTEMPT
     if (late >= 0 && !isLast) throw this.#givenUp()
     if (turn === undefined) return 0
     const began = clock.now()
@@ -142,24 +148,24 @@ export class Transfer {
 
   #gave(): void {
     this.#nothingSince = undefined
-    this.#fault = undefined
+    this.#failure = undefined
     this.#host.gave()
   }
 
   /** @returns the seconds until the next attempt @throws PermanentError if there is none */
-  #interrupted(fault: InterruptedTransfer, began: number): number {
+  #interrupted(failure: InterruptedTransfer, began: number): number {
     const { clock, retrying } = this.#options
-    this.#fault = fault
+    this.#failure = failure
     // A host that serves others at the same time gives something: this file only waits for its turn.
-    const queued = fault.overloaded && this.#host.serves
+    const queued = failure.overloaded && this.#host.serves
     this.#nothingSince = queued ? undefined : (this.#nothingSince ?? began)
-    const wanted = this.#host.failed(fault, began)
-    const until = Math.min(this.#overAt(), fault.until)
+    const wanted = this.#host.failed(failure, began)
+    const until = Math.min(this.#overAt(), failure.until)
     const left = until - clock.now()
     if (left <= 0) throw this.#givenUp()
     this.#host.waitNoLongerThan(until)
     const pause = Math.min(wanted, left)
-    retrying(fault.message, pause)
+    retrying(failure.message, pause)
     return pause
   }
 
@@ -179,12 +185,12 @@ export class Transfer {
     const { clock, ending } = this.#options
     this.#host.wake()
     const seconds = Math.round(clock.now() - ending.seenAt)
-    const why = this.#fault?.message ?? this.#host.trouble ?? 'its turn did not come in time'
-    const message = `${why}. It was given up ${seconds} s after the step saw the end of the prediction. If the file still exists, wait again with the same ID`
-    return this.#fault?.page === true ? new WebPageError(message) : new PermanentError(message)
+    const why = this.#failure?.message ?? this.#host.trouble ?? 'other downloads from the host took too long'
+    const message = `${why}. The download was given up ${seconds} s after the step noticed the end of the prediction. If the file still exists, wait again with the same ID`
+    return this.#failure?.page === true ? new WebPageError(message) : new PermanentError(message)
   }
 
-  /** Receives what one request brings, unless it is too slow or takes too long. */
+  /** Receives the data of one request, unless it is too slow or takes too long. */
   async #watched(turn: Turn): Promise<Received> {
     const { clock, signal, ending, stall = STALL } = this.#options
     const over = new AbortController()
@@ -195,13 +201,13 @@ export class Transfer {
     const moves = () => {
       this.#gave()
       if (clock.now() - ending.seenAt >= LONGEST_SAVING) {
-        over.abort(new PermanentError(`not all of it came within an hour of the end (${this.#size} bytes)`))
+        over.abort(new PermanentError(`the download was not complete an hour after the end (${this.#size} bytes)`))
       }
     }
     meter.watch(moves, stop).then(
-      (fault) => {
-        if (meter.isSilent) silence.abort(fault)
-        over.abort(fault)
+      (failure) => {
+        if (meter.isSilent) silence.abort(failure)
+        over.abort(failure)
       },
       () => {},
     )
@@ -211,7 +217,7 @@ export class Transfer {
       if (error instanceof PermanentError || !over.signal.aborted) throw error
       throw over.signal.reason
     } finally {
-      over.abort(new Error('the request is over'))
+      over.abort(new Error('the request has ended'))
     }
   }
 
@@ -229,7 +235,7 @@ export class Transfer {
       await this.#write(accepted, meter, signal)
       const { total, packed } = accepted
       if (total !== undefined && this.#size !== total) {
-        throw new InterruptedTransfer(`it broke off after ${this.#size} of ${total} bytes`)
+        throw new InterruptedTransfer(`the transfer stopped after ${this.#size} of ${total} bytes`)
       }
       const lengthKnown = total !== undefined || packed
       return { size: this.#size, sha256: this.#hash.digest('hex'), ...this.#claim(headers, url), lengthKnown }
@@ -251,19 +257,19 @@ export class Transfer {
     return namesOf(undefined, [this.#url]).some((name) => extensionOf(name) !== undefined)
   }
 
-  /** Decides what an answer brings. @throws InterruptedTransfer or PermanentError if that is nothing of use */
+  /** Decides what an answer contains. @throws InterruptedTransfer or PermanentError if it is of no use */
   #accept({ answer, url, keyed }: Responded): Accepted {
     const { allowance, clock, ending, apiUrl } = this.#options
     const { statusCode: status, headers } = answer
-    if (status === 416 && this.#size > 0) throw this.#startOver('the server does not have the rest of it')
+    if (status === 416 && this.#size > 0) throw this.#startOver('the server cannot send the rest of it')
     if (status !== 200 && status !== 206) {
       const ofApi = url.origin === new URL(apiUrl).origin
       throw refusalOf(status, headers, { ending, now: clock.now(), ofApi, keyed, hasExtension: this.#hasExtension() })
     }
     const packed = isPacked(headers, this.#claim(headers, url).claim)
-    if (status === 200 && this.#size > 0) this.#startOver('the server sent all of it')
+    if (status === 200 && this.#size > 0) this.#startOver('the server sent the entire file again')
     const part = status === 206 && !packed ? lengthOfPart(headers, this.#size) : undefined
-    if (status === 206 && part === undefined) throw this.#startOver('the server sent another part than was requested')
+    if (status === 206 && part === undefined) throw this.#startOver('the server sent a different range than requested')
     const length = headerOf(headers, 'content-length')
     const told = length === undefined || packed ? undefined : Number(length)
     const total = part ?? told
@@ -274,7 +280,7 @@ export class Transfer {
     return { answer, url, total, packed }
   }
 
-  /** Writes what comes; on a fault, what has come until then counts, unless it is packed. */
+  /** Writes what comes; on an error, what has come until then counts, unless it is packed. */
   async #write({ answer, packed }: Accepted, meter: Meter, signal: AbortSignal): Promise<void> {
     const pieces = new Pieces((gathered, bytes) => this.#append(gathered, bytes))
     const raw = metered(answer.body as AsyncIterable<Buffer>, meter)
@@ -285,9 +291,9 @@ export class Transfer {
       signal.throwIfAborted()
     } catch (error) {
       if (error instanceof PermanentError || this.#options.signal.aborted) throw error
-      if (packed) throw this.#startOver(`it broke off: ${wordsOf(error)}`)
+      if (packed) throw this.#startOver(`the transfer stopped: ${wordsOf(error)}`)
       await pieces.flush()
-      throw new InterruptedTransfer(`it broke off after ${this.#size} bytes: ${wordsOf(error)}`)
+      throw new InterruptedTransfer(`the transfer stopped after ${this.#size} bytes: ${wordsOf(error)}`)
     } finally {
       signal.removeEventListener('abort', stop)
     }
@@ -309,7 +315,7 @@ export class Transfer {
     return new InterruptedTransfer(reason)
   }
 
-  /** Requests the file, or the rest of it, and follows redirects by hand: each hop is a host that somebody else chose. */
+  /** Requests the file, or the rest of it, and follows redirects by hand: each hop is a host that the server chose. */
   async #request(signal: AbortSignal, silence: AbortSignal): Promise<Responded> {
     let url = this.#url
     let { authorization } = this.#options
@@ -319,8 +325,8 @@ export class Transfer {
       discard(answer.body)
       const location = headerOf(answer.headers, 'location')
       const next = location === undefined ? null : URL.parse(location, url.href)
-      if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) to nowhere`)
-      // It stays dropped if a later redirect leads back: somebody else chose that path.
+      if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) without a target`)
+      // It remains dropped if a later redirect leads back: another server chose that path.
       if (next.origin !== url.origin) authorization = undefined
       url = next
     }
@@ -354,9 +360,9 @@ export class Transfer {
       if (signal.aborted || isBug(error)) throw error
       const refusal = causeOf(error, HostRefusal)
       if (refusal) throw refusal
-      if (settingFaultOf(error) === undefined) throw new InterruptedTransfer(describeFault(error))
+      if (settingErrorOf(error) === undefined) throw new InterruptedTransfer(describeNetworkError(error))
       throw new PermanentError(
-        [`${url.hostname}: ${describeFault(error)}`, adviceForFault(error)].filter(Boolean).join('. '),
+        [`${url.hostname}: ${describeNetworkError(error)}`, adviceForNetworkError(error)].filter(Boolean).join('. '),
       )
     }
   }
@@ -393,11 +399,11 @@ async function* metered(body: AsyncIterable<Buffer>, meter: Meter): AsyncGenerat
   }
 }
 
-/** Some servers name the packing that the file itself has, as of `a.tar.gz`: it stays as it is. */
+/** Some servers declare the compression of the file itself as its encoding, as for `a.tar.gz`: it is not decompressed. */
 function isPacked(headers: Dispatcher.ResponseData['headers'], { type, names }: Claim): boolean {
   const packings = packingsOf(headers)
   const isGzip = /gzip$/.test(type) || names.some((name) => /gz$/.test(extensionOf(name) ?? ''))
   return packings.length > 0 && !(isGzip && packings.length === 1 && /gzip$/.test(packings[0] ?? ''))
 }
 
-const wordsOf = (error: unknown): string => (error instanceof UnpackError ? error.message : describeFault(error))
+const wordsOf = (error: unknown): string => (error instanceof UnpackError ? error.message : describeNetworkError(error))

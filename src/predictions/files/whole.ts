@@ -12,7 +12,7 @@ const PLACEHOLDER = 0x7fff_0000
  * Whether a file ends where the marks of its format say, for formats whose marks are reliable; true for others. What
  * follows the end does not matter.
  * @param extension that of its content
- * @param lengthKnown whether the server told the length of the file, and as much came
+ * @param lengthKnown whether the server gave the length of the file, and that much was received
  */
 export async function isWhole(
   file: Pick<FileHandle, 'read'>,
@@ -33,7 +33,7 @@ export async function isWhole(
       return riffIsWhole(bytes)
     case 'wav':
     case 'avi':
-      // Its length is no proof: whoever writes through a pipe does not know it.
+      // Its length is no proof: a program that writes to a pipe does not know it.
       return lengthKnown || riffIsWhole(bytes)
     case 'mp4':
     case 'mov':
@@ -47,7 +47,7 @@ export async function isWhole(
   }
 }
 
-/** A file of which some bytes are wanted, here and there. */
+/** A file that is read at a few positions. */
 class Bytes {
   readonly size: number
   readonly #file: Pick<FileHandle, 'read'>
@@ -90,7 +90,7 @@ const MARKER = 0xff
 const START_OF_SCAN = 0xda
 const END_OF_IMAGE = 0xd9
 
-/** Segments, among them a preview with an end of its own, then the picture, in which ff d9 is its end. */
+/** Segments, among them a preview with its own end marker, then the picture, which ends with ff d9. */
 async function jpegIsWhole(bytes: Bytes): Promise<boolean> {
   let at = 2
   for (let segments = 0; segments < MOST_PARTS; segments++) {

@@ -75,7 +75,7 @@ export function isPublicAddress(address: string): boolean {
 }
 
 /**
- * True for an address of 198.18.0.0/15, which is nobody's: proxies on the machine itself (Clash, Surge, sing-box) answer
+ * True for an address of 198.18.0.0/15, which is reserved: proxies on the machine itself (Clash, Surge, sing-box) answer
  * names with addresses of it, and resolve the names themselves.
  */
 export const isMappedAddress = (address: string): boolean => isIP(address) === 4 && mapped().check(address, 'ipv4')
@@ -94,7 +94,7 @@ export function checkUrl(url: URL, policy: HostPolicy): { trusted: boolean } {
   const host = hostOf(url)
   const trusted = isOwnOrigin(url, policy) || policy.allowedHosts.some((entry) => isCovered(host, entry))
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
-    throw new HostRefusal(`it has the scheme ${url.protocol.slice(0, -1)}, and only https is allowed`)
+    throw new HostRefusal(`its scheme is ${url.protocol.slice(0, -1)}, and only https is allowed`)
   }
   if (url.username !== '' || url.password !== '') throw new HostRefusal('it contains a user name or a password')
   if (trusted) return { trusted }
@@ -102,10 +102,10 @@ export function checkUrl(url: URL, policy: HostPolicy): { trusted: boolean } {
     throw new HostRefusal(`its host ${host} is not in allowed-hosts${remedy(host, policy)}`)
   }
   if (url.protocol === 'http:') {
-    throw new HostRefusal(`it has the scheme http, and only https is allowed${remedy(host, policy)}`)
+    throw new HostRefusal(`its scheme is http, and only https is allowed${remedy(host, policy)}`)
   }
   if (isIP(literalOf(host)) !== 0 && !isPublicAddress(literalOf(host))) {
-    throw new HostRefusal(`its host ${host} is no address of the public internet${remedy(host, policy)}`)
+    throw new HostRefusal(`its host ${host} is not a public address${remedy(host, policy)}`)
   }
   return { trusted }
 }
@@ -128,7 +128,7 @@ function isCovered(host: string, entry: string): boolean {
 /** The line that would allow a host, as the end of a sentence. Without `public` it would keep every other host out. */
 function remedy(host: string, { allowedHosts }: HostPolicy): string {
   const hosts = [...(allowedHosts.length === 0 ? [PUBLIC_HOSTS] : allowedHosts), host].join(', ')
-  return `. If you trust it, give the line "allowed-hosts: ${/^[*[]/.test(hosts) ? `'${hosts}'` : hosts}"`
+  return `. If you trust it, add the line "allowed-hosts: ${/^[*[]/.test(hosts) ? `'${hosts}'` : hosts}"`
 }
 
 /**
@@ -164,7 +164,7 @@ export function allowedAddresses<T extends { address: string }>(host: string, ad
   const [first] = own
   if (first === undefined) {
     throw new HostRefusal(
-      `its host ${host} resolves to ${blocked.address}, no address of the public internet${remedy(host, policy)}`,
+      `its host ${host} resolves to ${blocked.address}, which is not a public address${remedy(host, policy)}`,
     )
   }
   policy.onMappedName?.(host, first.address)

@@ -2,7 +2,7 @@ import { lookup as resolve } from 'node:dns'
 import { connect as connectSocket, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { describeCertificate } from './certificate.ts'
-import { ConnectFailure, isCertificateFault } from './network-errors.ts'
+import { ConnectFailure, isCertificateError } from './network-errors.ts'
 import { openTunnel, type ProxyServer } from './proxy.ts'
 
 /** How sockets are made. */
@@ -45,7 +45,7 @@ export class Connector {
     this.#settings = settings
   }
 
-  /** As undici calls it. Every fault comes as a ConnectFailure. */
+  /** As undici calls it. Every error comes as a ConnectFailure. */
   readonly connect = (
     origin: { hostname: string; port: string; protocol: string },
     callback: (...result: [null, Socket] | [Error, null]) => void,
@@ -65,7 +65,7 @@ export class Connector {
       return await this.#within(CONNECT_TIMEOUT_MS, (keep) => this.#open(server, keep))
     } catch (error) {
       if (error instanceof ConnectFailure) throw error
-      throw new ConnectFailure(error, isCertificateFault(error) ? await this.#certificateOf(server) : undefined)
+      throw new ConnectFailure(error, isCertificateError(error) ? await this.#certificateOf(server) : undefined)
     }
   }
 
@@ -169,14 +169,14 @@ function addressesOf(hostname: string, lookup: LookupFunction): Promise<string[]
 function firstConnected(addresses: readonly string[], connect: (address: string) => Socket): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const sockets = new Set<Socket>()
-    const faults: Error[] = []
+    const errors: Error[] = []
     const queue = addresses.values()
     let timer: NodeJS.Timeout | undefined
     const next = () => {
       clearTimeout(timer)
       const { value: address, done } = queue.next()
       if (done) {
-        if (sockets.size === 0) reject(mostTelling(faults))
+        if (sockets.size === 0) reject(mostInformative(errors))
         return
       }
       const socket = connect(address)
@@ -184,7 +184,7 @@ function firstConnected(addresses: readonly string[], connect: (address: string)
       timer = setTimeout(next, NEXT_ADDRESS_MS).unref()
       const failed = (error: Error) => {
         if (!sockets.delete(socket)) return
-        faults.push(error)
+        errors.push(error)
         next()
       }
       socket.once('error', failed).once('close', () => failed(new Error('the connection was closed')))
@@ -200,12 +200,12 @@ function firstConnected(addresses: readonly string[], connect: (address: string)
 }
 
 /** That an address has no route says less than what another one of the same host answered. */
-function mostTelling(faults: readonly Error[]): Error {
+function mostInformative(errors: readonly Error[]): Error {
   const noRoute = /^(?:ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)$/
   return (
-    faults.find((fault) => !noRoute.test((fault as NodeJS.ErrnoException).code ?? '')) ??
-    faults[0] ??
-    Object.assign(new Error('the name has no address'), { code: 'ENOTFOUND' })
+    errors.find((error) => !noRoute.test((error as NodeJS.ErrnoException).code ?? '')) ??
+    errors[0] ??
+    Object.assign(new Error('the host name has no address'), { code: 'ENOTFOUND' })
   )
 }
 

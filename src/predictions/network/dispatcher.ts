@@ -8,7 +8,7 @@ import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
 import { errorCode, ProxyRefusal } from './network-errors.ts'
 import { offeredSchemes, type ProxyEnvironment, type ProxyServer, proxiesOf } from './proxy.ts'
 
-export { type ProxyEnvironment, ProxyError } from './proxy.ts'
+export type { ProxyEnvironment } from './proxy.ts'
 
 /** Connections to one origin at once: as many as requests are made in a second. */
 export const CONNECTIONS = 40
@@ -130,7 +130,7 @@ class OriginPool {
   constructor(url: URL, proxy: ProxyServer | undefined, { connections = CONNECTIONS, connect }: DispatcherSettings) {
     this.origin = url.origin
     this.#forwarder = url.protocol === 'http:' ? proxy : undefined
-    // A way through a proxy begins at the proxy, whose address is none of the servers that `connect` is about.
+    // A connection through a proxy starts at the proxy, and `connect` applies only to the addresses of servers.
     this.#connector = this.#forwarder
       ? new Connector(undefined, { ALPNProtocols: HTTP1 })
       : new Connector(proxy, connect ?? {})
@@ -162,7 +162,7 @@ class OriginPool {
     const { signal } = options
     using limit = new Limit(headersTimeout)
     const stop = AbortSignal.any([limit.signal, ...(signal ? [signal] : [])])
-    // undici tells a request of its signal only when it has left the queue and the handshake is done.
+    // undici passes the signal to a request only after the queue and the handshake.
     const answer = await unlessAborted(
       this.#pool.request({ ...this.#forwarded(options), signal: stop, headersTimeout: 0 }),
       stop,
@@ -189,7 +189,7 @@ class OriginPool {
   }
 }
 
-/** A time limit on the machine's clock, of which undici's own tests its requests only once they are sent. */
+/** A time limit on the machine's clock. undici's own limits apply only once a request is sent. */
 class Limit implements Disposable {
   readonly #controller = new AbortController()
   readonly #timer: NodeJS.Timeout | undefined
@@ -209,7 +209,7 @@ class Limit implements Disposable {
   }
 }
 
-/** What a promise brings, or the reason of the signal as soon as it is aborted; what comes after that is given up. */
+/** The result of a promise, or the reason of the signal as soon as it is aborted; a later result is discarded. */
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (late: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)

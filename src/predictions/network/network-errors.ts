@@ -1,8 +1,8 @@
 /**
- * A fault that another try does not mend, because a setting is wrong: on this side, on the server, or at the proxy.
+ * An error that a retry cannot fix, because a setting is wrong: on this side, on the server, or at the proxy.
  * `not-tls`: the port does not speak TLS; `handshake`: the two sides find no way to speak TLS with each other.
  */
-export type SettingFault =
+export type SettingError =
   | 'not-tls'
   | 'old-tls'
   | 'handshake'
@@ -14,28 +14,28 @@ export type SettingFault =
   | 'bad-certificate'
   | 'proxy-password'
 
-/** What a setting fault is called, and what to do about it. */
-const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: string }>> = {
+/** What a setting error is called, and what to do about it. */
+const SETTING_ERRORS: Readonly<Record<SettingError, { words: string; advice: string }>> = {
   'not-tls': {
     words: 'the server does not speak TLS on this port',
-    advice: 'Check scheme and port of the address: a server that speaks plain HTTP there is reached with http://.',
+    advice: 'Check the scheme and the port of the address: plain HTTP needs http://.',
   },
   'old-tls': {
     words: 'the server does not speak TLS 1.2 or a later version',
-    advice: 'Older versions are not safe, so the server must be updated.',
+    advice: 'Older versions are insecure, so the server must be updated.',
   },
   handshake: {
     words: 'the server refuses the TLS handshake',
     advice:
-      'It does not know the host of the address, wants a client certificate, which this action cannot give, or allows no cipher of TLS 1.2 or later.',
+      'It does not serve this host, requires a client certificate, which this action cannot provide, or supports no cipher of TLS 1.2 or later.',
   },
   'client-certificate': {
-    words: 'the server wants a client certificate',
-    advice: 'This action cannot give one: use an address that works with the key only.',
+    words: 'the server requires a client certificate',
+    advice: 'This action cannot provide one: use an address that requires only the key.',
   },
   expired: {
     words: 'the certificate has expired',
-    advice: 'It must be renewed on the server; if it is still valid, correct the clock of the runner.',
+    advice: 'Renew it on the server or, if it is still valid, correct the clock of the runner.',
   },
   'not-yet-valid': {
     words: 'the certificate is not yet valid',
@@ -43,25 +43,25 @@ const SETTING_FAULTS: Readonly<Record<SettingFault, { words: string; advice: str
   },
   'wrong-host': {
     words: 'the certificate is for another host',
-    advice: 'Use a host name that the certificate has.',
+    advice: 'Use a host name that the certificate lists.',
   },
   'unknown-issuer': {
     words: 'the certificate is not trusted',
     advice:
-      'If a proxy or a private gateway signs its own certificates, put the path of its CA certificate (PEM) into NODE_EXTRA_CA_CERTS in the environment of the runner.',
+      'If a proxy or a private gateway signs its own certificates, set NODE_EXTRA_CA_CERTS to the path of the CA certificate (PEM), in the environment of the step, the job or the runner.',
   },
   'bad-certificate': {
     words: 'the certificate is not accepted',
     advice: 'It must be replaced on the server.',
   },
   'proxy-password': {
-    words: 'the proxy wants a user name and a password',
+    words: 'the proxy requires a user name and a password',
     advice: '',
   },
 }
 
 /** Codes of OpenSSL (X509_V_ERR_… without the prefix, TLS alerts, ERR_SSL_…) and of Node. */
-const SETTING_CODES: Readonly<Record<string, SettingFault>> = {
+const SETTING_CODES: Readonly<Record<string, SettingError>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: 'not-tls',
   ERR_SSL_PACKET_LENGTH_TOO_LONG: 'not-tls',
   ERR_SSL_HTTP_REQUEST: 'not-tls',
@@ -100,8 +100,8 @@ const SETTING_CODES: Readonly<Record<string, SettingFault>> = {
   ERR_SSL_CA_MD_TOO_WEAK: 'bad-certificate',
 }
 
-/** Faults that a look at the certificate explains. */
-const OF_CERTIFICATES: ReadonlySet<SettingFault | undefined> = new Set<SettingFault>([
+/** Errors that the certificate explains. */
+const OF_CERTIFICATES: ReadonlySet<SettingError | undefined> = new Set<SettingError>([
   'expired',
   'not-yet-valid',
   'wrong-host',
@@ -113,27 +113,27 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'the server refuses connections',
   ECONNRESET: 'the connection was reset',
   EPIPE: 'the connection was closed',
-  ENOTFOUND: 'there is no host of that name',
-  EAI_AGAIN: 'the name of the host could not be looked up',
+  ENOTFOUND: 'the host does not exist',
+  EAI_AGAIN: 'the DNS lookup of the host failed',
   EHOSTUNREACH: 'the host cannot be reached',
   ENETUNREACH: 'the network cannot be reached',
   ENETDOWN: 'the network is down',
   ETIMEDOUT: 'the connection timed out',
-  UND_ERR_CONNECT_TIMEOUT: 'the connection could not be made in time',
-  UND_ERR_HEADERS_TIMEOUT: 'the server did not answer in time',
-  UND_ERR_BODY_TIMEOUT: 'the answer stopped half-way',
-  UND_ERR_HEADERS_OVERFLOW: 'the headers of the answer are too long',
+  UND_ERR_CONNECT_TIMEOUT: 'the connection could not be established in time',
+  UND_ERR_HEADERS_TIMEOUT: 'the server did not respond in time',
+  UND_ERR_BODY_TIMEOUT: 'the response stopped partway through',
+  UND_ERR_HEADERS_OVERFLOW: 'the headers of the response are too long',
   UND_ERR_SOCKET: 'the connection was closed',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the answer was cut off',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the response was cut off',
 }
 
-/** What to do about faults that may heal, if the likeliest cause is an input. */
+/** What to do about errors that may resolve themselves, if the likeliest cause is an input. */
 const ADVICE: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'Check host and port: nothing listens there, or a firewall stands before it.',
-  ENOTFOUND: 'Check the spelling of the host, and the DNS of the runner.',
+  ECONNREFUSED: 'Check the host and the port: no server listens there, or a firewall blocks it.',
+  ENOTFOUND: 'Check the spelling of the host and the DNS settings of the runner.',
 }
 
-/** Codes with which a request cannot have reached the server, whoever throws them. */
+/** Error codes that mean that the request cannot have reached the server. */
 const NEVER_SENT: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -153,7 +153,7 @@ export class ConnectFailure extends Error {
   readonly proxy: string | undefined
 
   constructor(cause: unknown, certificate?: string, proxy?: string) {
-    super('no connection was made', { cause: withoutOpenSslLines(cause) })
+    super('no connection was established', { cause: withoutOpenSslLines(cause) })
     this.certificate = certificate
     this.proxy = proxy
   }
@@ -169,7 +169,7 @@ export class ProxyRefusal extends Error {
    * @param schemes the kinds of authentication that a 407 offers, such as `Basic`; empty if it names none
    */
   constructor(proxy: { variable: string; hasPassword: boolean }, status: number, schemes: readonly string[] = []) {
-    super(status === 407 ? passwordWanted(proxy, schemes) : `the proxy of ${proxy.variable} answered ${status}`)
+    super(status === 407 ? passwordWanted(proxy, schemes) : `the proxy of ${proxy.variable} returned ${status}`)
     this.status = status
   }
 }
@@ -179,11 +179,11 @@ function passwordWanted(
   schemes: readonly string[],
 ) {
   if (schemes.length > 0 && !schemes.some((scheme) => scheme.toLowerCase() === 'basic')) {
-    return `the proxy of ${variable} wants ${schemes.join(' or ')} authentication (407), and this action knows only a user name and a password (Basic)`
+    return `the proxy of ${variable} requires ${schemes.join(' or ')} authentication (407), but this action supports only a user name and a password (Basic)`
   }
   return hasPassword
-    ? `the proxy of ${variable} does not accept the user name and password in it (407): correct them in the environment variable ${variable}, special characters percent-encoded`
-    : `the proxy wants a user name and a password (407), and the environment variable ${variable} has none: write them into it, as in http://USER:PASSWORD@proxy.example.com:3128`
+    ? `the proxy of ${variable} rejects the user name and password in it (407): correct them in the environment variable ${variable}, with special characters percent-encoded`
+    : `the proxy requires a user name and a password (407), but the environment variable ${variable} has none: add them, as in http://USER:PASSWORD@proxy.example.com:3128`
 }
 
 /** An error of OpenSSL has its own file names and numbers as its message: of those only the reason is kept. */
@@ -218,22 +218,22 @@ export function causeOf<T extends Error>(error: unknown, type: abstract new (...
   return undefined
 }
 
-/** The setting that is wrong; undefined if the fault can heal by itself. */
-export function settingFaultOf(error: unknown): SettingFault | undefined {
+/** The setting that is wrong; undefined if the error may resolve itself. */
+export function settingErrorOf(error: unknown): SettingError | undefined {
   if (causeOf(error, ProxyRefusal)?.status === 407) return 'proxy-password'
   return SETTING_CODES[errorCode(error) ?? '']
 }
 
 /** A certificate is not trusted, has expired or is for another host. */
-export const isCertificateFault = (error: unknown): boolean => OF_CERTIFICATES.has(settingFaultOf(error))
+export const isCertificateError = (error: unknown): boolean => OF_CERTIFICATES.has(settingErrorOf(error))
 
-/** A fault of the network or of the file system in words, with its code: one line, without a full stop. */
-export function describeFault(error: unknown): string {
+/** An error of the network or of the file system in words, with its code: one line, without a full stop. */
+export function describeNetworkError(error: unknown): string {
   const refusal = causeOf(error, ProxyRefusal)
   if (refusal) return refusal.message
   const code = errorCode(error)
-  const setting = settingFaultOf(error)
-  const words = setting === undefined ? CODES_IN_WORDS[code ?? ''] : SETTING_FAULTS[setting].words
+  const setting = settingErrorOf(error)
+  const words = setting === undefined ? CODES_IN_WORDS[code ?? ''] : SETTING_ERRORS[setting].words
   const proxy = causeOf(error, ConnectFailure)?.proxy
   const where = proxy === undefined ? '' : `the proxy of ${proxy} cannot be used: `
   return where + withCode(words, messageOf(error), setting === 'unknown-issuer', code)
@@ -244,11 +244,11 @@ function withCode(words: string | undefined, message: string, precise: boolean, 
   return code === undefined || message.includes(code) ? message : `${message} (${code})`
 }
 
-/** What to do about a fault. About a certificate: what it says, then the advice. */
-export function adviceForFault(error: unknown): string {
-  const fault = settingFaultOf(error)
-  if (fault === undefined) return ADVICE[errorCode(error) ?? ''] ?? ''
-  return [causeOf(error, ConnectFailure)?.certificate, SETTING_FAULTS[fault].advice].filter(Boolean).join(' ')
+/** What to do about an error. About a certificate: what it says, then the advice. */
+export function adviceForNetworkError(error: unknown): string {
+  const setting = settingErrorOf(error)
+  if (setting === undefined) return ADVICE[errorCode(error) ?? ''] ?? ''
+  return [causeOf(error, ConnectFailure)?.certificate, SETTING_ERRORS[setting].advice].filter(Boolean).join(' ')
 }
 
 /** The innermost message. */
@@ -270,7 +270,7 @@ export function wasNeverSent(error: unknown): boolean {
 
 const BUGS = [TypeError, ReferenceError, RangeError, SyntaxError, URIError, EvalError]
 
-/** True for a thrown value that the network does not explain: a fault of a program, ours or a library's. */
+/** True for a thrown value that the network does not explain: an error of a program, ours or a library's. */
 export function isBug(error: unknown): boolean {
   if (!(error instanceof Error)) return true
   return BUGS.some((type) => error instanceof type) || errorCode(error) === 'UND_ERR_INVALID_ARG'

@@ -23,7 +23,7 @@ export class ProxyError extends Error {
 
   constructor(variable: string) {
     super(
-      `The environment variable ${variable} does not hold the address of a proxy, such as http://proxy.example.com:3128; only http and https proxies can be used.`,
+      `The environment variable ${variable} does not contain the address of a proxy, such as http://proxy.example.com:3128; only http and https proxies are supported.`,
     )
   }
 }
@@ -60,7 +60,7 @@ function readProxy(env: ProxyEnvironment, name: string): ProxyServer | undefined
   return { url, variable, hasPassword, authorization }
 }
 
-/** A password with a bare percent sign is meant as it is. */
+/** A password with a bare percent sign is used unchanged. */
 function percentDecoded(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -127,7 +127,7 @@ function networkOf(text: string): BlockList | undefined {
  * Opens a tunnel with CONNECT.
  * @param socket connected to the proxy; it becomes the tunnel, or is closed
  * @param authority host and port of the server, `example.com:443`
- * @throws ProxyRefusal, or the fault of the connection to the proxy
+ * @throws ProxyRefusal, or the error of the connection to the proxy
  */
 export function openTunnel(proxy: ProxyServer, socket: Socket, authority: string): Promise<Socket> {
   return new Promise((resolve, reject) => {

@@ -15,5 +15,8 @@ Object.assign(Dispatcher.prototype, api)
 
 export { Agent, Dispatcher, Pool, ProxyAgent }
 
-/** Octokit asks through it, so it comes with the release's code. */
+/**
+ * Octokit sends its requests with it, so it is loaded with the code for releases.
+ * @public the toolkit imports it through the alias
+ */
 export const fetch: typeof Fetch = async (...args) => (await import('undici/lib/web/fetch/index.js')).fetch(...args)

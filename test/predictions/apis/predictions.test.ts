@@ -15,10 +15,10 @@ test('an ID of a prediction begins with a letter or a digit, and is short', () =
     assert.ok(predictions.isId(id), id)
   for (const id of ['', '-a', '_a', 'a/b', 'a b', 'a\n', '.a', 'a.', 'x'.repeat(129)])
     assert.ok(!predictions.isId(id), id)
-  assert.match(predictions.idRule, /letters, digits, "-" and "_".*128/)
+  assert.match(predictions.idRule, /at most 128 letters, digits, "-" and "_"/)
 })
 
-test('a body is a prediction if it has a text id and a text status', () => {
+test('a body is a prediction if it has the strings id and status', () => {
   const prediction = { id: 'a', status: 'processing' }
   assert.deepEqual(predictions.read(prediction, { id: 'a', apiUrl: '' }), {
     kind: 'prediction',
@@ -30,7 +30,7 @@ test('a body is a prediction if it has a text id and a text status', () => {
   for (const other of [{}, { id: 'a' }, { id: 1, status: 'processing' }, null, 'text']) {
     assert.deepEqual(predictions.read(other, { id: 'a', apiUrl: '' }), {
       kind: 'other',
-      expected: 'a text id and a text status',
+      expected: 'the strings id and status',
     })
   }
   assert.equal(predictions.isUnknownId({ json: { detail: 'Not found.' }, empty: false }), false)

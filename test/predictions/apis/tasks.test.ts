@@ -84,11 +84,14 @@ describe('an answer about a task', () => {
     })
   })
   test('that says nothing about a task names what is missing', () => {
-    assert.deepEqual(read('luma', { id: 'task-1', status: 'completed' }), { kind: 'other', expected: 'a text state' })
-    assert.deepEqual(read('suno', { code: 'success', data: [] }), { kind: 'other', expected: 'a text data.status' })
+    assert.deepEqual(read('luma', { id: 'task-1', status: 'completed' }), {
+      kind: 'other',
+      expected: 'the string state',
+    })
+    assert.deepEqual(read('suno', { code: 'success', data: [] }), { kind: 'other', expected: 'the string data.status' })
     assert.deepEqual(read('kling', { code: 0, data: {} }, 'text2video/1'), {
       kind: 'other',
-      expected: 'a text task_status or status',
+      expected: 'the string task_status or status',
     })
   })
 })

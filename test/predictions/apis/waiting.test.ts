@@ -127,7 +127,7 @@ describe('canceling a task', () => {
   })
   test('of Runway never deletes one that has ended', async () => {
     const { line, methods } = await cancel(() => ok({ status: 'SUCCEEDED', output: [] }))
-    assert.equal(line, 'abc had ended by then (succeeded)')
+    assert.equal(line, 'abc had already ended (succeeded)')
     assert.deepEqual(methods, ['GET'])
   })
   test('of Runway looks again before it repeats a deletion, because the task may have ended', async () => {
@@ -135,7 +135,7 @@ describe('canceling a task', () => {
       if (method === 'DELETE') return { status: 503, body: '' }
       return ok(i === 0 ? { status: 'RUNNING' } : { status: 'SUCCEEDED', output: [] })
     })
-    assert.equal(line, 'abc had ended by then (succeeded)')
+    assert.equal(line, 'abc had already ended (succeeded)')
     assert.deepEqual(methods, ['GET', 'DELETE', 'GET'])
   })
   test('of Runway has worked if the task is gone after a deletion without an answer', async () => {
@@ -149,6 +149,6 @@ describe('canceling a task', () => {
     const { line } = await cancel(({ method }) =>
       method === 'GET' ? ok({ status: 'RUNNING' }) : { status: 404, body: '{"error":{"message":"Invalid URL"}}' },
     )
-    assert.equal(line, 'abc cannot be canceled: this API has no such call')
+    assert.equal(line, 'abc cannot be canceled: the API does not support it')
   })
 })

@@ -22,7 +22,7 @@ describe('an answer without a file', () => {
     for (const status of [408, 429, 500, 502, 503]) {
       const error = refusal(status, {}, { 'retry-after': '7' })
       assert.ok(error instanceof InterruptedTransfer)
-      assert.equal(error.message, `the server answered ${status}`)
+      assert.equal(error.message, `the server returned ${status}`)
       assert.deepEqual(
         [error.retryAfter, error.overloaded, error.until],
         [7, status === 429 || status === 503, Number.POSITIVE_INFINITY],
@@ -42,19 +42,19 @@ describe('an answer without a file', () => {
   test('is final otherwise, in words for what it means', () => {
     const at = { now: 1100 }
     const words: [number, Partial<Refused>, string][] = [
-      [400, at, 'the server answered 400'],
-      [401, { ...at, keyed: true, ofApi: true }, 'the server answered 401: it does not accept the key'],
-      [401, at, 'the server answered 401: it wants credentials, and files are fetched without any'],
-      [403, at, 'the server answered 403: the link is not valid, or not any more'],
-      [404, at, 'the server answered 404: there is no such file'],
-      [410, at, 'the server answered 410: the file is gone'],
+      [400, at, 'the server returned 400'],
+      [401, { ...at, keyed: true, ofApi: true }, 'the server returned 401: it does not accept the key'],
+      [401, at, 'the server returned 401: it requires credentials, but files are downloaded without any'],
+      [403, at, 'the server returned 403: the link is not valid, or no longer valid'],
+      [404, at, 'the server returned 404: there is no such file'],
+      [410, at, 'the server returned 410: the file no longer exists'],
     ]
     for (const [status, more, message] of words) {
       const error = refusal(status, more)
       assert.ok(error instanceof PermanentError && !(error instanceof WebPageError))
       assert.equal(error.message, message)
     }
-    assert.match(refusal(401, { ...at, ofApi: true }).message, /401: it wants the key of the API, .*step of your own$/)
+    assert.match(refusal(401, { ...at, ofApi: true }).message, /401: it requires the API key, .*step of your own$/)
   })
   test('says that the file has expired only if an hour may have passed', () => {
     const old = { ending: { ...fresh, age: undefined } }

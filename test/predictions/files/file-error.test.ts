@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   DiskError,
-  describeDiskFault,
+  describeDiskError,
   PermanentError,
   WebPageError,
 } from '../../../src/predictions/files/file-error.ts'
@@ -10,24 +10,24 @@ import {
 test('a fault of the file system is said in words, with the folder and the code', () => {
   const words: [string, RegExp][] = [
     ['EACCES', /^\/out cannot be written to \(EACCES\)$/],
-    ['EBUSY', /holds a file of that name open in \/out \(EBUSY\)$/],
+    ['EBUSY', /has a file of that name open in \/out \(EBUSY\)$/],
     ['EDQUOT', /^the disk quota for \/out is used up/],
     ['EEXIST', /^\/out is not a folder/],
     ['EFBIG', /does not allow a file of this size in \/out/],
-    ['ELOOP', /a link on the way to \/out leads to itself/],
+    ['ELOOP', /the path \/out has a loop of symbolic links/],
     ['EMFILE', /^too many files are open \(EMFILE\)$/],
     ['ENAMETOOLONG', /^the name is too long for \/out/],
     ['ENFILE', /^too many files are open \(ENFILE\)$/],
-    ['ENOENT', /^the folder \/out cannot be made there/],
+    ['ENOENT', /^the folder \/out cannot be created/],
     ['ENOSPC', /^the disk is full: \/out \(ENOSPC\)$/],
     ['ENOTDIR', /^\/out is not a folder/],
     ['EPERM', /^\/out cannot be written to/],
     ['EROFS', /^\/out is on a file system that is read-only/],
   ]
   for (const [code, sentence] of words)
-    assert.match(describeDiskFault(Object.assign(new Error(code), { code }), '/out') ?? '', sentence)
+    assert.match(describeDiskError(Object.assign(new Error(code), { code }), '/out') ?? '', sentence)
   for (const other of [new Error('plain'), Object.assign(new Error('x'), { code: 'EODD' }), undefined, null])
-    assert.equal(describeDiskFault(other, '/out'), undefined)
+    assert.equal(describeDiskError(other, '/out'), undefined)
 })
 
 test('the errors of files have the names of their classes', () => {

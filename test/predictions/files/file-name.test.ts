@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import {
   DEFAULT_FILE_NAME,
   FileNames,
-  fileNameFault,
+  fileNameProblem,
   type Kind,
   nameInName,
 } from '../../../src/predictions/files/file-name.ts'
@@ -70,27 +70,27 @@ describe('a template of names', () => {
 
 describe('a template is refused', () => {
   for (const [template, words] of [
-    ['a/b', /holds "\/"; folders belong into output-dir/],
-    ['a\\b', /holds "\\\\", which no file on Windows/],
-    ['{ID}', /holds "\{ID\}"; only \{id\}, \{index\}, \{number\} stand/],
-    ['{name}', /holds "\{name\}"; only/],
-    ['{id', /holds "\{id"/],
-    ['id}', /holds "\}"/],
+    ['a/b', /contains "\/"; put folders into output-dir/],
+    ['a\\b', /contains "\\\\", which Windows does not allow/],
+    ['{ID}', /contains "\{ID\}"; the placeholders are \{id\}, \{index\}, \{number\}/],
+    ['{name}', /contains "\{name\}"; the placeholders/],
+    ['{id', /contains "\{id"/],
+    ['id}', /contains "\}"/],
     ['a:b', /":"/],
     ['what?', /"\?"/],
     ['a\u0007', /U\+0007/],
     ['a\u2028b', /U\+2028/],
     ['a\u202eb', /U\+202E/],
     ['a\ud800b', /U\+D800/],
-    ['CON', /device on Windows/],
-    ['com1.x{index}', /device on Windows/],
-    ['lpt¹', /device on Windows/],
-    ['..', /is no name of a file/],
+    ['CON', /reserved name on Windows/],
+    ['com1.x{index}', /reserved name on Windows/],
+    ['lpt¹', /reserved name on Windows/],
+    ['..', /is not a valid file name/],
     ['x'.repeat(81), /longer than 80 bytes/],
     ['圖'.repeat(27), /longer than 80 bytes/],
   ] as const) {
     test(`if it is ${JSON.stringify(template.slice(0, 12))}`, () => {
-      assert.match(fileNameFault(template, ['{id}', '{index}', '{number}']) ?? '', words)
+      assert.match(fileNameProblem(template, ['{id}', '{index}', '{number}']) ?? '', words)
     })
   }
 
@@ -106,8 +106,8 @@ describe('a template is refused', () => {
       'v1.5',
       '.a',
     ])
-      assert.equal(fileNameFault(good), undefined, good)
-    assert.equal(fileNameFault('x'.repeat(80)), undefined)
-    assert.equal(fileNameFault('{name}'), undefined)
+      assert.equal(fileNameProblem(good), undefined, good)
+    assert.equal(fileNameProblem('x'.repeat(80)), undefined)
+    assert.equal(fileNameProblem('{name}'), undefined)
   })
 })

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, realpath, rm, statfs, symlink, writeFile } fro
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { describeDiskFault } from '../../../src/predictions/files/file-error.ts'
+import { describeDiskError } from '../../../src/predictions/files/file-error.ts'
 import { Folder } from '../../../src/predictions/files/folder.ts'
 
 /** A workspace with a folder beside it. */
@@ -52,9 +52,9 @@ describe('the folder of the files', () => {
     const inside = (name: string) => make(path.join(at.workspace, name), at.workspace)
     assert.match(await inside('file'), /file is not a folder/)
     assert.match(await inside('file/sub'), /file\/sub is not a folder \(ENOTDIR\)/)
-    assert.match(await inside('dangling/sub'), /is not a folder \(EEXIST\)|cannot be made/)
-    assert.match(await inside('circle/sub'), /leads to itself \(ELOOP\)/)
-    if (process.platform === 'linux') assert.match(await make('/proc/a/b'), /cannot be made there \(ENOENT\)/)
+    assert.match(await inside('dangling/sub'), /is not a folder \(EEXIST\)|cannot be created/)
+    assert.match(await inside('circle/sub'), /has a loop of symbolic links \(ELOOP\)/)
+    if (process.platform === 'linux') assert.match(await make('/proc/a/b'), /cannot be created \(ENOENT\)/)
   })
 })
 
@@ -84,10 +84,10 @@ describe('room on the disk', () => {
 })
 
 test('faults of the file system are told in words, with their codes', () => {
-  const words = (code: string) => describeDiskFault(Object.assign(new Error(code), { code }), '/out')
+  const words = (code: string) => describeDiskError(Object.assign(new Error(code), { code }), '/out')
   assert.equal(words('ENOSPC'), 'the disk is full: /out (ENOSPC)')
   assert.equal(words('EROFS'), '/out is on a file system that is read-only (EROFS)')
   assert.equal(words('EFBIG'), 'the runner does not allow a file of this size in /out (EFBIG)')
   assert.equal(words('ECONNRESET'), undefined)
-  assert.equal(describeDiskFault(undefined, '/out'), undefined)
+  assert.equal(describeDiskError(undefined, '/out'), undefined)
 })

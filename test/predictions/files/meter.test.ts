@@ -35,13 +35,13 @@ describe('a transfer', () => {
   test('that brings less for the time of a stall is given up', async () => {
     const { result, moves, isSilent } = await metered(() => 900)
     assert.ok(result?.said instanceof InterruptedTransfer)
-    assert.match(result.said.message, /^less than 1 kB\/s came for 30 s$/)
+    assert.match(result.said.message, /^less than 1 kB\/s received for 30 s$/)
     assert.equal(result.after, 30)
     assert.deepEqual([moves, isSilent], [[], false])
   })
   test('that brings nothing is silent', async () => {
     const { result, isSilent } = await metered(() => 0)
-    assert.match(result?.said.message ?? '', /^nothing came for 30 s$/)
+    assert.match(result?.said.message ?? '', /^no data received for 30 s$/)
     assert.deepEqual([result?.after, isSilent], [30, true])
   })
   test('that stops is given up when too little came for the time of a stall', async () => {

@@ -32,7 +32,10 @@ describe('the patience with a host that gives nothing', () => {
         const { requests, results, took } = await playTransfers([URL_1], () => reaction, { deadline })
         assert.equal(times(requests).at(-1), last)
         assert.equal(took, last)
-        assert.match(messageOf(results[0]), new RegExp(`It was given up ${last} s after the step saw the end`))
+        assert.match(
+          messageOf(results[0]),
+          new RegExp(`The download was given up ${last} s after the step noticed the end`),
+        )
         assert.ok(requests.length < 40, `${requests.length} requests`)
       }
     })
@@ -59,7 +62,7 @@ describe('the patience with a host that gives nothing', () => {
       { deadline: 5 },
     )
     assert.ok(took < 70, `${took} s`)
-    assert.match(messageOf(results[4999]), /its turn did not come in time/)
+    assert.match(messageOf(results[4999]), /other downloads from the host took too long/)
   })
 
   test('gives a host that nobody knows its chance when the others have taken long', async () => {
@@ -85,7 +88,7 @@ describe('the patience with a host that gives nothing', () => {
   test('is the same for silence, which is broken off after half a minute', async () => {
     const { requests, reasons } = await playTransfers([URL_1], ({ at }) => (at < 60 ? 'hang' : whole))
     assert.deepEqual(times(requests), [0, 31, 63])
-    assert.deepEqual(reasons, ['nothing came for 30 s', 'nothing came for 30 s'])
+    assert.deepEqual(reasons, ['no data received for 30 s', 'no data received for 30 s'])
   })
 })
 
@@ -94,7 +97,7 @@ describe('a file that is not there', () => {
     test(`with ${status} is requested again for half a minute after the end`, async () => {
       const { requests, results } = await playTransfers([URL_1], () => ({ status }))
       assert.equal(times(requests).at(-1), 30)
-      assert.match(messageOf(results[0]), new RegExp(`^the server answered ${status}: `))
+      assert.match(messageOf(results[0]), new RegExp(`^the server returned ${status}: `))
       assert.doesNotMatch(messageOf(results[0]), /expired/)
       const late = await playTransfers([URL_1], ({ at }) => (at < 12 ? { status } : whole))
       assert.equal(messageOf(late.results[0]), 'saved')
@@ -122,10 +125,10 @@ describe('a file that is not there', () => {
 
   test('because it wants the key says that files are fetched without it', async () => {
     const { results, requests } = await playTransfers(['https://api.example.com/file'], () => ({ status: 401 }))
-    assert.match(messageOf(results[0]), /wants the key of the API, and files are fetched without the key/)
+    assert.match(messageOf(results[0]), /requires the API key, but files are downloaded without the key/)
     assert.equal(requests.length, 1)
     const other = await playTransfers([URL_1], () => ({ status: 401 }))
-    assert.match(messageOf(other.results[0]), /wants credentials/)
+    assert.match(messageOf(other.results[0]), /requires credentials/)
   })
 
   test('is a web page only if its link has no extension', async () => {
@@ -154,13 +157,13 @@ describe('a transfer', () => {
 
   test('that moves is broken off an hour after the end', async () => {
     const { results, took } = await playTransfers([URL_1], () => stream(1100, 5000), { deadline: 5 })
-    assert.match(messageOf(results[0]), /not all of it came within an hour of the end/)
+    assert.match(messageOf(results[0]), /the download was not complete an hour after the end/)
     assert.ok(took >= 3600 && took < 3610, `${took} s`)
   })
 
   test('below a kilobyte a second is broken off after half a minute', async () => {
     const { results, requests, took } = await playTransfers([URL_1], () => stream(900, 600), { deadline: 5 })
-    assert.match(messageOf(results[0]), /^less than 1 kB\/s came for 30 s/)
+    assert.match(messageOf(results[0]), /^less than 1 kB\/s received for 30 s/)
     assert.equal(requests.length, 1)
     assert.equal(took, 30)
   })
@@ -179,7 +182,7 @@ describe('a transfer', () => {
       },
       { deadline: 5 },
     )
-    assert.match(messageOf(results[0]), /^it broke off after \d+ of 1000 bytes/)
+    assert.match(messageOf(results[0]), /^the transfer stopped after \d+ of 1000 bytes/)
     assert.equal(took, 20)
   })
 

@@ -12,12 +12,12 @@ describe('the limit of one file', () => {
     file.use(100)
     assert.throws(
       () => file.use(101),
-      refused(/larger than max-file-size allows \(more than 100 bytes, allowed are 100 bytes\)/),
+      refused(/larger than max-file-size allows \(more than 100 bytes, the limit is 100 bytes\)/),
     )
   })
   test('is named with the exact size if the server told it', () => {
     const file = new SizeLimits(100, 1000).open()
-    assert.throws(() => file.expect(150), refused(/\(150 bytes, allowed are 100 bytes\)/))
+    assert.throws(() => file.expect(150), refused(/\(150 bytes, the limit is 100 bytes\)/))
   })
 })
 

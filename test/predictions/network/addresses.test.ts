@@ -94,7 +94,7 @@ describe('a URL', () => {
       try {
         trusted(url, ...allowedHosts)
       } catch (error) {
-        return /give the line "(.*)"$/.exec((error as Error).message)?.[1]
+        return /add the line "(.*)"$/.exec((error as Error).message)?.[1]
       }
       throw new Error('it was not refused')
     }
@@ -115,7 +115,7 @@ describe('a name', () => {
       assert.throws(
         () => allowedAddresses('x.test', addresses('1.1.1.1', address), policy()),
         new HostRefusal(
-          `its host x.test resolves to ${address}, no address of the public internet. If you trust it, give the line "allowed-hosts: public, x.test"`,
+          `its host x.test resolves to ${address}, which is not a public address. If you trust it, add the line "allowed-hosts: public, x.test"`,
         ),
       )
   })

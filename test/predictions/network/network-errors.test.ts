@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
-  adviceForFault,
+  adviceForNetworkError,
   ConnectFailure,
   causeOf,
-  describeFault,
+  describeNetworkError,
   errorCode,
   isBug,
-  isCertificateFault,
+  isCertificateError,
   ProxyRefusal,
-  type SettingFault,
-  settingFaultOf,
+  type SettingError,
+  settingErrorOf,
   wasNeverSent,
   withoutOpenSslLines,
 } from '../../../src/predictions/network/network-errors.ts'
@@ -44,21 +44,25 @@ describe('a chain of causes', () => {
 })
 
 describe('a setting that is wrong', () => {
-  const codes: [code: string, fault: SettingFault, words: RegExp][] = [
-    ['ERR_SSL_WRONG_VERSION_NUMBER', 'not-tls', /does not speak TLS on this port .*Check scheme and port/],
+  const codes: [code: string, fault: SettingError, words: RegExp][] = [
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'not-tls', /does not speak TLS on this port .*Check the scheme and the port/],
     ['ERR_SSL_PACKET_LENGTH_TOO_LONG', 'not-tls', /TLS/],
     ['ERR_SSL_HTTP_REQUEST', 'not-tls', /TLS/],
     ['ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', 'old-tls', /TLS 1\.2 or a later version .*must be updated/],
     ['ERR_SSL_UNSUPPORTED_PROTOCOL', 'old-tls', /TLS 1\.2/],
     ['ERR_SSL_VERSION_TOO_LOW', 'old-tls', /TLS 1\.2/],
-    ['ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY', 'handshake', /refuses the TLS handshake .*allows no cipher/],
+    ['ERR_SSL_TLSV1_ALERT_INSUFFICIENT_SECURITY', 'handshake', /refuses the TLS handshake .*supports no cipher/],
     ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'handshake', /handshake/],
     ['ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE', 'handshake', /handshake/],
     ['ERR_SSL_TLSV1_UNRECOGNIZED_NAME', 'handshake', /handshake/],
     ['ERR_SSL_NO_PROTOCOLS_AVAILABLE', 'handshake', /handshake/],
     ['ERR_SSL_DH_KEY_TOO_SMALL', 'handshake', /handshake/],
     ['ERR_SSL_UNSAFE_LEGACY_RENEGOTIATION_DISABLED', 'handshake', /handshake/],
-    ['ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED', 'client-certificate', /wants a client certificate .*cannot give one/],
+    [
+      'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+      'client-certificate',
+      /requires a client certificate .*cannot provide one/,
+    ],
     ['ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE', 'client-certificate', /client certificate/],
     ['ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE', 'client-certificate', /client certificate/],
     ['CERT_HAS_EXPIRED', 'expired', /has expired .*correct the clock/],
@@ -85,49 +89,46 @@ describe('a setting that is wrong', () => {
   test('is known by the code of OpenSSL or Node, and said with its advice', () => {
     for (const [code, fault, words] of codes) {
       const error = new ConnectFailure(coded(code))
-      assert.equal(settingFaultOf(error), fault, code)
-      assert.match(`${describeFault(error)} ${adviceForFault(error)}`, words, code)
-      assert.ok(describeFault(error).includes(code), code)
+      assert.equal(settingErrorOf(error), fault, code)
+      assert.match(`${describeNetworkError(error)} ${adviceForNetworkError(error)}`, words, code)
+      assert.ok(describeNetworkError(error).includes(code), code)
     }
   })
   test('is none if the code is of a fault that may heal', () => {
     for (const error of [coded('ECONNRESET'), new Error('plain'), undefined]) {
-      assert.equal(settingFaultOf(error), undefined)
-      assert.equal(adviceForFault(error), '')
+      assert.equal(settingErrorOf(error), undefined)
+      assert.equal(adviceForNetworkError(error), '')
     }
   })
   test('is one of certificates only if a look at the certificate explains it', () => {
-    const ofCertificates = codes.filter(([code]) => isCertificateFault(coded(code))).map(([, fault]) => fault)
+    const ofCertificates = codes.filter(([code]) => isCertificateError(coded(code))).map(([, fault]) => fault)
     assert.deepEqual(
       [...new Set(ofCertificates)],
       ['expired', 'not-yet-valid', 'wrong-host', 'unknown-issuer', 'bad-certificate'],
     )
-    assert.equal(isCertificateFault(coded('ECONNRESET')), false)
+    assert.equal(isCertificateError(coded('ECONNRESET')), false)
   })
   test('has the certificate at hand before the advice', () => {
     const error = new ConnectFailure(coded('CERT_HAS_EXPIRED'), 'Its certificate was valid until May.')
-    assert.match(adviceForFault(error), /^Its certificate was valid until May\. It must be renewed/)
+    assert.match(adviceForNetworkError(error), /^Its certificate was valid until May\. Renew it on the server/)
   })
 })
 
 describe('a proxy that does not pass a request on', () => {
   test('is named by its variable', () => {
-    assert.equal(describeFault(proxy(502)), 'the proxy of https_proxy answered 502')
-    assert.equal(settingFaultOf(proxy(502)), undefined)
+    assert.equal(describeNetworkError(proxy(502)), 'the proxy of https_proxy returned 502')
+    assert.equal(settingErrorOf(proxy(502)), undefined)
   })
   test('wants a password that is missing, wrong or of a kind that cannot be given', () => {
-    assert.match(describeFault(proxy(407)), /\(407\), and the environment variable https_proxy has none/)
+    assert.match(describeNetworkError(proxy(407)), /\(407\), but the environment variable https_proxy has none/)
+    assert.match(describeNetworkError(proxy(407, { hasPassword: true })), /https_proxy rejects .*\(407\): correct them/)
     assert.match(
-      describeFault(proxy(407, { hasPassword: true })),
-      /https_proxy does not accept .*\(407\): correct them/,
+      describeNetworkError(proxy(407, { schemes: ['Negotiate', 'NTLM'] })),
+      /requires Negotiate or NTLM authentication \(407\), .*\(Basic\)$/,
     )
-    assert.match(
-      describeFault(proxy(407, { schemes: ['Negotiate', 'NTLM'] })),
-      /wants Negotiate or NTLM authentication \(407\), .*\(Basic\)$/,
-    )
-    assert.match(describeFault(proxy(407, { schemes: ['Negotiate', 'BASIC'] })), /has none/)
-    assert.equal(settingFaultOf(new Error('outer', { cause: proxy(407) })), 'proxy-password')
-    assert.equal(adviceForFault(proxy(407)), '')
+    assert.match(describeNetworkError(proxy(407, { schemes: ['Negotiate', 'BASIC'] })), /has none/)
+    assert.equal(settingErrorOf(new Error('outer', { cause: proxy(407) })), 'proxy-password')
+    assert.equal(adviceForNetworkError(proxy(407)), '')
   })
 })
 
@@ -137,32 +138,32 @@ describe('a fault of the network in words', () => {
       ECONNREFUSED: /^the server refuses connections \(ECONNREFUSED\)$/,
       ECONNRESET: /^the connection was reset \(/,
       EPIPE: /^the connection was closed \(/,
-      ENOTFOUND: /^there is no host of that name \(/,
-      EAI_AGAIN: /could not be looked up \(/,
+      ENOTFOUND: /^the host does not exist \(/,
+      EAI_AGAIN: /the DNS lookup of the host failed \(/,
       EHOSTUNREACH: /^the host cannot be reached \(/,
       ENETUNREACH: /^the network cannot be reached \(/,
       ENETDOWN: /^the network is down \(/,
       ETIMEDOUT: /^the connection timed out \(/,
-      UND_ERR_CONNECT_TIMEOUT: /could not be made in time \(/,
-      UND_ERR_HEADERS_TIMEOUT: /did not answer in time \(/,
-      UND_ERR_BODY_TIMEOUT: /stopped half-way \(/,
-      UND_ERR_HEADERS_OVERFLOW: /headers of the answer are too long \(/,
+      UND_ERR_CONNECT_TIMEOUT: /could not be established in time \(/,
+      UND_ERR_HEADERS_TIMEOUT: /did not respond in time \(/,
+      UND_ERR_BODY_TIMEOUT: /stopped partway through \(/,
+      UND_ERR_HEADERS_OVERFLOW: /headers of the response are too long \(/,
       UND_ERR_SOCKET: /^the connection was closed \(/,
-      UND_ERR_RES_CONTENT_LENGTH_MISMATCH: /^the answer was cut off \(/,
+      UND_ERR_RES_CONTENT_LENGTH_MISMATCH: /^the response was cut off \(/,
     }
-    for (const [code, sentence] of Object.entries(words)) assert.match(describeFault(coded(code)), sentence)
+    for (const [code, sentence] of Object.entries(words)) assert.match(describeNetworkError(coded(code)), sentence)
   })
   test('is its message if the code has no words, with the code if it has one', () => {
-    assert.equal(describeFault(coded('EODD', 'odd')), 'odd (EODD)')
-    assert.equal(describeFault(coded('EODD', 'odd EODD')), 'odd EODD')
-    assert.equal(describeFault(new Error('first\nsecond')), 'first')
-    assert.equal(describeFault(new Error('')), 'Error')
-    assert.equal(describeFault('text'), 'text')
+    assert.equal(describeNetworkError(coded('EODD', 'odd')), 'odd (EODD)')
+    assert.equal(describeNetworkError(coded('EODD', 'odd EODD')), 'odd EODD')
+    assert.equal(describeNetworkError(new Error('first\nsecond')), 'first')
+    assert.equal(describeNetworkError(new Error('')), 'Error')
+    assert.equal(describeNetworkError('text'), 'text')
   })
   test('names the proxy that could not be used', () => {
     const error = new ConnectFailure(coded('ECONNREFUSED'), undefined, 'http_proxy')
     assert.equal(
-      describeFault(error),
+      describeNetworkError(error),
       'the proxy of http_proxy cannot be used: the server refuses connections (ECONNREFUSED)',
     )
   })
@@ -172,11 +173,11 @@ describe('a fault of the network in words', () => {
       'self-signed; if the root CA is installed locally, try --use-system-ca',
     )
     const error = new ConnectFailure(new ConnectFailure(inner))
-    assert.equal(describeFault(error), 'the certificate is not trusted (self-signed, SELF_SIGNED_CERT_IN_CHAIN)')
+    assert.equal(describeNetworkError(error), 'the certificate is not trusted (self-signed, SELF_SIGNED_CERT_IN_CHAIN)')
   })
   test('of OpenSSL has the reason only', () => {
     const raw = Object.assign(new Error('40AD:error:0A00:ssl.c:77:'), { code: 'ERR_SSL_ODD', reason: 'odd reason' })
-    assert.equal(describeFault(new ConnectFailure(raw)), 'odd reason (ERR_SSL_ODD)')
+    assert.equal(describeNetworkError(new ConnectFailure(raw)), 'odd reason (ERR_SSL_ODD)')
     assert.equal(
       (withoutOpenSslLines(Object.assign(new Error('x:error:y'), { reason: 1 })) as Error).message,
       'TLS failed',
@@ -187,7 +188,7 @@ describe('a fault of the network in words', () => {
   })
 })
 
-test('a request was never sent if no connection was made, whoever says so', () => {
+test('a request was never sent if no connection was established, whoever says so', () => {
   const never = [
     'ECONNREFUSED',
     'ENOTFOUND',

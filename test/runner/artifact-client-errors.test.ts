@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { faultOfClient } from '../../src/runner/artifact-client-faults.ts'
+import { errorOfClient } from '../../src/runner/artifact-client-errors.ts'
 import { ArtifactServiceError } from '../../src/runner/artifact-error.ts'
 
 const networkAdvice = 'If you are using self-hosted runners, please make sure your runner has access'
 
 describe('an error of the artifact client', () => {
   const facts = (error: Error) => {
-    const fault = faultOfClient(error)
+    const fault = errorOfClient(error)
     assert.ok(fault instanceof ArtifactServiceError, String(fault))
     return [fault.call, fault.status, fault.transient, fault.message]
   }
@@ -18,14 +18,14 @@ describe('an error of the artifact client', () => {
       'CreateArtifact',
       409,
       false,
-      'CreateArtifact was answered with 409 Conflict: an artifact with this name already exists.',
+      'CreateArtifact returned 409 Conflict: an artifact with this name already exists.',
     ])
     const intermediary = 'Error from intermediary with HTTP status code 403 "Forbidden"'
     assert.deepEqual(facts(refused(`Failed request: (403) Forbidden: ${intermediary}`)).slice(1, 3), [403, true])
     assert.deepEqual(facts(refused('Failed request: (401) Unauthorized')).slice(1), [
       401,
       false,
-      'CreateArtifact was answered with 401 Unauthorized.',
+      'CreateArtifact returned 401 Unauthorized.',
     ])
   })
 
@@ -47,7 +47,7 @@ describe('an error of the artifact client', () => {
   test('of the network is transient, of any call', () => {
     const call = new Error(`Failed to CreateArtifact: Unable to make request: ENOTFOUND\n${networkAdvice}`)
     assert.deepEqual(facts(call).slice(0, 3), ['CreateArtifact', undefined, true])
-    assert.match(String(facts(call)[3]), /^CreateArtifact got no answer: .*ENOTFOUND/)
+    assert.match(String(facts(call)[3]), /^CreateArtifact got no response: .*ENOTFOUND/)
     const error = new Error(`Unable to make request: ECONNRESET\n${networkAdvice}`)
     const blob = Object.assign(error, { name: 'NetworkError', code: 'ECONNRESET' })
     assert.deepEqual(facts(blob).slice(0, 3), ['The upload to the blob store', undefined, true])
@@ -64,7 +64,7 @@ describe('an error of the artifact client', () => {
       'The upload to the blob store',
       403,
       false,
-      'The upload to the blob store was answered with 403 Forbidden: AuthenticationFailed.',
+      'The upload to the blob store returned 403 Forbidden: AuthenticationFailed.',
     ])
     assert.deepEqual(facts(rest({ statusCode: 503 })).slice(1, 3), [503, true])
     assert.deepEqual(facts(rest({ code: 'REQUEST_SEND_ERROR' })).slice(1, 3), [undefined, true])
@@ -72,6 +72,6 @@ describe('an error of the artifact client', () => {
 
   test('that is not about the service stays what it is', () => {
     const error = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' })
-    assert.equal(faultOfClient(error), error)
+    assert.equal(errorOfClient(error), error)
   })
 })

@@ -18,11 +18,11 @@ const NOT_OK = /^(?<call>\w+): response from backend was not ok$/
  * What the client threw, as an error with its data.
  * @returns the error itself if it is not about the service
  */
-export function faultOfClient(error: unknown): unknown {
+export function errorOfClient(error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  if (error.name === 'RestError') return faultOfBlobStore(error)
+  if (error.name === 'RestError') return errorOfBlobStore(error)
   const failed = FAILED_CALL.exec(error.message)?.groups
-  if (failed) return faultOfCall(failed.call ?? '', failed.reason ?? '', error)
+  if (failed) return errorOfCall(failed.call ?? '', failed.reason ?? '', error)
   const code = codeOf(error)
   if (error.name === 'NetworkError' && code) return noAnswer(BLOB_STORE, code, error)
   if (error.message === STALLED) {
@@ -33,7 +33,7 @@ export function faultOfClient(error: unknown): unknown {
   return error
 }
 
-function faultOfCall(call: string, reason: string, cause: Error): ArtifactServiceError {
+function errorOfCall(call: string, reason: string, cause: Error): ArtifactServiceError {
   const spent = SPENT.test(reason)
   const answer = STATUS.exec(reason)?.groups
   if (answer) {
@@ -46,7 +46,7 @@ function faultOfCall(call: string, reason: string, cause: Error): ArtifactServic
 }
 
 /** An error of the Azure SDK, which retried what it knows to be transient. */
-function faultOfBlobStore(error: Error): ArtifactServiceError {
+function errorOfBlobStore(error: Error): ArtifactServiceError {
   const { statusCode, code } = error as Error & { statusCode?: unknown; code?: unknown }
   if (typeof statusCode !== 'number') return noAnswer(BLOB_STORE, typeof code === 'string' ? code : '', error)
   const headers = typeof code === 'string' ? { 'x-ms-error-code': code } : {}
