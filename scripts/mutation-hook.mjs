@@ -1,5 +1,6 @@
-// Loads a module with its mutants in place of the module itself, and writes down which of them the tests reach.
-import { readFileSync, writeFileSync } from 'node:fs'
+// Loads a module with its mutants in place of the module itself, and writes down which of them the tests reach. Each
+// process that a test starts does so too.
+import { appendFileSync, readFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
 
 const { MUTATED_FILE, INSTRUMENTED, COVERED } = process.env
@@ -11,7 +12,8 @@ registerHooks({
   },
 })
 if (COVERED) {
-  process.on('exit', () =>
-    writeFileSync(COVERED, JSON.stringify(Object.keys(globalThis.__stryker__?.mutantCoverage?.static ?? {}))),
-  )
+  process.on('exit', () => {
+    const reached = Object.keys(globalThis.__stryker__?.mutantCoverage?.static ?? {})
+    appendFileSync(COVERED, reached.map((id) => `${id}\n`).join(''))
+  })
 }

@@ -93,11 +93,12 @@ async function digestOf({ file, tests, leftOut }: MutatedModule): Promise<string
 
 /** Runs a file of tests with a mutant, or with none. @returns whether all tests passed in time */
 function passes(test: string, { module, instrumented }: Prepared, limit: number, env: Record<string, string>) {
-  const args = ['--import', HOOK, `--test-reporter=${REPORTER}`, '--test-reporter-destination=stdout', test]
+  const args = [`--test-reporter=${REPORTER}`, '--test-reporter-destination=stdout', test]
   return succeedsInTime(args, limit, {
     cwd: ROOT,
     env: {
       ...process.env,
+      NODE_OPTIONS: `--import=${HOOK}`,
       MUTATED_FILE: pathToFileURL(path.join(ROOT, module.file)).href,
       INSTRUMENTED: instrumented,
       ...env,
@@ -118,7 +119,9 @@ async function measure(test: string, prepared: Prepared): Promise<Baseline> {
   const start = performance.now()
   if (!(await passes(test, prepared, 600, { COVERED: covered }))) throw new Error(`${test} fails without a mutant`)
   const seconds = (performance.now() - start) / 1000
-  return { test, seconds, reached: new Set(JSON.parse(await readFile(covered, 'utf8'))) }
+  const reached = new Set((await readFile(covered, 'utf8')).split('\n'))
+  await rm(covered)
+  return { test, seconds, reached }
 }
 
 /** Whether a test notices a mutant. */

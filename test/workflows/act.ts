@@ -74,10 +74,7 @@ export async function startWorkflow(
     })
   const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT * 1000)
   const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
-  const result = ended.then((exitCode) => {
-    clearTimeout(timer)
-    return read(raw, exitCode)
-  })
+  const result = ended.finally(() => clearTimeout(timer)).then((exitCode) => read(raw, exitCode))
   const until = (text: string) =>
     new Promise<void>((resolve, reject) => {
       const look = () => raw.includes(text) && resolve()

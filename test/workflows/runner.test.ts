@@ -50,7 +50,7 @@ ${indent(scene.with ?? [], 10)}${scene.steps ?? ''}${scene.jobs ?? ''}`
 
 const run = (scene: Scene): Promise<WorkflowRun> => runWorkflow(stage, workflow(scene))
 
-const startedIn = (raw: string) => /started prediction (\w+)/i.exec(raw)?.[1] ?? ''
+const startedIn = (raw: string) => /started (?:prediction )?(\w{20,})/i.exec(raw)?.[1] ?? ''
 
 describe('under a real runner', { concurrency: 2 }, () => {
   test('a failed prediction makes its job red, and its outputs reach failure() steps and a job that always runs', async () => {
@@ -107,6 +107,40 @@ describe('under a real runner', { concurrency: 2 }, () => {
     assert.deepEqual(jobs, { one: 'success' }, raw)
     assert.match(text, /https:\/\/api\.fuhuapi\.com\/files\/\d+\/out-0\.webp of succeeded\n/)
     assert.match(text, /downloaded +1\n/)
+  })
+
+  test('run sets its results by name, for steps and for jobs', async () => {
+    const { jobs, text, raw } = await runWorkflow(
+      stage,
+      `on: workflow_dispatch
+permissions: {}
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    outputs:
+      results: \${{ steps.pictures.outputs.results }}
+    steps:
+      - uses: OWNER/await-prediction/run@v1
+        id: pictures
+        with:
+          api-key: \${{ secrets.FUHUAPI_KEY }}
+          model: sim/cake
+          inputs: '{"cake": {"prompt": "a cake"}, "pie": {"prompt": "a pie"}}'
+      - run: echo "the cake is at $URL"
+        env:
+          URL: \${{ fromJSON(steps.pictures.outputs.results).cake.output_urls[0] }}
+  two:
+    needs: one
+    runs-on: ubuntu-latest
+    steps:
+      - run: echo "the pie has $STATUS"
+        env:
+          STATUS: \${{ fromJSON(needs.one.outputs.results).pie.status }}
+`,
+    )
+    assert.deepEqual(jobs, { one: 'success', two: 'success' }, raw)
+    assert.match(text, /the cake is at https:\/\/api\.fuhuapi\.com\/files\/\d+\/out-0\.webp\n/)
+    assert.match(text, /the pie has succeeded\n/)
   })
 
   test('two steps that save into one folder keep one copy of the same file', async () => {
@@ -207,6 +241,29 @@ ${given}
     assert.equal(waited.exitCode, 0, waited.raw)
     assert.ok(waited.text.includes(`${ids}: succeeded,succeeded\n`), waited.raw)
     assert.equal(creations().length, before)
+  })
+
+  test('a cancelled step with run leaves no prediction running', async () => {
+    const started = await startWorkflow(
+      stage,
+      `on: workflow_dispatch
+permissions: {}
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: OWNER/await-prediction/run@v1
+        with:
+          api-key: \${{ secrets.FUHUAPI_KEY }}
+          model: sim/slow
+          input: 'prompt: a cake'
+`,
+    )
+    await started.until('Using seed')
+    started.child.kill('SIGINT')
+    const { raw } = await started.result
+    assert.match(raw, /Run Post octo\/await-prediction\/run@v1/)
+    assert.equal(stage.gateway.statusOf(startedIn(raw)), 'canceled', raw)
   })
 
   for (const [cancelOn, status] of [
