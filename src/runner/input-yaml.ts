@@ -22,7 +22,7 @@ const DEEPEST = 200
 const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: an expression of workflows, as the user writes it
-const QUOTES = 'Quote all texts, or pass them with ${{ toJSON(…) }}.'
+const QUOTES = 'Put all texts in quotes, or pass them with ${{ toJSON(…) }}.'
 
 /**
  * Parses JSON or YAML 1.2. Numbers keep their digits. What JSON cannot say (numbers out of range, binary data, keys that
@@ -134,7 +134,7 @@ function refuseCut(node: Node, text: string, where: () => string): void {
   if (/^[ \t]+#/.test(rest)) {
     reject(
       where(),
-      `the text ${JSON.stringify(node.value.slice(0, 60))} is cut off at " #", which starts a comment in YAML. Quote the text, or remove the comment.`,
+      `the text ${JSON.stringify(node.value.slice(0, 60))} is cut off at " #", which starts a comment in YAML. Put the text in quotes, or remove the comment.`,
     )
   }
 }

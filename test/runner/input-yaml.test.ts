@@ -66,9 +66,9 @@ describe('an input', () => {
     [
       'a colon in a plain text',
       'prompt: a cake: with cream',
-      /Quote all texts, or pass them with \$\{\{ toJSON\(…\) \}\}\.$/,
+      /Put all texts in quotes, or pass them with \$\{\{ toJSON\(…\) \}\}\.$/,
     ],
-    ['a leading quote', 'prompt: "quoted" cake', /Quote all texts/],
+    ['a leading quote', 'prompt: "quoted" cake', /Put all texts in quotes/],
     ['a key twice', 'a: 1\na: 2', /^In input: Map keys must be unique at line 2, column 1\.$/],
     ['a key twice in JSON', '{"a":\t1,"a":\t2}', /unique/],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
