@@ -100,7 +100,7 @@ const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/conne
 
 /** The tests of modules that have none of their own name, or not only. */
 const TESTS: Readonly<Record<string, readonly string[]>> = {
-  'predictions/alarm': ['predictions/wakeup'],
+  'predictions/alarm': ['predictions/alarm', 'predictions/wakeup'],
   'predictions/answer': ['predictions/answer', 'predictions/client'],
   'predictions/apis/places': ['predictions/apis/places'],
   'predictions/apis/predictions': ['predictions/apis/predictions'],

@@ -77,7 +77,7 @@ function jsonInstead(text: string): unknown {
 function check(document: Document.Parsed, text: string, where: (path: Path) => string, isFile: boolean): void {
   visit(document, {
     Node(_key, node, path) {
-      if (path.length > 2 * DEEPEST) reject(where([]), TOO_DEEP)
+      if (isTooDeep([...path, node])) reject(where([]), TOO_DEEP)
       if (isAlias(node) && path.some((parent) => isCollection(parent) && parent.anchor === node.source)) {
         reject(where([...path, node]), `the alias *${node.source} refers to a value that contains it.`)
       }
@@ -99,6 +99,8 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
 
 /** The ancestors of a node, from the document to the node itself. */
 type Path = readonly (Document | Node | Pair)[]
+
+const isTooDeep = (path: Path): boolean => path.length > DEEPEST && path.filter(isCollection).length > DEEPEST
 
 /** The place at the end of a path, such as `.hero.prompt` after the name of an input, or ` at hero.prompt` after a file. */
 function placeIn(path: Path, isFile: boolean): string {

@@ -44,6 +44,20 @@ describe('an error of the artifact client', () => {
     ])
   })
 
+  test('is not retried again if the client could not use the response', () => {
+    assert.deepEqual(facts(new Error('CreateArtifact: response from backend was not ok')), [
+      'CreateArtifact',
+      undefined,
+      false,
+      'CreateArtifact failed: CreateArtifact: response from backend was not ok.',
+    ])
+  })
+
+  test('of several lines is reported in one, without the number of attempts', () => {
+    const error = new Error('Failed to ListArtifacts: Failed to make request after 12 attempts: no\n \n  such \n host')
+    assert.equal(facts(error)[3], 'ListArtifacts failed: no such host.')
+  })
+
   test('of the network is transient, of any call', () => {
     const call = new Error(`Failed to CreateArtifact: Unable to make request: ENOTFOUND\n${networkAdvice}`)
     assert.deepEqual(facts(call).slice(0, 3), ['CreateArtifact', undefined, true])
@@ -68,10 +82,21 @@ describe('an error of the artifact client', () => {
     ])
     assert.deepEqual(facts(rest({ statusCode: 503 })).slice(1, 3), [503, true])
     assert.deepEqual(facts(rest({ code: 'REQUEST_SEND_ERROR' })).slice(1, 3), [undefined, true])
+    assert.deepEqual(facts(rest({ statusCode: 409, code: 1 })).slice(1, 3), [409, false])
+    assert.match(String(facts(rest({ statusCode: 409, code: 1 }))[3]), / returned 409 Conflict\.$/)
   })
 
   test('that is not about the service stays what it is', () => {
     const error = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' })
     assert.equal(errorOfClient(error), error)
+    const others = [
+      Object.assign(new Error('down'), { name: 'NetworkError' }),
+      Object.assign(new Error('down'), { name: 'NetworkError', code: 1 }),
+      new Error('It Failed to CreateArtifact: no'),
+      new Error('the CreateArtifact: response from backend was not ok'),
+      new Error('CreateArtifact: response from backend was not ok, nor the next'),
+      'a text',
+    ]
+    for (const other of others) assert.equal(errorOfClient(other), other)
   })
 })

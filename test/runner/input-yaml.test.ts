@@ -29,6 +29,15 @@ describe('an input', () => {
     ['seed: -9223372036854775808', '{"seed":-9223372036854775808}'],
     ['n: 1.5\nm: 1e3\nz: -0.25', '{"n":1.5,"m":1000,"z":-0.25}'],
     ['x: 0.1234567890123456789', '{"x":0.1234567890123456789}'],
+    ['x: 120.12345678901234567890', '{"x":120.12345678901234567890}'],
+    ['x: 1.2345678901234567890e12', '{"x":1.2345678901234567890e12}'],
+    ['x: 12345678901234567890E+10', '{"x":12345678901234567890E+10}'],
+    ['x: -0.12345678901234567890e-10', '{"x":-0.12345678901234567890e-10}'],
+    ['x: .12345678901234567890', '{"x":0.12345678901234568}'],
+    ['x: +1.2345678901234567890', '{"x":1.2345678901234567}'],
+    ['x: 01.2345678901234567890', '{"x":1.2345678901234567}'],
+    ['x: 12345678901234567890.', '{"x":12345678901234567000}'],
+    ['prompt: "a cake" # quoted', '{"prompt":"a cake"}'],
     ['a: &b [1]\nc: *b', '{"a":[1],"c":[1]}'],
     ['"10": x\n2: y', '{"2":"y","10":"x"}'],
     ['date: 2026-01-31\nno: no', '{"date":"2026-01-31","no":"no"}'],
@@ -52,6 +61,8 @@ describe('an input', () => {
     refused('prompt: number #5 cake', /the text "number" is cut off at " #"/)
     refused('a: {prompt: a cake # with\n}', /is cut off at " #"/)
     refused('- a cake # with candles', /is cut off at " #"/)
+    refused('prompt: a cake   # with candles', /is cut off at " #"/)
+    refused(`prompt: ${'x'.repeat(100)} # with candles`, /the text "x{60}" is cut off/)
     assert.equal(sent('prompt: a cake # with candles', { isFile: true }), '{"prompt":"a cake"}')
   })
 
@@ -88,6 +99,12 @@ describe('an input', () => {
   })
 
   test('that is nested too deeply is refused', () => {
+    const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
+    assert.equal(sent(nested(200)), nested(200))
+    refused(nested(201), /^In input: it is nested deeper than 200 levels\.$/)
+    const mapping = (depth: number) => `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`
+    assert.equal(sent(mapping(200)), mapping(200))
+    refused(mapping(201), /nested deeper than 200 levels/)
     refused(`a: ${'['.repeat(500)}${']'.repeat(500)}`, /nested deeper than 200 levels/)
     refused(`a: ${'['.repeat(50_000)}${']'.repeat(50_000)}`, /nested deeper than 200 levels/)
   })
