@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { startSimulator } from './servers/simulator.ts'
 import { runAction } from './support/run-action.ts'
+import { testFolder } from './support/temporary-folder.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 
 test('the bundle runs from a folder without node_modules', async () => {
   await using simulator = await startSimulator()
-  const folder = await mkdtemp(path.join(tmpdir(), 'bundle-'))
+  const folder = await testFolder('bundle')
   await cp(path.join(ROOT, 'dist'), path.join(folder, 'dist'), { recursive: true })
   await using run = await runAction({
     inputs: {
@@ -24,7 +24,6 @@ test('the bundle runs from a folder without node_modules', async () => {
     from: 'dist',
     root: folder,
   })
-  await rm(folder, { recursive: true })
   assert.equal(run.exitCode, 0, run.log)
 })
 

@@ -11,6 +11,7 @@ import { clip, sentence } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
 import { messageOf } from './failure.ts'
 import { duration } from './format.ts'
+import { startHeartbeat } from './heartbeat.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
 import { block, info, urlBlock, warn } from './print.ts'
 
@@ -32,8 +33,6 @@ export interface ReporterOptions {
   detailed?: boolean
 }
 
-/** Seconds between two heartbeats: a bit less than the 30 that are promised. */
-const HEARTBEAT = 25
 /** With more predictions than this, a line for each of their changes would bury the rest. */
 export const FEW = 20
 /** Lines from which a piece of a log reads better when it is collapsed. */
@@ -90,7 +89,7 @@ export function createReporter(
   return {
     ...startEvents(report),
     ...waitEvents(report, createLogPrinter({ streamLogs, total, detailed })),
-    ...repeat(() => printHeartbeat(report), HEARTBEAT, clock),
+    ...startHeartbeat(() => printHeartbeat(report), clock),
   }
 }
 
@@ -233,23 +232,6 @@ const newView = (): PredictionView => ({
   log: emptyLog,
   trouble: undefined,
 })
-
-/** Calls at an interval, in seconds, until it is disposed of. What the call throws ends the calls, with a warning. */
-function repeat(call: () => void, interval: number, clock: Clock): Disposable {
-  const stop = new AbortController()
-  const loop = async () => {
-    try {
-      for (;;) {
-        await clock.sleep(interval, stop.signal)
-        call()
-      }
-    } catch (error) {
-      if (!stop.signal.aborted) throw error
-    }
-  }
-  loop().catch((error) => warn(`A bug ended the heartbeat: ${messageOf(error)}`))
-  return { [Symbol.dispose]: () => stop.abort() }
-}
 
 /** An observer that never throws: what is printed about a prediction must not end the wait for it. A bug is one warning. */
 export function guarded(observer: WaitObserver): WaitObserver {

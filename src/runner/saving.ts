@@ -9,6 +9,7 @@ import type { WaitObserver } from '../predictions/wait-options.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { duration, fileSize } from './format.ts'
+import { startHeartbeat } from './heartbeat.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
 import { countedNetwork, type RequestCounts } from './requests.ts'
@@ -80,6 +81,13 @@ export function startSaving(
   const renamed: string[] = []
   /** Made with the first prediction that ends: its code is not needed before. */
   let saver: Promise<Saver> | undefined
+  let heartbeat: Disposable | undefined
+  const open = async () => {
+    const observer = createSaveObserver(renamed)
+    const opened = await openSaver(inputs, identities, { ...around, signal, deadline, observer })
+    if (!abandoned.signal.aborted) heartbeat = startHeartbeat(() => printState(opened.state), clock)
+    return opened
+  }
 
   return {
     answered({ id, answer }) {
@@ -90,7 +98,7 @@ export function startSaving(
       const { prediction } = answer
       ended.push({ id, prediction })
       const age = ageOf(prediction, seenRunning.has(id))
-      saver ??= openSaver(inputs, identities, { ...around, signal, deadline, observer: createSaveObserver(renamed) })
+      saver ??= open()
       const toSave = { id, ...identities.of(id), age, ...outputToSave(answer) }
       saver.then(
         (files) => files.add(toSave),
@@ -109,10 +117,13 @@ export function startSaving(
         return { files, failures: failed }
       } catch (error) {
         return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }] }
+      } finally {
+        heartbeat?.[Symbol.dispose]()
       }
     },
     [Symbol.dispose]() {
       abandoned.abort(new Error('saving was abandoned'))
+      heartbeat?.[Symbol.dispose]()
       saver?.then((files) => files.finish()).catch(() => {})
     },
   }
@@ -221,11 +232,14 @@ function createSaveObserver(renamed: string[]): SaveObserver {
       renamed.push(
         `${taken} already exists with other content: the new file was saved as ${name}. Set overwrite: true to replace existing files.`,
       ),
-    waiting: (state) => info(savingLine(state)),
   }
 }
 
 const LONGEST_TROUBLE = 100
+
+function printState(state: SavingState): void {
+  if (state.left > 0) info(savingLine(state))
+}
 
 /** The line about the progress of saving. */
 export function savingLine({ saved, left, current }: SavingState): string {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../servers/simulator.ts'
 import { eventually } from '../support/eventually.ts'
 import { type RunResult, runAction, startAction } from '../support/run-action.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 const posts = (simulator: Simulator) => simulator.requests.filter(({ method }) => method === 'POST')
 
@@ -15,7 +15,7 @@ async function create(
   inputs: Record<string, string>,
   files: Record<string, string | Buffer> = {},
 ): Promise<RunResult> {
-  const home = await mkdtemp(path.join(tmpdir(), 'create-'))
+  const home = await testFolder('create')
   await mkdir(path.join(home, 'workspace/.git'), { recursive: true })
   for (const [name, content] of Object.entries(files)) await writeFile(path.join(home, 'workspace', name), content)
   await writeFile(path.join(home, 'outside.txt'), 'outside')
@@ -25,7 +25,6 @@ async function create(
     inputs: { 'api-key': simulator.key, 'api-url': simulator.apiUrl, ...inputs },
     home,
   })
-  await rm(home, { recursive: true })
   return run
 }
 

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../servers/simulator.ts'
 import { runAction, startAction } from '../support/run-action.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 function wait(
   simulator: Simulator,
@@ -159,7 +159,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
 
   test('are named by file-name in the order of the predictions, and replaced when they are made again', async () => {
     await using simulator = await startSimulator()
-    const home = await mkdtemp(path.join(tmpdir(), 'home-'))
+    const home = await testFolder('home')
     const named = { 'output-dir': 'out', 'file-name': '圖-{number}', overwrite: 'true' }
     for (const candles of [3, 4]) {
       const bodies = [await cake('png', candles), await cake('webp', candles)]
@@ -178,7 +178,6 @@ describe('files in output-dir', { concurrency: 4 }, () => {
       assert.deepEqual((await readdir(path.join(run.workspace, 'out'))).sort(), ['圖-1.png', '圖-2.webp'])
       assert.deepEqual(await readFile(path.join(run.workspace, 'out/圖-1.png')), bodies[0])
     }
-    await rm(home, { recursive: true })
   })
 
   test('of one prediction are on disk while another one still runs', async () => {
@@ -231,7 +230,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
 
   test('are not written through a link that leads out of the workspace', async () => {
     await using simulator = await startSimulator()
-    const home = await mkdtemp(path.join(tmpdir(), 'home-'))
+    const home = await testFolder('home')
     await mkdir(path.join(home, 'workspace'))
     await mkdir(path.join(home, 'elsewhere'))
     await symlink('../elsewhere', path.join(home, 'workspace', 'out'))
@@ -239,7 +238,6 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal(run.exitCode, 1)
     assert.match(run.errors[0] ?? '', /leads out of the workspace through a symbolic link/)
     assert.deepEqual(await readdir(path.join(home, 'elsewhere')), [])
-    await rm(home, { recursive: true })
   })
 
   test('that are too large together are left out, each with the limit', async () => {
@@ -291,7 +289,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
 
   test('do not follow a symbolic link and overwrite nothing unnoticed', async () => {
     await using simulator = await startSimulator()
-    const home = await mkdtemp(path.join(tmpdir(), 'home-'))
+    const home = await testFolder('home')
     await mkdir(path.join(home, 'workspace'))
     await writeFile(path.join(home, 'precious'), 'precious')
     const id = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
@@ -300,7 +298,6 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal(run.exitCode, 0)
     assert.match(run.warnings.join(), /already exists with other content/)
     assert.equal(await readFile(path.join(home, 'precious'), 'utf8'), 'precious')
-    await rm(home, { recursive: true })
   })
 
   test('are left where the step is cancelled, none of them half', async () => {

@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { generate } from 'selfsigned'
 import { runAction } from '../support/run-action.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 describe('a gateway with a certificate of its own', () => {
   let folder: string
   let certificate: string
   let key: string
   before(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'tls-'))
+    folder = await testFolder('tls')
     const name = [
       { name: 'organizationName', value: 'Private Gateway' },
       { name: 'commonName', value: 'gateway' },
@@ -26,7 +26,6 @@ describe('a gateway with a certificate of its own', () => {
     certificate = path.join(folder, 'cert.pem')
     await writeFile(certificate, made.cert)
   })
-  after(() => rm(folder, { recursive: true }))
 
   async function ask(env: Record<string, string>, create: typeof createServer = createServer) {
     const asked: string[] = []

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import type { Simulator } from '../servers/simulator.ts'
 import { creationsAt, gatewayInputs, startGateway } from '../support/gateway.ts'
 import { type RunResult, runAction } from '../support/run-action.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 const THREE = { hero: { prompt: 'a cake' }, logo: { prompt: 'a pie' }, icon: { prompt: 'a bun' } }
 const SKIPPING = { 'skip-existing': 'true', overwrite: 'true' }
@@ -21,7 +21,7 @@ class Repository implements AsyncDisposable {
   }
 
   static async open(simulator: Simulator): Promise<Repository> {
-    return new Repository(await mkdtemp(path.join(tmpdir(), 'run-again-')), simulator)
+    return new Repository(await testFolder('run-again'), simulator)
   }
 
   pictures = (name = '') => path.join(this.home, 'workspace/pictures', name)

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { CREATE_OUTPUTS, OUTPUTS } from '../../src/runner/outputs.ts'
 import { startSimulator } from '../servers/simulator.ts'
 import { runAction, startAction } from '../support/run-action.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 const NOT_SET = 'The outputs could not be set'
 
@@ -127,11 +127,10 @@ test('the output error has one line per reason and no workflow command', async (
 })
 
 test('paths with blanks and characters of other scripts are no matter', async () => {
-  const home = path.join(await mkdtemp(path.join(tmpdir(), 'run ')), 'Ordner mit Leerzeichen 图片')
+  const home = path.join(await testFolder('run '), 'Ordner mit Leerzeichen 图片')
   await mkdir(home)
   await using odd = await run('succeeded', {}, home)
   assert.equal(odd.exitCode, 0, odd.log)
   assert.ok(odd.outputs.result_file?.startsWith(home))
   assert.equal(JSON.parse(await readFile(odd.outputs.result_file ?? '', 'utf8')).predictions.length, 1)
-  await rm(path.dirname(home), { recursive: true })
 })

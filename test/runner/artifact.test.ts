@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { chmod, mkdtemp, rm, stat, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { unzipSync } from 'fflate'
@@ -25,6 +24,7 @@ import {
   startResultsService,
 } from '../servers/results-service.ts'
 import { printed } from '../support/printed.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 /** Uploads by our own transport, to a service that answers as GitHub's. */
 const TRANSPORT = { GITEA_ACTIONS: 'true' }
@@ -40,13 +40,12 @@ describe('uploading', () => {
 
   before(async () => {
     service = await startResultsService({ namesPer: 'run' })
-    folder = await mkdtemp(path.join(tmpdir(), 'upload-'))
+    folder = await testFolder('upload')
     picture = await cake('png')
     files = [await file('a.png', picture, 'image/png'), await file('b.json', '{"b":1}', 'application/json')]
   })
   after(async () => {
     await service[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true })
   })
   beforeEach(() => {
     slept.length = 0

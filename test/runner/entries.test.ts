@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import {
   contentOf,
   EMBEDDED_LIMIT,
@@ -13,9 +12,9 @@ import {
   resolveLargeFiles,
 } from '../../src/runner/embedded-files.ts'
 import { type InputTexts, MOST_ENTRIES, readEntries } from '../../src/runner/entries.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
-const workspace = await mkdtemp(path.join(tmpdir(), 'entries-'))
-after(() => rm(workspace, { recursive: true }))
+const workspace = await testFolder('entries')
 const put = async (name: string, content: string | Buffer) => {
   await mkdir(path.dirname(path.join(workspace, name)), { recursive: true })
   await writeFile(path.join(workspace, name), content)

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { parse } from 'yaml'
@@ -11,6 +10,7 @@ import { readContext } from '../../src/runner/context.ts'
 import { nothingDelivered } from '../../src/runner/delivery.ts'
 import { CREATE_OUTPUTS, OUTPUTS, openOutputs, outputsOf } from '../../src/runner/outputs.ts'
 import { parseFileCommands } from '../support/run-action.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 function ended(id: string, body: Record<string, unknown>) {
   const whole = { id, status: 'succeeded', ...body }
@@ -88,7 +88,7 @@ test('the outputs are those of action.yml, and of create', async () => {
 
 describe('an unexpected error', () => {
   test('is a line of the output error, before and after the others have been set', async () => {
-    const folder = await mkdtemp(path.join(tmpdir(), 'outputs-'))
+    const folder = await testFolder('outputs')
     const file = path.join(folder, 'out')
     await writeFile(file, '')
     const { GITHUB_OUTPUT } = process.env
@@ -105,7 +105,6 @@ describe('an unexpected error', () => {
       assert.deepEqual(await set(), { status: 'failed', error: 'it failed\na bug\ntwo\n: :error::lines' })
     } finally {
       process.env.GITHUB_OUTPUT = GITHUB_OUTPUT ?? ''
-      await rm(folder, { recursive: true })
     }
   })
 })

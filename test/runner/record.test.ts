@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { existing, hashOf, RECORD_FILE, readRecord, writeRecord } from '../../src/runner/record.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
-const root = await mkdtemp(path.join(tmpdir(), 'record-'))
-after(() => rm(root, { recursive: true }))
-const folder = () => mkdtemp(path.join(root, 'folder-'))
+const folder = () => testFolder('record')
 const never = () => false
 
 describe('the hash of an input', () => {
@@ -119,6 +117,6 @@ describe('what exists', () => {
     assert.equal(await existing(at, undefined, 'h', (name) => name.startsWith('cake')), 'missing')
   })
   test('is missing in a folder that is not there', async () => {
-    assert.equal(await existing(path.join(root, 'none'), undefined, 'h', () => true), 'missing')
+    assert.equal(await existing(path.join(await folder(), 'none'), undefined, 'h', () => true), 'missing')
   })
 })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { readContext } from '../../src/runner/context.ts'
 import { type AttachRequest, attachToRelease } from '../../src/runner/release-assets.ts'
 import { cake } from '../fixtures/pictures.ts'
 import { ERROR_SAVING, type ReleaseAsset, type ReleasesApi, startReleasesApi } from '../servers/releases-api.ts'
+import { testFolder } from '../support/temporary-folder.ts'
 
 type File = AttachRequest['files'][number]
 
@@ -27,7 +27,7 @@ describe('attaching files to a release', () => {
 
   before(async () => {
     api = await startReleasesApi()
-    folder = await mkdtemp(path.join(tmpdir(), 'release-'))
+    folder = await testFolder('release')
     files = [
       await file('abc-0.png', await cake('png'), 'image/png'),
       await file('abc-1.webp', await cake('webp'), 'image/webp'),
@@ -35,7 +35,6 @@ describe('attaching files to a release', () => {
   })
   after(async () => {
     await api[Symbol.asyncDispose]()
-    await rm(folder, { recursive: true })
   })
   beforeEach(() => {
     slept.length = 0

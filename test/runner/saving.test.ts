@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { predictions } from '../../src/predictions/apis/predictions.ts'
-import { systemClock } from '../../src/predictions/clock.ts'
+import { type Clock, systemClock } from '../../src/predictions/clock.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { readContext } from '../../src/runner/context.ts'
+import { HEARTBEAT } from '../../src/runner/heartbeat.ts'
 import { noRequests } from '../../src/runner/requests.ts'
 import { identitiesOf, savingLine, startSaving } from '../../src/runner/saving.ts'
+import { eventually } from '../support/eventually.ts'
 import { listen } from '../support/listen.ts'
+import { printed } from '../support/printed.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const file = (label: string, bytes: number, total?: number, trouble?: string) => ({ label, bytes, total, trouble })
@@ -32,14 +35,14 @@ describe('the line about saving', () => {
   })
 })
 
-test('files that an interrupted step gave up are one failure, and none of them is missing without a word', async () => {
+/** A step that has begun to save the one file of a prediction, from a server that never answers. */
+async function stalledSaving(clock: Clock) {
   let tell = () => {}
-  const asked = new Promise<void>((resolve) => {
+  const requested = new Promise<void>((resolve) => {
     tell = resolve
   })
-  // Never answers.
-  await using server = await listen(() => tell())
-  await using folder = await temporaryFolder()
+  const server = await listen(() => tell())
+  const folder = await temporaryFolder()
   const interrupt = new AbortController()
   const inputs = {
     api: predictions,
@@ -57,19 +60,55 @@ test('files that an interrupted step gave up are one failure, and none of them i
     },
   }
   const runner = { ...readContext({}), workspace: folder.path }
-  using saving = startSaving(inputs as never, identitiesOf(['a']), {
-    clock: systemClock,
-    signal: interrupt.signal,
-    runner,
-    requests: noRequests(),
-  })
+  const around = { clock, signal: interrupt.signal, runner, requests: noRequests() }
+  const saving = startSaving(inputs as never, identitiesOf(['a']), around)
   const prediction = Prediction.parse({ id: 'a', status: 'succeeded', output: `${server.origin}/cake.png` })
   const answer = { prediction, body: {} }
   saving.settled({ id: 'a', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 1 })
-  const finished = saving.finish()
-  await Promise.race([asked, finished])
-  interrupt.abort(new Error('The runner ends this step.'))
-  const { files, failures } = await finished
+  return {
+    requested,
+    finished: saving.finish(),
+    interrupt,
+    async [Symbol.asyncDispose]() {
+      saving[Symbol.dispose]()
+      await folder[Symbol.asyncDispose]()
+      await server[Symbol.asyncDispose]()
+    },
+  }
+}
+
+test('files that an interrupted step gave up are one failure, and none of them is missing without a word', async () => {
+  await using step = await stalledSaving(systemClock)
+  await Promise.race([step.requested, step.finished])
+  step.interrupt.abort(new Error('The runner ends this step.'))
+  const { files, failures } = await step.finished
   assert.deepEqual(files, [])
   assert.deepEqual(failures, [{ title: 'Files not saved', message: 'The runner ends this step.' }])
+})
+
+test('a heartbeat says that a file is still not saved, and ends with the saving', async () => {
+  const beats: (() => void)[] = []
+  let isOver = false
+  const clock: Clock = {
+    now: systemClock.now,
+    sleep: (seconds, signal) => {
+      if (seconds !== HEARTBEAT) return systemClock.sleep(seconds, signal)
+      signal?.addEventListener('abort', () => {
+        isOver = true
+      })
+      return new Promise((resolve) => beats.push(resolve))
+    },
+  }
+  await using step = await stalledSaving(clock)
+  await Promise.race([step.requested, step.finished])
+  assert.equal(beats.length, 1)
+  const text = await printed(async () => {
+    beats[0]?.()
+    await eventually('the next heartbeat', () => beats.length === 2)
+  })
+  assert.match(text, /^fetching 1 file, 0 saved · File 0 \(127\.0\.0\.1\/…\/cake\.png\): 0 B\n$/)
+  assert.equal(isOver, false)
+  step.interrupt.abort(new Error('The runner ends this step.'))
+  await step.finished
+  assert.equal(isOver, true)
 })

@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
+import { testFolder } from '../support/temporary-folder.ts'
 
 const SCRIPT = path.resolve(import.meta.dirname, '../../scripts/lint-workflows.ts')
-const folders: string[] = []
-after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
 
 /** Runs the script on one workflow, on a machine without Python. */
 async function lint(run: string, env: NodeJS.ProcessEnv = {}) {
-  const folder = await mkdtemp(path.join(tmpdir(), 'lint-workflows-'))
-  folders.push(folder)
+  const folder = await testFolder('lint-workflows')
   await mkdir(path.join(folder, '.github/workflows'), { recursive: true })
   await writeFile(
     path.join(folder, '.github/workflows/a.yml'),

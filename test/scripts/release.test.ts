@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
+import { testFolder } from '../support/temporary-folder.ts'
 
 const SCRIPT = path.resolve(import.meta.dirname, '../../scripts/release.ts')
 const READY = `# Changelog
@@ -29,17 +29,13 @@ const READY = `# Changelog
 [1.10.0]: https://example.com/compare
 `
 
-const folders: string[] = []
-after(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true, force: true }))))
-
 /** Runs the script in a repository of its own. */
 async function release(
   tag: string,
   given: { changelog?: string; version?: string; lock?: string; tags?: string[] } = {},
 ) {
   const { changelog = READY, version = '1.10.0', lock = version, tags = [] } = given
-  const folder = await mkdtemp(path.join(tmpdir(), 'release-'))
-  folders.push(folder)
+  const folder = await testFolder('release')
   const git = (...args: string[]) =>
     execFileSync('git', ['-c', 'user.name=x', '-c', 'user.email=x@example.com', ...args], { cwd: folder })
   await writeFile(path.join(folder, 'package.json'), JSON.stringify({ version }))

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parse } from 'yaml'
+import { testFolder } from './temporary-folder.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 
@@ -78,7 +78,7 @@ export async function runAction(options: RunOptions): Promise<RunResult> {
 export async function startAction(options: RunOptions): Promise<StartedAction> {
   const { action = '.', step = 'main', root = ROOT } = options
   const manifest = parse(await readFile(path.join(ROOT, action, 'action.yml'), 'utf8'))
-  const home = options.home ?? (await mkdtemp(path.join(tmpdir(), 'run-action-')))
+  const home = options.home ?? (await testFolder('run-action'))
   const workspace = path.join(home, 'workspace')
   await mkdir(workspace, { recursive: true })
   const files = ['output', 'state', 'step_summary', 'env', 'path'].map(

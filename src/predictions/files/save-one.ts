@@ -66,23 +66,12 @@ function whyNot(error: unknown, folder: string): string {
   return describeDiskError(error, folder) ?? describeNetworkError(error)
 }
 
-/** How saving stands, for a line now and then. */
-export interface SavingState {
-  saved: number
-  /** Files that are neither saved nor given up. */
-  left: number
-  /** Those that have received data, or that have a problem. */
-  current: readonly { label: string; bytes: number; total: number | undefined; trouble: string | undefined }[]
-}
-
 /** What is reported while files are saved. */
 export interface SaveObserver {
   saved(file: SavedFile): void
   retrying(label: string, reason: string, pause: number): void
   /** Another file had the name already, and was not overwritten. */
   renamed(name: string, taken: string): void
-  /** Files are still not saved; called every 30 s. */
-  waiting?(state: SavingState): void
 }
 
 /**

@@ -26,7 +26,7 @@ import {
 } from './save-one.ts'
 import { SizeLimits } from './size-limits.ts'
 
-export type { SavedFile, SaveObserver, SavingState } from './save-one.ts'
+export type { SavedFile, SaveObserver } from './save-one.ts'
 
 /** What users may choose about the files. */
 export interface SaveSettings {
@@ -97,8 +97,14 @@ export interface SaveResult {
 /** What became of one file; undefined if the step was canceled before it was whole. */
 type SavedItem = SavedFile | FileError | Page | undefined
 
-/** Seconds between two lines about files that are not saved yet. */
-const HEARTBEAT = 30
+/** How saving stands, for a line now and then. */
+export interface SavingState {
+  saved: number
+  /** Files that are neither saved nor given up. */
+  left: number
+  /** Those that have received data, or that have a problem. */
+  current: readonly { label: string; bytes: number; total: number | undefined; trouble: string | undefined }[]
+}
 
 /**
  * Saves the files of predictions while others still run: what has a URL is fetched without any key, `data:` URIs are
@@ -110,7 +116,6 @@ export class Saver {
   readonly #tools: Tools
   readonly #network: UntrustedNetwork
   readonly #results: { number: number; result: Promise<SaveResult> }[] = []
-  readonly #over = new AbortController()
   /** What needs no network is done one after the other, so that only one of it is in memory. */
   readonly #local = new Turns()
   #files = 0
@@ -133,7 +138,12 @@ export class Saver {
       collectGarbage: collectBuffers,
       transfers: new Set(),
     }
-    this.#beat().catch(() => {})
+  }
+
+  /** How saving stands now. */
+  get state(): SavingState {
+    const current = [...this.#tools.transfers].map(({ label, transfer }) => ({ label, ...transfer.state }))
+    return { saved: this.#saved, left: this.#left, current }
   }
 
   /** Begins to save the files of a prediction. */
@@ -159,7 +169,6 @@ export class Saver {
         canceled: results.reduce((sum, { canceled }) => sum + canceled, 0),
       }
     } finally {
-      this.#over.abort(new Error('saving has ended'))
       await this.#network.close()
     }
   }
@@ -250,15 +259,6 @@ export class Saver {
       }
     }
     return result
-  }
-
-  async #beat(): Promise<void> {
-    const { clock, observer } = this.#options
-    for (;;) {
-      await clock.sleep(HEARTBEAT, this.#over.signal)
-      const current = [...this.#tools.transfers].map(({ label, transfer }) => ({ label, ...transfer.state }))
-      if (this.#left > 0) observer.waiting?.({ saved: this.#saved, left: this.#left, current })
-    }
   }
 }
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readdir, realpath, rm, statfs, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, realpath, rm, statfs, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { describeDiskError } from '../../../src/predictions/files/file-error.ts'
 import { Folder } from '../../../src/predictions/files/folder.ts'
+import { testFolder } from '../../support/temporary-folder.ts'
 
 /** A workspace with a folder beside it. */
 async function place() {
-  const root = await realpath(await mkdtemp(path.join(tmpdir(), 'folder-')))
+  const root = await realpath(await testFolder('folder'))
   const workspace = path.join(root, 'workspace')
   await mkdir(workspace)
   await mkdir(path.join(root, 'outside'))

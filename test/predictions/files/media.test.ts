@@ -1,20 +1,19 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
-import { mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { open } from 'node:fs/promises'
 import path from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { zipSync } from 'fflate'
 import sharp from 'sharp'
 import { inspect, type Media } from '../../../src/predictions/files/media.ts'
 import { cake } from '../../fixtures/pictures.ts'
+import { testFolder } from '../../support/temporary-folder.ts'
 
 let folder: string
 before(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'media-'))
+  folder = await testFolder('media')
 })
-after(() => rm(folder, { recursive: true }))
 
 /** What is found out about bytes that are claimed to be something. */
 async function look(bytes: Buffer, type: string, name = '', lengthKnown = true): Promise<Media | string> {

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import * as fileSystem from 'node:fs/promises'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
@@ -11,6 +10,7 @@ import { moveNew } from '../../../src/predictions/files/names.ts'
 import {
   type SaveObserver,
   type SaveOptions,
+  Saver,
   type SavingState,
   saveOutputs,
 } from '../../../src/predictions/files/save.ts'
@@ -18,6 +18,7 @@ import { Turns } from '../../../src/predictions/turns.ts'
 import { cake } from '../../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../../servers/simulator.ts'
 import { fastClock } from '../../support/fast-clock.ts'
+import { testFolder } from '../../support/temporary-folder.ts'
 
 interface Told {
   saved: string[]
@@ -32,7 +33,7 @@ const STALL = 30
 
 /** A folder and what is saved into it; retries come without their pauses. */
 async function save(simulator: Simulator, output: unknown, more: Partial<SaveOptions> & { id?: string } = {}) {
-  const directory = more.directory ?? (await mkdtemp(path.join(tmpdir(), 'files-')))
+  const directory = more.directory ?? (await testFolder('files'))
   const told: Told = { saved: [], retries: [], renamed: [] }
   const result = await saveOutputs([{ id: more.id ?? 'abc', output }], {
     directory,
@@ -173,7 +174,7 @@ describe('a file', () => {
 describe('a large output that is not in memory', () => {
   const large = async (outputs: readonly unknown[]) => {
     await using simulator = await startSimulator()
-    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    const directory = await testFolder('files')
     const turns = new Turns()
     let saving = 0
     const observer: SaveObserver = { ...silent, saved: () => assert.equal(saving, 1) }
@@ -192,7 +193,6 @@ describe('a large output that is not in memory', () => {
       { ...optionsFor(simulator), directory, observer },
     )
     const there = await readdir(directory)
-    await rm(directory, { recursive: true })
     return { there: there.sort(), reasons: result.failures.map(({ message }) => message) }
   }
 
@@ -258,8 +258,7 @@ describe('names', () => {
   test('of ids that differ only by case do not collide', async () => {
     await using simulator = await startSimulator()
     const url = simulator.file('a.png', { body: await png() })
-    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
-    const { told: _, ...rest } = await save(simulator, null, { directory })
+    const directory = await testFolder('files')
     const { files } = await saveOutputs(
       [
         { id: 'ABC', output: url },
@@ -278,7 +277,6 @@ describe('names', () => {
     )
     assert.equal(new Set(files.map(({ name }) => name.toLowerCase())).size, 2)
     assert.ok(files.every(({ name }) => /^abc-[0-9a-f]{8}-0\.png$/i.test(name)))
-    await rm(rest.directory, { recursive: true })
   })
 
   test('of any ids are names that Windows takes', async () => {
@@ -299,7 +297,7 @@ describe('names', () => {
     await using simulator = await startSimulator()
     const body = await png()
     const url = simulator.file('a.png', { body })
-    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    const directory = await testFolder('files')
     await writeFile(path.join(directory, 'abc-0.png'), 'mine')
     await using kept = await save(simulator, url, { directory })
     assert.deepEqual(kept.there, ['abc-0-2.png', 'abc-0.png'])
@@ -311,12 +309,11 @@ describe('names', () => {
       replaced.files.map(({ name }) => name),
       ['abc-0.png'],
     )
-    await rm(directory, { recursive: true })
   })
 
   test('that are symbolic links are not followed', async () => {
     await using simulator = await startSimulator()
-    const outside = await mkdtemp(path.join(tmpdir(), 'outside-'))
+    const outside = await testFolder('outside')
     const directory = path.join(outside, 'inside')
     await mkdir(directory)
     await writeFile(path.join(outside, 'precious'), 'precious')
@@ -328,7 +325,6 @@ describe('names', () => {
     assert.deepEqual([first.reasons, second.reasons], [[], []])
     assert.equal(await readFile(path.join(outside, 'precious'), 'utf8'), 'precious')
     assert.deepEqual((await readdir(outside)).sort(), ['inside', 'precious'])
-    await rm(outside, { recursive: true })
   })
 })
 
@@ -341,17 +337,13 @@ describe('a move to a free name', () => {
     ((...args: Parameters<T>) => (times-- > 0 ? fault(code)() : move(...args))) as T
 
   async function move(moves: Partial<typeof fileSystem>) {
-    const folder = await mkdtemp(path.join(tmpdir(), 'move-'))
+    const folder = await testFolder('move')
     const [from, to] = [path.join(folder, 'from'), path.join(folder, 'to')]
     await writeFile(from, 'whole')
     const pauses: number[] = []
     const clock = { now: () => 0, sleep: async (seconds: number) => void pauses.push(seconds) }
-    try {
-      const moved = await moveNew(from, to, clock, { ...fileSystem, ...moves })
-      return { moved, there: await readdir(folder), content: await readFile(to, 'utf8'), pauses }
-    } finally {
-      await rm(folder, { recursive: true })
-    }
+    const moved = await moveNew(from, to, clock, { ...fileSystem, ...moves })
+    return { moved, there: await readdir(folder), content: await readFile(to, 'utf8'), pauses }
   }
 
   test('works on file systems without links', async () => {
@@ -440,7 +432,7 @@ describe('a transfer', () => {
   test('ends promptly when it is aborted, and leaves nothing behind', async () => {
     await using simulator = await startSimulator()
     const stop = new AbortController()
-    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    const directory = await testFolder('files')
     setTimeout(() => stop.abort(new Error('SIGINT')), 100)
     await assert.rejects(
       save(simulator, simulator.file('a.png', { size: 10 ** 6, tricks: [{ stallAfter: 1000 }] }), {
@@ -450,7 +442,6 @@ describe('a transfer', () => {
       /SIGINT/,
     )
     assert.deepEqual(await readdir(directory), [])
-    await rm(directory, { recursive: true })
   })
 
   test('does not stop the others by its failure', async () => {
@@ -629,17 +620,16 @@ describe('a host', () => {
 
 test('a folder that cannot be made or written is told', async () => {
   await using simulator = await startSimulator()
-  const file = path.join(await mkdtemp(path.join(tmpdir(), 'files-')), 'a-file')
+  const file = path.join(await testFolder('files'), 'a-file')
   await writeFile(file, '')
   await using inFile = await save(simulator, 'text', { directory: path.join(file, 'sub') })
   assert.match(inFile.reasons[0] ?? '', /is not a folder/)
-  await rm(path.dirname(file), { recursive: true })
 })
 
 describe('many files', () => {
   test('are saved up to 5,000 of a step, and the others are one sentence', async () => {
     await using simulator = await startSimulator()
-    const directory = await mkdtemp(path.join(tmpdir(), 'files-'))
+    const directory = await testFolder('files')
     const output = Array.from({ length: 3000 }, (_, i) => `data:text/plain,${i}`)
     const predictions = ['a', 'b', 'c'].map((id) => ({ id, output }))
     const { files, failures } = await saveOutputs(predictions, { ...optionsFor(simulator), directory })
@@ -648,23 +638,35 @@ describe('many files', () => {
       failures.map(({ message }) => message),
       ['b', 'c'].map((id) => `Other files of prediction ${id} were not saved: a step saves at most 5000 files.`),
     )
-    await rm(directory, { recursive: true })
   })
 
-  test('are told of every half minute, with what comes and what is the matter', async () => {
+  test('have a state that says what comes and what is the matter', async () => {
     await using simulator = await startSimulator()
     const states: SavingState[] = []
-    const url = simulator.file('a.bin', { size: 10 ** 6, tricks: [{ status: 502 }, 'hang', { stallAfter: 300_000 }] })
-    const observer = { ...silent, waiting: (state: SavingState) => void states.push(state) }
-    await using run = await save(simulator, ['data:text/plain,a', url], { observer, stall: STALL })
-    assert.equal(run.files.length, 2)
-    assert.ok(states.length >= 2, `${states.length} lines`)
-    assert.deepEqual(
-      states.map(({ saved, left }) => [saved, left]),
-      states.map(() => [1, 1]),
-    )
-    assert.equal(states[0]?.current[0]?.label, 'File 1 (127.0.0.1/…/a.bin)')
-    assert.equal(states[0]?.current[0]?.trouble, 'the server returned 502')
+    const url = simulator.file('a.bin', { size: 10 ** 6, tricks: [{ status: 502 }, { stallAfter: 300_000 }] })
+    const firstSaved = Promise.withResolvers<void>()
+    const observer = {
+      ...silent,
+      saved: () => firstSaved.resolve(),
+      retrying: () => void states.push(saver.state),
+    }
+    const options = { ...optionsFor(simulator), directory: await testFolder('files'), observer, stall: STALL }
+    const saver = new Saver(options)
+    saver.add({ id: 'text', output: 'data:text/plain,a' })
+    await firstSaved.promise
+    saver.add({ id: 'film', output: url })
+    const { files } = await saver.finish()
+    assert.equal(files.length, 2)
+    const label = 'File 0 (127.0.0.1/…/a.bin)'
+    const [refused, stalled] = states
+    assert.deepEqual(refused, {
+      saved: 1,
+      left: 1,
+      current: [{ label, bytes: 0, total: undefined, trouble: 'the server returned 502' }],
+    })
+    assert.equal(stalled?.current[0]?.total, 10 ** 6)
+    assert.ok((stalled?.current[0]?.bytes ?? 0) > 0)
+    assert.deepEqual(saver.state, { saved: 2, left: 0, current: [] })
   })
 })
 
