@@ -174,12 +174,13 @@ async function runEntry<Request>(
   const refused = (refusal: Error, mayRun = false): EntryResult => {
     return { name, outcome: earlier.pop(), earlier, refusal, mayRun }
   }
+  const stopReason = () => (signal.aborted ? (signal.reason as Error).message : state.stopped)
   const notStarted = (reason: string) => refused(new NotStartedError(reason, earlier.length > 0))
   for (let attempt = 1; ; attempt++) {
     let answer: Answer
     try {
       answer = await state.creations.run(async () => {
-        const reason = signal.aborted ? (signal.reason as Error).message : state.stopped
+        const reason = stopReason()
         if (reason !== undefined) throw new Stopped(reason)
         return await options.create(request, name)
       })
@@ -193,8 +194,11 @@ async function runEntry<Request>(
     observer.started(name, answer)
     const outcome = await options.wait(answer.prediction.id, answer, name)
     const isLast = attempt >= attempts || !mayBeTriedAgain(outcome, ownDeadline)
-    if (isLast || signal.aborted || state.stopped !== undefined) {
-      return { name, outcome, earlier, refusal: undefined, mayRun: false }
+    if (isLast) return { name, outcome, earlier, refusal: undefined, mayRun: false }
+    const reason = stopReason()
+    if (reason !== undefined) {
+      earlier.push(outcome)
+      return notStarted(reason)
     }
     const pause = jittered(ATTEMPT_PAUSES[Math.min(attempt, ATTEMPT_PAUSES.length) - 1] ?? 0, random)
     observer.again(name, outcome, pause)

@@ -1,6 +1,6 @@
 import type { Client } from './client.ts'
 import type { Clock } from './clock.ts'
-import { ApiError, BrokenAnswerError, LimitError, NotAPredictionError, RefusalError } from './errors.ts'
+import { ApiError, isSuccessWithoutPrediction, RefusalError } from './errors.ts'
 import { isTerminal, type Status, statusOf } from './prediction.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { backOff, retry } from './retry.ts'
@@ -72,9 +72,6 @@ async function statusAfterCancel(id: string, { client, signal }: CancelOptions):
     throw error
   }
 }
-
-const isSuccessWithoutPrediction = (error: unknown) =>
-  error instanceof NotAPredictionError || error instanceof BrokenAnswerError || error instanceof LimitError
 
 /** A prediction that runs on after the API accepted the call counts as canceled: the API may take a moment. */
 const endOf = (id: string, status: Status): Cancellation =>

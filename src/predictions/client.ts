@@ -13,6 +13,7 @@ import {
   ConnectionError,
   NotAPredictionError,
   RefusalError,
+  RefusedInBodyError,
   TooLargeError,
 } from './errors.ts'
 import { type Attempt, createHedge } from './hedge.ts'
@@ -185,8 +186,11 @@ function createReader({ api = predictions }: ClientOptions, { sendForText }: Sen
   /** Looks up the link to the file of a task, which the API gives only at another path. */
   async function filesOf({ path, file }: Lookup, signal: AbortSignal): Promise<string[]> {
     const { request, text } = await sendForText({ method: 'GET', path }, signal)
-    const files = file((await readBody(request, text, api)).body)
+    const { body } = await readBody(request, text, api)
+    const files = file(body)
     if (files.length === 0) {
+      const reading = api.read(body, { id: '', apiUrl: '' })
+      if (reading.kind === 'refusal') throw new RefusedInBodyError(request, reading)
       throw new NotAPredictionError(request, 'JSON without a link to the file', { advice: NO_LINK })
     }
     return files

@@ -1,14 +1,8 @@
 import type { Answer } from './answer.ts'
+import { predictions } from './apis/predictions.ts'
 import type { Client, CreateRequest } from './client.ts'
 import type { Clock } from './clock.ts'
-import {
-  ApiError,
-  BrokenAnswerError,
-  ConnectionError,
-  LimitError,
-  NotAPredictionError,
-  RefusalError,
-} from './errors.ts'
+import { ApiError, ConnectionError, isSuccessWithoutPrediction, NotAPredictionError, RefusalError } from './errors.ts'
 import { backOff, retry } from './retry.ts'
 import { clip, isRecord, sentences } from './text.ts'
 
@@ -92,11 +86,7 @@ const isUntouched = (error: ApiError) =>
 /** Whether a prediction may run although no answer says so: what came was a success, or nothing that says no. */
 function mayRun(error: ApiError): boolean {
   if (isUntouched(error)) return false
-  // Any 2xx.
-  if (error instanceof NotAPredictionError || error instanceof BrokenAnswerError || error instanceof LimitError) {
-    return true
-  }
-  return error.retryability === 'transient'
+  return isSuccessWithoutPrediction(error) || error.retryability === 'transient'
 }
 
 /** The errors of single fields of the input, one a line, after what was answered. */
@@ -108,8 +98,6 @@ function explain(error: ApiError): string {
   return [error.message, ...fieldErrors].join('\n')
 }
 
-/** IDs as URLs take them; what does not look like one is not passed on. */
-const ID = /^[A-Za-z0-9][\w-]{0,127}$/
 /** Words that need no quotes anywhere: a status, and the name of a model with or without a version. */
 const STATUS = /^[\w .-]{1,60}$/
 const MODEL = /^[\w.-]{1,100}\/[\w.-]{1,100}(?::[\w.-]{1,128})?$/
@@ -121,7 +109,7 @@ const MODEL = /^[\w.-]{1,100}\/[\w.-]{1,100}(?::[\w.-]{1,128})?$/
  */
 function checked(answer: Answer): Answer {
   const { id, status, model } = answer.prediction
-  if (!ID.test(id)) {
+  if (!predictions.isId(id)) {
     const shown = JSON.stringify(clip(id, LONGEST_SHOWN))
     throw new CreateError(`The response to the create request has the invalid ID ${shown}.`, {
       mayRun: true,
@@ -146,6 +134,6 @@ function startedWithoutStatus(error: unknown): Answer | undefined {
   if (!(error instanceof NotAPredictionError) || error.body === undefined) return undefined
   const { body } = error
   const objects = [body, ...LAYERS.map((layer) => body[layer])].filter(isRecord)
-  const id = objects.map((object) => object.id).find((value) => typeof value === 'string' && ID.test(value))
+  const id = objects.map((object) => object.id).find((value) => typeof value === 'string' && predictions.isId(value))
   return typeof id === 'string' ? { prediction: { id, status: 'starting' }, body } : undefined
 }

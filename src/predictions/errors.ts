@@ -67,7 +67,7 @@ export class ConnectionError extends ApiError {
   constructor(request: ApiRequest, cause: unknown) {
     super(
       request,
-      sentences(`${nameOf(request)} got no response: ${describeNetworkError(cause)}.`, adviceForNetworkError(cause)),
+      sentences(`${nameOf(request)} failed: ${describeNetworkError(cause)}.`, adviceForNetworkError(cause)),
       {
         cause: withoutOpenSslLines(cause),
       },
@@ -277,3 +277,7 @@ function redirectAdvice(request: ApiRequest, status: number, location: string | 
   const where = target ? `It redirects to ${target.origin}${target.pathname}.` : 'It has no target.'
   return `${where} Redirects are not followed with the key: if you trust the target, set api-url to it.`
 }
+
+/** Whether the API accepted a request with a 2xx, and the answer is no prediction. */
+export const isSuccessWithoutPrediction = (error: unknown): boolean =>
+  error instanceof NotAPredictionError || error instanceof BrokenAnswerError || error instanceof LimitError

@@ -21,13 +21,15 @@ export interface Hedge {
   single<T>(attempt: Attempt<T>, signal: AbortSignal): Promise<T>
 }
 
-/** How long requests may be silent is learned: twice the slowest answer so far, if that is longer than ten seconds. */
+/**
+ * How long requests may be silent is learned: twice the slowest answer so far to a request that may be repeated, if that is
+ * longer than ten seconds.
+ */
 export function createHedge(clock: Clock): Hedge {
   const places = new Places(MOST_AT_ONCE)
   let slowest = 0
 
-  async function timed<T>(attempt: Attempt<T>, signal: AbortSignal, silent: () => void = () => {}): Promise<T> {
-    const start = clock.now()
+  async function watched<T>(attempt: Attempt<T>, signal: AbortSignal, silent: () => void = () => {}): Promise<T> {
     const answered = new AbortController()
     const silence = new AbortController()
     clock.sleep(Math.max(SILENCE, 2 * slowest), answered.signal).then(
@@ -38,9 +40,7 @@ export function createHedge(clock: Clock): Hedge {
       () => {},
     )
     try {
-      const result = await attempt(signal, silence.signal)
-      slowest = Math.max(slowest, clock.now() - start)
-      return result
+      return await attempt(signal, silence.signal)
     } finally {
       answered.abort()
     }
@@ -54,8 +54,11 @@ export function createHedge(clock: Clock): Hedge {
         let underWay = 0
         const begin = async (silent?: () => void) => {
           underWay++
+          const sent = clock.now()
           try {
-            resolve(await timed(attempt, both, silent))
+            const result = await watched(attempt, both, silent)
+            slowest = Math.max(slowest, clock.now() - sent)
+            resolve(result)
           } catch (error) {
             underWay--
             if (isAnswer(error) || underWay === 0) reject(error)
@@ -72,7 +75,7 @@ export function createHedge(clock: Clock): Hedge {
     }
   }
 
-  return { run, single: (attempt, signal) => timed(attempt, signal) }
+  return { run, single: (attempt, signal) => watched(attempt, signal) }
 }
 
 /** Whether a failure is the server's answer; what the network or a cut-off body brings may be better the second time. */

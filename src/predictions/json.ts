@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto'
+import { randomInt, randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isRecord } from './text.ts'
 
@@ -91,7 +91,7 @@ export async function parseJsonInTurns(text: string): Promise<ParsedJson> {
 
 function parseScanned(text: string, { edits, hadNonFinite }: Scanner): ParsedJson {
   if (edits.length === 0) return { value: JSON.parse(text), hadNonFinite }
-  const sentinel = sentinelFor(text)
+  const sentinel = newSentinel()
   const holder = { value: JSON.parse(edited(text, edits, sentinel)) as unknown }
   restoreNumbers(holder, sentinel, edits.filter((at, i) => i % 2 === 1 && at > 0).length)
   return { value: holder.value, hadNonFinite }
@@ -321,13 +321,8 @@ function keepsDigits(word: string): boolean {
   return significant.length <= DOUBLE_DIGITS && (value !== 0 || significant === '')
 }
 
-/** Begins a string that stands for a number. Two code points that no text has; the text is searched for them all the same. */
-function sentinelFor(text: string): string {
-  for (let n = 0; ; n++) {
-    const sentinel = `\ufdd0${n}\ufdd1`
-    if (!text.includes(sentinel) && !new RegExp(`\\\\ufdd0${n}`, 'i').test(text)) return sentinel
-  }
-}
+/** Begins a string that stands for a number. Random, so that nobody can write it into the text, escaped or not. */
+const newSentinel = () => `\ufdd0${randomUUID()}\ufdd1`
 
 function edited(text: string, edits: Edits, sentinel: string): string {
   const parts: string[] = []

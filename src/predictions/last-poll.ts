@@ -1,6 +1,7 @@
 import type { Answer } from './answer.ts'
 import { deadlineSignal } from './clock.ts'
 import { ApiError, ConnectionError } from './errors.ts'
+import { isTerminal, statusOf } from './prediction.ts'
 import { beforeAbort, settled } from './promises.ts'
 import type { WaitStep } from './wait-step.ts'
 
@@ -19,6 +20,8 @@ export interface LastPoll {
   request(signal: AbortSignal): Promise<Answer>
   /** What the last list said of it. */
   listed(): Answer | undefined
+  /** Whether an answer of a list has all that is needed. */
+  isEnough(answer: Answer): boolean
   /** Takes a good answer. @returns whether the prediction has ended */
   accept(answer: Answer): boolean
   /** Takes what stood in the way. */
@@ -52,9 +55,12 @@ export async function lastPoll({ options, lists }: WaitStep, poll: LastPoll): Pr
     }
   }
   const list = async (): Promise<Answer> => {
+    const wasUnderWay = lists.isUnderWay
     await lists.refresh()
+    // It was requested before the deadline, so it may have missed an end.
+    if (wasUnderWay && !isOver(poll.listed())) await lists.refresh()
     const listed = poll.listed()
-    if (listed) return listed
+    if (listed && poll.isEnough(listed)) return listed
     if (isInTime) return await single()
     await clock.sleep(LAST_ANSWER, stop)
     throw stop.reason
@@ -65,6 +71,8 @@ export async function lastPoll({ options, lists }: WaitStep, poll: LastPoll): Pr
   else if (isInTime) polls.push(single())
   return await firstEnd(polls, poll, stop)
 }
+
+const isOver = (answer: Answer | undefined) => answer !== undefined && isTerminal(statusOf(answer.prediction))
 
 /** @returns true as soon as one of the polls reports the end, false if none does before the signal */
 async function firstEnd(polls: readonly Promise<Answer>[], poll: LastPoll, stop: AbortSignal): Promise<boolean> {

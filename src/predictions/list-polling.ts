@@ -43,6 +43,11 @@ export class ListPolling {
     return this.#list.usable && this.#open.size >= (this.#isRead ? LIST_UNTIL : LIST_FROM)
   }
 
+  /** Whether a list was requested that has not ended. */
+  get isUnderWay(): boolean {
+    return this.#underWay !== undefined
+  }
+
   /** Requests that one round of polls of all open predictions takes. */
   get requestsOfRound(): number {
     return this.isOn

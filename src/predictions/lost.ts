@@ -4,7 +4,7 @@ import { isRecord } from './text.ts'
 /** Seconds by which the clocks of the runner and the API may differ. */
 const CLOCK_SKEW = 60
 
-/** How official models' versions are shown (`facts` of third parties: "Official endpoints empirically return hidden"). */
+/** What gateways and Replicate show as the version of official models. */
 const HIDDEN_VERSION = 'hidden'
 
 /**

@@ -17,6 +17,8 @@ import { Wakeup } from './wakeup.ts'
 export class PredictionWait implements OpenWait {
   readonly id: string
   readonly #step: WaitStep
+  /** When this wait began, in seconds since the start of the step: the schedule counts from then. */
+  readonly #began: number
   readonly #schedule: Schedule
   readonly #wakeup: Wakeup
   readonly #stuck = new StuckStatus()
@@ -54,6 +56,7 @@ export class PredictionWait implements OpenWait {
     const { schedule, parallelJobs, signal } = step.options
     this.id = id
     this.#step = step
+    this.#began = step.now()
     this.#wakeup = new Wakeup(step.alarm)
     this.#schedule = schedule()
     this.#planned = this.#schedule.first(parallelJobs)
@@ -145,11 +148,8 @@ export class PredictionWait implements OpenWait {
         if (this.#accept(result.value, woken)) return await this.#ended()
         pause = this.#planned
       } else {
-        if (this.#listedEnd && result.error instanceof ApiError && this.#accept(this.#listedEnd, false)) {
-          return await this.#ended()
-        }
         const next = this.#fail(result.error, sent)
-        if (next === 'give up') return this.#outcome('refused')
+        if (next === 'give up') return this.#acceptListedEnd() ? await this.#ended() : this.#outcome('refused')
         pause = next
       }
     }
@@ -220,6 +220,14 @@ export class PredictionWait implements OpenWait {
     return status === 'succeeded' && hasOutput && this.#step.options.wantsLogs !== true
   }
 
+  /** Takes an end for which there is only the word of a list. One that succeeded without an output may have lost it. */
+  #acceptListedEnd(): boolean {
+    const end = this.#listed ?? this.#listedEnd
+    if (end === undefined || !isTerminal(statusOf(end.prediction))) return false
+    if (statusOf(end.prediction) === 'succeeded' && hasNoOutput(end.prediction)) return false
+    return this.#accept(end, false)
+  }
+
   async #request(signal: AbortSignal): Promise<Answer> {
     const step = this.#step
     this.polledAt = step.now()
@@ -227,6 +235,7 @@ export class PredictionWait implements OpenWait {
     try {
       const answer = await step.options.client.get(this.id, signal)
       step.responded = true
+      step.options.limiter.accepted()
       return answer
     } catch (thrown) {
       if (thrown instanceof ApiError && !(thrown instanceof ConnectionError)) step.responded = true
@@ -247,13 +256,12 @@ export class PredictionWait implements OpenWait {
     this.#patience = this.#newPatience()
     step.lastGood = now
     step.doubt.resolve()
-    step.options.limiter.accepted()
     const status = statusOf(prediction)
     this.#countsAsFailed = step.options.failOnStuckStatus !== false && this.#stuck.isStuck(prediction, now)
     const hasEnded = isTerminal(status) || this.#countsAsFailed
     if (hasEnded) step.ran(prediction)
     else this.#plan(answer, now, woken)
-    const left = hasEnded ? undefined : this.#schedule.left(now)
+    const left = hasEnded ? undefined : this.#schedule.left(now - this.#began)
     step.options.observer.answered({ id: this.id, now, answer, left })
     return hasEnded
   }
@@ -274,7 +282,7 @@ export class PredictionWait implements OpenWait {
     const { prediction } = answer
     this.#ranAt = now
     this.#planned = this.#schedule.next({
-      now,
+      now: now - this.#began,
       started: statusOf(prediction) !== 'starting',
       logs: progressLog(answer),
       sharers: options.parallelJobs * lists.requestsOfRound,
@@ -336,6 +344,7 @@ export class PredictionWait implements OpenWait {
       underWay,
       request: (signal) => this.#request(signal),
       listed: () => this.#listed,
+      isEnough: (answer) => this.#isEnough(answer),
       accept: (answer) => this.#accept(answer, false),
       failed: (error) => {
         this.#error = error
@@ -343,7 +352,7 @@ export class PredictionWait implements OpenWait {
       stop: this.#stop,
     })
     if (step.options.signal.aborted) return this.#outcome('interrupted')
-    return hasEnded ? this.#outcome('ended') : this.#outcome('timeout')
+    return hasEnded || this.#acceptListedEnd() ? this.#outcome('ended') : this.#outcome('timeout')
   }
 
   /** The outcome of a prediction that has ended, after a second look if it succeeded a moment ago without an output. */

@@ -1,6 +1,6 @@
 import { Alarm } from './alarm.ts'
 import { deadlineSignal } from './clock.ts'
-import { RefusalError } from './errors.ts'
+import { ConnectionError, RefusalError } from './errors.ts'
 import { PredictionList } from './list.ts'
 import type { ListPage } from './list-page.ts'
 import { type Listed, ListPolling } from './list-polling.ts'
@@ -10,7 +10,10 @@ import type { Siblings } from './schedule.ts'
 import { SharedDoubt } from './shared-doubt.ts'
 import type { WaitOptions } from './wait-options.ts'
 
+const LIST_REQUEST = { method: 'GET', url: 'the list' } as const
 const NO_RUN_TIMES = new RunTimes([])
+/** Seconds that one page of the list may take, because nobody polls singly meanwhile. */
+const LONGEST_PAGE = 5
 /** Seconds that a hint of a refused list is obeyed at most. */
 const LONGEST_HINT = 120
 
@@ -56,11 +59,13 @@ export class WaitStep implements Disposable {
   async #fetchPage(cursor: string | undefined, wanted: ReadonlySet<string>, signal: AbortSignal): Promise<ListPage> {
     const { client, clock, limiter } = this.options
     await limiter.take(signal)
+    using limit = deadlineSignal(clock, LONGEST_PAGE, `the list did not arrive within ${LONGEST_PAGE} s`)
     try {
-      const page = await client.list?.({ cursor }, wanted, signal)
+      const page = await client.list?.({ cursor }, wanted, AbortSignal.any([signal, limit.signal]))
       limiter.accepted()
       return page ?? { answers: [], cursor: undefined }
     } catch (error) {
+      if (limit.signal.aborted && !signal.aborted) throw new ConnectionError(LIST_REQUEST, limit.signal.reason)
       if (error instanceof RefusalError && error.retryability === 'transient') {
         if (error.retryAfter === undefined) limiter.refused(error.status)
         else await clock.sleep(Math.min(error.retryAfter, LONGEST_HINT), signal)

@@ -296,10 +296,13 @@ describe('attempts', () => {
       ...failing('(E003)'),
       create: (_, n) => (n === 1 ? refused(402) : undefined),
     })
-    for (const { pauses, results } of [canceled, refusedAccount]) {
+    for (const [{ pauses, results }, reason] of [
+      [canceled, /^No further attempt was made: the step was canceled/],
+      [refusedAccount, /^No further attempt was made: .*402/],
+    ] as const) {
       assert.deepEqual(pauses, [])
       assert.equal(results[0]?.outcome?.status, 'failed')
-      assert.equal(results[0]?.refusal, undefined)
+      assert.match(results[0]?.refusal?.message ?? '', reason)
     }
   })
 

@@ -155,7 +155,7 @@ describe('a connection that brought nothing', () => {
 
   test('may heal, and says with its code what happened', () => {
     const error = failed(coded('ECONNRESET'))
-    assert.equal(error.message, `GET ${url} got no response: the connection was reset (ECONNRESET).`)
+    assert.equal(error.message, `GET ${url} failed: the connection was reset (ECONNRESET).`)
     assert.deepEqual([error.retryability, error.settingError, error.neverSent], ['transient', undefined, false])
     assert.equal((error.cause as Error).message, 'it failed')
   })

@@ -88,6 +88,13 @@ describe('a request that is silent', () => {
     assert.equal(silent, 10)
   })
 
+  test('and must not be repeated says nothing of how long others may be silent', async () => {
+    const { clock, hedge, attempts, run, made } = start()
+    await clock.run(hedge.single(attempts(40), never))
+    await run(hedge, 85, 0.1)
+    assert.deepEqual(made, [0, 40, 50])
+  })
+
   test('ends at once with its signal, the second one too', async () => {
     const { clock, hedge, attempts, open, now } = start()
     const stop = new AbortController()

@@ -59,11 +59,12 @@ describe('a number', () => {
     assert.equal(again('{"__proto__":18446744073709551615}'), '{"__proto__":18446744073709551615}')
   })
   test('is not mistaken for a string that looks like what stands for one', () => {
-    const text = '["\ufdd00\ufdd112345678901234567890","\\ufdd00\\ufdd15",12345678901234567890]'
+    const text =
+      '["\ufdd00\ufdd112345678901234567890","\\ufdd00\\ufdd15","\\ufdd0\\u0030\\ufdd1x",12345678901234567890]'
     const { value } = parseJson(text)
     assert.deepEqual(
       (value as unknown[]).map((each) => (isRawNumber(each) ? each.rawJSON : each)),
-      ['\ufdd00\ufdd112345678901234567890', '\ufdd00\ufdd15', '12345678901234567890'],
+      ['\ufdd00\ufdd112345678901234567890', '\ufdd00\ufdd15', '\ufdd00\ufdd1x', '12345678901234567890'],
     )
   })
   test('that is damaged is a fault of the JSON', () => {

@@ -219,6 +219,36 @@ describe('many predictions', () => {
     assertRight(predictions, outcomes)
   })
 
+  test('an end without an output on the list is looked up until the API answers', async () => {
+    const predictions = sample(10, 8).map((each) => ({ ...each, starts: 0, ends: 1, end: 'succeeded' as const }))
+    const answer = api(predictions, { withoutOutput: true })
+    const failures = new Map<string, number>()
+    const react = (request: ScriptedRequest): Reaction => {
+      const count = failures.get(request.path) ?? 0
+      if (isList(request) || request.at < 1 || count >= 3) return answer(request)
+      failures.set(request.path, count + 1)
+      return { status: count === 0 ? 503 : 429, body: '', headers: { 'retry-after': '1' } }
+    }
+    const { outcomes } = await playWait(react, { ids: predictions.map(({ id }) => id), random: seeded(7) })
+    assert.equal(failures.size, 10)
+    assertRight(predictions, outcomes)
+  })
+
+  test('an end that only the list tells counts, but for one that may have lost its output', async () => {
+    const ends = (end: Simulated['end']) => sample(10, 8).map((each) => ({ ...each, starts: 0, ends: 1, end }))
+    for (const [end, expected] of [
+      ['failed', ['ended', 'failed']],
+      ['succeeded', ['refused', 'processing']],
+    ] as const) {
+      const predictions = ends(end)
+      const answer = api(predictions, { withoutOutput: true })
+      const react = (request: ScriptedRequest): Reaction =>
+        isList(request) || request.at < 1 ? answer(request) : { status: 404, body: '{"detail":"Not found"}' }
+      const { outcomes } = await playWait(react, { ids: predictions.map(({ id }) => id), random: seeded(7) })
+      for (const outcome of outcomes) assert.deepEqual([outcome.end, outcome.status], expected)
+    }
+  })
+
   test('the log of each prediction is looked up at its end if it is wanted', async () => {
     const predictions = sample(10, 9)
     const { outcomes } = await play(predictions, {}, { wantsLogs: true })
@@ -244,6 +274,63 @@ describe('many predictions', () => {
     assertRight(predictions, outcomes)
     assert.ok(requests.filter(({ at }) => at >= 10).length <= 6)
   })
+
+  test('an end without an output on the last list is looked up', async () => {
+    const predictions = sample(10, 12).map((each) => ({ ...each, starts: 0, ends: 9.5, end: 'succeeded' as const }))
+    const schedule = () => fixedSchedule(60)
+    const { outcomes, took } = await play(predictions, { withoutOutput: true }, { timeout: 10, schedule })
+    assertRight(predictions, outcomes)
+    assert.ok(took < 12, `${took} s`)
+  })
+
+  test('an end that only the last list tells counts, but for one that may have lost its output', async () => {
+    for (const [end, expected] of [
+      ['failed', ['ended', 'failed']],
+      ['succeeded', ['timeout', 'processing']],
+    ] as const) {
+      const predictions = sample(10, 12).map((each) => ({ ...each, starts: 0, ends: 9.5, end }))
+      const answer = api(predictions, { withoutOutput: true })
+      const react = (request: ScriptedRequest): Reaction =>
+        isList(request) || request.at < 9.5 ? answer(request) : 'hang'
+      const ids = predictions.map(({ id }) => id)
+      const { outcomes } = await playWait(react, { ids, timeout: 10, schedule: () => fixedSchedule(60) })
+      for (const outcome of outcomes) assert.deepEqual([outcome.end, outcome.status], expected)
+    }
+  })
+
+  test('the list at the deadline is not one that was requested before it', async () => {
+    const predictions = sample(10, 12).map((each) => ({ ...each, starts: 0, ends: 9.7, end: 'succeeded' as const }))
+    const answer = api(predictions)
+    const react = (request: ScriptedRequest): Reaction => {
+      const reaction = answer(request)
+      return isList(request) && typeof reaction === 'object' ? { ...reaction, latency: 0.9 } : reaction
+    }
+    const ids = predictions.map(({ id }) => id)
+    const { outcomes, requests } = await playWait(react, { ids, timeout: 10, schedule: () => fixedSchedule(3.8) })
+    assert.ok(requests.some((request) => isList(request) && request.at < 9.7 && request.at > 9.1))
+    assertRight(predictions, outcomes)
+  })
+
+  for (const [manner, latency] of [
+    ['hangs', Number.POSITIVE_INFINITY],
+    ['takes half a minute', 30],
+  ] as const) {
+    test(`a list that ${manner} holds polls up for a few seconds, three times`, async () => {
+      const predictions = sample(12, 13).map((each, i) => ({ ...each, starts: 0, ends: 12 + 25 * i }))
+      const answer = api(predictions)
+      const react = (request: ScriptedRequest): Reaction => {
+        const reaction = answer(request)
+        if (!isList(request) || typeof reaction === 'string') return reaction
+        return latency === Number.POSITIVE_INFINITY ? 'hang' : { ...reaction, latency }
+      }
+      const { outcomes, requests } = await playWait(react, { ids: predictions.map(({ id }) => id), random: seeded(7) })
+      assertRight(predictions, outcomes)
+      const delays = outcomes.map(({ waited }, i) => waited - (predictions[i]?.ends ?? 0))
+      assert.equal(requests.filter(isList).length, 3)
+      assert.ok(Math.max(...delays) <= 6, `${delays}`)
+      assert.ok(delays.filter((delay) => delay > 1.5).length <= 3, `${delays}`)
+    })
+  }
 
   test('whatever the list does, verdicts are those of the server, and requests are few more than without it', async () => {
     const reactions: (Reaction | undefined)[] = [

@@ -107,7 +107,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
   test('at the timeout says what was seen last, what the API said, and how to go on', () => {
     assert.equal(
       verdict({ end: 'timeout', answer: running, error: reset }),
-      `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc got no response: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN} and a longer timeout, ${NOTHING_STARTED}`,
+      `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc failed: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN} and a longer timeout, ${NOTHING_STARTED}`,
     )
   })
   test('at the timeout promises nothing of what was never seen', () => {
@@ -146,7 +146,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     )
     assert.match(
       text,
-      /for at least a minute all of them were like this one\. The API's error so far: worker 3 restarted\. It may still succeed/,
+      /every answer for at least the last minute was like this one\. The API's error so far: worker 3 restarted\. It may still succeed/,
     )
     assert.ok(text.endsWith(`${AGAIN}, ${NOTHING_STARTED}`))
   })
@@ -158,7 +158,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     const text = verdict({ end: 'refused', status: '', error: reset })
     assert.equal(
       text,
-      'The API returned no prediction: Prediction abc could not be fetched: GET https://api.test/v1/predictions/abc got no response: the connection was reset (ECONNRESET). This went on for 61 s, so the wait gave up.',
+      'The API returned no prediction: Prediction abc could not be fetched: GET https://api.test/v1/predictions/abc failed: the connection was reset (ECONNRESET). This went on for 61 s, so the wait gave up.',
     )
     assert.doesNotMatch(verdict({ end: 'refused', status: '', error: refusal(401) }), /went on|may still/)
   })

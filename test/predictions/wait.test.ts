@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { EndSignals } from '../../src/predictions/end-signal.ts'
+import { createRateLimiter, type RateLimiter } from '../../src/predictions/rate-limiter.ts'
 import { fixedSchedule } from '../../src/predictions/schedule.ts'
+import { openWaits } from '../../src/predictions/wait.ts'
 import type { WaitObserver } from '../../src/predictions/wait-options.ts'
 import { says, seeded } from '../support/faults.ts'
 import {
@@ -12,6 +14,7 @@ import {
   scriptedDispatcher,
   startWait,
   VirtualClock,
+  waitOptions,
 } from '../support/virtual-time.ts'
 
 const refuses = (status: number, headers: Record<string, string> = {}, body = ''): Reaction => ({
@@ -667,4 +670,47 @@ test('whatever happens on the way, the outcome is the one that the last word of 
     ),
     { numRuns: 150 },
   )
+})
+
+test('a prediction that is added late is polled by its own age, not by that of the step', async () => {
+  for (const late of [0, 60, 3600]) {
+    const clock = new VirtualClock()
+    const began = clock.now()
+    const { dispatcher, requests } = scriptedDispatcher(clock, ({ at }) =>
+      says(at - late < 4 ? 'processing' : 'succeeded'),
+    )
+    using waits = openWaits(waitOptions(clock, dispatcher, { timeout: 7200, random: () => 0.5 }))
+    await clock.run(clock.sleep(late))
+    const { outcome: known } = await playWait(() => says('starting'), { timeout: 1 })
+    const { status, waited } = await clock.run(waits.add('abc', known.answer))
+    assert.equal(status, 'succeeded')
+    assert.ok(clock.now() - began - late < 4.8, `added after ${late} s: ${waited}`)
+    assert.ok(requests.length >= 5)
+  }
+})
+
+test('the pace of requests is learned from requests, not from the predictions on a page', async () => {
+  const clock = new VirtualClock()
+  const ids = Array.from({ length: 50 }, (_, i) => `id${i}`)
+  const body = (id: string, at: number) => ({ id, status: at < 20 ? 'processing' : 'succeeded', output: 'x' })
+  const { dispatcher, requests } = scriptedDispatcher(clock, ({ path, at }) => {
+    const id = path.split('/').at(-1) ?? ''
+    const results = ids.map((each) => body(each, at))
+    return { status: 200, body: JSON.stringify(id === 'predictions' ? { next: null, results } : body(id, at)) }
+  })
+  const limiter = createRateLimiter({ clock })
+  let accepted = 0
+  const counting: RateLimiter = {
+    get interval() {
+      return limiter.interval
+    },
+    take: (signal) => limiter.take(signal),
+    accepted() {
+      accepted++
+      limiter.accepted()
+    },
+    refused: (status) => limiter.refused(status),
+  }
+  await clock.run(startWait(clock, dispatcher, { ids, limiter: counting }))
+  assert.equal(accepted, requests.length)
 })

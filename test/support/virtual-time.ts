@@ -6,10 +6,10 @@ import { createClient } from '../../src/predictions/client.ts'
 import type { Clock } from '../../src/predictions/clock.ts'
 import type { EndSignals } from '../../src/predictions/end-signal.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
-import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
+import { createRateLimiter, type RateLimiter } from '../../src/predictions/rate-limiter.ts'
 import { adaptiveSchedule, pacedSchedule, type Schedule } from '../../src/predictions/schedule.ts'
 import { waitForPredictions } from '../../src/predictions/wait.ts'
-import type { WaitObserver } from '../../src/predictions/wait-options.ts'
+import type { WaitObserver, WaitOptions } from '../../src/predictions/wait-options.ts'
 
 /** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
 export class VirtualClock implements Clock {
@@ -118,6 +118,7 @@ export interface PlayOptions {
   timeout?: number
   schedule?: () => Schedule
   parallelJobs?: number
+  limiter?: RateLimiter
   signal?: AbortSignal
   random?: () => number
   /** Seconds until a request that hangs is given up. */
@@ -133,22 +134,15 @@ export interface PlayOptions {
 /** The key that every wait in virtual time uses. */
 export const KEY = 'sk-test-0123456789abcdef'
 
-/** Starts a wait, as main does it, against a server of {@link scriptedDispatcher}. */
-export function startWait(clock: Clock, dispatcher: Dispatcher, options: PlayOptions = {}): Promise<Outcome[]> {
-  const {
-    ids = ['abc'],
-    timeout = 1800,
-    random = Math.random,
-    parallelJobs = 1,
-    requestTimeout = 90,
-    api = predictions,
-  } = options
-  return waitForPredictions(ids, {
+/** What main waits with, against a server of {@link scriptedDispatcher}. */
+export function waitOptions(clock: Clock, dispatcher: Dispatcher, options: PlayOptions = {}): WaitOptions {
+  const { timeout = 1800, random = Math.random, parallelJobs = 1, requestTimeout = 90, api = predictions } = options
+  return {
     client: createClient({ api, apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock, requestTimeout }),
     clock,
     timeout,
     schedule: options.schedule ?? (() => pacedSchedule(adaptiveSchedule(random), api.shortestInterval)),
-    limiter: createRateLimiter({ clock }),
+    limiter: options.limiter ?? createRateLimiter({ clock }),
     parallelJobs,
     observer: options.observer ?? { answered() {}, failed() {}, settled() {} },
     ...(options.date ? { date: options.date } : {}),
@@ -157,8 +151,12 @@ export function startWait(clock: Clock, dispatcher: Dispatcher, options: PlayOpt
     wantsLogs: options.wantsLogs ?? false,
     signal: options.signal ?? new AbortController().signal,
     random,
-  })
+  }
 }
+
+/** Starts a wait, as main does it. */
+export const startWait = (clock: Clock, dispatcher: Dispatcher, options: PlayOptions = {}): Promise<Outcome[]> =>
+  waitForPredictions(options.ids ?? ['abc'], waitOptions(clock, dispatcher, options))
 
 /** Plays a wait against a server that reacts to each request by its time and number. `took` is in seconds. */
 export async function playWait(

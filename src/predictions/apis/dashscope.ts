@@ -7,6 +7,13 @@ export const dashscope = taskApi({
   path: '/api/v1/tasks/{id}',
   layers: ['output'],
   status: ['task_status'],
+  words: {
+    // "The task does not exist or its status is unknown" (Alibaba Cloud Model Studio, query of a task): IDs are kept for 24 hours.
+    unknown: {
+      status: 'failed',
+      why: 'DashScope does not know this task: the ID is wrong, or the task is older than 24 hours.',
+    },
+  },
   files: all(file('video_url'), file('results.*.url')),
   error: text('message'),
   errorCode: text('code'),

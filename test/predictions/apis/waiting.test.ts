@@ -106,6 +106,27 @@ describe('a file that has only an ID', () => {
     })
     assert.equal(outcome.status, 'succeeded')
   })
+  test('is looked up again if the second request is put off in a body with status 200', async () => {
+    const { outcome } = await play('minimax', ({ path }, i) => {
+      if (!path.includes('/files/')) return task
+      return i < 4
+        ? ok({ base_resp: { status_code: 1002, status_msg: 'rate limit' } })
+        : ok({ file: { download_url: 'https://x.example/a.mp4' } })
+    })
+    assert.equal(outcome.status, 'succeeded')
+  })
+})
+
+test('a task that DashScope does not know has failed, and says why', async () => {
+  const { outcome, requests } = await play('dashscope', () =>
+    ok({ request_id: 'x', output: { task_id: 'abc', task_status: 'UNKNOWN' } }),
+  )
+  assert.deepEqual([outcome.end, outcome.status], ['ended', 'failed'])
+  assert.match(
+    String(outcome.answer?.prediction.error),
+    /does not know this task: the ID is wrong, or the task is older/,
+  )
+  assert.equal(requests.length, 1)
 })
 
 describe('canceling a task', () => {
