@@ -59,15 +59,17 @@ const SECONDS_PER_POLL = 0.75
 const EXTRA_POLLS = 10
 /**
  * Of siblings: the widest spread of their run times that is informative; the share of the time left to sleep, and
- * the longest sleep; how dense polls are around the usual end; and the pauses in the queue.
+ * the longest sleep; how dense polls are around the usual end, with the shortest and the longest pause; and the pauses in
+ * the queue.
  */
 const SIBLINGS = {
-  widest: 0.34,
+  widest: 0.4,
   part: 0.7,
   least: 1,
-  root: 0.15,
-  inside: 0.12,
+  root: 0.12,
+  inside: 0.125,
   densest: 0.25,
+  sparsest: 0.55,
   queuePart: 0.2,
   queueMost: 8,
 }
@@ -142,7 +144,11 @@ function untilSiblingsEnd(memory: Memory, { now, siblings }: Observation, otherw
     return Math.max(otherwise, Math.min(SIBLINGS.queuePart * from, SIBLINGS.queueMost))
   }
   const elapsed = now - memory.started
-  const inside = clamp(SIBLINGS.inside * Math.sqrt(middle * spread), SIBLINGS.densest, otherwise)
+  const inside = clamp(
+    SIBLINGS.inside * Math.sqrt(middle * spread),
+    SIBLINGS.densest,
+    Math.min(SIBLINGS.sparsest, otherwise),
+  )
   if (elapsed < from) return clamp(SIBLINGS.part * (from - elapsed), inside, longestForSiblings(elapsed))
   return elapsed <= to ? inside : undefined
 }

@@ -189,17 +189,24 @@ describe('the run times of siblings', () => {
   }
   const thirties = [29, 30, 31, 30, 30]
   test('one run time says nothing', () => assert.equal(pause(9, [30], 1), 0.73))
-  test('long before the usual end the pause is 70 % of what is left, at most 1 s or 0.15 √t', () => {
+  test('long before the usual end the pause is 70 % of what is left, at most 1 s or 0.12 √t', () => {
     assert.equal(pause(4, thirties), 1)
-    assert.equal(pause(100, [300, 301, 302]).toFixed(2), '1.50')
+    assert.equal(pause(100, [300, 301, 302]).toFixed(2), '1.20')
     assert.equal(pause(25.5, thirties).toFixed(2), '0.41')
   })
   test('around the usual end polls are dense, and past it as without siblings', () => {
     assert.equal(pause(30, thirties), 0.25)
-    assert.equal(pause(300, [280, 290, 300, 310, 320]).toFixed(2), '0.69')
+    assert.equal(pause(100, [95, 98, 100, 102, 105]).toFixed(2), '0.38')
+    assert.equal(pause(300, [280, 290, 300, 310, 320]), 0.55)
     assert.equal(pause(60, thirties), 0.73)
   })
-  test('run times that differ too much say nothing', () => assert.equal(pause(9, [2, 5, 10, 20, 40]), 0.73))
+  test('run times that differ too much say nothing: with a spread of more than 0.4', () => {
+    const spreadBy = (deviation: number) => [-2, -1, 0, 1, 2].map((times) => 60 * Math.exp(times * deviation))
+    assert.equal(new RunTimes(spreadBy(0.26)).usual?.spread.toFixed(2), '0.38')
+    assert.equal(pause(60, spreadBy(0.26)), 0.55)
+    assert.equal(new RunTimes(spreadBy(0.29)).usual?.spread.toFixed(2), '0.42')
+    assert.equal(pause(60, spreadBy(0.29)), 0.73)
+  })
   test('a queued sibling is polled after a fifth of the usual run, at most 8 s', () => {
     const queued = (runs: readonly number[]) =>
       adaptiveSchedule(middle).next(look(1, { started: false, siblings: { runs: new RunTimes(runs), open: 9 } }))
