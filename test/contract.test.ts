@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { globSync } from 'node:fs'
 import { glob, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
@@ -337,4 +338,16 @@ describe('the reusable workflow', () => {
     assert.equal(keys.length, 2)
     for (const key of keys) assert.match(key, /^\$\{\{ secrets\.api-key \|\| secrets\.API_KEY \}\}$/)
   })
+})
+
+test('a release attests every file that a runner uses', async () => {
+  const { jobs } = parse(await read('.github/workflows/release.yml')) as Workflow
+  const scripts = Object.values(jobs).flatMap(({ steps = [] }) => steps.flatMap(({ run }) => run ?? []))
+  const command = scripts.find((script) => script.startsWith('sha256sum ')) ?? ''
+  const patterns = command.replace(/^sha256sum | > .*$/gs, '').split(' ')
+  const filesOf = (pattern: string) =>
+    globSync(pattern, { cwd: ROOT }).filter((file) => !file.startsWith('node_modules'))
+  for (const pattern of patterns) assert.notDeepEqual(filesOf(pattern), [], pattern)
+  const used = ['action.yml', '*/action.yml', 'dist/package.json', 'dist/*.js']
+  assert.deepEqual(patterns.flatMap(filesOf).sort(), used.flatMap(filesOf).sort())
 })

@@ -235,7 +235,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'const PATIENCE = 300',
   ],
   [
-    { 'docs/how-it-works.md': 'no response after ten seconds, the request is sent again' },
+    { 'docs/how-it-works.md': 'no response after ten seconds, a poll is sent again' },
     'src/predictions/hedge.ts',
     'const SILENCE = 10',
   ],
