@@ -6,6 +6,9 @@ export class UnpackError extends Error {
   override readonly name = 'UnpackError'
 }
 
+/** Names in the header of a body that is not packed; S3-compatible stores keep `aws-chunked` from the upload. */
+const NO_PACKING: ReadonlySet<string> = new Set(['', 'identity', 'none', 'binary', 'utf-8', 'utf8', 'aws-chunked'])
+
 /** More packings on top of each other than this are an attack. */
 const MOST_PACKINGS = 3
 
@@ -25,7 +28,7 @@ export function packingsOf(headers: Headers): string[] {
   return (headerOf(headers, 'content-encoding') ?? '')
     .split(',')
     .map((name) => name.trim().toLowerCase())
-    .filter((name) => name !== '' && name !== 'identity')
+    .filter((name) => !NO_PACKING.has(name))
 }
 
 /**

@@ -177,6 +177,7 @@ async function isZipOf(folder: string, { files }: Content): Promise<boolean> {
 
 async function isEntryOf(entry: ReadEntry, file: string): Promise<boolean> {
   if (entry.size !== (await stat(file)).size) return false
-  const [theirs, ours] = [digestOf(await entry.open()).catch(() => undefined), digestOf(createReadStream(file))]
-  return (await theirs) === (await ours)
+  const theirs = digestOf(await entry.open()).catch(() => undefined)
+  const digests = await Promise.all([theirs, digestOf(createReadStream(file))])
+  return digests[0] === digests[1]
 }

@@ -47,7 +47,7 @@ export class ArtifactServiceError extends Error {
 
 function messageFor(call: string, failure: CallFailure): string {
   if ('reason' in failure) return `${call} failed: ${sentence(failure.reason)}`
-  if ('cause' in failure) return `${call} got no response: ${sentence(describeNetworkError(failure.cause))}`
+  if ('cause' in failure) return `${call} failed: ${sentence(describeNetworkError(failure.cause))}`
   const { status, headers, text } = failure.answer
   // The blob store says its reason in a header; its body is XML, or empty.
   const reason = headerOf(headers, 'x-ms-error-code') ?? errorBodyMessage(parseErrorBody(text), text)

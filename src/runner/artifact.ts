@@ -293,6 +293,7 @@ class Tries {
 
   /** Whether a failed attempt of ours took the name and did not complete; uploads of others are never removed. */
   leftUnfinished({ digest, size, created }: ListedArtifact): boolean {
+    if (this.#rounds >= ATTEMPTS) return false
     return this.#failure !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
   }
 

@@ -201,8 +201,9 @@ export class ReleaseApi {
     if (status === 401) return new ReleaseError(`${intro}: github-token is not valid (401).`, options)
     const limit = rateLimitOf(headers)
     if (limit !== undefined) {
+      const minutes = Math.ceil(limit / 60)
       return new ReleaseError(
-        `${intro}: the rate limit of github-token is exceeded for another ${Math.ceil(limit / 60)} minutes (${status}).`,
+        `${intro}: the rate limit of github-token is exceeded for another ${minutes} ${minutes === 1 ? 'minute' : 'minutes'} (${status}).`,
         options,
       )
     }

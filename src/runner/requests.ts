@@ -39,5 +39,5 @@ export function countedNetwork(network: UntrustedNetwork, count: () => void): Un
     },
     destroy: () => connections.destroy(),
   })
-  return { to: async (url) => counted(await network.to(url)), close: () => network.close() }
+  return { to: async (url, signal) => counted(await network.to(url, signal)), close: () => network.close() }
 }

@@ -83,7 +83,7 @@ export function startSaving(
   let saver: Promise<Saver> | undefined
   let heartbeat: Disposable | undefined
   const open = async () => {
-    const observer = createSaveObserver(renamed)
+    const observer = createSaveObserver(renamed, inputs.download.overwrite)
     const opened = await openSaver(inputs, identities, { ...around, signal, deadline, observer })
     if (!abandoned.signal.aborted) heartbeat = startHeartbeat(() => printState(opened.state), clock)
     return opened
@@ -215,7 +215,8 @@ const SAME_TROUBLE = 3
 const KINDS_OF_TROUBLE = 20
 
 /** @param renamed takes a warning for each file that got another name */
-function createSaveObserver(renamed: string[]): SaveObserver {
+function createSaveObserver(renamed: string[], overwrite: boolean): SaveObserver {
+  const ending = overwrite ? 'It could not be replaced.' : 'Set overwrite: true to replace existing files.'
   const troubles = new Map<string, number>()
   return {
     saved: ({ path: file, size, type, width, height }) =>
@@ -229,9 +230,7 @@ function createSaveObserver(renamed: string[]): SaveObserver {
       if (times <= SAME_TROUBLE) info(`fetching ${label} again in ${duration(pause)}: ${reason}`)
     },
     renamed: (name, taken) =>
-      renamed.push(
-        `${taken} already exists with other content: the new file was saved as ${name}. Set overwrite: true to replace existing files.`,
-      ),
+      renamed.push(`${taken} already exists with other content: the new file was saved as ${name}. ${ending}`),
   }
 }
 

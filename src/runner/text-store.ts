@@ -25,7 +25,11 @@ export function createTextStore(folder: string): TextStore {
         const name = path.join(folder, `await-prediction-body-${randomUUID()}`)
         const file = await open(name, 'wx+', 0o600)
         files.add(file)
-        await rm(name, { force: true })
+        await rm(name, { force: true }).catch(async (error) => {
+          files.delete(file)
+          await file.close()
+          throw error
+        })
         return new FileText(file, store, () => {
           if (files.delete(file)) opened--
         })

@@ -61,7 +61,7 @@ describe('an error of the artifact client', () => {
   test('of the network is transient, of any call', () => {
     const call = new Error(`Failed to CreateArtifact: Unable to make request: ENOTFOUND\n${networkAdvice}`)
     assert.deepEqual(facts(call).slice(0, 3), ['CreateArtifact', undefined, true])
-    assert.match(String(facts(call)[3]), /^CreateArtifact got no response: .*ENOTFOUND/)
+    assert.match(String(facts(call)[3]), /^CreateArtifact failed: .*ENOTFOUND/)
     const error = new Error(`Unable to make request: ECONNRESET\n${networkAdvice}`)
     const blob = Object.assign(error, { name: 'NetworkError', code: 'ECONNRESET' })
     assert.deepEqual(facts(blob).slice(0, 3), ['The upload to the blob store', undefined, true])

@@ -226,7 +226,7 @@ describe('uploading', () => {
     service.fail('CreateArtifact', 'reset', 'reset', 'reset', 'reset', 'reset')
     await assert.rejects(
       upload({ name: 'away' }),
-      /^UploadError: The artifact away could not be uploaded: CreateArtifact got no response: /,
+      /^UploadError: The artifact away could not be uploaded: CreateArtifact failed: /,
     )
     assert.equal(slept.length, 4)
     service.fail('CreateArtifact', { status: 403, body: { code: 'permission_denied', msg: 'no right to it' } })

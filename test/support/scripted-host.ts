@@ -3,7 +3,7 @@ import type { Clock } from '../../src/predictions/clock.ts'
 import { Hosts } from '../../src/predictions/files/hosts.ts'
 import type { Ending } from '../../src/predictions/files/patience.ts'
 import { SizeLimits } from '../../src/predictions/files/size-limits.ts'
-import { type Received, Transfer } from '../../src/predictions/files/transfer.ts'
+import { type Received, type Sink, Transfer } from '../../src/predictions/files/transfer.ts'
 import type { Connections, UntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
 import { VirtualClock } from './virtual-time.ts'
 
@@ -65,6 +65,7 @@ export async function playTransfers(
   urls: readonly string[],
   react: (request: FileRequest, open: number) => FileReaction,
   ending: Partial<Omit<Ending, 'seenAt'>> = {},
+  sink: Partial<Sink> = {},
 ): Promise<Played> {
   const clock = new VirtualClock()
   const seenAt = clock.now()
@@ -95,7 +96,7 @@ export async function playTransfers(
   const fetchOne = (url: string) =>
     new Transfer(
       new URL(url),
-      { expect: async () => {}, write: async () => {}, rest: async () => {} },
+      { expect: async () => {}, write: async () => {}, rest: async () => {}, ...sink },
       {
         network,
         hosts,

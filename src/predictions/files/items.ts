@@ -28,11 +28,11 @@ export function itemsOf(output: unknown, most: number): { items: Item[]; more: b
     const label = `File ${index} (${isUri ? 'a data: URI' : labelOf(source)})`
     return isUri ? { index, kind, source: 'data:', label, uri: source } : { index, kind, source, label }
   })
-  if (sources.length === 0 && most > 0) {
+  if (sources.length === 0) {
     if (isText(output)) items.push({ index: 0, kind: 'text', source: 'text', label: 'The text' })
     else if (isJsonOutput(output)) items.push({ index: 0, kind: 'output', source: 'json', label: 'The output' })
   }
-  return { items, more: sources.length > most }
+  return { items: items.slice(0, most), more: Math.max(sources.length, items.length) > most }
 }
 
 const LONGEST_NAME = 60

@@ -63,14 +63,20 @@ export class Names {
   ): Promise<boolean> {
     const there = await lstat(target).catch(() => undefined)
     if (!there && (await moveNew(temporary, target, clock))) return true
-    if (there?.isFile() && (await sha256Of(target)) === sha256) {
+    if (there?.isFile() && (await sha256Of(target).catch(() => undefined)) === sha256) {
       await rm(temporary)
       return true
     }
     if (!overwrite || there?.isDirectory()) return false
-    // Renaming replaces a symbolic link itself, never what it points to.
-    await whenFree(() => rename(temporary, target), clock)
-    return true
+    try {
+      // Renaming replaces a symbolic link itself, never what it points to.
+      await whenFree(() => rename(temporary, target), clock)
+      return true
+    } catch (error) {
+      // What cannot be replaced keeps its name; the new file gets another one.
+      if (there && HELD.has((error as NodeJS.ErrnoException).code)) return false
+      throw error
+    }
   }
 }
 

@@ -50,7 +50,7 @@ export class PartFile implements Sink, AsyncDisposable {
       this.#made = true
       return await work(this.#handle)
     } catch (error) {
-      const words = describeDiskError(error, this.#folder.path)
+      const words = describeDiskError(error, this.#folder.path) ?? describeSystemError(error, this.#folder.path)
       throw words === undefined ? error : new DiskError(words, { cause: error })
     }
   }
@@ -67,4 +67,10 @@ export class PartFile implements Sink, AsyncDisposable {
     await this.rest().catch(() => {})
     if (this.#made) await rm(this.path, { force: true }).catch(() => {})
   }
+}
+
+/** Any other error of the file system, such as EIO: what the network brings comes from elsewhere. */
+function describeSystemError(error: unknown, place: string): string | undefined {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException
+  return code === undefined || syscall === undefined ? undefined : `${place} cannot be written to (${code})`
 }

@@ -160,16 +160,20 @@ export async function saveContent(
   const allowance = tools.limits.open()
   allowance.expect(size)
   await using part = new PartFile(tools.folder)
-  await part.write(bytes, 0)
-  const hash = createHash('sha256')
-  for (const each of bytes) hash.update(each)
-  const sha256 = hash.digest('hex')
-  const media =
-    extension === undefined
-      ? await part.use((file) => inspect(file, size, { type, names: [] }, true))
-      : { type, extension }
-  allowance.use(size)
-  return await place(part, { item, prediction, size, sha256, media }, tools)
+  try {
+    await part.write(bytes, 0)
+    const hash = createHash('sha256')
+    for (const each of bytes) hash.update(each)
+    const sha256 = hash.digest('hex')
+    const media =
+      extension === undefined
+        ? await part.use((file) => inspect(file, size, { type, names: [] }, true))
+        : { type, extension }
+    return await place(part, { item, prediction, size, sha256, media }, tools)
+  } catch (error) {
+    allowance.release()
+    throw error
+  }
 }
 
 /**

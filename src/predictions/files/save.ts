@@ -107,9 +107,9 @@ export interface SavingState {
 }
 
 /**
- * Saves the files of predictions while others still run: what has a URL is fetched without any key, `data:` URIs are
- * decoded one after the other, text and JSON become files of their own. A file appears under its name only when it is
- * whole. One that fails leaves nothing behind and does not stop the others.
+ * Saves the files of predictions while others still run: what has a URL is fetched without the key, unless `keyed` names an
+ * address for it; `data:` URIs are decoded one after the other, text and JSON become files of their own. A file appears
+ * under its name only when it is whole. One that fails leaves nothing behind and does not stop the others.
  */
 export class Saver {
   readonly #options: SaveOptions
@@ -151,10 +151,7 @@ export class Saver {
     const { clock, deadline = Number.POSITIVE_INFINITY } = this.#options
     const named = { number: this.#results.length + 1, ...prediction }
     const ending = { seenAt: clock.now(), age: prediction.age, deadline, expires: prediction.expires ?? true }
-    const result = this.#save(named, ending)
-    // Whoever ends the step is answered by the end of it.
-    result.catch(() => {})
-    this.#results.push({ number: named.number, result })
+    this.#results.push({ number: named.number, result: this.#save(named, ending) })
   }
 
   /** Waits until every file is saved or given up; after a cancel, for what is whole. */

@@ -1,7 +1,8 @@
+import { Buffer, isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
-import { discard, headerOf, REDIRECT_STATUSES, requestTarget, USER_AGENT } from '../http.ts'
+import { discard, type Headers, headerOf, REDIRECT_STATUSES, requestTarget, USER_AGENT } from '../http.ts'
 import { HostRefusal } from '../network/addresses.ts'
 import type { UntrustedNetwork } from '../network/dispatcher.ts'
 import {
@@ -17,7 +18,7 @@ import { InterruptedTransfer, isWebPage, lengthOfPart, refusalOf } from './file-
 import { PermanentError, WebPageError } from './file-error.ts'
 import type { Host, Hosts, Turn } from './hosts.ts'
 import { Meter } from './meter.ts'
-import { type Ending, givenUpAt, LEAST_PATIENCE, LONGEST_SAVING, STALL } from './patience.ts'
+import { type Ending, givenUpAt, LEAST_PATIENCE, LONGEST_SAVING, SLOWEST, STALL } from './patience.ts'
 import type { Allowance } from './size-limits.ts'
 
 const REDIRECTS = 5
@@ -135,6 +136,7 @@ export class Transfer {
     if (late >= 0 && !isLast) throw this.#givenUp()
     if (turn === undefined) return 0
     const began = clock.now()
+    const before = this.#size
     try {
       const received = await this.#watched(turn)
       this.#gave()
@@ -142,6 +144,8 @@ export class Transfer {
     } catch (error) {
       if (signal.aborted) throw signal.reason
       if (!(error instanceof InterruptedTransfer)) throw error
+      // A transfer that breaks off again and again has not stalled if it brings enough each time.
+      if (this.#size - before >= SLOWEST * Math.max(STALL, clock.now() - began)) this.#gave()
       return this.#interrupted(error, began)
     }
   }
@@ -274,8 +278,12 @@ export class Transfer {
     const told = length === undefined || packed ? undefined : Number(length)
     const total = part ?? told
     if (total !== undefined) allowance.expect(total)
-    const etag = headerOf(headers, 'etag')
-    this.#validator = etag !== undefined && !etag.startsWith('W/') ? etag : headerOf(headers, 'last-modified')
+    const validator = validatorOf(headers)
+    // Some servers ignore If-Range.
+    if (this.#size > 0 && validator !== undefined && validator !== this.#validator) {
+      throw this.#startOver('the file has changed in the meantime')
+    }
+    this.#validator = validator
     this.#total = total
     return { answer, url, total, packed }
   }
@@ -303,8 +311,9 @@ export class Transfer {
   async #append(pieces: readonly Buffer[], bytes: number): Promise<void> {
     const { allowance, collectGarbage } = this.#options
     allowance.use(this.#size + bytes)
-    for (const piece of pieces) this.#hash.update(piece)
     await this.#sink.write(pieces, this.#size)
+    // Only what was written: after an error, the same bytes come again.
+    for (const piece of pieces) this.#hash.update(piece)
     this.#size += bytes
     collectGarbage(bytes)
   }
@@ -324,7 +333,7 @@ export class Transfer {
       if (!REDIRECT_STATUSES.has(answer.statusCode)) return { answer, url, keyed: authorization !== undefined }
       discard(answer.body)
       const location = headerOf(answer.headers, 'location')
-      const next = location === undefined ? null : URL.parse(location, url.href)
+      const next = location === undefined ? null : URL.parse(decodeHeader(location), url.href)
       if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) without a target`)
       // It remains dropped if a later redirect leads back: another server chose that path.
       if (next.origin !== url.origin) authorization = undefined
@@ -342,7 +351,7 @@ export class Transfer {
     const { network } = this.#options
     const rest = this.#size > 0 && this.#validator
     try {
-      const dispatcher = await network.to(url)
+      const dispatcher = await network.to(url, signal)
       return await dispatcher.request({
         ...requestTarget(url),
         method: 'GET',
@@ -407,3 +416,15 @@ function isPacked(headers: Dispatcher.ResponseData['headers'], { type, names }: 
 }
 
 const wordsOf = (error: unknown): string => (error instanceof UnpackError ? error.message : describeNetworkError(error))
+
+/** What If-Range takes: a strong ETag, else the date of the last change. */
+function validatorOf(headers: Headers): string | undefined {
+  const etag = headerOf(headers, 'etag')
+  return etag !== undefined && !etag.startsWith('W/') ? etag : headerOf(headers, 'last-modified')
+}
+
+/** undici gives headers as latin1; some servers send UTF-8, which browsers read as such. */
+function decodeHeader(value: string): string {
+  const bytes = Buffer.from(value, 'latin1')
+  return isUtf8(bytes) ? bytes.toString('utf8') : value
+}

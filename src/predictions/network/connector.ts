@@ -111,7 +111,10 @@ export class Connector {
   /** Closes every socket of an attempt that fails or takes too long. */
   async #within<T>(ms: number, attempt: (keep: Keep) => Promise<T>): Promise<T> {
     const mine: Socket[] = []
+    let isOver = false
     const keep = (socket: Socket) => {
+      // A look-up can end after the attempt.
+      if (isOver) socket.destroy()
       mine.push(socket)
       this.#sockets.add(socket)
       socket.on('error', () => {}).once('close', () => this.#sockets.delete(socket))
@@ -123,6 +126,7 @@ export class Connector {
     try {
       return await Promise.race([attempt(keep), late])
     } catch (error) {
+      isOver = true
       for (const socket of mine) socket.destroy()
       throw error
     } finally {
@@ -191,7 +195,10 @@ function firstConnected(addresses: readonly string[], connect: (address: string)
       socket.once('connect', () => {
         clearTimeout(timer)
         sockets.delete(socket)
-        for (const loser of sockets) loser.removeAllListeners('close').destroy()
+        const losers = [...sockets]
+        // What they report now is no failure.
+        sockets.clear()
+        for (const loser of losers) loser.destroy()
         resolve(socket)
       })
     }

@@ -213,6 +213,7 @@ class Limit implements Disposable {
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (late: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
     signal.addEventListener('abort', abort, { once: true })
     promise
       .then((value) => (signal.aborted ? giveUp(value) : resolve(value)), reject)
@@ -220,10 +221,10 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (lat
   })
 }
 
-/** Connections to hosts that the API chose: those of files and of streams. The key is never sent over them. */
+/** Connections to hosts that the API chose: those of files and of streams. The key is sent over them only to the API's own address of a file. */
 export interface UntrustedNetwork {
-  /** The way to a URL. @throws HostRefusal if the policy forbids it */
-  to(url: URL): Promise<Connections>
+  /** The way to a URL. @throws HostRefusal if the policy forbids it, or the reason of the signal */
+  to(url: URL, signal?: AbortSignal): Promise<Connections>
   close(): Promise<void>
 }
 
@@ -244,11 +245,13 @@ export function openUntrustedNetwork(
   // What is connected to directly is checked at its socket, also if there is a proxy for other hosts.
   const guarded = createDispatcher(env, { connect: { lookup: publicLookup(policy) }, connections })
   return {
-    async to(url) {
+    async to(url, signal) {
       if (checkUrl(url, policy).trusted) return open
       // A proxy resolves by itself; what resolves here to a private address is refused all the same.
       if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) {
-        allowedAddresses(url.hostname, await resolve(url.hostname).catch(() => []), policy)
+        const found = resolve(url.hostname).catch(() => [])
+        const addresses = signal === undefined ? await found : await unlessAborted(found, signal, () => {})
+        allowedAddresses(url.hostname, addresses, policy)
       }
       return guarded
     },

@@ -34,7 +34,7 @@ describe('what an output holds to save', () => {
     assert.deepEqual(some.items[1]?.kind, { index: 1, of: 2 })
     assert.equal(itemsOf(output, 3).more, false)
     assert.deepEqual(itemsOf(output, 0), { items: [], more: true })
-    assert.deepEqual(itemsOf('a text', 0).items, [])
+    for (const other of ['a text', { score: 1 }]) assert.deepEqual(itemsOf(other, 0), { items: [], more: true })
   })
   test('is named by the end of a long name, which tells it from others', () => {
     const label = (name: string) => itemsOf(link(name), 1).items[0]?.label

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { believedFrom, givenUpAt, mayHaveExpired } from '../../../src/predictions/files/patience.ts'
 import { type FileReaction, type FileRequest, playTransfers } from '../../support/scripted-host.ts'
@@ -40,6 +41,24 @@ describe('the patience with a host that gives nothing', () => {
       }
     })
   }
+
+  test('does not begin while attempts bring parts of the file, however often they break off', async () => {
+    const [total, part] = [10_000_000, 200_000]
+    for (const deadline of [5, 1800]) {
+      const { results, took } = await playTransfers(
+        [URL_1],
+        ({ range }) => {
+          const from = Number(/\d+/.exec(range ?? '0')?.[0])
+          const rest = { 'content-range': `bytes ${from}-${total - 1}/${total}` }
+          const headers = { etag: '"e"', ...(range ? rest : { 'content-length': String(total) }) }
+          return { status: range ? 206 : 200, headers, pieces: [Buffer.alloc(part)], every: 2 }
+        },
+        { deadline },
+      )
+      assert.equal(messageOf(results[0]), 'saved')
+      assert.ok(took > 60, `${took} s`)
+    }
+  })
 
   test('ends with the file when the host is there again', async () => {
     const { requests, results } = await playTransfers([URL_1], ({ at }) => (at < 40 ? refuses : whole))
@@ -267,4 +286,67 @@ test('when a file is given up, in seconds', () => {
   )
   assert.equal(mayHaveExpired({ ...ending, age: 0 }, 4299), false)
   assert.equal(mayHaveExpired({ ...ending, age: 0 }, 4300), true)
+})
+
+describe('what a server answers', () => {
+  test('is not joined with what came of another version, even if it ignores If-Range', async () => {
+    let version = 'old'
+    const { results, reasons } = await playTransfers([URL_1], ({ range }) => {
+      if (range === undefined) {
+        const headers = { etag: `"${version}"`, 'content-length': '30' }
+        if (version === 'new') return { status: 200, headers, pieces: ['n'.repeat(30)] }
+        version = 'new'
+        return { status: 200, headers, pieces: ['o'.repeat(10)] }
+      }
+      return { status: 206, headers: { etag: '"new"', 'content-range': 'bytes 10-29/30' }, pieces: ['n'.repeat(20)] }
+    })
+    assert.ok(reasons.includes('the file has changed in the meantime'), `${reasons}`)
+    const [result] = results
+    assert.ok(result && !(result instanceof Error))
+    assert.equal(result.sha256, createHash('sha256').update('n'.repeat(30)).digest('hex'))
+  })
+
+  test('with an encoding that packs nothing is taken as it comes', async () => {
+    for (const encoding of ['aws-chunked', 'utf-8', 'binary', 'none', 'identity', 'UTF-8, identity']) {
+      const headers = { 'content-length': '3', 'content-encoding': encoding }
+      const { results, requests } = await playTransfers([URL_1], () => ({ status: 200, headers, pieces: ['abc'] }))
+      assert.equal(messageOf(results[0]), 'saved', encoding)
+      assert.equal(requests.length, 1)
+    }
+  })
+
+  test('as a redirect may be UTF-8, as browsers read it', async () => {
+    const location = (url: string) => Buffer.from(url).toString('latin1')
+    const { requests } = await playTransfers([URL_1], ({ url }) =>
+      url === URL_1 ? { status: 302, headers: { location: location('/图.png') } } : whole,
+    )
+    assert.equal(requests[1]?.url, 'https://files.example.com/%E5%9B%BE.png')
+    const { requests: latin } = await playTransfers([URL_1], ({ url }) =>
+      url === URL_1 ? { status: 302, headers: { location: '/caf\u00e9.png' } } : whole,
+    )
+    assert.equal(latin[1]?.url, 'https://files.example.com/caf%C3%A9.png')
+  })
+
+  test('counts for the digest only once if the disk failed in between', async () => {
+    let writes = 0
+    const write = async () => {
+      if (++writes === 2) throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' })
+    }
+    const pieces = ['a', 'b', 'c'].map((letter) => letter.repeat(2 ** 18))
+    const content = Buffer.from(pieces.join(''))
+    const { results } = await playTransfers(
+      [URL_1],
+      ({ range }) => {
+        const from = Number(/\d+/.exec(range ?? '0')?.[0])
+        const rest = { 'content-range': `bytes ${from}-${content.length - 1}/${content.length}` }
+        const headers = { etag: '"e"', ...(range ? rest : { 'content-length': String(content.length) }) }
+        return { status: range ? 206 : 200, headers, pieces: pieces.slice(from / 2 ** 18) }
+      },
+      {},
+      { write },
+    )
+    const [result] = results
+    assert.ok(result && !(result instanceof Error), messageOf(result))
+    assert.equal(result.sha256, createHash('sha256').update(content).digest('hex'))
+  })
 })

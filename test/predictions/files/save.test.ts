@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import * as fileSystem from 'node:fs/promises'
-import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
@@ -309,6 +309,30 @@ describe('names', () => {
       replaced.files.map(({ name }) => name),
       ['abc-0.png'],
     )
+  })
+
+  test('that cannot be read or replaced are left alone, and the new file gets another one', async () => {
+    const user = process.geteuid?.()
+    if (user === undefined) return
+    await using simulator = await startSimulator()
+    const directory = await testFolder('files')
+    const taken = path.join(directory, 'abc-text.txt')
+    await writeFile(taken, 'not ours')
+    await chmod(taken, user === 0 ? 0o600 : 0)
+    // In a sticky folder, only the owner replaces a file.
+    await chmod(directory, user === 0 ? 0o1777 : 0o755)
+    const someone = 65_534
+    if (user === 0) process.seteuid?.(someone)
+    try {
+      for (const overwrite of user === 0 ? [false, true] : [false]) {
+        const { files, reasons, told } = await save(simulator, `a paid text, ${overwrite}`, { directory, overwrite })
+        assert.deepEqual(reasons, [])
+        assert.match(files[0]?.name ?? '', /^abc-text-[23]\.txt$/)
+        assert.equal(told.renamed.length, 1)
+      }
+    } finally {
+      if (user === 0) process.seteuid?.(user)
+    }
   })
 
   test('that are symbolic links are not followed', async () => {
