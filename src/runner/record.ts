@@ -8,11 +8,17 @@ export const RECORD_FILE = '.predictions.json'
 
 /** What is known of one name. */
 export interface RecordEntry {
-  /** SHA-256 of target and input, as {@link hashOf} makes it. */
+  /** SHA-256 of target and input, as {@link hashOf} makes it, or {@link INCOMPLETE}. */
   hash: string
   /** Names of files in the folder of the record. */
   files: string[]
 }
+
+/**
+ * In place of a hash: files were saved, but not all. Without an entry they would look like files whose input is unknown,
+ * and the input would be skipped.
+ */
+export const INCOMPLETE = ''
 
 /** Entries by name. */
 export type Recorded = ReadonlyMap<string, RecordEntry>
@@ -81,7 +87,7 @@ export async function existing(
 const isFile = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false
 
 /**
- * Records entries whose files have all been saved. What another step has recorded in the meantime is kept; the file appears
+ * Records entries. What another step has recorded in the meantime is kept; the file appears
  * whole or not at all.
  * @throws an error of the file system
  */

@@ -1,21 +1,21 @@
 import path from 'node:path'
 import { nameInName } from '../predictions/files/file-name.ts'
-import type { SavedFile } from '../predictions/files/save.ts'
 import { statusOf } from '../predictions/prediction.ts'
+import type { Delivered } from './delivery.ts'
 import { fingerprint } from './embedded-files.ts'
 import type { NamedInput } from './entries.ts'
 import { type Entry, isJudged } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
 import type { RunInputs } from './inputs.ts'
 import { info, notice } from './print.ts'
-import { existing, hashOf, type RecordEntry, readRecord, writeRecord } from './record.ts'
+import { existing, hashOf, INCOMPLETE, type RecordEntry, readRecord, writeRecord } from './record.ts'
 
 /** Which inputs are left to be started, and what is recorded of them afterwards. */
 export interface Plan {
   toStart: NamedInput[]
   skipped: string[]
-  /** Records what was made: an entry only if its prediction succeeded and all its files were saved. */
-  record(entries: readonly Entry[], files: readonly SavedFile[]): Promise<Failure[]>
+  /** Records which files were saved of each input, and that it is done if its prediction succeeded and none is missing. */
+  record(entries: readonly Entry[], delivered: Delivered): Promise<Failure[]>
 }
 
 /** Looks what exists already. Without `skip-existing` everything is started, and nothing recorded. */
@@ -43,7 +43,7 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
       )
     }
   }
-  return { toStart, skipped, record: (entries, files) => record(directory, hashes, entries, files) }
+  return { toStart, skipped, record: (entries, delivered) => record(directory, hashes, entries, delivered) }
 }
 
 /** What became of each input, in the order of the inputs. */
@@ -60,16 +60,18 @@ async function record(
   directory: string,
   hashes: ReadonlyMap<string, string>,
   entries: readonly Entry[],
-  files: readonly SavedFile[],
+  { files, incomplete }: Delivered,
 ): Promise<Failure[]> {
   const added = new Map<string, RecordEntry>()
   for (const entry of entries) {
-    if (!isJudged(entry) || entry.name === undefined || !entry.verdict.ok) continue
-    const { name, outcome } = entry
+    if (!isJudged(entry) || entry.name === undefined) continue
+    const { name, outcome, verdict } = entry
     const own = files.filter(({ predictionId }) => predictionId === outcome.id)
     const hash = hashes.get(name)
-    const isComplete = outcome.answer && statusOf(outcome.answer.prediction) === 'succeeded' && own.length > 0
-    if (isComplete && hash !== undefined) added.set(name, { hash, files: own.map((file) => file.name) })
+    if (hash === undefined || own.length === 0) continue
+    const hasSucceeded = outcome.answer && statusOf(outcome.answer.prediction) === 'succeeded'
+    const isComplete = verdict.ok && hasSucceeded && !incomplete.has(outcome.id)
+    added.set(name, { hash: isComplete ? hash : INCOMPLETE, files: own.map((file) => file.name) })
   }
   try {
     await writeRecord(directory, added)
