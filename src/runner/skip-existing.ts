@@ -8,7 +8,7 @@ import { type Entry, isJudged } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
 import type { RunInputs } from './inputs.ts'
 import { info, notice } from './print.ts'
-import { existing, hashOf, INCOMPLETE, type RecordEntry, readRecord, writeRecord } from './record.ts'
+import { existing, hashOf, INCOMPLETE, type RecordEntry, type Recorded, readRecord, writeRecord } from './record.ts'
 
 /** Which inputs are left to be started, and what is recorded of them afterwards. */
 export interface Plan {
@@ -25,14 +25,15 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
     return { toStart: [...named], skipped: [], record: async () => [] }
   }
   const recorded = await readRecord(directory)
+  const patterns = named.map(({ name }) => patternsOf(inputs.download.fileName, name))
   const hashes = new Map<string, string>()
   const toStart: NamedInput[] = []
   const skipped: string[] = []
-  for (const each of named) {
+  for (const [i, each] of named.entries()) {
     const { name, input } = each
     const hash = hashOf({ target: inputs.target, input: await fingerprint(input) })
     hashes.set(name, hash)
-    const isOurs = filesOf(inputs.download.fileName, name)
+    const isOurs = filesOf(patterns, i, recorded)
     const found = await existing(directory, recorded.get(name), hash, isOurs)
     if (found === 'missing') toStart.push(each)
     else skipped.push(name)
@@ -83,13 +84,35 @@ async function record(
   }
 }
 
-/** Whether a file would be one of an input: the template with its name, any index and any extension. */
-function filesOf(template: string, name: string): (fileName: string) => boolean {
+/** The names of the files of an input, without extensions. */
+interface Patterns {
+  /** The template with its name and any index. */
+  exact: RegExp
+  /** Also with a number behind, for one of several files, or one whose name was taken. */
+  numbered: RegExp
+}
+
+function patternsOf(template: string, name: string): Patterns {
   const parts = template.normalize('NFC').split(/(\{\w+\})/)
   const pattern = parts.map((part) => {
     if (part === '{name}') return RegExp.escape(nameInName(name))
     return part === '{index}' || part === '{number}' ? '\\d+' : RegExp.escape(part)
   })
-  const whole = new RegExp(`^${pattern.join('')}(?:-\\d+)?$`, 'u')
-  return (fileName) => whole.test(path.parse(fileName.normalize('NFC')).name)
+  const stem = pattern.join('')
+  return { exact: new RegExp(`^${stem}$`, 'u'), numbered: new RegExp(`^${stem}-\\d+$`, 'u') }
+}
+
+/**
+ * Whether a file would be one of the input at `place`: by its name, unless it is recorded for another input or is exactly
+ * that of one, as `page-2` is among `page` and `page-2`.
+ */
+function filesOf(patterns: readonly Patterns[], place: number, recorded: Recorded): (fileName: string) => boolean {
+  const own = patterns[place]
+  const taken = new Set([...recorded.values()].flatMap(({ files }) => files.map((file) => file.normalize('NFC'))))
+  return (fileName) => {
+    const normal = fileName.normalize('NFC')
+    const stem = path.parse(normal).name
+    if (!own || taken.has(normal)) return false
+    return own.exact.test(stem) || (own.numbered.test(stem) && !patterns.some(({ exact }) => exact.test(stem)))
+  }
 }

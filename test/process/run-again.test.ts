@@ -90,6 +90,21 @@ describe('skip-existing', { concurrency: 3 }, () => {
     )
   })
 
+  test('takes no file for one of an input that is recorded for another, or has the name of another', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run({ 'hero-1': { prompt: 'one' }, 'hero-2': { prompt: 'two' } }, SKIPPING)
+    const recorded = await repository.run({ hero: { prompt: 'a cake' } }, SKIPPING)
+    assert.deepEqual(recorded.started, ['a cake'], recorded.log)
+    await rm(repository.pictures('.predictions.json'))
+    await rm(repository.pictures('hero.txt'))
+    const inputs = { hero: { prompt: 'a cake' }, 'hero-1': { prompt: 'one' }, 'hero-2': { prompt: 'two' } }
+    const named = await repository.run(inputs, SKIPPING)
+    assert.deepEqual(named.started, ['a cake'], named.log)
+    const unrecorded = await repository.run({ 'hero-2': { prompt: 'two' } }, SKIPPING)
+    assert.deepEqual(unrecorded.started, [], unrecorded.log)
+  })
+
   test('starts again what lost its file', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
