@@ -6,9 +6,19 @@ import { fingerprint } from './embedded-files.ts'
 import type { NamedInput } from './entries.ts'
 import { type Entry, isJudged } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
-import type { RunInputs } from './inputs.ts'
+import { InputError, type RunInputs } from './inputs.ts'
 import { info, notice } from './print.ts'
-import { existing, hashOf, INCOMPLETE, type RecordEntry, type Recorded, readRecord, writeRecord } from './record.ts'
+import {
+  existing,
+  hashOf,
+  INCOMPLETE,
+  RECORD_FILE,
+  type RecordEntry,
+  RecordError,
+  type Recorded,
+  readRecord,
+  writeRecord,
+} from './record.ts'
 
 /** Which inputs are left to be started, and what is recorded of them afterwards. */
 export interface Plan {
@@ -18,13 +28,19 @@ export interface Plan {
   record(entries: readonly Entry[], delivered: Delivered): Promise<Failure[]>
 }
 
-/** Looks what exists already. Without `skip-existing` everything is started, and nothing recorded. */
+/**
+ * Looks what exists already. Without `skip-existing` everything is started, and nothing recorded.
+ * @throws InputError if the record cannot be read
+ */
 export async function planOf(named: readonly NamedInput[], inputs: RunInputs): Promise<Plan> {
   const { directory } = inputs.download
   if (!inputs.skipExisting || directory === undefined) {
     return { toStart: [...named], skipped: [], record: async () => [] }
   }
-  const recorded = await readRecord(directory)
+  const recorded = await readRecord(directory).catch((error: unknown) => {
+    const what = error instanceof RecordError ? error.message : `${RECORD_FILE} cannot be read: ${messageOf(error)}.`
+    throw new InputError(`1 input is invalid; no request was made.\noutput-dir: ${what}`)
+  })
   const patterns = named.map(({ name }) => patternsOf(inputs.download.fileName, name))
   const hashes = new Map<string, string>()
   const toStart: NamedInput[] = []

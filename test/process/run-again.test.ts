@@ -153,6 +153,21 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual((await repository.run(inputs, SKIPPING)).started, [])
   })
 
+  test('starts nothing beside a record with the marks of a merge conflict, and keeps it', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run(THREE, SKIPPING)
+    const damaged = `<<<<<<< HEAD\n${await repository.text('.predictions.json')}`
+    await writeFile(repository.pictures('.predictions.json'), damaged)
+    const second = await repository.run({ ...THREE, cake: { prompt: 'a tart' } }, SKIPPING)
+    assert.equal(second.exitCode, 1)
+    assert.deepEqual(second.started, [])
+    assert.deepEqual(second.errors, [
+      '1 input is invalid; no request was made.\noutput-dir: .predictions.json is not valid JSON. Restore it, or delete it together with the files.',
+    ])
+    assert.equal(await repository.text('.predictions.json'), damaged)
+  })
+
   test('notices that an embedded file has changed', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
