@@ -26,6 +26,8 @@ export interface StarterOptions {
   patience?: number
 }
 
+/** Seconds before an upload that failed is tried once more. */
+const UPLOAD_PAUSE = 2
 /** Seconds that the list is waited for after an answer was lost, and that deleting uploads takes at most. */
 const LOOKUP_LIMIT = 10
 const DELETE_LIMIT = 10
@@ -38,6 +40,8 @@ export class Starter {
   readonly #inputs: StarterInputs
   readonly #options: StarterOptions
   readonly #uploads: string[] = []
+  /** False once an upload has failed twice before any has succeeded: the API has none, probably. */
+  #takesUploads = true
   /** Paths of files that were uploaded, with their URLs: one that is mentioned twice is uploaded once. */
   readonly #urls = new Map<string, Promise<string | undefined>>()
   /** Of predictions that may still run. */
@@ -125,11 +129,22 @@ export class Starter {
   #upload(file: LargeFile): Promise<string | undefined> {
     const known = this.#urls.get(file.path)
     if (known) return known
-    const { client, signal } = this.#options
+    const { client, clock, signal } = this.#options
     const upload = async () => {
       const content = await contentOf(file)
-      const uploaded = await client.upload({ name: file.name, type: file.type, content }, signal)
-      if (!uploaded) return undefined
+      const attempt = () => client.upload({ name: file.name, type: file.type, content }, signal)
+      let uploaded = await attempt()
+      // The client does not say whether the API has no uploads, or only failed for a moment.
+      if (!uploaded && this.#takesUploads) {
+        await clock.sleep(UPLOAD_PAUSE, signal)
+        uploaded = await attempt()
+      }
+      if (!uploaded) {
+        if (this.#uploads.length === 0) this.#takesUploads = false
+        else this.#urls.delete(file.path)
+        return undefined
+      }
+      this.#takesUploads = true
       this.#uploads.push(uploaded.id)
       info(`uploaded ${file.name}`)
       return uploaded.url
