@@ -7,7 +7,7 @@ import { backOff, retry } from './retry.ts'
 import { clip, isRecord, sentences } from './text.ts'
 
 /** Seconds during which a creation that cannot have been carried out is tried again. */
-const PATIENCE = 300
+export const PATIENCE = 300
 const LONGEST_PAUSE = 30
 const LONGEST_HINT = 120
 
@@ -35,6 +35,8 @@ export interface CreateOptions {
   signal: AbortSignal
   /** Seconds during which refusals are waited out; five minutes unless given. */
   patience?: number
+  /** Seconds during which no connection can be made, and no answer comes; five minutes at most unless given. */
+  connectPatience?: number
   random?: () => number
   onRetry(error: ApiError, pause: number): void
   /** A prediction was started, but the answer was not all that it should be. */
@@ -48,7 +50,10 @@ export interface CreateOptions {
  */
 export async function createPrediction(request: CreateRequest, options: CreateOptions): Promise<Answer> {
   const { client, clock, signal, random = Math.random, patience = PATIENCE } = options
+  // A host that was never reached may be a typing error.
+  const { connectPatience = Math.min(patience, PATIENCE) } = options
   const start = clock.now()
+  let wasAnswered = false
   const attempt = async (): Promise<Answer> => {
     signal.throwIfAborted()
     try {
@@ -68,7 +73,9 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
     if (!(error instanceof ApiError) || !isUntouched(error) || error.retryability !== 'transient') return undefined
     const own = backOff(count, { most: LONGEST_PAUSE, random })
     const pause = Math.max(own, Math.min(LONGEST_HINT, error.retryAfter ?? 0))
-    return clock.now() + pause - start > patience ? undefined : pause
+    wasAnswered ||= !(error instanceof ConnectionError)
+    const limit = wasAnswered ? patience : connectPatience
+    return clock.now() + pause - start > limit ? undefined : pause
   }
   try {
     const onRetry = (error: unknown, pause: number) => options.onRetry(error as ApiError, pause)

@@ -49,5 +49,17 @@ export async function startAll(
   )
   const entries = results.map(({ name, refusal }): Entry => ({ name, status: 'refused', error: refusal?.message }))
   const failures = refusalsOf(entries).map((message) => ({ title: 'Prediction not started', message }))
+  // After an interrupt, the post step cancels them.
+  if (failures.length > 0 && started.length > 0 && !signal.aborted) failures.push(stillRunning(started))
   return { started, failures }
+}
+
+function stillRunning(started: readonly Answer[]): Failure {
+  const ids = started.map(({ prediction }) => prediction.id).join(', ')
+  const isOne = started.length === 1
+  const what = isOne
+    ? '1 other prediction was started and keeps running'
+    : `${started.length} other predictions were started and keep running`
+  const message = `${what}: ${ids}. Wait for ${isOne ? 'it' : 'them'} with prediction-id before you run this job again.`
+  return { title: 'Predictions keep running', message }
 }

@@ -12,7 +12,19 @@ export interface Delivery extends Uploads {
   files: SavedFile[]
 }
 
-export const nothingDelivered: Delivery = { files: [], artifacts: [], releaseUrls: [], failures: [] }
+/** As {@link Saving.finish} knows it. */
+export interface Delivered extends Delivery {
+  /** The IDs of predictions of which a file was not saved. */
+  incomplete: ReadonlySet<string>
+}
+
+export const nothingDelivered: Delivered = {
+  files: [],
+  artifacts: [],
+  releaseUrls: [],
+  failures: [],
+  incomplete: new Set(),
+}
 
 /** Whether the files are wanted at all. */
 export const wantsFiles = (inputs: StepInputs): boolean =>
@@ -28,14 +40,15 @@ export async function deliver(
   saving: Saving,
   inputs: StepInputs,
   around: { clock: Clock; signal: AbortSignal; runner: RunnerContext },
-): Promise<Delivery> {
-  const { files, failures } = await saving.finish()
+): Promise<Delivered> {
+  const { files, failures, incomplete } = await saving.finish()
   const uploads = await uploadFiles(judged, files, inputs, around)
   const all = [...failures, ...uploads.failures]
   // Labels of files come from their URLs.
   return {
     ...uploads,
     files,
+    incomplete,
     failures: all.map((failure) => ({ ...failure, message: redacted.text(failure.message) })),
   }
 }

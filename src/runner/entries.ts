@@ -30,6 +30,8 @@ export const MOST_ENTRIES = 500
  * @throws ModelInputError that names the entry
  */
 export async function readEntries(texts: InputTexts, workspace: string, modelName: string): Promise<NamedInput[]> {
+  // An expression that has no value, such as an output of a skipped job, must not start and charge a prediction.
+  if (Object.values(texts).every((text: string) => text.trim() === '')) throw new ModelInputError(NOTHING_SET)
   const shared = {
     ...(texts.inputFile === ''
       ? {}
@@ -55,6 +57,9 @@ export async function readEntries(texts: InputTexts, workspace: string, modelNam
   }
   return named
 }
+
+const NOTHING_SET =
+  'None of input, input-file, inputs and inputs-file is set. For a model without inputs, set input: "{}".'
 
 /** Several inputs as they were given. */
 interface Several {

@@ -59,11 +59,12 @@ function report(thrown: unknown, forge: Forge): void {
   const failures = isExpected ? thrown.failures : [{ title: 'await-prediction', message: messageOf(thrown) }]
   const shown = failures.length > ANNOTATIONS ? failures.slice(0, ANNOTATIONS - 1) : failures
   for (const { title, message } of shown) error(message, title)
-  if (!forge.annotations) for (const { title, message } of failures) errorLines(message, title)
-  const rest = failures.slice(shown.length).map(({ message }) => clip(message, LONGEST_REST).replaceAll(/\s+/g, ' '))
+  const rest = failures.slice(shown.length)
   if (rest.length > 0) {
-    error([`${rest.length} more, all in the output result_file and in the log:`, ...rest].join('\n'), 'More errors')
+    const lines = rest.map(({ message }) => clip(message, LONGEST_REST).replaceAll(/\s+/g, ' '))
+    error([`${rest.length} more, in full in the log:`, ...lines].join('\n'), 'More errors')
   }
+  for (const { title, message } of forge.annotations ? rest : failures) errorLines(message, title)
   if (isExpected) return
   for (const cause of causesOf(thrown)) info(`caused by: ${cause}`)
   if (thrown instanceof Error) for (const line of (thrown.stack ?? '').split('\n')) debug(line)

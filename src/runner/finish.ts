@@ -4,7 +4,7 @@ import { sentences } from '../predictions/text.ts'
 import type { Judged } from '../predictions/verdict.ts'
 import { cancelAll, reportCancellations, withCancellations } from './cancellation.ts'
 import type { RunnerContext } from './context.ts'
-import { deliver, nothingDelivered } from './delivery.ts'
+import { type Delivered, deliver, nothingDelivered } from './delivery.ts'
 import { type Entry, isJudged } from './entry.ts'
 import { type Failure, StepFailed } from './failure.ts'
 import type { StepInputs } from './inputs.ts'
@@ -45,7 +45,7 @@ export interface Finish {
   saving: Saving | undefined
   outputs: StepOutputs<OutputName | 'prediction_id'>
   /** Called once all files are saved, before the outputs are set. */
-  saved?: (entries: readonly Entry[], files: Awaited<ReturnType<typeof deliver>>['files']) => Promise<Failure[]>
+  saved?: (entries: readonly Entry[], delivered: Delivered) => Promise<Failure[]>
 }
 
 /**
@@ -60,7 +60,7 @@ export async function finishStep(
 ): Promise<void> {
   const judged = entries.filter(isJudged)
   const delivery = saving ? await deliver(judged, saving, inputs, around) : nothingDelivered
-  delivery.failures.push(...((await saved?.(entries, delivery.files)) ?? []))
+  delivery.failures.push(...((await saved?.(entries, delivery)) ?? []))
   const resultFile = await writeResultFile(entries, delivery.files, around.runner.temp)
   const unset = outputs.set({
     ...outputsOf(entries, delivery),

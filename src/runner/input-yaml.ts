@@ -91,6 +91,13 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
       if (node.value instanceof Uint8Array) {
         reject(here(), 'binary data cannot be sent. Use @path for a file, or a URL.')
       }
+      // Of YAML 1.1: here, the model would be sent a field of that name.
+      if (key === 'key' && node.type === Scalar.PLAIN && node.value === '<<') {
+        reject(
+          where(path.slice(0, -1)),
+          'merge keys (<<) are not supported. Put shared values into input or input-file.',
+        )
+      }
       if (key !== 'key') keepDigits(node, here)
       if (!isFile && key !== 'key') refuseCut(node, text, here)
     },

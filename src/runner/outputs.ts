@@ -1,4 +1,5 @@
 import { setOutput } from '@actions/core'
+import type { OutputView } from '../predictions/output.ts'
 import { predictTime, totalTime } from '../predictions/prediction.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
@@ -51,7 +52,6 @@ export function outputsOf(
   delivery: Delivery,
 ): Record<Exclude<OutputName, 'result_file'>, string> {
   const judged = entries.filter(isJudged)
-  const one = entries.length === 1 ? judged[0]?.outcome : undefined
   const predictions = judged.flatMap(({ outcome }) => outcome.answer?.prediction ?? [])
   const outputs = judged.map(({ outcome }) => outputViewOf(outcome.answer))
   const urls = outputs.flatMap((output) => output.urls)
@@ -61,7 +61,7 @@ export function outputsOf(
   const described = entries.map((entry) => describe(entry, delivery))
   return {
     status: worst(entries.map(statusOf)),
-    output: one ? (outputs[0]?.json ?? '') : `[${joined(outputs, ',', ({ json }) => json)}]`,
+    output: outputOf(judged, outputs, entries.length === 1),
     output_urls: `[${joined(urls, ',', JSON.stringify)}]`,
     output_url: urls[0] ?? '',
     output_text: joined(texts, '\n'),
@@ -83,6 +83,12 @@ export function outputsOf(
     artifact_digest: delivery.artifacts[0]?.digest ?? '',
     release_urls: JSON.stringify(delivery.releaseUrls.filter((url) => url !== undefined)),
   }
+}
+
+/** Of several predictions as a list; of one as it is, and empty if it is not known: `null` would be an output. */
+function outputOf([first]: readonly Judged[], outputs: readonly OutputView[], isOnly: boolean): string {
+  if (!isOnly) return `[${joined(outputs, ',', ({ json }) => json)}]`
+  return first?.outcome.answer ? (outputs[0]?.json ?? '') : ''
 }
 
 /**

@@ -38,7 +38,7 @@ export const urlBlock = (urls: readonly string[], prefix: string): void => print
 function printBlock(lines: readonly string[], prefix: string, redact: (line: string) => string, title?: string): void {
   if (lines.length === 0) return
   const safe = lines.map((line) => redact(oneLine(line, LONGEST_LINE)))
-  emit(() => core.info(untrustedBlock(safe, prefix, title === undefined ? undefined : redact(title))))
+  emit(() => core.info(untrustedBlock(safe, redact(prefix), title === undefined ? undefined : redact(title))))
 }
 
 /** Prints an annotation. */

@@ -8,11 +8,17 @@ export const RECORD_FILE = '.predictions.json'
 
 /** What is known of one name. */
 export interface RecordEntry {
-  /** SHA-256 of target and input, as {@link hashOf} makes it. */
+  /** SHA-256 of target and input, as {@link hashOf} makes it, or {@link INCOMPLETE}. */
   hash: string
   /** Names of files in the folder of the record. */
   files: string[]
 }
+
+/**
+ * In place of a hash: files were saved, but not all. Without an entry they would look like files whose input is unknown,
+ * and the input would be skipped.
+ */
+export const INCOMPLETE = ''
 
 /** Entries by name. */
 export type Recorded = ReadonlyMap<string, RecordEntry>
@@ -45,12 +51,39 @@ function canonical(value: unknown): string {
 /** Numbers that keep their digits; TypeScript does not know them yet. */
 const { isRawJSON: isRawJson } = JSON as unknown as { isRawJSON(value: unknown): boolean }
 
-/** Reads the record of a folder; empty if there is none, or if it cannot be read. */
+/** The record is damaged. The message is whole sentences. */
+export class RecordError extends Error {
+  override readonly name = 'RecordError'
+}
+
+/**
+ * Reads the record of a folder; empty if there is none.
+ * @throws RecordError if it is no JSON, as after a merge with conflicts: it would be overwritten; or an error of the file
+ * system
+ */
 export async function readRecord(folder: string): Promise<Recorded> {
-  const text = readFile(path.join(folder, RECORD_FILE), 'utf8')
-  const parsed: unknown = await text.then(JSON.parse).catch(() => undefined)
+  const text = await readIfThere(path.join(folder, RECORD_FILE))
+  const parsed = text === undefined ? undefined : parse(text)
   const entries = isRecord(parsed) && isRecord(parsed.predictions) ? Object.entries(parsed.predictions) : []
   return new Map(entries.filter((entry): entry is [string, RecordEntry] => isEntry(entry[1])))
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    const message = `${RECORD_FILE} is not valid JSON. Restore it, or delete it together with the files.`
+    throw new RecordError(message, { cause })
+  }
 }
 
 /** A record is a file of the repository: its names of files must be names in its own folder. */
@@ -81,9 +114,9 @@ export async function existing(
 const isFile = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false
 
 /**
- * Records entries whose files have all been saved. What another step has recorded in the meantime is kept; the file appears
+ * Records entries. What another step has recorded in the meantime is kept; the file appears
  * whole or not at all.
- * @throws an error of the file system
+ * @throws RecordError if what is there is damaged, or an error of the file system
  */
 export async function writeRecord(folder: string, added: ReadonlyMap<string, RecordEntry>): Promise<void> {
   if (added.size === 0) return

@@ -14,6 +14,7 @@ import { duration } from './format.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
 import { block, info, urlBlock, warn } from './print.ts'
+import { oneLine } from './untrusted.ts'
 
 export interface Reporter extends WaitObserver, Disposable {
   /** A prediction was started for an input of that name, which is printed instead of its ID from now on. */
@@ -45,7 +46,7 @@ const LISTED_URLS = 10
 
 /** Characters kept of what others wrote. */
 const LONGEST_WORD = 60
-const LONGEST_PREFIX = 8
+const LONGEST_PREFIX = 20
 const LONGEST_MODEL = 120
 const LONGEST_TROUBLE = 500
 const LONGEST_PROGRESS = 80
@@ -126,7 +127,7 @@ function waitEvents(report: Report, printNewLogLines: ReturnType<typeof createLo
       if (!view) return
       warnOfOddities(id, answer)
       printStatusChange(report, id, answer.prediction, view, now)
-      printNewLogLines(id, answer, view, now)
+      printNewLogLines(nameOf(report, id), answer, view, now)
       view.left = left
       view.at = now
       view.progress = progressOf(progressLog(answer))?.text
@@ -138,7 +139,8 @@ function waitEvents(report: Report, printNewLogLines: ReturnType<typeof createLo
       if (!view) return
       // A repeated problem is part of the heartbeat; a line for each attempt would be noise.
       if (detailed && error.message !== view.trouble) {
-        info(`[${duration(now)}] retrying in ${duration(pause)}: ${clip(error.message, LONGEST_TROUBLE)}`)
+        const which = total > 1 ? `${nameOf(report, id)}: ` : ''
+        info(`[${duration(now)}] ${which}retrying in ${duration(pause)}: ${clip(error.message, LONGEST_TROUBLE)}`)
       }
       view.trouble = error.message
     },
@@ -220,7 +222,7 @@ function createLogPrinter({ streamLogs, total, detailed }: { streamLogs: boolean
     const news = newLogLines(view.log, prediction.logs, { now, complete, limit: shownLimit(total), start: logStart })
     view.log = news.view
     const title = news.lines.length >= LONG_LOG ? `Log of ${name}: ${news.lines.length} lines` : undefined
-    block(news.lines, total === 1 ? '│ ' : `${name.slice(0, LONGEST_PREFIX)} │ `, title)
+    block(news.lines, total === 1 ? '│ ' : `${oneLine(name, LONGEST_PREFIX)} │ `, title)
   }
 }
 

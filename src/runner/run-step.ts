@@ -12,6 +12,7 @@ import type { RunInputs } from './inputs.ts'
 import { judge } from './judge.ts'
 import { createReporter, guarded, type Reporter } from './reporter.ts'
 import type { Saving } from './saving.ts'
+import { redacted } from './secrets.ts'
 import { Starter } from './starter.ts'
 
 /**
@@ -120,7 +121,9 @@ async function entriesOf(results: readonly EntryResult[], inputs: RunInputs, aro
   const byId = new Map(judged.map((each) => [each.outcome.id, each]))
   return results.map(({ name, outcome, earlier, refusal }): Entry => {
     const known = outcome && byId.get(outcome.id)
-    if (known) return { ...known, name, earlier, refusal: refusal?.message }
-    return { name, status: 'refused', error: refusal?.message ?? '' } satisfies Unstarted
+    // An API may repeat the key that it rejects.
+    const why = refusal && redacted.text(refusal.message)
+    if (known) return { ...known, name, earlier, refusal: why }
+    return { name, status: 'refused', error: why ?? '' } satisfies Unstarted
   })
 }

@@ -4,6 +4,7 @@ import type { EndedPrediction, SavedFile, SaveObserver, Saver, SavingState } fro
 import { openUntrustedNetwork } from '../predictions/network/dispatcher.ts'
 import type { Outcome } from '../predictions/outcome.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
+import { outputViewOf } from '../predictions/stored-answer.ts'
 import { clip } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
 import type { RunnerContext } from './context.ts'
@@ -20,6 +21,8 @@ import { makeTemporaryFolder } from './temporary-folder.ts'
 interface Saved {
   files: SavedFile[]
   failures: Failure[]
+  /** The IDs of predictions of which a file was not saved. */
+  incomplete: ReadonlySet<string>
 }
 
 /** The second stage of a step: saves the files of each prediction as soon as it has ended, while others are waited for. */
@@ -32,6 +35,8 @@ export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disp
 interface Ended {
   id: string
   prediction: Prediction
+  /** How many files its output has, apart from text and JSON. */
+  count: number
 }
 
 /** What files are saved by. */
@@ -96,7 +101,8 @@ export function startSaving(
     settled({ id, end, answer }: Outcome) {
       if (end !== 'ended' || !answer) return
       const { prediction } = answer
-      ended.push({ id, prediction })
+      const { urls, embedded } = outputViewOf(answer)
+      ended.push({ id, prediction, count: urls.length + embedded })
       const age = ageOf(prediction, seenRunning.has(id))
       saver ??= open()
       const toSave = { id, ...identities.of(id), age, ...outputToSave(answer) }
@@ -114,9 +120,12 @@ export function startSaving(
         if (canceled > 0) failed.push({ title: 'Files not saved', message: messageOf(around.signal.reason) })
         failed.push(...expired(ended))
         failed.push(...missing(ended, files.length + failed.length, inputs.download.ifNoFilesFound))
-        return { files, failures: failed }
+        const incomplete = new Set(failures.map(({ predictionId }) => predictionId))
+        if (canceled > 0) for (const id of unfinished(ended, files)) incomplete.add(id)
+        return { files, failures: failed, incomplete }
       } catch (error) {
-        return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }] }
+        const incomplete = new Set(ended.map(({ id }) => id))
+        return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
       } finally {
         heartbeat?.[Symbol.dispose]()
       }
@@ -190,6 +199,12 @@ function ageOf(prediction: Prediction, seenRunning: boolean): number | undefined
   const end = completedAt(prediction)
   if (end === undefined) return seenRunning ? 0 : undefined
   return Math.max(0, (Date.now() - end) / 1000)
+}
+
+/** The predictions with fewer files than their output has: which of them a cancel has cut off is only counted. */
+function unfinished(ended: readonly Ended[], files: readonly SavedFile[]): string[] {
+  const saved = Map.groupBy(files, ({ predictionId }) => predictionId)
+  return ended.filter(({ id, count }) => (saved.get(id)?.length ?? 0) < Math.max(1, count)).map(({ id }) => id)
 }
 
 const expired = (ended: readonly Ended[]): Failure[] =>

@@ -1,38 +1,55 @@
 import path from 'node:path'
 import { nameInName } from '../predictions/files/file-name.ts'
-import type { SavedFile } from '../predictions/files/save.ts'
 import { statusOf } from '../predictions/prediction.ts'
+import type { Delivered } from './delivery.ts'
 import { fingerprint } from './embedded-files.ts'
 import type { NamedInput } from './entries.ts'
 import { type Entry, isJudged } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
-import type { RunInputs } from './inputs.ts'
+import { InputError, type RunInputs } from './inputs.ts'
 import { info, notice } from './print.ts'
-import { existing, hashOf, type RecordEntry, readRecord, writeRecord } from './record.ts'
+import {
+  existing,
+  hashOf,
+  INCOMPLETE,
+  RECORD_FILE,
+  type RecordEntry,
+  RecordError,
+  type Recorded,
+  readRecord,
+  writeRecord,
+} from './record.ts'
 
 /** Which inputs are left to be started, and what is recorded of them afterwards. */
 export interface Plan {
   toStart: NamedInput[]
   skipped: string[]
-  /** Records what was made: an entry only if its prediction succeeded and all its files were saved. */
-  record(entries: readonly Entry[], files: readonly SavedFile[]): Promise<Failure[]>
+  /** Records which files were saved of each input, and that it is done if its prediction succeeded and none is missing. */
+  record(entries: readonly Entry[], delivered: Delivered): Promise<Failure[]>
 }
 
-/** Looks what exists already. Without `skip-existing` everything is started, and nothing recorded. */
+/**
+ * Looks what exists already. Without `skip-existing` everything is started, and nothing recorded.
+ * @throws InputError if the record cannot be read
+ */
 export async function planOf(named: readonly NamedInput[], inputs: RunInputs): Promise<Plan> {
   const { directory } = inputs.download
   if (!inputs.skipExisting || directory === undefined) {
     return { toStart: [...named], skipped: [], record: async () => [] }
   }
-  const recorded = await readRecord(directory)
+  const recorded = await readRecord(directory).catch((error: unknown) => {
+    const what = error instanceof RecordError ? error.message : `${RECORD_FILE} cannot be read: ${messageOf(error)}.`
+    throw new InputError(`1 input is invalid; no request was made.\noutput-dir: ${what}`)
+  })
+  const patterns = named.map(({ name }) => patternsOf(inputs.download.fileName, name))
   const hashes = new Map<string, string>()
   const toStart: NamedInput[] = []
   const skipped: string[] = []
-  for (const each of named) {
+  for (const [i, each] of named.entries()) {
     const { name, input } = each
     const hash = hashOf({ target: inputs.target, input: await fingerprint(input) })
     hashes.set(name, hash)
-    const isOurs = filesOf(inputs.download.fileName, name)
+    const isOurs = filesOf(patterns, i, recorded)
     const found = await existing(directory, recorded.get(name), hash, isOurs)
     if (found === 'missing') toStart.push(each)
     else skipped.push(name)
@@ -43,7 +60,7 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
       )
     }
   }
-  return { toStart, skipped, record: (entries, files) => record(directory, hashes, entries, files) }
+  return { toStart, skipped, record: (entries, delivered) => record(directory, hashes, entries, delivered) }
 }
 
 /** What became of each input, in the order of the inputs. */
@@ -60,16 +77,18 @@ async function record(
   directory: string,
   hashes: ReadonlyMap<string, string>,
   entries: readonly Entry[],
-  files: readonly SavedFile[],
+  { files, incomplete }: Delivered,
 ): Promise<Failure[]> {
   const added = new Map<string, RecordEntry>()
   for (const entry of entries) {
-    if (!isJudged(entry) || entry.name === undefined || !entry.verdict.ok) continue
-    const { name, outcome } = entry
+    if (!isJudged(entry) || entry.name === undefined) continue
+    const { name, outcome, verdict } = entry
     const own = files.filter(({ predictionId }) => predictionId === outcome.id)
     const hash = hashes.get(name)
-    const isComplete = outcome.answer && statusOf(outcome.answer.prediction) === 'succeeded' && own.length > 0
-    if (isComplete && hash !== undefined) added.set(name, { hash, files: own.map((file) => file.name) })
+    if (hash === undefined || own.length === 0) continue
+    const hasSucceeded = outcome.answer && statusOf(outcome.answer.prediction) === 'succeeded'
+    const isComplete = verdict.ok && hasSucceeded && !incomplete.has(outcome.id)
+    added.set(name, { hash: isComplete ? hash : INCOMPLETE, files: own.map((file) => file.name) })
   }
   try {
     await writeRecord(directory, added)
@@ -81,13 +100,35 @@ async function record(
   }
 }
 
-/** Whether a file would be one of an input: the template with its name, any index and any extension. */
-function filesOf(template: string, name: string): (fileName: string) => boolean {
+/** The names of the files of an input, without extensions. */
+interface Patterns {
+  /** The template with its name and any index. */
+  exact: RegExp
+  /** Also with a number behind, for one of several files, or one whose name was taken. */
+  numbered: RegExp
+}
+
+function patternsOf(template: string, name: string): Patterns {
   const parts = template.normalize('NFC').split(/(\{\w+\})/)
   const pattern = parts.map((part) => {
     if (part === '{name}') return RegExp.escape(nameInName(name))
     return part === '{index}' || part === '{number}' ? '\\d+' : RegExp.escape(part)
   })
-  const whole = new RegExp(`^${pattern.join('')}(?:-\\d+)?$`, 'u')
-  return (fileName) => whole.test(path.parse(fileName.normalize('NFC')).name)
+  const stem = pattern.join('')
+  return { exact: new RegExp(`^${stem}$`, 'u'), numbered: new RegExp(`^${stem}-\\d+$`, 'u') }
+}
+
+/**
+ * Whether a file would be one of the input at `place`: by its name, unless it is recorded for another input or is exactly
+ * that of one, as `page-2` is among `page` and `page-2`.
+ */
+function filesOf(patterns: readonly Patterns[], place: number, recorded: Recorded): (fileName: string) => boolean {
+  const own = patterns[place]
+  const taken = new Set([...recorded.values()].flatMap(({ files }) => files.map((file) => file.normalize('NFC'))))
+  return (fileName) => {
+    const normal = fileName.normalize('NFC')
+    const stem = path.parse(normal).name
+    if (!own || taken.has(normal)) return false
+    return own.exact.test(stem) || (own.numbered.test(stem) && !patterns.some(({ exact }) => exact.test(stem)))
+  }
 }

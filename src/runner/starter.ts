@@ -1,7 +1,8 @@
 import type { Answer } from '../predictions/answer.ts'
 import type { Client, CreateRequest } from '../predictions/client.ts'
 import { type Clock, deadlineSignal } from '../predictions/clock.ts'
-import { CreateError, createPrediction } from '../predictions/create.ts'
+import { CreateError, createPrediction, PATIENCE } from '../predictions/create.ts'
+import { ConnectionError } from '../predictions/errors.ts'
 import { candidateOf } from '../predictions/lost.ts'
 import type { RunnerContext } from './context.ts'
 import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
@@ -25,6 +26,8 @@ export interface StarterOptions {
   patience?: number
 }
 
+/** Seconds before an upload that failed is tried once more. */
+const UPLOAD_PAUSE = 2
 /** Seconds that the list is waited for after an answer was lost, and that deleting uploads takes at most. */
 const LOOKUP_LIMIT = 10
 const DELETE_LIMIT = 10
@@ -37,10 +40,16 @@ export class Starter {
   readonly #inputs: StarterInputs
   readonly #options: StarterOptions
   readonly #uploads: string[] = []
+  /** False once an upload has failed twice before any has succeeded: the API has none, probably. */
+  #takesUploads = true
   /** Paths of files that were uploaded, with their URLs: one that is mentioned twice is uploaded once. */
   readonly #urls = new Map<string, Promise<string | undefined>>()
   /** Of predictions that may still run. */
   readonly #open = new Set<string>()
+  /** Whether the API has answered a creation. */
+  #wasAnswered = false
+  /** Since when it could not be reached, while it has not answered. */
+  #unreachedSince: number | undefined
 
   constructor(inputs: StarterInputs, options: StarterOptions) {
     this.#inputs = inputs
@@ -57,6 +66,11 @@ export class Starter {
     const resolved = await this.#resolved(input)
     const request: CreateRequest = { ...this.#inputs, input: resolved }
     const since = Date.now()
+    const start = clock.now()
+    const learn = (error: unknown) => {
+      if (error instanceof ConnectionError) this.#unreachedSince ??= start
+      else this.#wasAnswered = true
+    }
     saveCreation(name, runner)
     try {
       const answer = await createPrediction(request, {
@@ -64,17 +78,30 @@ export class Starter {
         clock,
         signal,
         ...(patience === undefined ? {} : { patience }),
-        onRetry: (error, pause) => info(`${name}: retrying in ${duration(pause)}: ${error.message}`),
+        connectPatience: this.#connectPatience(),
+        onRetry(error, pause) {
+          learn(error)
+          info(`${name}: retrying in ${duration(pause)}: ${error.message}`)
+        },
         warn,
       })
+      this.#wasAnswered = true
       this.#open.add(answer.prediction.id)
       saveOpenPredictions([...this.#open], runner)
       return answer
     } catch (error) {
+      if (error instanceof CreateError) learn(error.cause)
       throw error instanceof CreateError && error.mayRun ? await this.#withCandidate(error, request, since) : error
     } finally {
       saveCreation('', runner)
     }
+  }
+
+  /** Seconds during which a host is tried that has not been reached yet: all inputs share them. */
+  #connectPatience(): number {
+    const { clock, patience = PATIENCE } = this.#options
+    if (this.#wasAnswered) return patience
+    return Math.min(patience, PATIENCE - (clock.now() - (this.#unreachedSince ?? clock.now())))
   }
 
   /** Records that a prediction has ended and need not be canceled. The state is saved again with the next prediction. */
@@ -102,11 +129,22 @@ export class Starter {
   #upload(file: LargeFile): Promise<string | undefined> {
     const known = this.#urls.get(file.path)
     if (known) return known
-    const { client, signal } = this.#options
+    const { client, clock, signal } = this.#options
     const upload = async () => {
       const content = await contentOf(file)
-      const uploaded = await client.upload({ name: file.name, type: file.type, content }, signal)
-      if (!uploaded) return undefined
+      const attempt = () => client.upload({ name: file.name, type: file.type, content }, signal)
+      let uploaded = await attempt()
+      // The client does not say whether the API has no uploads, or only failed for a moment.
+      if (!uploaded && this.#takesUploads) {
+        await clock.sleep(UPLOAD_PAUSE, signal)
+        uploaded = await attempt()
+      }
+      if (!uploaded) {
+        if (this.#uploads.length === 0) this.#takesUploads = false
+        else this.#urls.delete(file.path)
+        return undefined
+      }
+      this.#takesUploads = true
       this.#uploads.push(uploaded.id)
       info(`uploaded ${file.name}`)
       return uploaded.url

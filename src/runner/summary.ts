@@ -87,14 +87,20 @@ function icon(entry: Entry): string {
 const BUT = ', but not everything worked'
 
 function heading(entries: readonly Entry[], only: Judged | undefined, { failures }: Delivery): string {
-  const green = entries.filter(isGreen).length
-  const isAllGreen = green === entries.length
+  const isAllGreen = entries.every(isGreen)
   const isWhole = failures.length === 0
   if (only) {
     const hasOtherFailure = isAllGreen && !isWhole
     return `### ${hasOtherFailure ? '❌' : icon(only)} ${headline(only)}${hasOtherFailure ? BUT : ''}`
   }
-  return `### ${isAllGreen && isWhole ? '✅' : '❌'} ${green} of ${entries.length} predictions succeeded${isWhole ? '' : BUT}`
+  const mark = isAllGreen && isWhole ? '✅' : '❌'
+  if (entries.length === 0)
+    return `### ${isWhole ? '' : `${mark} `}No predictions: there are no inputs${isWhole ? '' : BUT}`
+  const wanted = entries.filter((entry) => isJudged(entry) || entry.status !== 'skipped')
+  const skipped = entries.length - wanted.length
+  const result = `${wanted.filter(isGreen).length} of ${wanted.length} predictions succeeded`
+  const parts = [wanted.length > 0 ? result : 'No predictions started', skipped > 0 ? `${skipped} skipped` : '']
+  return `### ${mark} ${parts.filter(Boolean).join(', ')}${isWhole ? '' : BUT}`
 }
 
 const HEADLINES = {

@@ -28,7 +28,7 @@ export interface Uploads {
 export async function uploadFiles(
   judged: readonly Judged[],
   files: readonly SavedFile[],
-  { artifact, release }: Pick<Inputs, 'artifact' | 'release'>,
+  { artifact, release, download }: Pick<Inputs, 'artifact' | 'release' | 'download'>,
   around: UploadSurroundings,
 ): Promise<Uploads> {
   const uploads: Uploads = { artifacts: [], releaseUrls: [], failures: [] }
@@ -41,7 +41,15 @@ export async function uploadFiles(
     }
   }
   if (artifact && hasContent(judged, files, artifact)) {
-    await attempt('Artifact not uploaded', () => uploadAsArtifacts(judged, files, artifact, around, uploads))
+    await attempt('Artifact not uploaded', async () => {
+      const unavailable = await uploadAsArtifacts(judged, files, artifact, around, uploads)
+      const [first] = files
+      if (unavailable === undefined) return
+      // Only files in the runner's temporary folder are lost with the job.
+      const isKept = !first || download.directory !== undefined || release !== undefined
+      if (!isKept) throw new Error(`${unavailable} Set output-dir or release-tag to keep the files.`)
+      warn(first ? `${unavailable} The files are on disk: ${path.dirname(first.path)}` : unavailable)
+    })
   }
   if (release && files.length > 0) {
     await attempt('Files not attached to the release', async () => {
@@ -58,13 +66,18 @@ export async function uploadFiles(
 const hasContent = (judged: readonly Judged[], files: readonly SavedFile[], { archive }: ArtifactInputs): boolean =>
   files.length > 0 || (archive && judged.some(({ outcome }) => outcome.end === 'ended'))
 
+/** @returns why there are no artifacts, if this runner or its server does not support them */
 async function uploadAsArtifacts(
   judged: readonly Judged[],
   files: readonly SavedFile[],
   artifact: ArtifactInputs,
   around: UploadSurroundings,
   { artifacts, failures }: Uploads,
-): Promise<void> {
+): Promise<string | undefined> {
+  const { forge } = around.runner
+  if (forge.artifactProtocol === undefined) {
+    return `${forge.name} does not support the artifact service that this action needs.`
+  }
   // Loaded only when an artifact is wanted.
   const { ArtifactsUnavailable, uploadArtifacts } = await import('./artifact.ts')
   const { archive, name: given } = artifact
@@ -82,10 +95,10 @@ async function uploadAsArtifacts(
     }
     const messages = await uploadArtifacts(request, around, artifacts)
     failures.push(...messages.map((message) => ({ title: 'Artifact not uploaded', message })))
+    return undefined
   } catch (error) {
-    if (!(error instanceof ArtifactsUnavailable)) throw error
-    const [first] = files
-    warn(first ? `${error.message} The files are on disk: ${path.dirname(first.path)}` : error.message)
+    if (error instanceof ArtifactsUnavailable) return error.message
+    throw error
   } finally {
     // What a scanner for viruses still holds open is left to the runner: the artifact is there.
     await rm(staging, { recursive: true, force: true }).catch(() => {})

@@ -25,7 +25,11 @@ interface Played {
 
 async function play(
   react: (request: ScriptedRequest, index: number) => Reaction,
-  { target = { model: 'o/m' } as Parameters<typeof createPrediction>[0]['target'], random = () => 0.5 } = {},
+  {
+    target = { model: 'o/m' } as Parameters<typeof createPrediction>[0]['target'],
+    random = () => 0.5,
+    patience = undefined as number | undefined,
+  } = {},
 ): Promise<Played> {
   const clock = new VirtualClock()
   const { dispatcher, requests } = scriptedDispatcher(clock, react)
@@ -50,6 +54,7 @@ async function play(
           clock,
           signal: new AbortController().signal,
           random,
+          ...(patience === undefined ? {} : { patience }),
           onRetry: (_: ApiError, pause) => played.pauses.push(pause),
           warn: (message) => played.warnings.push(message),
         },
@@ -112,6 +117,18 @@ describe('a creation', () => {
       assert.doesNotMatch(error?.message ?? '', /may have been started/)
       assert.ok(took > 265 && took <= 300, `${took} s`)
     }
+  })
+
+  test('is given up after five minutes without a connection, whatever the timeout, unless an answer came', async () => {
+    for (const code of ['ECONNREFUSED', 'ENOTFOUND'] as const) {
+      const { error, took } = await play(() => ({ code }), { patience: 3600 })
+      assert.equal(error?.mayRun, false)
+      assert.ok(took > 265 && took <= 300, `${took} s`)
+    }
+    const hour = { patience: 3600 }
+    const { took } = await play((_, i) => (i === 0 ? answers(429) : { code: 'ECONNREFUSED' }), hour)
+    assert.ok(took > 3500 && took <= 3600, `${took} s`)
+    assert.ok((await play(() => answers(429), hour)).took > 3500)
   })
 
   const lost: [string, Reaction][] = [

@@ -172,6 +172,28 @@ describe('creating', { concurrency: 4 }, () => {
     assert.doesNotMatch(run.errors[0] ?? '', /may have been started/)
   })
 
+  test('names what keeps running if some inputs are refused', async () => {
+    await using simulator = await startSimulator({
+      refuse: ({ input }) =>
+        String(input.prompt).includes('no') ? { status: 422, body: '{"detail":"bad"}' } : undefined,
+    })
+    const some = await create(simulator, { model: 'a/b', inputs: '[{prompt: a}, {prompt: no}, {prompt: b}]' })
+    assert.equal(some.exitCode, 1)
+    assert.equal(some.errors.length, 2)
+    const ids = some.outputs.prediction_id?.replaceAll(',', ', ')
+    assert.equal(
+      some.errors[1],
+      `2 other predictions were started and keep running: ${ids}. Wait for them with prediction-id before you run this job again.`,
+    )
+    const one = await create(simulator, { model: 'a/b', inputs: '[{prompt: a}, {prompt: no}]' })
+    assert.equal(
+      one.errors[1],
+      `1 other prediction was started and keeps running: ${one.outputs.prediction_id}. Wait for it with prediction-id before you run this job again.`,
+    )
+    const none = await create(simulator, { model: 'a/b', inputs: '[{prompt: no 1}, {prompt: no 2}]' })
+    assert.equal(none.errors.length, 1)
+  })
+
   test('is refused with a sentence where the key is wrong', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'a/b', input: '{}', 'api-key': 'sk-wrong-0123456789' })

@@ -45,7 +45,8 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
       await using simulator = await startSimulator()
       const present = forge === 'Gitea'
       await using service = await startForgeArtifacts({ knowsMediaTypes: false, present })
-      const inputs = inputsOf(simulator, simulator.ended({ output: 'text' }), { 'upload-artifact': 'true' })
+      const id = simulator.ended({ output: 'text' })
+      const inputs = inputsOf(simulator, id, { 'upload-artifact': 'true', 'output-dir': 'texts' })
       await using run = await runAction({ inputs, env: { ...service.env, ...env } })
       assert.equal(run.exitCode, 0, run.log)
       assert.match(

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import type { Simulator } from '../servers/simulator.ts'
+import { cake } from '../fixtures/pictures.ts'
+import { type Simulator, startSimulator } from '../servers/simulator.ts'
 import { creationsAt, gatewayInputs, startGateway } from '../support/gateway.ts'
 import { type RunResult, runAction } from '../support/run-action.ts'
 import { testFolder } from '../support/temporary-folder.ts'
@@ -89,6 +90,21 @@ describe('skip-existing', { concurrency: 3 }, () => {
     )
   })
 
+  test('takes no file for one of an input that is recorded for another, or has the name of another', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run({ 'hero-1': { prompt: 'one' }, 'hero-2': { prompt: 'two' } }, SKIPPING)
+    const recorded = await repository.run({ hero: { prompt: 'a cake' } }, SKIPPING)
+    assert.deepEqual(recorded.started, ['a cake'], recorded.log)
+    await rm(repository.pictures('.predictions.json'))
+    await rm(repository.pictures('hero.txt'))
+    const inputs = { hero: { prompt: 'a cake' }, 'hero-1': { prompt: 'one' }, 'hero-2': { prompt: 'two' } }
+    const named = await repository.run(inputs, SKIPPING)
+    assert.deepEqual(named.started, ['a cake'], named.log)
+    const unrecorded = await repository.run({ 'hero-2': { prompt: 'two' } }, SKIPPING)
+    assert.deepEqual(unrecorded.started, [], unrecorded.log)
+  })
+
   test('starts again what lost its file', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
@@ -108,6 +124,48 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual(Object.keys(JSON.parse(await repository.text('.predictions.json')).predictions), ['hero', 'icon'])
     isBroken = false
     assert.deepEqual((await repository.run(THREE, SKIPPING)).started, ['a pie'])
+  })
+
+  test('starts again what was saved only in part', async () => {
+    let isBroken = true
+    const picture = await cake('png')
+    await using simulator = await startSimulator({
+      onCreate: ({ model = '' }) => {
+        const page = { body: Buffer.from('<html><body>error</body></html>'), type: 'text/html' }
+        const whole = { body: picture, type: 'image/png' }
+        const output = [
+          simulator.file('a.txt', { body: Buffer.from('a'), type: 'text/plain' }),
+          simulator.file('b.png', isBroken ? page : whole),
+        ]
+        return { model, moments: [{ at: 0.1, status: 'succeeded', output }] }
+      },
+    })
+    await using repository = await Repository.open(simulator)
+    const inputs = { hero: { prompt: 'a cake' } }
+    const first = await repository.run(inputs, { ...SKIPPING, timeout: '3s' })
+    assert.equal(first.exitCode, 1)
+    assert.deepEqual(await repository.files(), ['.predictions.json', 'hero-0.txt'])
+    isBroken = false
+    const second = await repository.run(inputs, SKIPPING)
+    assert.equal(second.exitCode, 0, second.log)
+    assert.deepEqual(second.started, ['a cake'])
+    assert.deepEqual(await repository.files(), ['.predictions.json', 'hero-0.txt', 'hero-1.png'])
+    assert.deepEqual((await repository.run(inputs, SKIPPING)).started, [])
+  })
+
+  test('starts nothing beside a record with the marks of a merge conflict, and keeps it', async () => {
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    await repository.run(THREE, SKIPPING)
+    const damaged = `<<<<<<< HEAD\n${await repository.text('.predictions.json')}`
+    await writeFile(repository.pictures('.predictions.json'), damaged)
+    const second = await repository.run({ ...THREE, cake: { prompt: 'a tart' } }, SKIPPING)
+    assert.equal(second.exitCode, 1)
+    assert.deepEqual(second.started, [])
+    assert.deepEqual(second.errors, [
+      '1 input is invalid; no request was made.\noutput-dir: .predictions.json is not valid JSON. Restore it, or delete it together with the files.',
+    ])
+    assert.equal(await repository.text('.predictions.json'), damaged)
   })
 
   test('notices that an embedded file has changed', async () => {

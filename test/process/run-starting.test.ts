@@ -82,6 +82,30 @@ describe('run', { concurrency: 4 }, () => {
     assert.equal(stopped.length, 1, run.log)
   })
 
+  test('passes on the key nowhere if the API repeats it in a refusal, of a first or a later attempt', async () => {
+    const key = 'sk-simulator-0123456789abcdef'
+    const creations = new Map<string, number>()
+    await using simulator = await startGateway({
+      end: () => ({ status: 'failed', error: 'Prediction interrupted; please retry (code: PA)' }),
+      refuse: ({ input }) => {
+        const count = (creations.get(String(input.prompt)) ?? 0) + 1
+        creations.set(String(input.prompt), count)
+        const isRefused = input.prompt === 'n2' || count > 1
+        return isRefused ? problem(422, `Incorrect API key provided: ${key}`) : undefined
+      },
+    })
+    assert.equal(simulator.key, key)
+    await using run = await runOf(simulator, namesOf(2), { attempts: '2' })
+    assert.equal(run.exitCode, 1)
+    assert.deepEqual(statuses(run), { n1: 'failed', n2: 'refused' })
+    const resultFile = await readFile(run.outputs.result_file ?? '', 'utf8')
+    const lines = run.lines.join('\n')
+    for (const text of [run.summary, resultFile, JSON.stringify(run.outputs), lines]) {
+      assert.match(text, /Incorrect API key provided/)
+      assert.ok(!text.includes(key), text)
+    }
+  })
+
   test('waits out a 429 in the middle, and repeats only the creation that it refused', async () => {
     let refusals = 2
     const limited: Trick = {

@@ -214,7 +214,7 @@ describe('an artifact', () => {
     assert.match(errors(run)[0] ?? '', /Set overwrite: true to replace it, or archive: true/)
   })
 
-  test('on a service without artifacts is a warning, and the files are on disk', async () => {
+  test('on a service without artifacts is a warning if the files are kept on disk, and an error if they are not', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
     for (const env of [
@@ -223,12 +223,24 @@ describe('an artifact', () => {
       { ...service.env, GITEA_ACTIONS: 'true', GITHUB_SERVER_URL: 'https://git.example.com' },
     ]) {
       service.fail('CreateArtifact', ...('GITEA_ACTIONS' in env ? [OLD_FORGE] : []))
-      await using run = await wait(simulator, id, { 'upload-artifact': 'true' }, { env })
+      await using run = await wait(simulator, id, { 'upload-artifact': 'true', 'output-dir': 'pictures' }, { env })
       assert.equal(run.exitCode, 0, run.log)
       assert.match(warnings(run).join(), /The files are on disk/)
       assert.doesNotMatch(run.log, /::group::Upload|Trying again/)
       assert.equal((await readFile(run.outputs.files ?? '')).subarray(1, 4).toString(), 'PNG')
     }
+    const env = { ...service.env, GITHUB_SERVER_URL: 'https://github.example.com' }
+    await using lost = await wait(simulator, id, { 'upload-artifact': 'true' }, { env })
+    assert.equal(lost.exitCode, 1)
+    assert.deepEqual(errors(lost), [
+      'GitHub Enterprise Server does not support the artifact service that this action needs. Set output-dir or release-tag to keep the files.',
+    ])
+    assert.equal((await readFile(lost.outputs.files ?? '')).subarray(1, 4).toString(), 'PNG')
+    const failed = simulator.ended({ status: 'failed' })
+    await using nothing = await wait(simulator, failed, { 'upload-artifact': 'true' }, { env })
+    assert.deepEqual(warnings(nothing), [
+      'GitHub Enterprise Server does not support the artifact service that this action needs.',
+    ])
   })
 })
 

@@ -69,6 +69,13 @@ describe('what is run', () => {
     assert.deepEqual(await read({ inputs: '{}' }), [])
   })
 
+  test('is not nothing at all: an expression may have had no value', async () => {
+    const message = /^None of input, input-file, inputs and inputs-file is set\. For a model .*, set input: "\{\}"\.$/
+    await refused({}, message)
+    await refused({ input: '\n', inputs: ' ' }, message)
+    assert.deepEqual(await read({ input: '{}' }), [{ name: 'flux-schnell', input: {} }])
+  })
+
   test('is at most five hundred predictions', async () => {
     const inputs = (count: number) => JSON.stringify(Array.from({ length: count }, (_, i) => ({ seed: i })))
     assert.equal((await read({ inputs: inputs(MOST_ENTRIES) })).length, 500)

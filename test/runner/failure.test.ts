@@ -102,17 +102,23 @@ describe('a step', () => {
     assert.match(stdout, /^::debug::Warning: ## \[error\]forged ⏎ : :error: :forged$/m)
   })
 
-  test('shows ten failures, or nine and a count of the rest', async () => {
+  test('shows ten failures, or nine and a count of the rest, which is in full in the log', async () => {
     assert.equal((await runHere(throwing(new StepFailed(failures(10))))).annotations.at(-1)?.message, 'm9')
-    const { annotations } = await runHere(
+    const { annotations, lines } = await runHere(
       throwing(new StepFailed([...failures(9), { title: 't', message: `a\n\nb${'c'.repeat(200)}` }, ...failures(2)])),
     )
     assert.equal(annotations.length, 10)
     assert.deepEqual(annotations.at(-1), {
       level: 'error',
       title: 'More errors',
-      message: `3 more, all in the output result_file and in the log:\na b${'c'.repeat(156)}…\nm0\nm1`,
+      message: `3 more, in full in the log:\na b${'c'.repeat(156)}…\nm0\nm1`,
     })
+    const printedLines = ['t: a', `b${'c'.repeat(200)}`, 't0: m0', 't1: m1']
+    assert.deepEqual(
+      printedLines.filter((line) => !lines.includes(line)),
+      [],
+    )
+    assert.ok(!lines.includes('t8: m8'))
   })
 
   test('prints every failure as lines too, on a runner that shows no annotations', async () => {

@@ -46,6 +46,7 @@ describe('an input', () => {
     ["prompt: 'it''s # 5'", '{"prompt":"it\'s # 5"}'],
     ['# a comment of its own\nprompt: a cake\n# and another\nsteps: 3 # a number', '{"prompt":"a cake","steps":3}'],
     ['prompt: a cake\n\n# at the end', '{"prompt":"a cake"}'],
+    ['"<<": 1\na: <<', '{"<<":1,"a":"<<"}'],
     ['"__proto__": 1', '{"__proto__":1}'],
   ] as const) {
     test(`${JSON.stringify(text)} is sent as ${json}`, () => assert.equal(sent(text), json))
@@ -87,6 +88,11 @@ describe('an input', () => {
     ['an alias of a list as a key', 'a: &x ["##[set-output name=x]1"]\n? *x\n: 1', /a key is a list/],
     ['binary data', 'a: !!binary aGVsbG8=', /binary data cannot be sent|tag/i],
     ['an unknown tag', 'a: !secret x', /tag/i],
+    [
+      'a merge key',
+      'base: &b {size: 1}\nhero:\n  <<: *b',
+      /^In input\.hero: merge keys \(<<\) are not supported\. Put shared values into input or input-file\.$/,
+    ],
     ['an alias inside of what it names', 'a: &a [*a]', /the alias \*a refers to a value that contains it/],
     ['an unknown alias', 'a: *b', /alias/i],
   ] as const) {

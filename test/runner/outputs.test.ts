@@ -72,6 +72,16 @@ describe('the outputs', () => {
     )
   })
 
+  test('have no output of an only prediction without an answer, or of an only input without a prediction', () => {
+    const outcome: Outcome = { id: 'a', end: 'timeout', status: '', answer: undefined, error: undefined, waited: 9 }
+    const unseen = { outcome, verdict: verdictOf(outcome, '30m') }
+    const refused = { name: 'hero', status: 'refused' as const, error: 'No credit.' }
+    assert.equal(outputsOf([unseen], nothingDelivered).output, '')
+    assert.equal(outputsOf([refused], nothingDelivered).output, '')
+    assert.equal(outputsOf([ended('a', { output: null })], nothingDelivered).output, 'null')
+    assert.equal(outputsOf([unseen, ended('b', { output: 'text' })], nothingDelivered).output, '[null,"text"]')
+  })
+
   test('tell a total time of no seconds', () => {
     const at = '2026-01-01T00:00:00Z'
     assert.equal(outputsOf([ended('a', { created_at: at, completed_at: at })], nothingDelivered).total_time, '0')

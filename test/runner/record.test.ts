@@ -54,7 +54,6 @@ describe('a record', () => {
     assert.deepEqual(await readdir(at), [])
   })
   for (const [name, text] of [
-    ['is no JSON', '{'],
     ['is a list', '[]'],
     ['names files of another folder', '{"predictions":{"a":{"hash":"h","files":["../x"]}}}'],
     ['names files without a name', '{"predictions":{"a":{"hash":"h","files":[""]}}}'],
@@ -68,6 +67,15 @@ describe('a record', () => {
       assert.equal((await readRecord(at)).size, 0)
     })
   }
+  test('that is no JSON is an error, and is not overwritten', async () => {
+    const at = await folder()
+    const damaged = '<<<<<<< HEAD\n{"predictions":{}}\n'
+    await writeFile(path.join(at, RECORD_FILE), damaged)
+    const message = '.predictions.json is not valid JSON. Restore it, or delete it together with the files.'
+    await assert.rejects(readRecord(at), { name: 'RecordError', message })
+    await assert.rejects(writeRecord(at, new Map([['a', { hash: 'h', files: ['a.png'] }]])), { message })
+    assert.equal(await readFile(path.join(at, RECORD_FILE), 'utf8'), damaged)
+  })
   test('that cannot be written leaves nothing behind', async () => {
     const at = await folder()
     await assert.rejects(writeRecord(path.join(at, 'none'), new Map([['a', { hash: 'h', files: [] }]])), {
@@ -76,10 +84,10 @@ describe('a record', () => {
     })
     assert.deepEqual(await readdir(at), [])
   })
-  test('that cannot take its place, as a folder has its name, leaves nothing behind', async () => {
+  test('whose name a folder has cannot be read, and nothing is left behind', async () => {
     const at = await folder()
     await mkdir(path.join(at, RECORD_FILE))
-    await assert.rejects(writeRecord(at, new Map([['a', { hash: 'h', files: [] }]])), { syscall: 'rename' })
+    await assert.rejects(writeRecord(at, new Map([['a', { hash: 'h', files: [] }]])), { code: 'EISDIR' })
     assert.deepEqual(await readdir(at), [RECORD_FILE])
   })
   test('ends with a line end, as files of a repository do', async () => {

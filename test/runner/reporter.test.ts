@@ -87,6 +87,28 @@ describe('the reporter', () => {
     assert.deepEqual(lines, [LOGS, 'id2 │ log of id2'])
   })
 
+  test('puts the name of the input before each line of a log and each trouble, if there are several', async () => {
+    const { lines } = await reported(
+      [],
+      ({ started, answered, failed }) => {
+        for (const [name, id] of [
+          ['hero', 'abcdefghijkl'],
+          ['a name\nof more than twenty characters', 'mnopqrstuvwx'],
+        ] as const) {
+          started(name, answerOf({ id }))
+          answered({ id, now: 1, answer: answerOf({ id, logs: 'a line\n' }), left: undefined })
+        }
+        failed({ id: 'abcdefghijkl', now: 2, error: refused, pause: 2 })
+      },
+      2,
+    )
+    assert.deepEqual(
+      lines.filter((line) => line.includes('│')),
+      ['hero │ a line', 'a name ⏎ of more than … │ a line'],
+    )
+    assert.match(lines.at(-1) ?? '', /^\[2\.0 s\] hero: retrying in 2\.0 s: GET /)
+  })
+
   test('names a prediction that was started after its input', async () => {
     const { lines } = await reported([], ({ started, answered, settled }) => {
       const answer = answerOf({ id: 'abc', status: 'starting', model: 'owner/name' })

@@ -81,9 +81,10 @@ test('files that an interrupted step gave up are one failure, and none of them i
   await using step = await stalledSaving(systemClock)
   await Promise.race([step.requested, step.finished])
   step.interrupt.abort(new Error('The runner ends this step.'))
-  const { files, failures } = await step.finished
+  const { files, failures, incomplete } = await step.finished
   assert.deepEqual(files, [])
   assert.deepEqual(failures, [{ title: 'Files not saved', message: 'The runner ends this step.' }])
+  assert.deepEqual([...incomplete], ['a'])
 })
 
 test('a heartbeat says that a file is still not saved, and ends with the saving', async () => {

@@ -180,10 +180,17 @@ describe('the summary of many predictions', () => {
     const refused = { name: 'pie', status: 'refused' as const, error: 'No such model.' }
     const skipped = { name: 'cake', status: 'skipped' as const, error: undefined }
     const markdown = summaryOf([{ ...ended({}), name: 'tart' }, refused, skipped])
-    assert.match(markdown, /^### ❌ 2 of 3 predictions succeeded$/m)
+    assert.match(markdown, /^### ❌ 1 of 2 predictions succeeded, 1 skipped$/m)
     assert.match(markdown, /^> - pie: No such model\.$/m)
     assert.match(markdown, /^1 started · 1 ran · 1 not started · 1 skipped, because their files exist$/m)
     assert.match(markdown, /^\| ⏭️ cake \| skipped \| Its files exist\. \|$/m)
+  })
+  test('counts no prediction that there is not', () => {
+    const skipped = (name: string) => ({ name, status: 'skipped' as const, error: undefined })
+    assert.match(summaryOf([]), /^### No predictions: there are no inputs$/m)
+    assert.match(summaryOf([skipped('cake'), skipped('pie')]), /^### ✅ No predictions started, 2 skipped$/m)
+    const ran = { ...ended({}), name: 'tart' }
+    assert.match(summaryOf([ran, skipped('cake')]), /^### ✅ 1 of 1 predictions succeeded, 1 skipped$/m)
   })
   test('stays under a megabyte however large the outputs are', () => {
     const urls = Array.from({ length: 5000 }, (_, i) => `https://files.example.com/${'x'.repeat(300)}/${i}.png`)

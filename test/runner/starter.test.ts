@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, test } from 'node:test'
+import { createClient } from '../../src/predictions/client.ts'
+import { readContext } from '../../src/runner/context.ts'
+import { LargeFile } from '../../src/runner/embedded-files.ts'
+import { Starter } from '../../src/runner/starter.ts'
+import { printed } from '../support/printed.ts'
+import { testFolder } from '../support/temporary-folder.ts'
+import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
+
+const CREATED: Reaction = { status: 201, body: '{"id":"abc","status":"starting"}' }
+const UNREACHED: Reaction = { code: 'ENOTFOUND' }
+
+/** A starter with a timeout of an hour. */
+function starterOf(clock: VirtualClock, react: (request: ScriptedRequest, index: number) => Reaction) {
+  const { dispatcher, requests } = scriptedDispatcher(clock, react)
+  const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
+  const inputs = { target: { model: 'octo/cake' }, cancelAfter: undefined }
+  const { signal } = new AbortController()
+  return { starter: new Starter(inputs, { client, clock, runner: readContext({}), signal, patience: 3600 }), requests }
+}
+
+test('a host that is never reached is tried for five minutes by all inputs together', async () => {
+  const clock = new VirtualClock()
+  const { starter } = starterOf(clock, () => UNREACHED)
+  const start = clock.now()
+  await printed(async () => {
+    for (const name of ['hero', 'logo', 'icon']) {
+      await assert.rejects(clock.run(starter.create({}, name)), { name: 'CreateError', mayRun: false })
+    }
+  })
+  assert.ok(clock.now() - start <= 301, `${clock.now() - start} s`)
+})
+
+test('a host that was reached before is tried again until the timeout', async () => {
+  const clock = new VirtualClock()
+  const { starter } = starterOf(clock, (_, i) => (i === 0 || clock.now() > 2500 ? CREATED : UNREACHED))
+  await printed(async () => {
+    for (const name of ['hero', 'logo']) await clock.run(starter.create({}, name))
+  })
+  assert.ok(clock.now() > 2500)
+})
+
+describe('a large file', () => {
+  const UPLOADED: Reaction = { status: 201, body: '{"id":"f","urls":{"get":"https://127.0.0.1:1/v1/files/f"}}' }
+  const failed = (status: number): Reaction => ({ status, body: '' })
+
+  /** Starts predictions with files of these names, one after the other. @returns how many uploads were tried for each */
+  async function uploadsFor(names: readonly string[], reactions: readonly Reaction[]): Promise<number[]> {
+    const folder = await testFolder('starter')
+    const clock = new VirtualClock()
+    const left = [...reactions]
+    const { starter, requests } = starterOf(clock, (request) =>
+      request.path.endsWith('/files') ? (left.shift() ?? UPLOADED) : CREATED,
+    )
+    const counts: number[] = []
+    await printed(async () => {
+      for (const name of names) {
+        const file = path.join(folder, name)
+        await writeFile(file, name)
+        const before = requests.length
+        const image = new LargeFile({ where: 'input.image', name, path: file, size: 9, type: 'image/png' })
+        await clock.run(starter.create({ image }, name))
+        counts.push(requests.length - before - 1)
+      }
+    })
+    return counts
+  }
+
+  test('is uploaded once more after a failure, and then not again', async () => {
+    assert.deepEqual(await uploadsFor(['a', 'a'], [failed(502)]), [2, 0])
+  })
+
+  test('that could not be uploaded although others were is tried again with the next input', async () => {
+    assert.deepEqual(await uploadsFor(['a', 'b', 'b'], [UPLOADED, failed(502), failed(502)]), [1, 2, 1])
+  })
+
+  test('is not uploaded again and again if the API has no uploads', async () => {
+    assert.deepEqual(await uploadsFor(['a', 'a', 'b'], Array(9).fill(failed(404))), [2, 0, 1])
+  })
+})
