@@ -218,7 +218,7 @@ class Upload {
         }
         replaced ||= !isOurs
         await tries.retry(() => store.remove(name))
-        tries.nextRound()
+        await tries.nextRound()
       }
     }
   }
@@ -261,6 +261,8 @@ class Tries {
   readonly #began = Date.now()
   /** Times that the name was taken from an upload that did not come to its end. */
   #rounds = 0
+  /** Whether the first round is not over, or there was a pause in this one. */
+  #paused = true
   /** The last failure after which the name may have been ours. */
   #failure: ArtifactServiceError | undefined
 
@@ -268,7 +270,11 @@ class Tries {
     this.#context = context
   }
 
-  nextRound(): void {
+  /** Pauses where no retry has done so: a service may go on to refuse a name that it said it deleted. */
+  async nextRound(): Promise<void> {
+    const { clock, signal, random } = this.#context
+    if (!this.#paused) await clock.sleep(backOff(this.#rounds, { first: 2, random }), signal)
+    this.#paused = false
     this.#rounds++
   }
 
@@ -285,6 +291,7 @@ class Tries {
         return pause > LONGEST_HINT ? undefined : pause
       },
       onRetry: (error, pause) => {
+        this.#paused = true
         if (error instanceof ArtifactServiceError && mayHoldName(error)) this.#failure = error
         info(`${messageOf(error)} Trying again in ${pause.toFixed(1)} s.`)
       },
@@ -293,8 +300,8 @@ class Tries {
 
   /** Whether a failed attempt of ours took the name and did not complete; uploads of others are never removed. */
   leftUnfinished({ digest, size, created }: ListedArtifact): boolean {
-    if (this.#rounds >= ATTEMPTS) return false
-    return this.#failure !== undefined && digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
+    const isNew = digest === '' && size === 0 && created.getTime() >= this.#began - CLOCK_SKEW
+    return isNew && this.#failure !== undefined && this.#rounds < ATTEMPTS
   }
 
   /** Why a name is taken that no artifact has: the service knows of our own try, and does not show it. */

@@ -251,6 +251,15 @@ describe('uploading', () => {
     )
   })
 
+  test('is given up if the service goes on to refuse the name that the first call took', async () => {
+    const deleted = { status: 200, body: { ok: true, artifact_id: '1' } }
+    service.fail('CreateArtifact', 'lost')
+    service.fail('DeleteArtifact', deleted, deleted, deleted, deleted, deleted)
+    const calls = await callsOf(() => assert.rejects(upload({ name: 'stuck' }, TRANSPORT), /named stuck .*exists/))
+    assert.equal(calls.filter((call) => call === 'DeleteArtifact').length, 5)
+    assert.deepEqual(slept, [2, 2, 4, 8, 16])
+  })
+
   test('never removes what somebody else uploads under the name', async () => {
     service.occupy('theirs')
     service.fail('CreateArtifact', 'reset')
