@@ -93,9 +93,10 @@ function heading(entries: readonly Entry[], only: Judged | undefined, { failures
     const hasOtherFailure = isAllGreen && !isWhole
     return `### ${hasOtherFailure ? '❌' : icon(only)} ${headline(only)}${hasOtherFailure ? BUT : ''}`
   }
+  if (entries.length === 0) {
+    return isWhole ? '### No predictions: there are no inputs' : `### ❌ No predictions: there are no inputs${BUT}`
+  }
   const mark = isAllGreen && isWhole ? '✅' : '❌'
-  if (entries.length === 0)
-    return `### ${isWhole ? '' : `${mark} `}No predictions: there are no inputs${isWhole ? '' : BUT}`
   const wanted = entries.filter((entry) => isJudged(entry) || entry.status !== 'skipped')
   const skipped = entries.length - wanted.length
   const result = `${wanted.filter(isGreen).length} of ${wanted.length} predictions succeeded`
