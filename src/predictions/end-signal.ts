@@ -66,7 +66,7 @@ interface Listening {
 /** Connects as long as that is of use. A stream that has said something is opened again if it breaks off. */
 async function listen(url: URL, endSignal: { connected: boolean }, listening: Listening): Promise<void> {
   const { network, clock, signal, onEnd } = listening
-  const connections = await network.to(url)
+  const connections = await network.to(url, signal)
   let hasSpoken = false
   for (let opened = 0, short = 0; opened < RECONNECTS && short < SHORT_ONES; opened++) {
     const start = clock.now()

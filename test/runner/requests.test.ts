@@ -47,6 +47,7 @@ describe('the requests of a step', () => {
   test('over a counted network are counted, not the ways that are opened for them', async () => {
     let destroyed = 0
     let closed = 0
+    let heard: AbortSignal | undefined
     const connections = {
       request: async () => 'an answer',
       destroy: async () => {
@@ -54,15 +55,20 @@ describe('the requests of a step', () => {
       },
     } as unknown as Connections
     const network: UntrustedNetwork = {
-      to: async () => connections,
+      to: async (_, signal) => {
+        heard = signal
+        return connections
+      },
       close: async () => {
         closed++
       },
     }
     let count = 0
     const counted = countedNetwork(network, () => count++)
-    const way = await counted.to(new URL('https://files.example.com/a'))
+    const { signal } = new AbortController()
+    const way = await counted.to(new URL('https://files.example.com/a'), signal)
     assert.equal(count, 0)
+    assert.equal(heard, signal)
     const options = { origin: 'https://files.example.com', path: '/a', method: 'GET' } as const
     assert.equal(await way.request(options as never), 'an answer')
     await way.request(options as never)

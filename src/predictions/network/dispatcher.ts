@@ -250,7 +250,8 @@ export function openUntrustedNetwork(
       // A proxy resolves by itself; what resolves here to a private address is refused all the same.
       if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) {
         const found = resolve(url.hostname).catch(() => [])
-        const addresses = signal === undefined ? await found : await unlessAborted(found, signal, () => {})
+        // A look-up cannot be stopped, and may take longer than anyone waits for it.
+        const addresses = await (signal ? unlessAborted(found, signal, () => {}) : found)
         allowedAddresses(url.hostname, addresses, policy)
       }
       return guarded

@@ -14,6 +14,7 @@ import {
   type SavingState,
   saveOutputs,
 } from '../../../src/predictions/files/save.ts'
+import { openUntrustedNetwork } from '../../../src/predictions/network/dispatcher.ts'
 import { Turns } from '../../../src/predictions/turns.ts'
 import { cake } from '../../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../../servers/simulator.ts'
@@ -466,6 +467,23 @@ describe('a transfer', () => {
       /SIGINT/,
     )
     assert.deepEqual(await readdir(directory), [])
+  })
+
+  test('ends when it is aborted, though the name of its host is still looked up', { timeout: 60_000 }, async () => {
+    const policy = { apiUrl: 'https://api.example.com', allowedHosts: [] }
+    const env = { https_proxy: 'http://127.0.0.1:1' }
+    const stop = new AbortController()
+    const resolve = () => {
+      setImmediate(() => stop.abort(new Error('SIGINT')))
+      return new Promise<never>(() => {})
+    }
+    const network = openUntrustedNetwork(policy, env, { resolve })
+    const directory = await testFolder('files')
+    const { signal } = stop
+    const [clock, limits] = [fastClock(100), { maxFileSize: 10 ** 9, overwrite: false }]
+    const saver = new Saver({ directory, ...limits, clock, signal, policy, env, network, observer: silent })
+    saver.add({ id: 'abc', output: 'https://files.example.com/a.png' })
+    assert.equal((await saver.finish()).canceled, 1)
   })
 
   test('does not stop the others by its failure', async () => {

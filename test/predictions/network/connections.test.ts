@@ -350,3 +350,17 @@ test('a name that resolves to a private address is refused behind a proxy too', 
   assert.equal(new Set(await Promise.all(ways)).size, 1)
   await network.close()
 })
+
+test('a look-up behind a proxy is not waited for longer than the signal allows', async () => {
+  const env = { https_proxy: 'http://127.0.0.1:1' }
+  const stop = new AbortController()
+  const resolve = () => {
+    setImmediate(() => stop.abort(new Error('enough')))
+    return new Promise<never>(() => {})
+  }
+  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, env, { resolve })
+  const url = new URL('https://files.test/a')
+  await assert.rejects(network.to(url, stop.signal), /enough/)
+  await assert.rejects(network.to(url, stop.signal), /enough/)
+  await network.close()
+})
