@@ -221,7 +221,10 @@ function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (lat
   })
 }
 
-/** Connections to hosts that the API chose: those of files and of streams. The key is sent over them only to the API's own address of a file. */
+/**
+ * Connections to hosts that the API chose: those of files and of streams. The key is sent over them only to the API's own
+ * address of a file.
+ */
 export interface UntrustedNetwork {
   /** The way to a URL. @throws HostRefusal if the policy forbids it, or the reason of the signal */
   to(url: URL, signal?: AbortSignal): Promise<Connections>

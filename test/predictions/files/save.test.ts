@@ -18,6 +18,7 @@ import { openUntrustedNetwork } from '../../../src/predictions/network/dispatche
 import { Turns } from '../../../src/predictions/turns.ts'
 import { cake } from '../../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../../servers/simulator.ts'
+import { eventually } from '../../support/eventually.ts'
 import { fastClock } from '../../support/fast-clock.ts'
 import { testFolder } from '../../support/temporary-folder.ts'
 
@@ -686,16 +687,11 @@ describe('many files', () => {
     await using simulator = await startSimulator()
     const states: SavingState[] = []
     const url = simulator.file('a.bin', { size: 10 ** 6, tricks: [{ status: 502 }, { stallAfter: 300_000 }] })
-    const firstSaved = Promise.withResolvers<void>()
-    const observer = {
-      ...silent,
-      saved: () => firstSaved.resolve(),
-      retrying: () => void states.push(saver.state),
-    }
+    const observer = { ...silent, retrying: () => void states.push(saver.state) }
     const options = { ...optionsFor(simulator), directory: await testFolder('files'), observer, stall: STALL }
     const saver = new Saver(options)
     saver.add({ id: 'text', output: 'data:text/plain,a' })
-    await firstSaved.promise
+    await eventually('the text', () => saver.state.saved === 1)
     saver.add({ id: 'film', output: url })
     const { files } = await saver.finish()
     assert.equal(files.length, 2)
