@@ -94,13 +94,13 @@ function heading(entries: readonly Entry[], only: Judged | undefined, { failures
     return `### ${hasOtherFailure ? '❌' : icon(only)} ${headline(only)}${hasOtherFailure ? BUT : ''}`
   }
   const mark = isAllGreen && isWhole ? '✅' : '❌'
-  if (entries.length === 0)
-    return `### ${isWhole ? '' : `${mark} `}No predictions: there are no inputs${isWhole ? '' : BUT}`
+  const but = isWhole ? '' : BUT
+  if (entries.length === 0) return `### ${isWhole ? '' : '❌ '}No predictions: there are no inputs${but}`
   const wanted = entries.filter((entry) => isJudged(entry) || entry.status !== 'skipped')
   const skipped = entries.length - wanted.length
   const result = `${wanted.filter(isGreen).length} of ${wanted.length} predictions succeeded`
   const parts = [wanted.length > 0 ? result : 'No predictions started', skipped > 0 ? `${skipped} skipped` : '']
-  return `### ${mark} ${parts.filter(Boolean).join(', ')}${isWhole ? '' : BUT}`
+  return `### ${mark} ${parts.filter(Boolean).join(', ')}${but}`
 }
 
 const HEADLINES = {
