@@ -1,4 +1,4 @@
-import { isJsonOutput, isText, outputFiles } from '../output.ts'
+import { isJsonOutput, outputFiles, outputText } from '../output.ts'
 import type { Kind } from './file-name.ts'
 
 /** One thing to save, of one output. */
@@ -15,7 +15,7 @@ export interface Item {
 }
 
 /**
- * What an output holds to save, in document order: its files, else its text, else what it is as JSON.
+ * What an output holds to save, in document order: its files, else its text unless that is empty, else what it is as JSON.
  * @param most files that may be saved
  * @returns `more`: whether there are others beyond those
  */
@@ -29,7 +29,7 @@ export function itemsOf(output: unknown, most: number): { items: Item[]; more: b
     return isUri ? { index, kind, source: 'data:', label, uri: source } : { index, kind, source, label }
   })
   if (sources.length === 0) {
-    if (isText(output)) items.push({ index: 0, kind: 'text', source: 'text', label: 'The text' })
+    if (outputText(output, 1)) items.push({ index: 0, kind: 'text', source: 'text', label: 'The text' })
     else if (isJsonOutput(output)) items.push({ index: 0, kind: 'output', source: 'json', label: 'The output' })
   }
   return { items: items.slice(0, most), more: Math.max(sources.length, items.length) > most }

@@ -25,7 +25,7 @@ describe('what an output holds to save', () => {
     assert.deepEqual(itemsOf({ score: 1 }, 1).items, [
       { index: 0, kind: 'output', source: 'json', label: 'The output' },
     ])
-    for (const nothing of [null, undefined, {}, []]) assert.deepEqual(itemsOf(nothing, 1).items, [])
+    for (const nothing of [null, undefined, {}, [], '', [''], ['', '']]) assert.deepEqual(itemsOf(nothing, 1).items, [])
   })
   test('is no more than the files that may be saved', () => {
     const output = [link('a.png'), link('b.png'), link('c.png')]
@@ -35,6 +35,7 @@ describe('what an output holds to save', () => {
     assert.equal(itemsOf(output, 3).more, false)
     assert.deepEqual(itemsOf(output, 0), { items: [], more: true })
     for (const other of ['a text', { score: 1 }]) assert.deepEqual(itemsOf(other, 0), { items: [], more: true })
+    for (const nothing of ['', {}]) assert.deepEqual(itemsOf(nothing, 0), { items: [], more: false })
   })
   test('is named by the end of a long name, which tells it from others', () => {
     const label = (name: string) => itemsOf(link(name), 1).items[0]?.label
