@@ -64,7 +64,7 @@ function isTextList(list: readonly unknown[]): boolean {
 export const outputUrls = (output: unknown): string[] => outputFiles(output).filter((file) => !isDataUri(file))
 
 /** Whether an output is text or a list of tokens; files are not. */
-export function isText(output: unknown): output is string | readonly string[] {
+function isText(output: unknown): output is string | readonly string[] {
   if (typeof output === 'string') return !isFile(output)
   if (!Array.isArray(output) || output.length === 0) return false
   return output.every((item) => typeof item === 'string') && isTextList(output)
