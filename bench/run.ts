@@ -18,7 +18,7 @@ interface Step {
 const STEPS: readonly Step[] = [
   { count: 1, parallel: 1 },
   { count: 20, parallel: 10 },
-  { count: 200, parallel: 10 },
+  { count: 60, parallel: 10 },
   { count: 500, parallel: 100 },
 ]
 /** Bytes of the file that each makes. */

@@ -146,7 +146,7 @@ class AttachSession {
 
   /** The new asset is there, under another name, before the old one goes. */
   async #replace(old: readonly Asset[], file: AttachedFile, content: AssetContent): Promise<Asset> {
-    const added = await this.#upload(file, { ...content, name: `${content.name}.new`, label: '' })
+    const added = await this.#upload(file, { ...content, name: await this.#temporaryName(file, content), label: '' })
     try {
       for (const asset of old) await this.#remove(asset)
       const renamed = await this.#api.rename(this.#release, added, content.name, content.label)
@@ -158,10 +158,19 @@ class AttachSession {
     }
   }
 
+  /** Removes what an earlier run left under it; what somebody else attached under it keeps it. */
+  async #temporaryName(file: AttachedFile, { name }: AssetContent): Promise<string> {
+    const wanted = `${name}.new`
+    const isOurs = ({ complete, digest }: Asset) => !complete || digest === file.sha256
+    for (const asset of this.#assets.filter((each) => each.name === wanted && isOurs(each))) await this.#remove(asset)
+    return this.#freeName(wanted)
+  }
+
   async #upload(file: AttachedFile, content: AssetContent): Promise<Asset> {
     const { tag } = this.#release
     // What an upload that broke off left, perhaps in an earlier run, blocks the name.
-    for (const asset of this.#assets.filter(({ name }) => name === content.name)) await this.#remove(asset)
+    const leftovers = this.#assets.filter(({ name, complete }) => name === content.name && !complete)
+    for (const asset of leftovers) await this.#remove(asset)
     const known = new Set(this.#assets.map(({ id }) => id))
     const asset = await this.#api.withRetries(
       `attach ${file.name} to the release ${tag}`,

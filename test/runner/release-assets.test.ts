@@ -145,6 +145,25 @@ describe('attaching files to a release', () => {
     assert.deepEqual(slept, [1, 2, 4, 8])
   })
 
+  test('with overwrite keeps an asset of another, whatever its name, and removes what an earlier run left', async () => {
+    const left = { ...asset('abc-1.webp.new', ''), bytes: await cake('webp') }
+    const release = api.add('v3.4.0', {
+      assets: [
+        asset('abc-0.png', 'old'),
+        asset('abc-0.png.new', 'mine'),
+        asset('abc-1.webp', 'old'),
+        left,
+        { ...asset('abc-1.webp.new', ''), state: 'starter' },
+      ],
+    })
+    const { failures } = await attach('v3.4.0', { overwrite: true })
+    assert.deepEqual(failures, [])
+    assert.deepEqual(release.assets.map(({ name }) => name).sort(), ['abc-0.png', 'abc-0.png.new', 'abc-1.webp'])
+    const bytesOf = (name: string) => release.assets.find((each) => each.name === name)?.bytes
+    assert.equal(bytesOf('abc-0.png.new')?.toString(), 'mine')
+    assert.deepEqual(bytesOf('abc-0.png'), await cake('png'))
+  })
+
   test('with overwrite waits for a new asset that cannot be renamed yet', async () => {
     const release = api.add('v3.3.0', { assets: [asset('abc-0.png', 'old')] })
     api.fail('PATCH', { status: 404, message: 'Not Found' }, ERROR_SAVING)
