@@ -147,6 +147,8 @@ export async function startNginx(locations: string, http = ''): Promise<Nginx> {
     program.child.kill('SIGHUP')
     while (workers().every((pid) => before.includes(pid))) await sleep(20)
   }
+  const accepts = (pid: number) =>
+    /worker process$/.test(spawnSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim())
   const disposable = stack.move()
   return {
     http: `http://127.0.0.1:${plain}`,
@@ -154,8 +156,11 @@ export async function startNginx(locations: string, http = ''): Promise<Nginx> {
     authority,
     folder: folder.path,
     async reload(server) {
+      const before = workers()
       await configure(server)
       await renewed()
+      // Those that served before accept connections until they shut down.
+      while (before.some(accepts)) await sleep(20)
     },
     async hang() {
       for (const pid of workers()) process.kill(pid, 'SIGSTOP')
