@@ -116,10 +116,10 @@ const withinLimit = (days: number | undefined, { env }: RunnerContext): number |
   days === undefined ? undefined : Math.min(days, Number(env.GITHUB_RETENTION_DAYS) || Number.POSITIVE_INFINITY)
 
 /** @throws ArtifactsUnavailable */
-function serviceSettings({ forge, serverUrl, env }: RunnerContext) {
+function serviceSettings({ forge, env }: RunnerContext) {
   const { artifactProtocol: protocol } = forge
   if (protocol === undefined) {
-    throw new ArtifactsUnavailable(`Artifacts of this kind do not exist on ${forge.name} (${new URL(serverUrl).host}).`)
+    throw new ArtifactsUnavailable(`${forge.name} does not support the artifact service that this action needs.`)
   }
   const read = (name: string): string => {
     if (env[name]) return env[name]

@@ -99,6 +99,12 @@ const LONGEST_RETENTION = 400
 /** Every error of the inputs at once, one on a line. */
 export class InputError extends Error {
   override readonly name = 'InputError'
+
+  /** @param errors each names its input: `timeout: …` */
+  constructor(errors: readonly string[]) {
+    const count = errors.length === 1 ? '1 input is' : `${errors.length} inputs are`
+    super([`${count} invalid; no request was made.`, ...errors].join('\n'))
+  }
 }
 
 /** Reads the text of one input; `""` if it was not given. */
@@ -262,8 +268,7 @@ function collect<T extends ApiInputs>(
   }
   const inputs = build(input, (message) => errors.push(message))
   if (errors.length === 0) return { ...inputs, warnings: value.warningsOf(inputs.apiUrl) }
-  const count = errors.length === 1 ? '1 input is' : `${errors.length} inputs are`
-  throw new InputError([`${count} invalid; no request was made.`, ...errors.map(redacted.text)].join('\n'))
+  throw new InputError(errors.map(redacted.text))
 }
 
 function readAccess(api: Api, key: string, input: ReadInput, addError: AddError): ApiInputs {

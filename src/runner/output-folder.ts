@@ -14,6 +14,6 @@ export async function makeOutputFolder(directory: string | undefined, { workspac
     await new Folder(directory, workspace).make()
   } catch (error) {
     if (!(error instanceof DiskError)) throw error
-    throw new InputError(`1 input is invalid; no request was made.\noutput-dir: ${error.message}.`)
+    throw new InputError([`output-dir: ${error.message}.`])
   }
 }

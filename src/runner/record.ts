@@ -114,8 +114,7 @@ export async function existing(
 const isFile = async (file: string) => (await stat(file).catch(() => undefined))?.isFile() ?? false
 
 /**
- * Records entries. What another step has recorded in the meantime is kept; the file appears
- * whole or not at all.
+ * Records entries. What another step has recorded in the meantime is kept; the file appears whole or not at all.
  * @throws RecordError if what is there is damaged, or an error of the file system
  */
 export async function writeRecord(folder: string, added: ReadonlyMap<string, RecordEntry>): Promise<void> {

@@ -15,7 +15,6 @@ import {
   RECORD_FILE,
   type RecordEntry,
   RecordError,
-  type Recorded,
   readRecord,
   writeRecord,
 } from './record.ts'
@@ -39,8 +38,9 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
   }
   const recorded = await readRecord(directory).catch((error: unknown) => {
     const what = error instanceof RecordError ? error.message : `${RECORD_FILE} cannot be read: ${messageOf(error)}.`
-    throw new InputError(`1 input is invalid; no request was made.\noutput-dir: ${what}`)
+    throw new InputError([`output-dir: ${what}`])
   })
+  const taken = new Set([...recorded.values()].flatMap(({ files }) => files.map((file) => file.normalize('NFC'))))
   const patterns = named.map(({ name }) => patternsOf(inputs.download.fileName, name))
   const hashes = new Map<string, string>()
   const toStart: NamedInput[] = []
@@ -49,7 +49,7 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
     const { name, input } = each
     const hash = hashOf({ target: inputs.target, input: await fingerprint(input) })
     hashes.set(name, hash)
-    const isOurs = filesOf(patterns, i, recorded)
+    const isOurs = filesOf(patterns, i, taken)
     const found = await existing(directory, recorded.get(name), hash, isOurs)
     if (found === 'missing') toStart.push(each)
     else skipped.push(name)
@@ -119,12 +119,15 @@ function patternsOf(template: string, name: string): Patterns {
 }
 
 /**
- * Whether a file would be one of the input at `place`: by its name, unless it is recorded for another input or is exactly
- * that of one, as `page-2` is among `page` and `page-2`.
+ * Whether a file would be one of the input at `place`: by its name, unless it is recorded (`taken`) or is exactly that of
+ * another input, as `page-2` is among `page` and `page-2`.
  */
-function filesOf(patterns: readonly Patterns[], place: number, recorded: Recorded): (fileName: string) => boolean {
+function filesOf(
+  patterns: readonly Patterns[],
+  place: number,
+  taken: ReadonlySet<string>,
+): (fileName: string) => boolean {
   const own = patterns[place]
-  const taken = new Set([...recorded.values()].flatMap(({ files }) => files.map((file) => file.normalize('NFC'))))
   return (fileName) => {
     const normal = fileName.normalize('NFC')
     const stem = path.parse(normal).name

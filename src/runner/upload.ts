@@ -74,10 +74,6 @@ async function uploadAsArtifacts(
   around: UploadSurroundings,
   { artifacts, failures }: Uploads,
 ): Promise<string | undefined> {
-  const { forge } = around.runner
-  if (forge.artifactProtocol === undefined) {
-    return `${forge.name} does not support the artifact service that this action needs.`
-  }
   // Loaded only when an artifact is wanted.
   const { ArtifactsUnavailable, uploadArtifacts } = await import('./artifact.ts')
   const { archive, name: given } = artifact

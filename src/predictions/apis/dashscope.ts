@@ -8,7 +8,7 @@ export const dashscope = taskApi({
   layers: ['output'],
   status: ['task_status'],
   words: {
-    // "The task does not exist or its status is unknown" (Alibaba Cloud Model Studio, query of a task): IDs are kept for 24 hours.
+    // The API reference of DashScope: the ID is invalid or has expired; IDs are valid for 24 hours.
     unknown: {
       status: 'failed',
       why: 'DashScope does not know this task: the ID is wrong, or the task is older than 24 hours.',
