@@ -14,9 +14,6 @@ export interface Listed {
   pollSingly(): void
 }
 
-/** Polls of single predictions beside each list: they show whether the list lags behind, and they include the logs. */
-const singlesBeside = (open: number): number => (open < LIST_FROM ? 1 : 2)
-
 /** One list at a time for all open predictions of a step; the first that is due requests it, and all use its result. */
 export class ListPolling {
   readonly #list: PredictionList
@@ -51,8 +48,16 @@ export class ListPolling {
   /** Requests that one round of polls of all open predictions takes. */
   get requestsOfRound(): number {
     return this.isOn
-      ? Math.min(this.#open.size, Math.ceil(this.#open.size / PAGE_SIZE) + singlesBeside(this.#open.size))
+      ? Math.min(this.#open.size, Math.ceil(this.#open.size / PAGE_SIZE) + this.#singlesBeside)
       : this.#open.size
+  }
+
+  /**
+   * Polls of single predictions beside each list: they show whether the list lags behind, and they include the logs. One
+   * is enough for few predictions, and once the list has told an end in time.
+   */
+  get #singlesBeside(): number {
+    return this.#open.size < LIST_FROM || this.#list.isCurrent ? 1 : 2
   }
 
   /** Notes what a poll of a single prediction said. */
@@ -86,7 +91,7 @@ export class ListPolling {
 
   #pollSome(): void {
     const all = [...this.#open]
-    const count = singlesBeside(all.length)
+    const count = this.#singlesBeside
     for (let i = 0; i < count; i++) all[(this.#turn + i) % all.length]?.pollSingly()
     this.#turn = (this.#turn + count) % Math.max(1, all.length)
   }

@@ -47,6 +47,7 @@ export class PredictionList {
   #polled = new Map<string, number>()
   /** Predictions that have ended according to the last list, until a poll confirms it. */
   #claimedEnds = new Set<string>()
+  #hasConfirmedEnd = false
   /** How often polls denied such an end, by prediction. */
   readonly #denied = new Map<string, number>()
   /** Pages that had ours so far; those that have ended stay on theirs. */
@@ -63,6 +64,11 @@ export class PredictionList {
     return this.#usable
   }
 
+  /** Whether it told an end before a poll did, which a poll then confirmed, and never lagged behind one. */
+  get isCurrent(): boolean {
+    return this.#hasConfirmedEnd && this.#behind === 0
+  }
+
   /** Gives up the list for good. */
   leave(): void {
     this.#usable = false
@@ -71,7 +77,11 @@ export class PredictionList {
   /** Notes what a poll of a single prediction said: the last list must not have claimed an end, the next not be behind. */
   polled(id: string, answer: Answer): void {
     this.#polled.set(id, rank(answer))
-    if (!this.#claimedEnds.delete(id) || rank(answer) === ENDED) return
+    if (!this.#claimedEnds.delete(id)) return
+    if (rank(answer) === ENDED) {
+      this.#hasConfirmedEnd = true
+      return
+    }
     const denied = (this.#denied.get(id) ?? 0) + 1
     this.#denied.set(id, denied)
     if (denied >= DENIED) this.#usable = false

@@ -94,6 +94,22 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, true)
   })
 
+  test('a list is current once a poll confirms an end that it told, and no longer once it lags behind a poll', async () => {
+    const { list } = listOf(() => [ids(9).map((id) => says(id, id === 'p0' ? 'failed' : 'starting'))])
+    const open = new Set(ids(9))
+    list.polled('p0', says('p0', 'failed'))
+    await list.fetch(open, signal)
+    assert.equal(list.isCurrent, false)
+    list.polled('p0', says('p0', 'processing'))
+    assert.equal(list.isCurrent, false)
+    await list.fetch(open, signal)
+    list.polled('p0', says('p0', 'failed'))
+    assert.equal(list.isCurrent, true)
+    list.polled('p1', says('p1', 'processing'))
+    await list.fetch(open, signal)
+    assert.equal(list.isCurrent, false)
+  })
+
   for (const [name, error, requests] of [
     ['404', () => new RefusalError(REQUEST, { status: 404, headers: {}, text: '' }), 2],
     ['405', () => new RefusalError(REQUEST, { status: 405, headers: {}, text: '' }), 2],
