@@ -20,7 +20,8 @@ import { cake } from '../../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../../servers/simulator.ts'
 import { eventually } from '../../support/eventually.ts'
 import { fastClock } from '../../support/fast-clock.ts'
-import { testFolder } from '../../support/temporary-folder.ts'
+import { listen } from '../../support/listen.ts'
+import { temporaryFolder, testFolder } from '../../support/temporary-folder.ts'
 
 interface Told {
   saved: string[]
@@ -441,6 +442,62 @@ describe('a transfer', () => {
     assert.equal(run.files[0]?.sha256, sha256(body))
   })
 
+  test('goes on only where the file is the same, by its date if its ETag is weak', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    const rest = (from: number, headers: Record<string, string>) => ({
+      status: 206,
+      body: 'x'.repeat(body.length - from),
+      headers: { 'content-range': `bytes ${from}-${body.length - 1}/${body.length}`, ...headers },
+    })
+    const [then, later] = ['Thu, 26 Nov 2026 01:02:03 GMT', 'Thu, 26 Nov 2026 04:05:06 GMT']
+    const dated = simulator.file('dated.png', {
+      body,
+      headers: { etag: 'W/"1"', 'last-modified': then },
+      tricks: [{ cutAfter: 5000 }, rest(5000, { etag: 'W/"1"', 'last-modified': later })],
+    })
+    const tagged = simulator.file('tagged.png', {
+      body,
+      headers: { etag: '"1"', 'last-modified': then },
+      tricks: [{ cutAfter: 5000 }, rest(5000, { etag: '"2"', 'last-modified': then })],
+    })
+    for (const [url, condition] of [
+      [dated, then],
+      [tagged, '"1"'],
+    ] as const) {
+      await using run = await save(simulator, url)
+      assert.equal(run.files[0]?.sha256, sha256(body), url)
+      assert.match(run.told.retries.join(), /the file has changed in the meantime/)
+      const requests = simulator.requests.filter((each) => url.endsWith(each.url))
+      assert.deepEqual(
+        requests.map(({ headers }) => headers['if-range']),
+        [undefined, condition, undefined],
+      )
+    }
+  })
+
+  test('takes the key along to no other origin, and not back from there', async () => {
+    await using simulator = await startSimulator()
+    const body = await png()
+    await using other = await listen((_, response) => {
+      response.writeHead(302, { location: simulator.file('end.png', { body }) }).end()
+    })
+    const there = simulator.file('there.png', { tricks: [{ redirect: `${other.origin}/back` }] })
+    const start = simulator.file('start.png', { tricks: [{ redirect: there }] })
+    const keyed = (url: string) => ({ url, authorization: 'Bearer key-0123456789' })
+    const policy = { apiUrl: simulator.apiUrl, allowedHosts: ['127.0.0.1'] }
+    await using run = await save(simulator, start, { keyed, policy })
+    assert.equal(run.files[0]?.sha256, sha256(body), run.reasons.join())
+    assert.deepEqual(
+      simulator.requests.map(({ url, headers }) => [path.basename(url), headers.authorization]),
+      [
+        ['start.png', 'Bearer key-0123456789'],
+        ['there.png', 'Bearer key-0123456789'],
+        ['end.png', undefined],
+      ],
+    )
+  })
+
   test('is put off by 429 and 503', async () => {
     await using simulator = await startSimulator()
     const body = await png()
@@ -599,6 +656,48 @@ describe('content', () => {
   })
 })
 
+describe('a web page at a link without an extension', () => {
+  const page = (simulator: Simulator, name = 'page') =>
+    simulator.file(name, { body: Buffer.from('<!doctype html><title>License</title>'), type: 'text/html' })
+
+  test('is not saved beside a file, and a warning says so', async () => {
+    await using simulator = await startSimulator()
+    await using run = await save(simulator, [page(simulator), simulator.file('a.png', { body: await png() })])
+    assert.deepEqual(run.there, ['abc-1.png'])
+    assert.deepEqual(run.failures, [])
+    assert.equal(run.warnings.length, 1)
+    assert.match(
+      run.warnings[0] ?? '',
+      /^File 0 \(.*\/page\) of prediction abc is a web page, not a file; it was not saved\.$/,
+    )
+  })
+
+  test('is saved if it is all there is', async () => {
+    await using simulator = await startSimulator()
+    await using run = await save(simulator, page(simulator))
+    assert.deepEqual([run.there, run.failures, run.warnings], [['abc-0.html'], [], []])
+  })
+
+  test('is a failure if it is all there is, and cannot get its name', async () => {
+    await using simulator = await startSimulator()
+    const directory = await testFolder('files')
+    const url = simulator.file('page', {
+      body: Buffer.from('<!doctype html>'),
+      type: 'text/html',
+      tricks: [{ cutAfter: 5 }],
+    })
+    const observer: SaveObserver = {
+      ...silent,
+      saved() {
+        throw Object.assign(new Error('EIO'), { code: 'EIO', syscall: 'rename' })
+      },
+    }
+    await using run = await save(simulator, url, { directory, observer })
+    assert.deepEqual(run.files, [])
+    assert.match(run.reasons.join(), /^File 0 \(.*\/page\) of prediction abc was not saved: /)
+  })
+})
+
 describe('a host', () => {
   const elsewhere = { apiUrl: 'https://gateway.example.org/v1', allowedHosts: [] }
 
@@ -659,6 +758,22 @@ describe('a host', () => {
     await using run = await save(simulator, url, { policy: { ...elsewhere, allowedHosts: ['127.0.0.1'] } })
     assert.equal(run.files.length, 1)
   })
+})
+
+test('files and failures come in the order of the predictions, whatever the order in which they end', async () => {
+  await using simulator = await startSimulator()
+  await using folder = await temporaryFolder()
+  const saver = new Saver({ ...optionsFor(simulator), directory: folder.path })
+  const body = Buffer.from('text')
+  for (const number of [3, 1, 2]) {
+    const gone = simulator.file(`gone-${number}.txt`, { tricks: [{ status: 404 }] })
+    saver.add({ id: `p${number}`, number, output: [simulator.file(`${number}.txt`, { body }), gone] })
+  }
+  const { files, failures } = await saver.finish()
+  assert.deepEqual(
+    [...files, ...failures].map(({ predictionId }) => predictionId),
+    ['p1', 'p2', 'p3', 'p1', 'p2', 'p3'],
+  )
 })
 
 test('a folder that cannot be made or written is told', async () => {

@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { Buffer } from 'node:buffer'
+import { open, readdir, readFile, rm, statfs } from 'node:fs/promises'
+import path from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { DiskError } from '../../../src/predictions/files/file-error.ts'
+import { Folder } from '../../../src/predictions/files/folder.ts'
+import { PartFile } from '../../../src/predictions/files/part-file.ts'
+import { testFolder } from '../../support/temporary-folder.ts'
+
+async function partIn(name = 'new') {
+  const folder = new Folder(path.join(await testFolder('part-file'), name), undefined)
+  return { folder, part: new PartFile(folder) }
+}
+
+const pieces = (...texts: string[]) => texts.map((text) => Buffer.from(text))
+
+/** A disk on which each write takes at most so many bytes, until so many are written in all. */
+async function limitWrites(t: TestContext, most: number, total = Number.POSITIVE_INFINITY) {
+  await using probe = await open(path.join(await testFolder('probe'), 'file'), 'w')
+  const handles = Object.getPrototypeOf(probe)
+  const write: typeof probe.write = handles.write
+  let written = 0
+  const writeSome = async function (this: typeof probe, bytes: Buffer, offset: number, length: number, at: number) {
+    const allowed = Math.min(length, most, total - written)
+    const result = await write.call(this, bytes, offset, allowed, at)
+    written += allowed
+    return result
+  }
+  t.mock.method(handles, 'write', writeSome)
+  t.mock.method(handles, 'writev', function (this: typeof probe, all: Buffer[], at: number) {
+    const bytes = Buffer.concat(all)
+    return writeSome.call(this, bytes, 0, bytes.length, at)
+  })
+}
+
+describe('a part file', () => {
+  test('is made by its first write, under a hidden name of its own, with the folder around it', async () => {
+    const { folder, part } = await partIn()
+    const other = new PartFile(folder)
+    assert.notEqual(part.path, other.path)
+    assert.equal(path.dirname(part.path), folder.path)
+    assert.match(path.basename(part.path), /^\.[0-9a-f]{16}\.part$/)
+    await assert.rejects(readdir(folder.path), { code: 'ENOENT' })
+    await part.write(pieces('ab', 'cd'), 0)
+    assert.deepEqual(await readdir(folder.path), [path.basename(part.path)])
+    await part[Symbol.asyncDispose]()
+  })
+
+  test('holds what was written at each position, also after a rest, up to its cut', async () => {
+    await using part = (await partIn()).part
+    await part.write(pieces('hello ', 'word'), 0)
+    await part.rest()
+    await part.write(pieces('ld!'), 9)
+    await part.rest()
+    await part.write(pieces('..'), 12)
+    await part.cut(11)
+    assert.equal(await readFile(part.path, 'utf8'), 'hello world')
+  })
+
+  test('is gone once it is disposed of, and never was if nothing was written', async () => {
+    const { folder, part } = await partIn()
+    await part.write(pieces('a'), 0)
+    await part[Symbol.asyncDispose]()
+    await new PartFile(folder)[Symbol.asyncDispose]()
+    assert.deepEqual(await readdir(folder.path), [])
+  })
+
+  test('may have gone before it is disposed of', async () => {
+    const { part } = await partIn()
+    await part.write(pieces('a'), 0)
+    await rm(part.path)
+    await part[Symbol.asyncDispose]()
+  })
+
+  test('gives up the room that it reserved when it is disposed of', async () => {
+    const { folder, part } = await partIn()
+    await folder.make()
+    const { bavail, bsize } = await statfs(folder.path)
+    const most = Math.floor(0.6 * bavail * bsize)
+    await part.expect(most)
+    await using other = new PartFile(folder)
+    await assert.rejects(other.expect(most), DiskError)
+    await part[Symbol.asyncDispose]()
+    await other.expect(most)
+  })
+
+  test('needs less room with each byte that is written', async () => {
+    const { folder, part } = await partIn()
+    await using _part = part
+    await using other = new PartFile(folder)
+    await folder.make()
+    const { bavail, bsize } = await statfs(folder.path)
+    const free = bavail * bsize
+    const size = 2 ** 20
+    await part.expect(Math.floor(0.9 * free))
+    await assert.rejects(other.expect(0.5 * free), DiskError)
+    folder.wrote(part, Math.floor(0.9 * free) - size)
+    await part.write([Buffer.alloc(size)], 0)
+    await other.expect(0.5 * free)
+  })
+
+  test('takes what a nearly full disk writes in several parts', async (t) => {
+    await using part = (await partIn()).part
+    await limitWrites(t, 4)
+    await part.write(pieces('0123', '456789', 'ab'), 0)
+    await part.write(pieces('cdef'), 12)
+    assert.equal(await readFile(part.path, 'utf8'), '0123456789abcdef')
+  })
+
+  test('fails with a DiskError if the disk takes no more bytes', async (t) => {
+    const { folder, part } = await partIn()
+    await using _part = part
+    await limitWrites(t, 4, 6)
+    await assert.rejects(part.write(pieces('0123456789'), 0), new DiskError(`the disk is full: ${folder.path}`))
+  })
+
+  test('turns errors of the file system into DiskErrors, and no others', async () => {
+    const { folder, part } = await partIn()
+    await using _part = part
+    const failWith = (error: Error) =>
+      part.use(() => {
+        throw error
+      })
+    const system = (code: string) => Object.assign(new Error(code), { code, syscall: 'write' })
+    await assert.rejects(failWith(system('ENOSPC')), new DiskError(`the disk is full: ${folder.path} (ENOSPC)`))
+    await assert.rejects(failWith(system('EIO')), new DiskError(`${folder.path} cannot be written to (EIO)`))
+    const bug = new TypeError('a bug')
+    await assert.rejects(failWith(bug), bug)
+    const limit = Object.assign(new RangeError('no such length'), { code: 'ERR_OUT_OF_RANGE' })
+    await assert.rejects(failWith(limit), limit)
+  })
+})
