@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
-import { open, readdir, readFile, rm, statfs } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, rm, statfs } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { DiskError } from '../../../src/predictions/files/file-error.ts'
@@ -19,18 +19,18 @@ const pieces = (...texts: string[]) => texts.map((text) => Buffer.from(text))
 async function limitWrites(t: TestContext, most: number, total = Number.POSITIVE_INFINITY) {
   await using probe = await open(path.join(await testFolder('probe'), 'file'), 'w')
   const handles = Object.getPrototypeOf(probe)
-  const write: typeof probe.write = handles.write
+  const write: (bytes: Buffer, offset: number, length: number, position: number) => Promise<{ bytesWritten: number }> =
+    handles.write
   let written = 0
-  const writeSome = async function (this: typeof probe, bytes: Buffer, offset: number, length: number, at: number) {
+  async function writeSome(this: FileHandle, bytes: Buffer, offset: number, length: number, position: number) {
     const allowed = Math.min(length, most, total - written)
-    const result = await write.call(this, bytes, offset, allowed, at)
     written += allowed
-    return result
+    return await write.call(this, bytes, offset, allowed, position)
   }
   t.mock.method(handles, 'write', writeSome)
-  t.mock.method(handles, 'writev', function (this: typeof probe, all: Buffer[], at: number) {
-    const bytes = Buffer.concat(all)
-    return writeSome.call(this, bytes, 0, bytes.length, at)
+  t.mock.method(handles, 'writev', function (this: FileHandle, pieces: Buffer[], position: number) {
+    const bytes = Buffer.concat(pieces)
+    return writeSome.call(this, bytes, 0, bytes.length, position)
   })
 }
 

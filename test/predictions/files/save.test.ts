@@ -766,7 +766,7 @@ test('files and failures come in the order of the predictions, whatever the orde
   const saver = new Saver({ ...optionsFor(simulator), directory: folder.path })
   const body = Buffer.from('text')
   for (const number of [3, 1, 2]) {
-    const gone = simulator.file(`gone-${number}.txt`, { tricks: [{ status: 404 }] })
+    const gone = simulator.file(`gone-${number}.txt`, { tricks: [{ status: 451 }] })
     saver.add({ id: `p${number}`, number, output: [simulator.file(`${number}.txt`, { body }), gone] })
   }
   const { files, failures } = await saver.finish()
