@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, systemClock } from '../../src/predictions/clock.ts'
 import { createEndSignals } from '../../src/predictions/end-signal.ts'
 import { openUntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
+import { eventually } from '../support/eventually.ts'
 import { listen } from '../support/listen.ts'
 
 const HEAD = { 'content-type': 'text/event-stream' }
@@ -90,7 +91,7 @@ describe('a stream', { concurrency: 4 }, () => {
     )
     const stop = new AbortController()
     const [first, second] = [1, 2].map((i) => signals.open(`${server.origin}/${i}`, stop.signal, () => {}))
-    for (let i = 0; i < 80 && !first?.connected; i++) await sleep(50)
+    await eventually('the first connection', () => first?.connected === true)
     assert.deepEqual([first?.connected, second?.connected, opened], [true, false, 1])
     stop.abort(new Error('enough'))
     await signals.close()

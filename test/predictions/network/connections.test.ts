@@ -18,6 +18,7 @@ import {
 } from '../../../src/predictions/network/dispatcher.ts'
 import { ConnectFailure, causeOf, errorCode, wasNeverSent } from '../../../src/predictions/network/network-errors.ts'
 import { type Authority, certificateAuthority } from '../../support/certificate.ts'
+import { eventually } from '../../support/eventually.ts'
 import { listen } from '../../support/listen.ts'
 
 let authority: Authority
@@ -109,7 +110,7 @@ describe('a request hears its signal at once, and destroying the connections clo
     assert.equal((reason as Error | undefined)?.message, 'enough')
     await made.destroy()
     const [socket] = server.sockets
-    if (socket && !socket.closed) await once(socket.resume(), 'close', { signal: AbortSignal.timeout(1000) })
+    if (socket && !socket.closed) await once(socket.resume(), 'close', { signal: AbortSignal.timeout(60_000) })
   })
 
   test('in the queue of an HTTP/2 connection that allows no streams', async () => {
@@ -118,8 +119,7 @@ describe('a request hears its signal at once, and destroying the connections clo
     const reason = await abortSoon(made, get(server.origin, '/'))
     assert.equal((reason as Error | undefined)?.message, 'enough')
     await made.destroy()
-    for (let i = 0; i < 20 && server.sockets.size > 0; i++) await sleep(20)
-    assert.equal(server.sockets.size, 0)
+    await eventually('the end of the sockets', () => server.sockets.size === 0)
   })
 
   test('behind as many requests as there may be connections', async () => {
@@ -187,7 +187,7 @@ for (const http2 of [false, true]) {
       await using made = connections()
       const silence = new AbortController()
       const slow = made.request(get(api.origin, '/slow', { silence: silence.signal }))
-      await sleep(100)
+      await eventually('the slow request', () => api.seen.some(({ path }) => path === '/slow'))
       silence.abort(new Error('silent'))
       for (const path of ['/a', '/b'])
         assert.equal(await (await made.request(get(api.origin, path))).body.text(), 'fast')
@@ -197,7 +197,7 @@ for (const http2 of [false, true]) {
       assert.deepEqual(closed, [])
       release()
       assert.equal(await (await slow).body.text(), 'slow')
-      for (let i = 0; i < 40 && closed.length === 0; i++) await sleep(20)
+      await eventually('the end of the connection', () => closed.length > 0)
       assert.deepEqual(closed, [true])
     })
 
