@@ -108,7 +108,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/extensions': ['predictions/files/extensions', 'predictions/files/media'],
   'predictions/files/file-kind': ['predictions/files/file-kind', 'predictions/files/media'],
   'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
-  'predictions/files/names': ['predictions/files/save'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
   'predictions/key-search': ['predictions/redact'],

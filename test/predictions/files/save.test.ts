@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import * as fileSystem from 'node:fs/promises'
-import { chmod, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { systemClock } from '../../../src/predictions/clock.ts'
-import { moveNew } from '../../../src/predictions/files/names.ts'
 import {
   type SaveObserver,
   type SaveOptions,
@@ -352,50 +350,6 @@ describe('names', () => {
     assert.deepEqual([first.reasons, second.reasons], [[], []])
     assert.equal(await readFile(path.join(outside, 'precious'), 'utf8'), 'precious')
     assert.deepEqual((await readdir(outside)).sort(), ['inside', 'precious'])
-  })
-})
-
-describe('a move to a free name', () => {
-  const fault = (code: string) => async () => {
-    throw Object.assign(new Error(code), { code })
-  }
-  /** Fails as often as told with what Windows says of a file that another program holds. */
-  const held = <T extends (...args: never[]) => Promise<void>>(move: T, times: number, code = 'EPERM') =>
-    ((...args: Parameters<T>) => (times-- > 0 ? fault(code)() : move(...args))) as T
-
-  async function move(moves: Partial<typeof fileSystem>) {
-    const folder = await testFolder('move')
-    const [from, to] = [path.join(folder, 'from'), path.join(folder, 'to')]
-    await writeFile(from, 'whole')
-    const pauses: number[] = []
-    const clock = { now: () => 0, sleep: async (seconds: number) => void pauses.push(seconds) }
-    const moved = await moveNew(from, to, clock, { ...fileSystem, ...moves })
-    return { moved, there: await readdir(folder), content: await readFile(to, 'utf8'), pauses }
-  }
-
-  test('works on file systems without links', async () => {
-    for (const code of ['EPERM', 'ENOTSUP', 'ENOSYS', 'EXDEV', 'EMLINK']) {
-      const { moved, there, content } = await move({ link: fault(code) })
-      assert.deepEqual([moved, there, content], [true, ['to'], 'whole'])
-    }
-  })
-
-  test('waits for a scanner that holds the file for a moment', async () => {
-    for (const code of ['EPERM', 'EBUSY', 'EACCES']) {
-      const renamed = await move({ link: fault('EPERM'), rename: held(rename, 3, code) })
-      const linked = await move({ rm: held(rm, 3, code) as typeof rm })
-      for (const { moved, there, content, pauses } of [renamed, linked]) {
-        assert.deepEqual([moved, there, content], [true, ['to'], 'whole'])
-        assert.equal(pauses.length, 3)
-      }
-    }
-  })
-
-  test('is given up after some seconds, unless the file is in its place', async () => {
-    await assert.rejects(move({ link: fault('EPERM'), rename: fault('EBUSY') }), /EBUSY/)
-    const { moved, content, pauses } = await move({ rm: fault('EBUSY') })
-    assert.deepEqual([moved, content], [true, 'whole'])
-    assert.ok(pauses.reduce((sum, pause) => sum + pause) < 5)
   })
 })
 
