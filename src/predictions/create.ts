@@ -7,7 +7,7 @@ import { backOff, retry } from './retry.ts'
 import { clip, isRecord, sentences } from './text.ts'
 
 /** Seconds during which a creation that cannot have been carried out is tried again. */
-export const PATIENCE = 300
+const PATIENCE = 300
 const LONGEST_PAUSE = 30
 const LONGEST_HINT = 120
 
