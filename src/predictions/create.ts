@@ -3,8 +3,9 @@ import { predictions } from './apis/predictions.ts'
 import type { Client, CreateRequest } from './client.ts'
 import type { Clock } from './clock.ts'
 import { ApiError, ConnectionError, isSuccessWithoutPrediction, NotAPredictionError, RefusalError } from './errors.ts'
+import { stringifyJson } from './json.ts'
 import { backOff, retry } from './retry.ts'
-import { clip, isRecord, sentences } from './text.ts'
+import { clip, isRecord, sentence, sentences } from './text.ts'
 
 /** Seconds during which a creation that cannot have been carried out is tried again. */
 const PATIENCE = 300
@@ -96,8 +97,17 @@ function mayRun(error: ApiError): boolean {
   return isSuccessWithoutPrediction(error) || error.retryability === 'transient'
 }
 
-/** The errors of single fields of the input, one a line, after what was answered. */
+/** Characters quoted of an answer that is not understood. */
+const LONGEST_ANSWER = 500
+
+/**
+ * What was answered, and after it the errors of single fields of the input, one a line. An answer that is not understood
+ * is quoted: it may say why, or have the ID in another place.
+ */
 function explain(error: ApiError): string {
+  if (error instanceof NotAPredictionError && error.body !== undefined) {
+    return `${error.message} The response was ${sentence(clip(stringifyJson(error.body), LONGEST_ANSWER))}`
+  }
   const fields = error instanceof RefusalError ? error.fields : []
   const fieldErrors = fields.map(
     ({ field, description }) => `${field.replace(/^input\./, 'input ')}: ${description.replace(/[.\s]+$/, '')}.`,

@@ -172,6 +172,21 @@ describe('a creation', () => {
     }
   })
 
+  test('whose answer is not understood quotes it: it may say why, or have the ID in a place of its own', async () => {
+    for (const [body, quoted] of [
+      ['{"code":"quota_not_enough","message":"用户额度不足","data":null}', /"message":"用户额度不足"/],
+      [
+        '{"code":"success","data":"abc123"}',
+        /The response was \{"code":"success","data":"abc123"\}\. The prediction may/,
+      ],
+      ['{"id":12345678901234567890,"status":"starting"}', /"id":12345678901234567890,/],
+    ] as const) {
+      assert.match((await play(() => answers(200, body))).error?.message ?? '', quoted)
+    }
+    const long = (await play(() => answers(200, `{"data":"${'x'.repeat(9000)}"}`))).error?.message ?? ''
+    assert.ok(long.length < 1500, `${long.length} characters`)
+  })
+
   test('with a 404 speaks of models and versions, not of the ID of a prediction', async () => {
     for (const target of [{ model: 'o/m' }, { deployment: 'o/d' }, { version: 'v' }]) {
       const { error } = await play(() => answers(404, '{"detail":"Not found."}'), { target })
