@@ -1,7 +1,7 @@
 import type { Answer } from './answer.ts'
 import { predictions } from './apis/predictions.ts'
 import type { Client, CreateRequest } from './client.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, delayedSignal } from './clock.ts'
 import { ApiError, ConnectionError, isSuccessWithoutPrediction, NotAPredictionError, RefusalError } from './errors.ts'
 import { stringifyJson } from './json.ts'
 import { backOff, retry } from './retry.ts'
@@ -11,6 +11,8 @@ import { clip, isRecord, sentence, sentences } from './text.ts'
 const PATIENCE = 300
 const LONGEST_PAUSE = 30
 const LONGEST_HINT = 120
+/** Seconds that an answer is waited for after the signal: without its ID, a prediction cannot be canceled. */
+const ANSWER_GRACE = 1
 
 /** A prediction was not started, or it is unknown whether it was. The message consists of complete sentences. */
 export class CreateError extends Error {
@@ -57,11 +59,15 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
   let wasAnswered = false
   const attempt = async (): Promise<Answer> => {
     signal.throwIfAborted()
+    using late = delayedSignal(clock, signal, ANSWER_GRACE)
     try {
-      return checked(await client.create(request, signal))
+      return checked(await client.create(request, late.signal))
     } catch (error) {
       if (error instanceof CreateError) throw error
-      if (signal.aborted) throw new CreateError(signal.reason.message, { mayRun: true, cause: error })
+      if (late.signal.aborted) {
+        const reason = `There was no response to the create request: ${sentence(signal.reason.message)}`
+        throw new CreateError(reason, { mayRun: true, cause: error })
+      }
       const started = startedWithoutStatus(error)
       if (started === undefined) throw error
       options.warn(
@@ -72,6 +78,7 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
   }
   const pauseAfter = (error: unknown, count: number): number | undefined => {
     if (!(error instanceof ApiError) || !isUntouched(error) || error.retryability !== 'transient') return undefined
+    if (signal.aborted) return undefined
     const own = backOff(count, { most: LONGEST_PAUSE, random })
     const pause = Math.max(own, Math.min(LONGEST_HINT, error.retryAfter ?? 0))
     wasAnswered ||= !(error instanceof ConnectionError)
