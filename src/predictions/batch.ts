@@ -1,7 +1,7 @@
 import type { Answer } from './answer.ts'
 import type { Clock } from './clock.ts'
 import { CreateError } from './create.ts'
-import { ApiError, RefusalError } from './errors.ts'
+import { ApiError, ConnectionError, RefusalError } from './errors.ts'
 import type { Outcome } from './outcome.ts'
 import { errorText, isPlatformError } from './prediction-error.ts'
 import { jittered } from './retry.ts'
@@ -73,15 +73,15 @@ export interface BatchObserver {
 const ATTEMPT_PAUSES = [5, 15, 45] as const
 /** If the first predictions have all failed, no more are started: this many, or as many as run at once if those are more. */
 const FEWEST_FAILURES = 3
-/** Refusals that concern the account, or the target of all. */
-const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405])
+/** Refusals that concern the account, or the target of all; a 429 is one that was waited out for as long as it may be. */
+const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 429])
 /** Refusals that concern one input: they cost nothing, and say nothing about the others. */
 const ONE_INPUT: ReadonlySet<number> = new Set([400, 413, 422])
 
 /**
  * Starts a prediction for each entry and waits for all of them, some at the same time. Nothing is started twice that may
- * have been started, and nothing after the signal, after a refusal that concerns the account, or after the first have
- * all failed. What was started is waited for in every case.
+ * have been started, and nothing after the signal, after a refusal that concerns the account, if the API cannot be
+ * reached, or after the first have all failed. What was started is waited for in every case.
  * @returns results in the order of the entries
  */
 export async function runBatch<Request>(
@@ -132,11 +132,8 @@ class BatchState {
     this.#begun++
   }
 
-  creationFailed(error: CreateError): void {
-    const { cause } = error
-    if (cause instanceof RefusalError && WHOLE_ACCOUNT.has(cause.status)) {
-      this.#stopped ??= `the API refused an earlier one (${cause.status})`
-    }
+  creationFailed({ cause }: CreateError): void {
+    this.#stopped ??= reasonForAll(cause)
   }
 
   settled({ outcome }: EntryResult): void {
@@ -155,6 +152,14 @@ class BatchState {
   #resume(): void {
     for (const resume of this.#waiting.splice(0)) resume()
   }
+}
+
+/** Why no other creation would do better than one that failed, as the end of a sentence; undefined if another may. */
+function reasonForAll(cause: unknown): string | undefined {
+  if (cause instanceof RefusalError && WHOLE_ACCOUNT.has(cause.status)) {
+    return `the API refused an earlier one (${cause.status})`
+  }
+  return cause instanceof ConnectionError && cause.neverSent ? 'the API could not be reached' : undefined
 }
 
 /** Whether nothing was started for an entry, for a reason that concerns it alone: the API's, or one before any request. */

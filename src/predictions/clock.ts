@@ -42,3 +42,21 @@ export function deadlineSignal(clock: Clock, seconds: number, reason: string): {
   }
   return { signal: deadline.signal, [Symbol.dispose]: () => over.abort() }
 }
+
+/** A signal that is aborted some seconds after another, with its reason. Dispose of it as of {@link deadlineSignal}. */
+export function delayedSignal(
+  clock: Clock,
+  signal: AbortSignal,
+  seconds: number,
+): { signal: AbortSignal } & Disposable {
+  const delayed = new AbortController()
+  const over = new AbortController()
+  const begin = () => {
+    clock.sleep(seconds, over.signal).then(
+      () => delayed.abort(signal.reason),
+      () => {},
+    )
+  }
+  signal.addEventListener('abort', begin, { once: true, signal: over.signal })
+  return { signal: delayed.signal, [Symbol.dispose]: () => over.abort() }
+}

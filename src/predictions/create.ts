@@ -1,15 +1,18 @@
 import type { Answer } from './answer.ts'
 import { predictions } from './apis/predictions.ts'
 import type { Client, CreateRequest } from './client.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, delayedSignal } from './clock.ts'
 import { ApiError, ConnectionError, isSuccessWithoutPrediction, NotAPredictionError, RefusalError } from './errors.ts'
+import { stringifyJson } from './json.ts'
 import { backOff, retry } from './retry.ts'
-import { clip, isRecord, sentences } from './text.ts'
+import { clip, isRecord, sentence, sentences } from './text.ts'
 
 /** Seconds during which a creation that cannot have been carried out is tried again. */
-export const PATIENCE = 300
+const PATIENCE = 300
 const LONGEST_PAUSE = 30
 const LONGEST_HINT = 120
+/** Seconds that an answer is waited for after the signal: without its ID, a prediction cannot be canceled. */
+const ANSWER_GRACE = 1
 
 /** A prediction was not started, or it is unknown whether it was. The message consists of complete sentences. */
 export class CreateError extends Error {
@@ -56,11 +59,15 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
   let wasAnswered = false
   const attempt = async (): Promise<Answer> => {
     signal.throwIfAborted()
+    using late = delayedSignal(clock, signal, ANSWER_GRACE)
     try {
-      return checked(await client.create(request, signal))
+      return checked(await client.create(request, late.signal))
     } catch (error) {
       if (error instanceof CreateError) throw error
-      if (signal.aborted) throw new CreateError(signal.reason.message, { mayRun: true, cause: error })
+      if (late.signal.aborted) {
+        const reason = `There was no response to the create request: ${sentence(signal.reason.message)}`
+        throw new CreateError(reason, { mayRun: true, cause: error })
+      }
       const started = startedWithoutStatus(error)
       if (started === undefined) throw error
       options.warn(
@@ -71,6 +78,7 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
   }
   const pauseAfter = (error: unknown, count: number): number | undefined => {
     if (!(error instanceof ApiError) || !isUntouched(error) || error.retryability !== 'transient') return undefined
+    if (signal.aborted) return undefined
     const own = backOff(count, { most: LONGEST_PAUSE, random })
     const pause = Math.max(own, Math.min(LONGEST_HINT, error.retryAfter ?? 0))
     wasAnswered ||= !(error instanceof ConnectionError)
@@ -96,8 +104,17 @@ function mayRun(error: ApiError): boolean {
   return isSuccessWithoutPrediction(error) || error.retryability === 'transient'
 }
 
-/** The errors of single fields of the input, one a line, after what was answered. */
+/** Characters quoted of an answer that is not understood. */
+const LONGEST_ANSWER = 500
+
+/**
+ * What was answered, and after it the errors of single fields of the input, one a line. An answer that is not understood
+ * is quoted: it may say why, or have the ID in another place.
+ */
 function explain(error: ApiError): string {
+  if (error instanceof NotAPredictionError && error.body !== undefined) {
+    return `${error.message} The response was ${sentence(clip(stringifyJson(error.body), LONGEST_ANSWER))}`
+  }
   const fields = error instanceof RefusalError ? error.fields : []
   const fieldErrors = fields.map(
     ({ field, description }) => `${field.replace(/^input\./, 'input ')}: ${description.replace(/[.\s]+$/, '')}.`,

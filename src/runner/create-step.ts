@@ -10,6 +10,9 @@ import { info } from './print.ts'
 import { refusalsOf } from './refusals.ts'
 import { Starter } from './starter.ts'
 
+/** If the answers to so many creations were lost and none came, no more are sent: each may have cost money. */
+const MOST_LOST = 10
+
 /** Starts a prediction for each input, without waiting for any. */
 export async function startAll(
   named: readonly NamedInput[],
@@ -30,7 +33,7 @@ export async function startAll(
         error: undefined,
         waited: 0,
       }),
-      maxParallel: Math.max(1, named.length),
+      maxParallel: MOST_LOST,
       attempts: 1,
       ownDeadline: false,
       clock,

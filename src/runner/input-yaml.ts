@@ -23,6 +23,15 @@ const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: an expression of workflows, as the user writes it
 const QUOTES = 'Put all texts in quotes, or pass them with ${{ toJSON(…) }}.'
+const YAML_1_1 = 'it is marked as YAML 1.1, but read as YAML 1.2. Remove the line that starts with %YAML.'
+const SEVERAL_DOCUMENTS =
+  'it has several documents, as a line "---" starts another one. Remove the line, or put the text that contains it in quotes.'
+
+/** Tags of what JSON can say. */
+const TAGS: ReadonlySet<string> = new Set([
+  '!',
+  ...['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`),
+])
 
 /**
  * Parses JSON or YAML 1.2. Numbers keep their digits. What JSON cannot say (numbers out of range, binary data, keys that
@@ -34,8 +43,10 @@ const QUOTES = 'Put all texts in quotes, or pass them with ${{ toJSON(…) }}.'
  */
 export function parseInput(text: string, where: string, { isFile = false } = {}): unknown {
   const document = parsed(text, where)
+  if (document.directives.yaml.version === '1.1') reject(where, YAML_1_1)
   const [problem] = document.errors
   if (problem?.code === 'RESOURCE_EXHAUSTION') reject(where, TOO_DEEP)
+  if (problem?.code === 'MULTIPLE_DOCS') reject(where, SEVERAL_DOCUMENTS)
   const isDuplicate = document.errors.some(({ code }) => code === 'DUPLICATE_KEY')
   const json = problem && !isDuplicate ? jsonInstead(text) : undefined
   if (problem) return json ?? reject(where, `${firstLine(problem.message)} ${isDuplicate ? '' : QUOTES}`.trim())
@@ -58,11 +69,18 @@ const firstLine = (message: string) => (message.split('\n')[0] ?? '').replace(/:
 function parsed(text: string, where: string): Document.Parsed {
   try {
     // Without the log level the parser prints warnings by itself, with parts of the text.
-    return parseDocument(text, { uniqueKeys: true, intAsBigInt: true, logLevel: 'error' })
+    return parseDocument(text, { uniqueKeys: isSameKey, intAsBigInt: true, logLevel: 'error' })
   } catch (error) {
     return reject(where, TOO_DEEP, error)
   }
 }
+
+/** A key is a text, however it looks: `1.10` is another than `1.1`, and `1` the same as `"1"`. */
+const textOfKey = ({ type, source, value }: Scalar): string =>
+  type === Scalar.PLAIN && source !== undefined ? source : String(value)
+
+const isSameKey = (a: unknown, b: unknown): boolean =>
+  a === b || (isScalar(a) && isScalar(b) && textOfKey(a) === textOfKey(b))
 
 /** Tabs between tokens are JSON, but not YAML. */
 function jsonInstead(text: string): unknown {
@@ -81,6 +99,7 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
       if (isAlias(node) && path.some((parent) => isCollection(parent) && parent.anchor === node.source)) {
         reject(where([...path, node]), `the alias *${node.source} refers to a value that contains it.`)
       }
+      refuseTag(node, () => where([...path, node]))
     },
     Pair(_key, { key }, path) {
       const named = isAlias(key) ? key.resolve(document) : key
@@ -91,6 +110,7 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
       if (node.value instanceof Uint8Array) {
         reject(here(), 'binary data cannot be sent. Use @path for a file, or a URL.')
       }
+      refuseTag(node, here)
       // Of YAML 1.1: here, the model would be sent a field of that name.
       if (key === 'key' && node.type === Scalar.PLAIN && node.value === '<<') {
         reject(
@@ -98,7 +118,8 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
           'merge keys (<<) are not supported. Put shared values into input or input-file.',
         )
       }
-      if (key !== 'key') keepDigits(node, here)
+      if (key === 'key') node.value = textOfKey(node)
+      else keepDigits(node, here)
       if (!isFile && key !== 'key') refuseCut(node, text, here)
     },
   })
@@ -121,6 +142,12 @@ function stepTo(next: Path[number] | undefined, parent: Path[number]): string {
   return isSeq(parent) && next ? `[${parent.items.indexOf(next)}]` : ''
 }
 
+function refuseTag(node: Node, where: () => string): void {
+  const tag = isAlias(node) ? undefined : node.tag
+  if (tag === undefined || TAGS.has(tag)) return
+  reject(where(), `the tag ${tag.replace(/^tag:yaml\.org,2002:/, '!!')} is not supported. ${QUOTES}`)
+}
+
 function keepDigits(node: Scalar, where: () => string): void {
   const { value, source } = node
   if (typeof value === 'bigint') node.value = exactNumber(String(value))
@@ -136,14 +163,16 @@ function keepDigits(node: Scalar, where: () => string): void {
 
 const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/i
 
-/** `prompt: a cake # with candles` is the text `a cake`: the model would be paid for another picture. */
-function refuseCut(node: Node, text: string, where: () => string): void {
-  if (!isScalar(node) || node.type !== Scalar.PLAIN || typeof node.value !== 'string' || !node.range) return
-  const rest = text.slice(node.range[1])
-  if (/^[ \t]+#/.test(rest)) {
-    reject(
-      where(),
-      `the text ${JSON.stringify(node.value.slice(0, 60))} is cut off at " #", which starts a comment in YAML. Put the text in quotes, or remove the comment.`,
-    )
+/**
+ * `prompt: a cake # with candles` is the text `a cake`, and `prompt: #1 cake` is none: the model would be paid for another
+ * picture.
+ */
+function refuseCut(node: Scalar, text: string, where: () => string): void {
+  const { type, value, source, range } = node
+  if (type !== Scalar.PLAIN || !range || !/^[ \t]*#/.test(text.slice(range[1]))) return
+  const remedy = 'which starts a comment in YAML. Put the text in quotes, or remove the comment.'
+  if (source === '') reject(where(), `there is no value before "#", ${remedy}`)
+  if (typeof value === 'string') {
+    reject(where(), `the text ${JSON.stringify(value.slice(0, 60))} is cut off at " #", ${remedy}`)
   }
 }

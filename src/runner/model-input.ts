@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { isRecord } from '../predictions/text.ts'
@@ -13,14 +14,15 @@ export async function readInputFile(file: string, workspace: string): Promise<un
   if (OTHER_FORMATS.has(extension)) {
     throw new ModelInputError(`The file ${file} cannot be read as ${extension.slice(1)}. Use a JSON or YAML file.`)
   }
-  let text: string
+  let bytes: Buffer
   try {
-    text = await readFile(await resolveInside(file, workspace), 'utf8')
+    bytes = await readFile(await resolveInside(file, workspace))
   } catch (error) {
     if (error instanceof ModelInputError) throw error
     throw new ModelInputError(`The file ${file} could not be read: ${(error as Error).message}.`, { cause: error })
   }
-  return parseInput(text, `the file ${file}`, { isFile: true })
+  if (!isUtf8(bytes)) throw new ModelInputError(`The file ${file} is not encoded in UTF-8. Save it as UTF-8.`)
+  return parseInput(bytes.toString(), `the file ${file}`, { isFile: true })
 }
 
 /** @throws ModelInputError if it is not a mapping */

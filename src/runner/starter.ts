@@ -1,7 +1,7 @@
 import type { Answer } from '../predictions/answer.ts'
 import type { Client, CreateRequest } from '../predictions/client.ts'
 import { type Clock, deadlineSignal } from '../predictions/clock.ts'
-import { CreateError, createPrediction, PATIENCE } from '../predictions/create.ts'
+import { CreateError, createPrediction } from '../predictions/create.ts'
 import { ConnectionError } from '../predictions/errors.ts'
 import { candidateOf } from '../predictions/lost.ts'
 import type { RunnerContext } from './context.ts'
@@ -48,8 +48,6 @@ export class Starter {
   readonly #open = new Set<string>()
   /** Whether the API has answered a creation. */
   #wasAnswered = false
-  /** Since when it could not be reached, while it has not answered. */
-  #unreachedSince: number | undefined
 
   constructor(inputs: StarterInputs, options: StarterOptions) {
     this.#inputs = inputs
@@ -66,10 +64,8 @@ export class Starter {
     const resolved = await this.#resolved(input)
     const request: CreateRequest = { ...this.#inputs, input: resolved }
     const since = Date.now()
-    const start = clock.now()
     const learn = (error: unknown) => {
-      if (error instanceof ConnectionError) this.#unreachedSince ??= start
-      else this.#wasAnswered = true
+      if (!(error instanceof ConnectionError)) this.#wasAnswered = true
     }
     saveCreation(name, runner)
     try {
@@ -78,7 +74,8 @@ export class Starter {
         clock,
         signal,
         ...(patience === undefined ? {} : { patience }),
-        connectPatience: this.#connectPatience(),
+        // A host that was reached before is not a typing error.
+        ...(patience !== undefined && this.#wasAnswered ? { connectPatience: patience } : {}),
         onRetry(error, pause) {
           learn(error)
           info(`${name}: retrying in ${duration(pause)}: ${error.message}`)
@@ -95,13 +92,6 @@ export class Starter {
     } finally {
       saveCreation('', runner)
     }
-  }
-
-  /** Seconds during which a host is tried that has not been reached yet: all inputs share them. */
-  #connectPatience(): number {
-    const { clock, patience = PATIENCE } = this.#options
-    if (this.#wasAnswered) return patience
-    return Math.min(patience, PATIENCE - (clock.now() - (this.#unreachedSince ?? clock.now())))
   }
 
   /** Records that a prediction has ended and need not be canceled. The state is saved again with the next prediction. */

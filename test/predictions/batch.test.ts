@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { Answer } from '../../src/predictions/answer.ts'
 import { type BatchOptions, runBatch } from '../../src/predictions/batch.ts'
 import { CreateError } from '../../src/predictions/create.ts'
-import { RefusalError } from '../../src/predictions/errors.ts'
+import { ConnectionError, RefusalError } from '../../src/predictions/errors.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
 
@@ -112,7 +112,7 @@ describe('a batch', () => {
     })
   }
 
-  for (const status of [401, 402, 403, 404, 405]) {
+  for (const status of [401, 402, 403, 404, 405, 429]) {
     test(`a refusal with ${status} ends the starting, and what was started is waited for`, async () => {
       const { results, created } = await play(names(5), {
         create: (name) => (name === 'n1' ? refused(status) : undefined),
@@ -125,6 +125,14 @@ describe('a batch', () => {
       )
     })
   }
+
+  test('an API that cannot be reached ends the starting', async () => {
+    const cause = new ConnectionError(REQUEST, Object.assign(new Error('no host'), { code: 'ENOTFOUND' }))
+    const unreached = new CreateError('no host', { mayRun: false, cause })
+    const { created, results } = await play(names(5), { create: (_, n) => (n === 1 ? unreached : undefined) })
+    assert.equal(created.length, 2)
+    assert.equal(results[4]?.refusal?.message, 'No prediction was started: the API could not be reached.')
+  })
 
   test('a creation that may have been carried out is not repeated, and the others go on', async () => {
     const lost = new CreateError('lost', { mayRun: true, cause: undefined })

@@ -172,6 +172,21 @@ describe('a creation', () => {
     }
   })
 
+  test('whose answer is not understood quotes it: it may say why, or have the ID in a place of its own', async () => {
+    for (const [body, quoted] of [
+      ['{"code":"quota_not_enough","message":"用户额度不足","data":null}', /"message":"用户额度不足"/],
+      [
+        '{"code":"success","data":"abc123"}',
+        /The response was \{"code":"success","data":"abc123"\}\. The prediction may/,
+      ],
+      ['{"id":12345678901234567890,"status":"starting"}', /"id":12345678901234567890,/],
+    ] as const) {
+      assert.match((await play(() => answers(200, body))).error?.message ?? '', quoted)
+    }
+    const long = (await play(() => answers(200, `{"data":"${'x'.repeat(9000)}"}`))).error?.message ?? ''
+    assert.ok(long.length < 1500, `${long.length} characters`)
+  })
+
   test('with a 404 speaks of models and versions, not of the ID of a prediction', async () => {
     for (const target of [{ model: 'o/m' }, { deployment: 'o/d' }, { version: 'v' }]) {
       const { error } = await play(() => answers(404, '{"detail":"Not found."}'), { target })
@@ -204,7 +219,7 @@ describe('a creation', () => {
     )
   })
 
-  test('is not made after the step was canceled, and may run if it was under way', async () => {
+  test('is not repeated after the step was canceled', async () => {
     const clock = new VirtualClock()
     const stop = new AbortController()
     const { dispatcher, requests } = scriptedDispatcher(clock, () => answers(429))
@@ -214,22 +229,49 @@ describe('a creation', () => {
     const options = { client, clock, signal: stop.signal, onRetry: () => stop.abort(reason), warn() {} }
     await assert.rejects(clock.run(createPrediction(request, options)), reason)
     assert.equal(requests.length, 1)
+  })
 
-    const hanging = new AbortController()
-    const hung = scriptedDispatcher(clock, () => 'hang')
-    const silent = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher: hung.dispatcher, clock })
-    const creation = createPrediction(request, {
-      client: silent,
-      clock,
-      signal: hanging.signal,
-      onRetry() {},
-      warn() {},
-    })
-    clock.sleep(5).then(() => hanging.abort(reason))
-    await assert.rejects(
-      clock.run(creation),
-      (error: CreateError) => error.mayRun && /canceled\. .*may have/.test(error.message),
+  /** A creation during which the step is canceled, before an answer that takes some seconds. */
+  async function canceled(reaction: Reaction) {
+    const clock = new VirtualClock()
+    const stop = new AbortController()
+    const { dispatcher, requests } = scriptedDispatcher(clock, () => reaction)
+    const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
+    const options = { client, clock, signal: stop.signal, onRetry: assert.fail, warn() {} }
+    clock.sleep(5).then(() => stop.abort(new Error('the step was canceled')))
+    const creation = createPrediction({ target: { model: 'o/m' }, input: {}, cancelAfter: undefined }, options)
+    try {
+      return { id: (await clock.run(creation)).prediction.id, error: undefined, at: clock.now() - 1000, requests }
+    } catch (error) {
+      assert.ok(error instanceof CreateError)
+      return { id: undefined, error, at: clock.now() - 1000, requests }
+    }
+  }
+
+  const createdAfter = (latency: number): Reaction => ({
+    status: 201,
+    body: '{"id":"abc","status":"starting"}',
+    latency,
+  })
+
+  test('that is under way when the step is canceled is waited for up to a second, so that it can be canceled too', async () => {
+    assert.equal((await canceled(createdAfter(5.8))).id, 'abc')
+    const { error, at } = await canceled(createdAfter(6.2))
+    assert.equal(at, 6)
+    assert.equal(error?.mayRun, true)
+    assert.match(
+      error?.message ?? '',
+      /^There was no response to the create request: the step was canceled\. The prediction may have been started/,
     )
+  })
+
+  test('that is refused after the step was canceled was not started, and is not repeated', async () => {
+    for (const status of [422, 429]) {
+      const { error, requests } = await canceled({ status, body: '', latency: 5.5 })
+      assert.equal(requests.length, 1)
+      assert.equal(error?.mayRun, false)
+      assert.match(error?.message ?? '', new RegExp(`returned ${status} `))
+    }
   })
 })
 

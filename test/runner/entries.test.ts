@@ -135,6 +135,19 @@ test('what is wrong with an entry of a file names the file', async () => {
   )
 })
 
+test('a file in another encoding than UTF-8 is refused, as its texts would change on their way to the model', async () => {
+  const text = 'hero: {prompt: "un gâteau"}'
+  const encodings = { utf16: Buffer.from(`\ufeff${text}`, 'utf16le'), latin1: Buffer.from(text, 'latin1') }
+  for (const [name, bytes] of Object.entries(encodings)) {
+    await put(`${name}.yml`, bytes)
+    for (const texts of [{ inputsFile: `${name}.yml` }, { inputFile: `${name}.yml` }]) {
+      await refused(texts, new RegExp(`^The file ${name}\\.yml is not encoded in UTF-8\\. Save it as UTF-8\\.$`))
+    }
+  }
+  await put('bom.yml', `\ufeff${text}`)
+  assert.deepEqual(await read({ inputsFile: 'bom.yml' }), [{ name: 'hero', input: { prompt: 'un gâteau' } }])
+})
+
 describe('files in an input', () => {
   test('that are not there are told with the way to write an @', () =>
     refused(

@@ -48,6 +48,10 @@ describe('an input', () => {
     ['prompt: a cake\n\n# at the end', '{"prompt":"a cake"}'],
     ['"<<": 1\na: <<', '{"<<":1,"a":"<<"}'],
     ['"__proto__": 1', '{"__proto__":1}'],
+    ['1.10: a\n1.1: b\n010: c\n1e3: d', '{"1.10":"a","1.1":"b","010":"c","1e3":"d"}'],
+    ['null: a\ntrue: b\n~: c', '{"null":"a","true":"b","~":"c"}'],
+    ['%YAML 1.2\n---\nno: no', '{"no":"no"}'],
+    ['n: !!str 5\nm: !!int "5"\nl: !!seq [!!map {a: !!bool "true"}]', '{"n":"5","m":5,"l":[{"a":true}]}'],
   ] as const) {
     test(`${JSON.stringify(text)} is sent as ${json}`, () => assert.equal(sent(text), json))
   }
@@ -67,6 +71,16 @@ describe('an input', () => {
     assert.equal(sent('prompt: a cake # with candles', { isFile: true }), '{"prompt":"a cake"}')
   })
 
+  test('a text that "#" hides from its first letter on is refused inline, and is a comment in a file', () => {
+    const hidden =
+      /^In input\.prompt: there is no value before "#", which starts a comment in YAML\. Put the text in quotes/
+    for (const text of ['prompt: #1 cake', 'steps: 4\nprompt: # with candles', 'prompt:\t#cake\nsteps: 4']) {
+      refused(text, hidden)
+      assert.match(sent(text, { isFile: true }), /"prompt":null/)
+    }
+    assert.equal(sent('sizes: # in pixels\n  - 8\nmask:\n# none\n'), '{"sizes":[8],"mask":null}')
+  })
+
   test('that cannot be sent is refused with its place, in an inline input and in a file', () => {
     refused('hero:\n  prompt: a cake # with', /^In input\.hero\.prompt: the text "a cake" is cut/)
     refused('[{sizes: [1, .inf]}]', /^In input\[0\]\.sizes\[1\]: /)
@@ -83,6 +97,20 @@ describe('an input', () => {
     ['a leading quote', 'prompt: "quoted" cake', /Put all texts in quotes/],
     ['a key twice', 'a: 1\na: 2', /^In input: Map keys must be unique at line 2, column 1\.$/],
     ['a key twice in JSON', '{"a":\t1,"a":\t2}', /unique/],
+    ['a number and a text as the same key', '1: a\n"1": b', /unique/],
+    ['a date', 'a: !!timestamp 2026-01-31', /^In input\.a: the tag !!timestamp is not supported/],
+    ['a set', 'a: [!!set {b, c}]', /^In input\.a\[0\]: the tag !!set is not supported/],
+    ['an ordered mapping', 'a: !!omap [b: 1]', /^In input\.a: the tag !!omap is not supported/],
+    [
+      'the directive of YAML 1.1',
+      '%YAML 1.1\n---\nno: 12:30',
+      /^In input: it is marked as YAML 1\.1, but read as YAML 1\.2\. Remove the line that starts with %YAML\.$/,
+    ],
+    [
+      'several documents',
+      'a: 1\n---\nb: 2',
+      /^In input: it has several documents, as a line "---" starts another one\. Remove the line, or put the text that contains it in quotes\.$/,
+    ],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
     ['a list as a key', 'prompt: {? ["##[set-output name=x]1"] : 1}', /a key is a list/],
     ['an alias of a list as a key', 'a: &x ["##[set-output name=x]1"]\n? *x\n: 1', /a key is a list/],

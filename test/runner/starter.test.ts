@@ -22,14 +22,12 @@ function starterOf(clock: VirtualClock, react: (request: ScriptedRequest, index:
   return { starter: new Starter(inputs, { client, clock, runner: readContext({}), signal, patience: 3600 }), requests }
 }
 
-test('a host that is never reached is tried for five minutes by all inputs together', async () => {
+test('a host that was never reached is tried for five minutes, whatever the timeout', async () => {
   const clock = new VirtualClock()
   const { starter } = starterOf(clock, () => UNREACHED)
   const start = clock.now()
   await printed(async () => {
-    for (const name of ['hero', 'logo', 'icon']) {
-      await assert.rejects(clock.run(starter.create({}, name)), { name: 'CreateError', mayRun: false })
-    }
+    await assert.rejects(clock.run(starter.create({}, 'hero')), { name: 'CreateError', mayRun: false })
   })
   assert.ok(clock.now() - start <= 301, `${clock.now() - start} s`)
 })
