@@ -23,7 +23,7 @@ const PIECE = 12
 
 /**
  * A key is found in plain, in either case, with characters between its own that are not seen (zero-width, control
- * characters, escape sequences of terminals), with any of them written as `\u0073`, `%73` or `&#115;`, or escaped with
+ * characters, escape sequences of terminals), with any of them written as `\u0073`, `%73`, `&#115;` or `&amp;`, or escaped with
  * backslashes, also more than once; and as a whole in base64 at each of its three alignments and in hexadecimal.
  * Takes time in proportion to the text, and next to none for a plain text in which no part of the key stands.
  */
@@ -158,7 +158,7 @@ const SEEN = '\\t\\n\\v\\f\\r'
 const UNSEEN_CLASS = `[${INVISIBLE.source}--[${SEEN}]]`
 const UNSEEN = new RegExp(UNSEEN_CLASS, 'v')
 /** What makes a character stand for something else than itself. */
-const UNUSUAL = new RegExp(`\\\\|%[\\da-f]{2}|&#|${UNSEEN_CLASS}`, 'iv')
+const UNUSUAL = new RegExp(`\\\\|%[\\da-f]{2}|&(?:#|(?:amp|lt|gt|quot|apos);)|${UNSEEN_CLASS}`, 'iv')
 
 /** An escape sequence of a terminal (ECMA-48), which nobody sees either: a control sequence, a string with its end, a short one. */
 const SEQUENCE = new RegExp(
@@ -169,12 +169,14 @@ const SEQUENCE = new RegExp(
   ].join('|'),
   'y',
 )
-/** `&#115;` and `&#x73;`. */
-const ENTITY = /&#(?:(?<decimal>\d{1,7})|x(?<hexadecimal>[\da-f]{1,6}));/iy
-/** How often `%25` stands for a `%` that stands for a `%`. */
+/** What follows the ampersand in `&#115;`, `&#x73;` and `&quot;`. */
+const ENTITY = /(?:#(?<decimal>\d{1,7})|#x(?<hexadecimal>[\da-f]{1,6})|(?<name>amp|lt|gt|quot|apos));/iy
+/** The characters that have a name in XML; templates write them so. */
+const NAMED: Readonly<Record<string, number>> = { amp: 0x26, lt: 0x3c, gt: 0x3e, quot: 0x22, apos: 0x27 }
+/** How often `%25` stands for a `%` that stands for a `%`, and `&amp;` in the same way. */
 const NESTED = 8
 /** Characters of the longest spelling of one character and of the longest sequence that is skipped; a power of two above both. */
-const LONGEST_UNIT = 64
+const LONGEST_UNIT = 128
 
 /** How a scan treats an ASCII character. */
 const ORDINARY = 0
@@ -202,6 +204,9 @@ const AMPERSAND = 0x26
 const BACKSLASH = 0x5c
 const ESCAPE = 0x1b
 const SMALL_U = 0x75
+/** The code that the digits of an entity stand for; NaN without any. */
+const numeric = (decimal: string | undefined, hexadecimal: string | undefined): number =>
+  decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal)
 /** What turns a capital letter into a small one. */
 const CASE = 0x20
 
@@ -355,10 +360,14 @@ class Scan {
   }
 
   #entity(at: number): void {
-    ENTITY.lastIndex = at
-    const { decimal, hexadecimal } = ENTITY.exec(this.#text)?.groups ?? {}
-    const code = decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal)
-    this.#jump(code, at, ENTITY.lastIndex)
+    for (let depth = 0, start = at + 1; depth <= NESTED; depth++) {
+      ENTITY.lastIndex = start
+      const { decimal, hexadecimal, name } = ENTITY.exec(this.#text)?.groups ?? {}
+      const code = name === undefined ? numeric(decimal, hexadecimal) : (NAMED[name.toLowerCase()] ?? -1)
+      this.#jump(code, at, ENTITY.lastIndex)
+      if (code !== AMPERSAND) return
+      start = ENTITY.lastIndex
+    }
   }
 
   /** The value of hexadecimal digits; -1 if they are not. */

@@ -1,7 +1,6 @@
 import type { Answer } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
 import type { EndedPrediction, SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
-import { openUntrustedNetwork } from '../predictions/network/dispatcher.ts'
 import type { Outcome } from '../predictions/outcome.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
@@ -163,7 +162,7 @@ async function openSaver(
   },
 ): Promise<Saver> {
   const { runner, requests, ...rest } = around
-  const { Saver } = await import('../predictions/files/save.ts')
+  const { openFileNetwork, Saver } = await import('../predictions/files/save.ts')
   const hosts = { ...policy, onMappedName: warnOnceOfMappedNames() }
   return new Saver({
     ...rest,
@@ -173,7 +172,7 @@ async function openSaver(
     workspace: runner.workspace,
     predictions: { count, ids },
     policy: hosts,
-    network: countedNetwork(openUntrustedNetwork(hosts, runner.env), () => requests.files++),
+    network: countedNetwork(openFileNetwork(hosts, runner.env), () => requests.files++),
     keyed: (link, id) => {
       const url = api.keyedUrl(link, { id, apiUrl })
       return url === undefined ? undefined : { url, authorization: `Bearer ${apiKey}` }

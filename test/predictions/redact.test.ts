@@ -54,6 +54,22 @@ describe('the whole key is removed from free text and from identifiers', () => {
     const odd = createRedactor('sk-"quoted"\\key')
     assert.equal(odd.text(JSON.stringify({ error: 'sk-"quoted"\\key' })), '{"error":"***"}')
   })
+  test('with characters that HTML and XML have names for', () => {
+    const odd = createRedactor('a&b<c>d"e\'f&g<h>i&j')
+    for (const quote of ['&#39;', '&apos;', '&#x27;']) {
+      const once = `a&amp;b&lt;c&gt;d&quot;e${quote}f&amp;g&lt;h&gt;i&amp;j`
+      for (const form of [
+        once,
+        once.toUpperCase(),
+        once.replaceAll('&', '&amp;'),
+        once.replaceAll('&', '&#38;'),
+        once.replaceAll('&', '&amp;amp;'),
+      ])
+        for (const redact of [odd.text, odd.identifier])
+          assert.equal(redact(`invalid: ${form}.`), 'invalid: ***.', form)
+    }
+    for (const plain of ['a &amp; b', '&lt;p&gt;', 'a&amp', '&amp;&amp;']) assert.equal(odd.text(plain), plain)
+  })
   test('behind characters that make a spelling of its own first ones', () => {
     const hexadecimal = createRedactor('41bcdef0123456')
     for (const form of ['%41bcdef0123456', '%41%62cdef0123456', '\\u0041bcdef0123456'])
@@ -175,6 +191,9 @@ test('the time that a text takes grows with its length, whatever it is made of',
     '\\',
     'sk-test-01',
     '.sk-a',
+    '&amp;',
+    '&',
+    '&#',
     's\u001b[0m',
     '***.sk-a',
     `${KEY} `,
@@ -204,6 +223,8 @@ const spelling = fc.constantFrom(
   (c: string) => c,
   (c: string) => `\\u00${c.charCodeAt(0).toString(16)}`,
   (c: string) => `\\u00${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  (c: string) => `&#${c.charCodeAt(0)};`,
+  (c: string) => `&amp;#x${c.charCodeAt(0).toString(16)};`,
   (c: string) => `%${c.charCodeAt(0).toString(16)}`,
   (c: string) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
   (c: string) => `\u200b${c}`,

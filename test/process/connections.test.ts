@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
-import { createSecureServer } from 'node:http2'
+import { readFile, writeFile } from 'node:fs/promises'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { constants, createSecureServer, type Http2ServerResponse } from 'node:http2'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
@@ -278,4 +279,30 @@ test('a connection of HTTP/2 that breaks off at every third request ends no wait
   assert.equal(run.exitCode, 0, run.log)
   assert.equal(run.outputs.output_text, 'whole')
   assert.ok(requests >= 8, `${requests} requests`)
+})
+
+test('a file without a length whose transfer is reset in the middle is not taken for whole, and is requested again', async () => {
+  await using authority = await certificateAuthority()
+  const text = 'a cake '.repeat(1000)
+  let transfers = 0
+  const breakOff = (request: IncomingMessage, response: ServerResponse) => {
+    if (!('stream' in response)) return void request.socket.destroy()
+    const { stream } = response as unknown as Http2ServerResponse
+    // Its answer says that what was sent before has arrived.
+    stream.session?.ping(() => stream.close(constants.NGHTTP2_CANCEL))
+  }
+  await using host = await listen(
+    (request, response) => {
+      if (!request.url?.startsWith('/cake')) return void response.end(answer)
+      response.writeHead(200, { 'content-type': 'text/plain' })
+      if (++transfers > 1) response.end(text)
+      else response.write(text.slice(0, 3000), () => breakOff(request, response))
+    },
+    { tls: authority.certificate, http2: true },
+  )
+  const answer = JSON.stringify({ id: 'abc', status: 'succeeded', output: [`${host.origin}/cake.txt`] })
+  await using run = await runAction({ inputs: inputs(host.origin, { 'output-dir': 'out' }), env: authority.env })
+  assert.equal(run.exitCode, 0, run.log)
+  assert.equal(await readFile(run.outputs.files ?? '', 'utf8'), text)
+  assert.equal(transfers, 2)
 })

@@ -141,14 +141,13 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     assert.match(run.outputs.files ?? '', /\.txt$/)
   })
 
-  for (const version of ['HTTP/1.1', 'HTTP/2'])
-    test(`a file of a server that is killed in the middle of it is resumed where it broke off, over ${version}`, async () => {
+  for (const scheme of ['http', 'https'] as const)
+    test(`a file of a server that is killed in the middle of it is resumed where it broke off, over ${scheme}`, async () => {
       await using stage = await front()
       const body = Buffer.alloc(400_000, 'a cake ')
       const file = stage.simulator.file('cake.bin', { body })
       await using files = await startNginx(`location / { proxy_pass ${stage.simulator.origin}; limit_rate 100k; }`)
-      const from = version === 'HTTP/2' ? files.https : files.http
-      const id = stage.simulator.ended({ output: [file.replace(stage.simulator.origin, from)] })
+      const id = stage.simulator.ended({ output: [file.replace(stage.simulator.origin, files[scheme])] })
       const started = await startAction({
         from: 'dist',
         inputs: stage.inputs(stage.nginx.http, id, { 'output-dir': 'out', 'allowed-hosts': '127.0.0.1' }),

@@ -107,6 +107,13 @@ export interface SavingState {
 }
 
 /**
+ * The network of files. Over HTTP/2, undici takes a body for whole that has no length and is broken off by a reset of its
+ * stream; over HTTP/1.1 its last chunk is missing then.
+ */
+export const openFileNetwork = (policy: HostPolicy, env: ProxyEnvironment): UntrustedNetwork =>
+  openUntrustedNetwork(policy, env, { http2: false })
+
+/**
  * Saves the files of predictions while others still run: what has a URL is fetched without the key, unless `keyed` names an
  * address for it; `data:` URIs are decoded one after the other, text and JSON become files of their own. A file appears
  * under its name only when it is whole. One that fails leaves nothing behind and does not stop the others.
@@ -125,7 +132,7 @@ export class Saver {
   constructor(options: SaveOptions) {
     this.#options = options
     const { clock, signal, predictions = { count: 1, ids: [] } } = options
-    this.#network = options.network ?? openUntrustedNetwork(options.policy, options.env)
+    this.#network = options.network ?? openFileNetwork(options.policy, options.env)
     this.#tools = {
       ...options,
       keyed: options.keyed ?? (() => undefined),

@@ -236,17 +236,24 @@ export interface UntrustedNetworkOptions {
   connections?: number
   /** Resolves the names of what goes through a proxy. */
   resolve?: (hostname: string) => Promise<LookupAddress[]>
+  /** Whether HTTP/2 is offered to the servers; true unless given. */
+  http2?: boolean
 }
 
 export function openUntrustedNetwork(
   policy: HostPolicy,
   env: ProxyEnvironment,
-  { connections = CONNECTIONS, resolve = (name) => lookup(name, { all: true }) }: UntrustedNetworkOptions = {},
+  {
+    connections = CONNECTIONS,
+    resolve = (name) => lookup(name, { all: true }),
+    http2 = true,
+  }: UntrustedNetworkOptions = {},
 ): UntrustedNetwork {
   const proxyOf = proxiesOf(env)
-  const open = createDispatcher(env, { connections })
+  const connect = http2 ? {} : { ALPNProtocols: HTTP1 }
+  const open = createDispatcher(env, { connect, connections })
   // What is connected to directly is checked at its socket, also if there is a proxy for other hosts.
-  const guarded = createDispatcher(env, { connect: { lookup: publicLookup(policy) }, connections })
+  const guarded = createDispatcher(env, { connect: { ...connect, lookup: publicLookup(policy) }, connections })
   return {
     async to(url, signal) {
       if (checkUrl(url, policy).trusted) return open
