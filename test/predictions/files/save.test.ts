@@ -476,6 +476,20 @@ describe('a transfer', () => {
     }
   })
 
+  test('starts over where the rest belongs to a file of another length, though the server does not say that it changed', async () => {
+    await using simulator = await startSimulator()
+    const body = Buffer.alloc(20_000, 1)
+    const rest = {
+      status: 206,
+      headers: { 'content-range': `bytes 5000-${body.length}/${body.length + 1}` },
+      body: 'x'.repeat(body.length + 1 - 5000),
+    }
+    const url = simulator.file('a.bin', { body, tricks: [{ cutAfter: 5000 }, rest] })
+    await using run = await save(simulator, url)
+    assert.equal(run.files[0]?.sha256, sha256(body))
+    assert.match(run.told.retries.join(), /the file has changed in the meantime/)
+  })
+
   test('takes the key along to no other origin, and not back from there', async () => {
     await using simulator = await startSimulator()
     const body = await png()
