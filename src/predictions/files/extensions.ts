@@ -132,6 +132,23 @@ export function binaryClaim(claim: Claim): string | undefined {
   return named !== undefined && BINARY_EXTENSIONS.has(named) ? named : undefined
 }
 
+/** Formats that are text, but neither a web page nor JSON. */
+const TEXT_EXTENSIONS: ReadonlySet<string> = new Set(
+  'ass bvh csv dae dxf lrc m3u8 mpd mtl obj ply srt step stl stp svg tsv usda vtt'.split(' '),
+)
+const PAGE_TYPE = /^(?:text\/html|application\/xhtml\+xml)$/
+const JSON_TYPE = /^application\/(?:problem\+)?json$/
+
+/** The extension of a text file whose content type is that of a web page or of JSON instead; undefined for others. */
+export function contradictedExtension(claim: Claim): string | undefined {
+  const named = namedExtension(claim)
+  if (named === undefined) return undefined
+  const isOther = TEXT_EXTENSIONS.has(named)
+  if (JSON_TYPE.test(claim.type)) return isOther ? named : undefined
+  const isNoPage = isOther || named === 'txt' || named === 'json' || REFINEMENTS.json?.includes(named)
+  return isNoPage && PAGE_TYPE.test(claim.type) ? named : undefined
+}
+
 /** Longest header or parameter that is read for a name. */
 const LONGEST_NAME = 4096
 
