@@ -236,11 +236,17 @@ class AttachSession {
 const hasContent = (asset: Asset, { sha256, size }: AttachedFile): boolean =>
   asset.digest === undefined ? asset.size === size : asset.digest === sha256
 
-/**
- * "GitHub renames asset filenames that have special characters, non-alphanumeric characters, and leading or trailing
- * periods" (REST documentation of the upload).
- */
-const plainName = (name: string): string => name.replace(/[^\w.+@-]+/g, '.').replace(/^\.+|\.+$/g, '') || 'file'
+/** The name that GitHub gives an asset of that name, as its own client predicts it (cli/cli, `sanitizeFileName`). */
+function plainName(name: string): string {
+  const plain = name
+    .normalize('NFD')
+    .replace(/\p{Mn}+/gu, '')
+    .replace(/^\./, 'default.')
+    .replace(/[^\w+@-]+/g, '.')
+    .replace(/^\.+|\.+$/g, '')
+  // Else only the extension would be left of a name in another script.
+  return plain === name || plain.includes('.') ? plain : `default.${plain}`
+}
 
 const notAttached = ({ name }: AttachedFile, tag: string, error: unknown): string =>
   `Could not attach ${name} to the release ${tag}: ${messageOf(error)}`

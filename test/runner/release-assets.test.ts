@@ -228,11 +228,34 @@ describe('attaching files to a release', () => {
     const { urls } = await attach('v4.6.0', { files: named })
     assert.deepEqual(
       release.assets.map(({ name }) => name),
-      ['txt', 'txt-1'],
+      ['default.txt', 'default-1.txt'],
     )
-    assert.deepEqual(urls, [urlOf('v4.6.0', 'txt'), urlOf('v4.6.0', 'txt-1')])
+    assert.deepEqual(urls, [urlOf('v4.6.0', 'default.txt'), urlOf('v4.6.0', 'default-1.txt')])
     assert.deepEqual((await attach('v4.6.0', { files: named })).urls, urls)
     assert.equal(release.assets.length, 2)
+  })
+
+  test('sends names that GitHub keeps, and finds the asset in a second attempt', async () => {
+    const release = api.add('v4.6.1')
+    const named = [
+      await file('.hidden.txt', Buffer.from('a')),
+      await file('v2..final.txt', Buffer.from('b')),
+      await file('crème brûlée.txt', Buffer.from('c')),
+      await file('plain', Buffer.from('d')),
+    ]
+    const { urls, failures } = await attach('v4.6.1', { files: named })
+    assert.deepEqual(failures, [])
+    assert.deepEqual(
+      release.assets.map(({ name, label }) => [name, label]),
+      [
+        ['default.hidden.txt', '.hidden.txt'],
+        ['v2.final.txt', 'v2..final.txt'],
+        ['creme.brulee.txt', 'crème brûlée.txt'],
+        ['plain', ''],
+      ],
+    )
+    assert.deepEqual((await attach('v4.6.1', { files: named })).urls, urls)
+    assert.equal(release.assets.length, 4)
   })
 
   test('looks for a release that was made a moment ago for 15 seconds', async () => {
