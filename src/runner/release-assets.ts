@@ -1,4 +1,4 @@
-import path from 'node:path'
+import { withSuffix } from '../predictions/files/extensions.ts'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { messageOf } from './failure.ts'
 import {
@@ -225,9 +225,8 @@ class AttachSession {
 
   #freeName(wanted: string): string {
     const taken = new Set(this.#assets.map(({ name }) => name))
-    const { name, ext } = path.parse(wanted)
     let free = wanted
-    for (let i = 1; taken.has(free); i++) free = `${name}-${i}${ext}`
+    for (let i = 1; taken.has(free); i++) free = withSuffix(wanted, `-${i}`)
     return free
   }
 }

@@ -314,6 +314,15 @@ describe('names', () => {
     )
   })
 
+  test('keep an extension of two parts if they get a number', async () => {
+    await using simulator = await startSimulator()
+    const directory = await testFolder('files')
+    await writeFile(path.join(directory, 'abc-0.tar.gz'), 'mine')
+    const url = simulator.file('a.tar.gz', { body: gzipSync('tar'), type: 'application/gzip' })
+    await using kept = await save(simulator, url, { directory })
+    assert.deepEqual(kept.there, ['abc-0-2.tar.gz', 'abc-0.tar.gz'])
+  })
+
   test('that cannot be read or replaced are left alone, and the new file gets another one', async () => {
     const user = process.geteuid?.()
     if (user === undefined) return
