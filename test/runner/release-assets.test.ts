@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { systemClock } from '../../src/predictions/clock.ts'
 import { readContext } from '../../src/runner/context.ts'
 import { type AttachRequest, attachToRelease } from '../../src/runner/release-assets.ts'
 import { cake } from '../fixtures/pictures.ts'
@@ -346,6 +347,48 @@ describe('attaching files to a release', () => {
       assert.match(failures[0] ?? '', /an upload URL at .*Nothing was sent there/)
     }
     api.uploadOrigin = uploadOrigin
+  })
+
+  test('with overwrite does not leave the name without an asset when the step is canceled', async () => {
+    for (const moment of ['POST', 'DELETE', 'PATCH']) {
+      const tag = `v10-${moment}`
+      const release = api.add(tag, { assets: [asset('abc-0.png', 'old')] })
+      const cancel = new AbortController()
+      api.onCall = (call) => {
+        if (call.startsWith(moment)) cancel.abort(new Error('the step was canceled'))
+      }
+      const request = { tag, token: api.token, files, overwrite: true }
+      const attaching = attachToRelease(request, { ...around(), signal: cancel.signal, clock: systemClock })
+      await assert.rejects(attaching, /the step was canceled/)
+      api.onCall = undefined
+      assert.ok(
+        release.assets.some(({ name }) => name === 'abc-0.png'),
+        `${moment}: ${release.assets.map(({ name }) => name).join()}`,
+      )
+    }
+  })
+
+  test('does not wait for a replacement for more than a second when the step is canceled', async () => {
+    api.add('v10.1', { assets: [asset('abc-0.png', 'old')] })
+    const cancel = new AbortController()
+    const slow: number[] = []
+    const patient = {
+      now: () => 0,
+      async sleep(seconds: number) {
+        slow.push(seconds)
+      },
+    }
+    api.onCall = (call) => {
+      if (call.startsWith('DELETE')) cancel.abort(new Error('the step was canceled'))
+    }
+    api.fail('PATCH', 'hang')
+    const request = { tag: 'v10.1', token: api.token, files, overwrite: true }
+    await assert.rejects(
+      attachToRelease(request, { ...around(), signal: cancel.signal, clock: patient }),
+      /the step was canceled/,
+    )
+    api.onCall = undefined
+    assert.deepEqual(slow, [1])
   })
 
   test('ends at once when the step is canceled', async () => {
