@@ -1,5 +1,5 @@
-import path from 'node:path'
 import type { Clock } from '../predictions/clock.ts'
+import { withSuffix } from '../predictions/files/extensions.ts'
 import { backOff, retry } from '../predictions/retry.ts'
 import { type Content, type ContentRequest, contentsOf } from './artifact-content.ts'
 import { ArtifactServiceError, CONFLICT } from './artifact-error.ts'
@@ -328,9 +328,9 @@ const isUnknownRequest = ({ status, text }: ArtifactServiceError) =>
 const isOldServer = (error: ArtifactServiceError, { forge }: RunnerContext) =>
   isUnknownRequest(error) || (forge.selfHosted && error.call === 'CreateArtifact' && error.status === 404)
 
-const nameOfAttempt = (name: string, attempt: number, archive: boolean): string => {
-  const { name: stem, ext } = archive ? { name, ext: '' } : path.parse(name)
-  return `${stem}-attempt-${attempt}${ext}`
+function nameOfAttempt(name: string, attempt: number, archive: boolean): string {
+  const suffix = `-attempt-${attempt}`
+  return archive ? `${name}${suffix}` : withSuffix(name, suffix)
 }
 
 function takenSentence(name: string, { archive }: UploadRequest): string {

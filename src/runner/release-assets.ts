@@ -1,4 +1,6 @@
-import path from 'node:path'
+import { addAbortListener } from 'node:events'
+import type { Clock } from '../predictions/clock.ts'
+import { withSuffix } from '../predictions/files/extensions.ts'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { messageOf } from './failure.ts'
 import {
@@ -45,7 +47,9 @@ export async function attachToRelease(
   const api = await ReleaseApi.open(token, around)
   const release = await findRelease(api, tag, around)
   if (release.immutable) throw immutable(tag)
-  const session = new AttachSession({ api, release, assets: await api.assets(release), request, around })
+  using late = lateSignal(around.signal, around.clock)
+  const finisher = await ReleaseApi.open(token, { ...around, signal: late.signal })
+  const session = new AttachSession({ api, finisher, release, assets: await api.assets(release), request, around })
   session.checkCount()
   const failures: string[] = []
   for (const file of files) {
@@ -59,6 +63,28 @@ export async function attachToRelease(
     }
   }
   return { urls, failures }
+}
+
+/** Seconds that a replacement which has begun has after a cancel: the process ends half a second later. */
+const FINISHING = 1
+
+/** A signal that is aborted a second after another one. Dispose of it when it is no longer needed. */
+function lateSignal(signal: AbortSignal, clock: Clock): { signal: AbortSignal } & Disposable {
+  const late = new AbortController()
+  const over = new AbortController()
+  const listener = addAbortListener(signal, () => {
+    clock.sleep(FINISHING, over.signal).then(
+      () => late.abort(signal.reason),
+      () => {},
+    )
+  })
+  return {
+    signal: late.signal,
+    [Symbol.dispose]() {
+      listener[Symbol.dispose]()
+      over.abort()
+    },
+  }
 }
 
 /** A release that the step before made is not found everywhere at once. */
@@ -81,6 +107,8 @@ async function findRelease(api: ReleaseApi, tag: string, around: ReleaseSurround
 /** The assets of one release, and what is attached to it. */
 class AttachSession {
   readonly #api: ReleaseApi
+  /** For what must not be left half done by a cancel. */
+  readonly #finisher: ReleaseApi
   readonly #release: Release
   readonly #request: AttachRequest
   readonly #around: ReleaseSurroundings
@@ -89,12 +117,14 @@ class AttachSession {
 
   constructor(parts: {
     api: ReleaseApi
+    finisher: ReleaseApi
     release: Release
     assets: Asset[]
     request: AttachRequest
     around: ReleaseSurroundings
   }) {
     this.#api = parts.api
+    this.#finisher = parts.finisher
     this.#release = parts.release
     this.#assets = parts.assets
     this.#request = parts.request
@@ -144,16 +174,18 @@ class AttachSession {
     return old.length === 0 ? this.#upload(file, content) : this.#replace(old, file, content)
   }
 
-  /** The new asset is there, under another name, before the old one goes. */
+  /** The new asset is there, under another name, before the old one goes; then a cancel does not leave the name without one. */
   async #replace(old: readonly Asset[], file: AttachedFile, content: AssetContent): Promise<Asset> {
     const added = await this.#upload(file, { ...content, name: await this.#temporaryName(file, content), label: '' })
+    this.#around.signal.throwIfAborted()
     try {
-      for (const asset of old) await this.#remove(asset)
-      const renamed = await this.#api.rename(this.#release, added, content.name, content.label)
+      for (const asset of old) await this.#remove(asset, this.#finisher)
+      const renamed = await this.#finisher.rename(this.#release, added, content.name, content.label)
       this.#assets = this.#assets.map((asset) => (asset.id === added.id ? renamed : asset))
       return renamed
     } catch (error) {
-      if (old.some(({ id }) => this.#assets.some((asset) => asset.id === id))) await this.#remove(added).catch(() => {})
+      if (old.some(({ id }) => this.#assets.some((asset) => asset.id === id)))
+        await this.#remove(added, this.#finisher).catch(() => {})
       throw error
     }
   }
@@ -201,8 +233,8 @@ class AttachSession {
     return whole
   }
 
-  async #remove(asset: Asset): Promise<void> {
-    await this.#api.remove(this.#release, asset)
+  async #remove(asset: Asset, api = this.#api): Promise<void> {
+    await api.remove(this.#release, asset)
     this.#assets = this.#assets.filter(({ id }) => id !== asset.id)
   }
 
@@ -225,9 +257,8 @@ class AttachSession {
 
   #freeName(wanted: string): string {
     const taken = new Set(this.#assets.map(({ name }) => name))
-    const { name, ext } = path.parse(wanted)
     let free = wanted
-    for (let i = 1; taken.has(free); i++) free = `${name}-${i}${ext}`
+    for (let i = 1; taken.has(free); i++) free = withSuffix(wanted, `-${i}`)
     return free
   }
 }
@@ -236,11 +267,17 @@ class AttachSession {
 const hasContent = (asset: Asset, { sha256, size }: AttachedFile): boolean =>
   asset.digest === undefined ? asset.size === size : asset.digest === sha256
 
-/**
- * "GitHub renames asset filenames that have special characters, non-alphanumeric characters, and leading or trailing
- * periods" (REST documentation of the upload).
- */
-const plainName = (name: string): string => name.replace(/[^\w.+@-]+/g, '.').replace(/^\.+|\.+$/g, '') || 'file'
+/** The name that GitHub gives an asset of that name, as its own client predicts it (cli/cli, `sanitizeFileName`). */
+function plainName(name: string): string {
+  const plain = name
+    .normalize('NFD')
+    .replace(/\p{Mn}+/gu, '')
+    .replace(/^\./, 'default.')
+    .replace(/[^\w+@-]+/g, '.')
+    .replace(/^\.+|\.+$/g, '')
+  // Else only the extension would be left of a name in another script.
+  return plain === name || plain.includes('.') ? plain : `default.${plain}`
+}
 
 const notAttached = ({ name }: AttachedFile, tag: string, error: unknown): string =>
   `Could not attach ${name} to the release ${tag}: ${messageOf(error)}`

@@ -59,7 +59,24 @@ export async function uploadFiles(
       if (attached.length > 0) info(`attached to the release ${release.tag}: ${attached.join(', ')}`)
     })
   }
+  if (!around.signal.aborted && download.directory === undefined && isAnyLost(files, artifact, uploads)) {
+    const folder = path.dirname(files[0]?.path ?? '')
+    warn(
+      `The saved files are only on this runner, until the job ends: ${folder}. A later step with if: always() can use the output files.`,
+    )
+  }
   return uploads
+}
+
+/** Whether an upload failed, so that a file is neither in an artifact nor on a release. */
+function isAnyLost(
+  files: readonly SavedFile[],
+  artifact: ArtifactInputs | undefined,
+  { artifacts, releaseUrls, failures }: Uploads,
+): boolean {
+  if (failures.length === 0 || files.length === 0) return false
+  const isInArtifacts = artifacts.length >= (artifact?.archive === false ? files.length : 1)
+  return !isInArtifacts && files.some((_, i) => releaseUrls[i] === undefined)
 }
 
 /** A zip has prediction.json at least, once a prediction has ended: before, its name is kept for what will come. */

@@ -214,6 +214,34 @@ describe('an artifact', () => {
     assert.match(errors(run)[0] ?? '', /Set overwrite: true to replace it, or archive: true/)
   })
 
+  test('that cannot be uploaded leaves the files on the runner, and a warning says where and for how long', async () => {
+    await using simulator = await startSimulator()
+    const output = [0, 1].map((i) => simulator.file(`${i}.txt`, { body: Buffer.from(`${i}`) }))
+    const quota = { status: 403, body: { code: 'resource_exhausted', msg: 'Artifact storage quota has been hit.' } }
+    const id = simulator.ended({ output })
+    service.fail('CreateArtifact', quota)
+    await using run = await wait(simulator, id, { 'upload-artifact': 'true' }, { env: service.env })
+    assert.match(errors(run).join(), /Artifact storage quota has been hit/)
+    const [first = ''] = (run.outputs.files ?? '').split('\n')
+    assert.deepEqual(warnings(run), [
+      `The saved files are only on this runner, until the job ends: ${path.dirname(first)}. A later step with if: always() can use the output files.`,
+    ])
+    assert.equal(await readFile(first, 'utf8'), '0')
+    service.fail('CreateArtifact', quota)
+    await using kept = await wait(
+      simulator,
+      id,
+      { 'upload-artifact': 'true', 'output-dir': 'out' },
+      { env: service.env },
+    )
+    const other = simulator.ended({ output })
+    service.occupy(`${other}-0.txt`)
+    const unzipped = { 'upload-artifact': 'true', archive: 'false' }
+    await using partly = await wait(simulator, other, unzipped, { env: service.env })
+    assert.deepEqual([kept.exitCode, partly.exitCode], [1, 1])
+    assert.deepEqual([warnings(kept).length, warnings(partly).length], [0, 1])
+  })
+
   test('on a service without artifacts is a warning if the files are kept on disk, and an error if they are not', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })

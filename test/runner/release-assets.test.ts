@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { systemClock } from '../../src/predictions/clock.ts'
 import { readContext } from '../../src/runner/context.ts'
 import { type AttachRequest, attachToRelease } from '../../src/runner/release-assets.ts'
 import { cake } from '../fixtures/pictures.ts'
@@ -228,11 +229,34 @@ describe('attaching files to a release', () => {
     const { urls } = await attach('v4.6.0', { files: named })
     assert.deepEqual(
       release.assets.map(({ name }) => name),
-      ['txt', 'txt-1'],
+      ['default.txt', 'default-1.txt'],
     )
-    assert.deepEqual(urls, [urlOf('v4.6.0', 'txt'), urlOf('v4.6.0', 'txt-1')])
+    assert.deepEqual(urls, [urlOf('v4.6.0', 'default.txt'), urlOf('v4.6.0', 'default-1.txt')])
     assert.deepEqual((await attach('v4.6.0', { files: named })).urls, urls)
     assert.equal(release.assets.length, 2)
+  })
+
+  test('sends names that GitHub keeps, and finds the asset in a second attempt', async () => {
+    const release = api.add('v4.6.1')
+    const named = [
+      await file('.hidden.txt', Buffer.from('a')),
+      await file('v2..final.txt', Buffer.from('b')),
+      await file('crème brûlée.txt', Buffer.from('c')),
+      await file('plain', Buffer.from('d')),
+    ]
+    const { urls, failures } = await attach('v4.6.1', { files: named })
+    assert.deepEqual(failures, [])
+    assert.deepEqual(
+      release.assets.map(({ name, label }) => [name, label]),
+      [
+        ['default.hidden.txt', '.hidden.txt'],
+        ['v2.final.txt', 'v2..final.txt'],
+        ['creme.brulee.txt', 'crème brûlée.txt'],
+        ['plain', ''],
+      ],
+    )
+    assert.deepEqual((await attach('v4.6.1', { files: named })).urls, urls)
+    assert.equal(release.assets.length, 4)
   })
 
   test('looks for a release that was made a moment ago for 15 seconds', async () => {
@@ -323,6 +347,48 @@ describe('attaching files to a release', () => {
       assert.match(failures[0] ?? '', /an upload URL at .*Nothing was sent there/)
     }
     api.uploadOrigin = uploadOrigin
+  })
+
+  test('with overwrite does not leave the name without an asset when the step is canceled', async () => {
+    for (const moment of ['POST', 'DELETE', 'PATCH']) {
+      const tag = `v10-${moment}`
+      const release = api.add(tag, { assets: [asset('abc-0.png', 'old')] })
+      const cancel = new AbortController()
+      api.onCall = (call) => {
+        if (call.startsWith(moment)) cancel.abort(new Error('the step was canceled'))
+      }
+      const request = { tag, token: api.token, files, overwrite: true }
+      const attaching = attachToRelease(request, { ...around(), signal: cancel.signal, clock: systemClock })
+      await assert.rejects(attaching, /the step was canceled/)
+      api.onCall = undefined
+      assert.ok(
+        release.assets.some(({ name }) => name === 'abc-0.png'),
+        `${moment}: ${release.assets.map(({ name }) => name).join()}`,
+      )
+    }
+  })
+
+  test('does not wait for a replacement for more than a second when the step is canceled', async () => {
+    api.add('v10.1', { assets: [asset('abc-0.png', 'old')] })
+    const cancel = new AbortController()
+    const slow: number[] = []
+    const patient = {
+      now: () => 0,
+      async sleep(seconds: number) {
+        slow.push(seconds)
+      },
+    }
+    api.onCall = (call) => {
+      if (call.startsWith('DELETE')) cancel.abort(new Error('the step was canceled'))
+    }
+    api.fail('PATCH', 'hang')
+    const request = { tag: 'v10.1', token: api.token, files, overwrite: true }
+    await assert.rejects(
+      attachToRelease(request, { ...around(), signal: cancel.signal, clock: patient }),
+      /the step was canceled/,
+    )
+    api.onCall = undefined
+    assert.deepEqual(slow, [1])
   })
 
   test('ends at once when the step is canceled', async () => {

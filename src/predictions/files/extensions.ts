@@ -80,6 +80,13 @@ const EXTENSION = /\.(?<last>(?=\d*[a-z])[a-z0-9]{1,16})$/i
 export const extensionOf = (name: string): string | undefined =>
   (COMPRESSED.exec(name)?.groups?.whole ?? EXTENSION.exec(name)?.groups?.last)?.toLowerCase()
 
+/** A name with a suffix before its extension: `a-2.tar.gz`. */
+export function withSuffix(name: string, suffix: string): string {
+  const extension = extensionOf(name)
+  const end = extension === undefined ? name.length : name.length - extension.length - 1
+  return `${name.slice(0, end)}${suffix}${name.slice(end)}`
+}
+
 /** The extension that the names claim. */
 function namedExtension({ names }: Claim): string | undefined {
   for (const name of names) {
@@ -130,6 +137,23 @@ export function binaryClaim(claim: Claim): string | undefined {
   if (MEDIA_TYPE.test(claim.type) && !TEXT_TYPE.test(claim.type)) return claim.type
   const named = namedExtension(claim)
   return named !== undefined && BINARY_EXTENSIONS.has(named) ? named : undefined
+}
+
+/** Formats that are text, but neither a web page nor JSON. */
+const TEXT_EXTENSIONS: ReadonlySet<string> = new Set(
+  'ass bvh csv dae dxf lrc m3u8 mpd mtl obj ply srt step stl stp svg tsv usda vtt'.split(' '),
+)
+const PAGE_TYPE = /^(?:text\/html|application\/xhtml\+xml)$/
+const JSON_TYPE = /^application\/(?:problem\+)?json$/
+
+/** The extension of a text file whose content type is that of a web page or of JSON instead; undefined for others. */
+export function contradictedExtension(claim: Claim): string | undefined {
+  const named = namedExtension(claim)
+  if (named === undefined) return undefined
+  const isOther = TEXT_EXTENSIONS.has(named)
+  if (JSON_TYPE.test(claim.type)) return isOther ? named : undefined
+  const isNoPage = isOther || named === 'txt' || named === 'json' || REFINEMENTS.json?.includes(named)
+  return isNoPage && PAGE_TYPE.test(claim.type) ? named : undefined
 }
 
 /** Longest header or parameter that is read for a name. */

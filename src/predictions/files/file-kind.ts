@@ -57,3 +57,9 @@ const SVG = new RegExp(String.raw`^(?:${PROLOG})*<svg[\s>]`, 'i')
 
 /** Whether text is an SVG picture. */
 export const isSvg = (head: Buffer): boolean => SVG.test(head.subarray(0, SAMPLE).toString('utf8'))
+
+/** The start of a web page, behind comments, or of an object in JSON: what servers send in place of a file. */
+const PAGE_OR_OBJECT =
+  /^\uFEFF?\s*(?:\{|(?:<!--(?:(?!-->)[\s\S]){0,2000}-->\s*)*<(?:!doctype\s+html|html|head|body|title)\b)/i
+
+export const isPageOrObject = (head: Buffer): boolean => PAGE_OR_OBJECT.test(head.subarray(0, SAMPLE).toString('utf8'))

@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { FileHandle } from 'node:fs/promises'
-import { binaryClaim, byClaim, type Claim, refined } from './extensions.ts'
+import { binaryClaim, byClaim, type Claim, contradictedExtension, refined } from './extensions.ts'
 import { PermanentError } from './file-error.ts'
-import { isSvg, isText, isTextMedia } from './file-kind.ts'
+import { isPageOrObject, isSvg, isText, isTextMedia } from './file-kind.ts'
 import { isWhole } from './whole.ts'
 
 /** What a file's content says about itself. */
@@ -43,11 +43,18 @@ export async function inspect(file: FileHandle, size: number, claim: Claim, leng
 
 function unknown(head: Buffer, size: number, claim: Claim): Media {
   const text = isText(head)
-  const binary = binaryClaim(claim)
-  if (text && binary !== undefined && !isTextMedia(head)) {
-    throw new MediaError(size === 0 ? 'it is empty' : `it is not the ${binary} that it claims to be${beginning(head)}`)
+  const broken = text ? brokenClaim(head, claim) : undefined
+  if (broken !== undefined) {
+    throw new MediaError(size === 0 ? 'it is empty' : `it is not the ${broken} that it claims to be${beginning(head)}`)
   }
   return byClaim(claim, text)
+}
+
+/** What a file claims to be that text is not; undefined if the text can be what it claims. */
+function brokenClaim(head: Buffer, claim: Claim): string | undefined {
+  const binary = binaryClaim(claim)
+  if (binary !== undefined && !isTextMedia(head)) return binary
+  return isPageOrObject(head) ? contradictedExtension(claim) : undefined
 }
 
 /** The first characters of text that came in place of a picture: usually an error page that says what is wrong. */

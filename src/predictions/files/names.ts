@@ -5,6 +5,7 @@ import { lstat, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
+import { withSuffix } from './extensions.ts'
 
 /** How a file gets its name. */
 export interface PlaceOptions {
@@ -40,10 +41,9 @@ export class Names {
     sha256: string,
     { overwrite, renamed, clock }: PlaceOptions,
   ): Promise<string> {
-    const { name: stem, ext } = path.parse(wanted)
     let isTaken = false
     for (let n = 1; ; n++) {
-      const name = n === 1 ? wanted : `${stem}-${n}${ext}`
+      const name = n === 1 ? wanted : withSuffix(wanted, `-${n}`)
       if (this.#taken.has(folded(name))) continue
       if (await this.#placeAs(temporary, path.join(this.#directory, name), sha256, { overwrite, clock })) {
         this.#taken.add(folded(name))

@@ -279,13 +279,18 @@ export class Transfer {
     const total = part ?? told
     if (total !== undefined) allowance.expect(total)
     const validator = validatorOf(headers)
-    // Some servers ignore If-Range.
-    if (this.#size > 0 && validator !== undefined && validator !== this.#validator) {
+    if (this.#size > 0 && this.#isOfAnother(validator, total)) {
       throw this.#startOver('the file has changed in the meantime')
     }
     this.#validator = validator
     this.#total = total
     return { answer, url, total, packed }
+  }
+
+  /** Some servers ignore If-Range, and some leave the validator out of the answer to it. */
+  #isOfAnother(validator: string | undefined, total: number | undefined): boolean {
+    if (validator !== undefined && validator !== this.#validator) return true
+    return total !== undefined && this.#total !== undefined && total !== this.#total
   }
 
   /** Writes what comes; on an error, what has come until then counts, unless it is packed. */

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { binaryClaim, byClaim, extensionOf, namesOf, refined } from '../../../src/predictions/files/extensions.ts'
+import {
+  binaryClaim,
+  byClaim,
+  extensionOf,
+  namesOf,
+  refined,
+  withSuffix,
+} from '../../../src/predictions/files/extensions.ts'
 
 const url = (text: string) => new URL(text, 'https://files.example.com')
 const given = (disposition: string) => namesOf(disposition, [])
@@ -133,4 +140,17 @@ test('a picture, a video, a sound and an archive are never text', () => {
     '',
   ])
     assert.equal(says(type, 'a.txt'), undefined, type)
+})
+
+test('a suffix of a name comes before its extension, however many parts that has', () => {
+  for (const [name, wanted] of [
+    ['a.png', 'a-2.png'],
+    ['a.b.PNG', 'a.b-2.PNG'],
+    ['a.tar.gz', 'a-2.tar.gz'],
+    ['scan.nii.gz', 'scan-2.nii.gz'],
+    ['v1.0', 'v1.0-2'],
+    ['a', 'a-2'],
+  ] as const) {
+    assert.equal(withSuffix(name, '-2'), wanted)
+  }
 })

@@ -352,11 +352,31 @@ describe('a file is refused', () => {
       '',
     ],
     ['text in place of a picture', Buffer.from('文件不存在'), '', 'a.jpg'],
+    ['a web page in place of a vector picture', Buffer.from(html), 'text/html', 'a.svg'],
+    ['a web page in place of subtitles', Buffer.from(`\n<!-- x -->${html}`), 'text/html', 'a.srt'],
+    ['a web page in place of a model', Buffer.from('<HTML lang="en">'), 'application/xhtml+xml', 'a.obj'],
+    ['a web page in place of text', Buffer.from(html), 'text/html', 'a.txt'],
+    ['a web page in place of JSON', Buffer.from(html), 'text/html', 'a.geojson'],
+    ['JSON in place of a vector picture', Buffer.from('{"error":"gone"}'), 'application/json', 'a.svg'],
+    ['JSON in place of a table', Buffer.from(' {"error":"gone"}'), 'application/problem+json', 'a.csv'],
   ] as const) {
     test(`if it is ${what}`, async () => {
       assert.match(String(await look(Buffer.from(bytes), type, name)), /^it is not the .* that it claims to be/)
     })
   }
+
+  test('not for its type if its name or its content is that of text', async () => {
+    for (const [bytes, type, name, kind] of [
+      [html, 'text/html', 'a.html', 'text/html html'],
+      [html, 'text/html', 'a.php', 'text/html html'],
+      [html, 'text/plain', 'a.txt', 'text/plain txt'],
+      ['{"a":1}', 'application/json', 'a.txt', 'application/json json'],
+      ['{"a":1}', 'application/json', 'a.gltf', 'application/json gltf'],
+      ['[1]', 'application/json', 'a.csv', 'application/json json'],
+    ] as const) {
+      assert.equal(kindOf(await look(Buffer.from(bytes), type, name)), kind, `${type} ${name}`)
+    }
+  })
 
   test('if it is empty in place of a picture', async () => {
     assert.equal(await look(Buffer.alloc(0), 'image/png'), 'it is empty')

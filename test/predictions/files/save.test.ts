@@ -312,6 +312,15 @@ describe('names', () => {
     )
   })
 
+  test('keep an extension of two parts if they get a number', async () => {
+    await using simulator = await startSimulator()
+    const directory = await testFolder('files')
+    await writeFile(path.join(directory, 'abc-0.tar.gz'), 'mine')
+    const url = simulator.file('a.tar.gz', { body: gzipSync('tar'), type: 'application/gzip' })
+    await using kept = await save(simulator, url, { directory })
+    assert.deepEqual(kept.there, ['abc-0-2.tar.gz', 'abc-0.tar.gz'])
+  })
+
   test('that cannot be read or replaced are left alone, and the new file gets another one', async () => {
     const user = process.geteuid?.()
     if (user === undefined) return
@@ -428,6 +437,20 @@ describe('a transfer', () => {
         [undefined, condition, undefined],
       )
     }
+  })
+
+  test('starts over where the rest belongs to a file of another length, though the server does not say that it changed', async () => {
+    await using simulator = await startSimulator()
+    const body = Buffer.alloc(20_000, 1)
+    const rest = {
+      status: 206,
+      headers: { 'content-range': `bytes 5000-${body.length}/${body.length + 1}` },
+      body: 'x'.repeat(body.length + 1 - 5000),
+    }
+    const url = simulator.file('a.bin', { body, tricks: [{ cutAfter: 5000 }, rest] })
+    await using run = await save(simulator, url)
+    assert.equal(run.files[0]?.sha256, sha256(body))
+    assert.match(run.told.retries.join(), /the file has changed in the meantime/)
   })
 
   test('takes the key along to no other origin, and not back from there', async () => {
