@@ -7,7 +7,8 @@ import { parse } from 'yaml'
 import { generated } from '../scripts/generate.ts'
 import { actionlint } from '../scripts/lint-workflows.ts'
 import { readContext } from '../src/runner/context.ts'
-import { type InputSource, readCreateInputs, readInputs } from '../src/runner/inputs.ts'
+import { type InputSource, readCreateInputs, readInputs, readRunInputs } from '../src/runner/inputs.ts'
+import { CREATE_OUTPUTS, OUTPUTS, RUN_OUTPUTS } from '../src/runner/outputs.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -61,21 +62,47 @@ describe('the root action', () => {
         assert.match(description, /^[A-Z`][\s\S]{15,}\.$/, `${folder} ${name}`)
     }
   })
+})
 
-  test('has in the code the defaults of action.yml', async () => {
-    const needed: Record<string, string> = { 'prediction-id': 'abc', 'api-key': 'sk-test-0123456789', version: 'v1' }
-    for (const [folder, readAll] of [
-      ['.', (source: InputSource) => readInputs(readContext({}), source)],
-      ['create', readCreateInputs],
-    ] as const) {
+const REQUIRED: Record<string, string> = { 'prediction-id': 'abc', 'api-key': 'sk-test-0123456789', version: 'v1' }
+/** What reads the inputs of each action. */
+const READERS = [
+  ['.', (source: InputSource) => readInputs(readContext({}), source)],
+  ['create', readCreateInputs],
+  ['run', (source: InputSource) => readRunInputs(readContext({}), source)],
+] as const
+
+describe('the code of each action', () => {
+  test('has the defaults of action.yml', async () => {
+    for (const [folder, readAll] of READERS) {
       const { inputs } = await manifest(folder)
       const declared = (name: string) => inputs[name]?.default ?? ''
       assert.deepEqual(
-        readAll((name) => needed[name] ?? ''),
-        readAll((name) => needed[name] ?? declared(name).replace(/^\$\{\{.*/, '')),
+        readAll((name) => REQUIRED[name] ?? ''),
+        readAll((name) => REQUIRED[name] ?? declared(name).replace(/^\$\{\{.*/, '')),
         folder,
       )
     }
+  })
+
+  test('reads every input of action.yml, and no other', async () => {
+    for (const [folder, readAll] of READERS) {
+      const names = new Set<string>()
+      readAll((name) => {
+        names.add(name)
+        return REQUIRED[name] ?? ''
+      })
+      assert.deepEqual([...names].sort(), Object.keys((await manifest(folder)).inputs).sort(), `${folder}: inputs.ts`)
+    }
+  })
+
+  test('sets every output of action.yml, and no other', async () => {
+    for (const [folder, outputs] of Object.entries({ '.': OUTPUTS, create: CREATE_OUTPUTS, run: RUN_OUTPUTS }))
+      assert.deepEqual(
+        [...outputs].sort(),
+        Object.keys((await manifest(folder)).outputs).sort(),
+        `${folder}: outputs.ts`,
+      )
   })
 })
 
@@ -328,6 +355,16 @@ describe('the reusable workflow', () => {
     }
     assert.equal(own['parallel-jobs']?.default, 1)
     assert.equal(own['timeout-minutes']?.default, 360)
+  })
+
+  test('has every input of the actions but those that need a checkout, or that few jobs set', async () => {
+    const workflow: Workflow = parse(await read('.github/workflows/prediction.yml'))
+    const own = new Set([...Object.keys(workflow.on.workflow_call?.inputs ?? {}), 'api-key', 'github-token'])
+    const inCheckout = ['input-file', 'inputs-file', 'output-dir', 'skip-existing']
+    const rare = ['compression-level', 'dry-run', 'if-no-files-found', 'summary']
+    const all = await Promise.all(['run', 'wait'].map(async (folder) => Object.keys((await manifest(folder)).inputs)))
+    const missing = new Set(all.flat().filter((name) => !own.has(name)))
+    assert.deepEqual([...missing].sort(), [...inCheckout, ...rare].sort(), 'prediction.yml')
   })
 
   test('takes the key under either name, so that secrets can be inherited', async () => {

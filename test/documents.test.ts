@@ -210,7 +210,11 @@ describe('the README', () => {
 /** Numbers of the documents, each beside the line of the source that decides it. */
 const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file: string, line: string])[] = [
   [
-    { 'docs/how-it-works.md': 'a grace period of 10 seconds' },
+    {
+      'README.md': 'an unknown ID after 10 seconds',
+      'README.zh-CN.md': 'ID 不存在，10 秒后失败',
+      'docs/how-it-works.md': 'a grace period of 10 seconds',
+    },
     'src/predictions/patience.ts',
     'const NOT_FOUND_GRACE = 10',
   ],
