@@ -199,13 +199,13 @@ function brokenRules(name: string, text: string): string[] {
 }
 
 describe('the workflows of the repository', () => {
-  test('keep the rules of the house', async () => {
+  test('every workflow follows the rules for permissions, pins and scripts', async () => {
     assert.ok(workflows.length >= 7, `${workflows.length} workflows`)
     for (const name of workflows)
       assert.deepEqual(brokenRules(name.replaceAll(path.sep, '/'), await read(name)), [], name)
   })
 
-  describe('would be found out', () => {
+  describe('that break the rules are reported', () => {
     const SHA = '0123456789'.repeat(4)
     const kept = `on: push
 permissions: {}
@@ -224,26 +224,26 @@ jobs:
           TITLE: \${{ github.event.issue.title }}
 `
     const breaches: [string, string, string, RegExp][] = [
-      ['by permissions for all jobs', 'permissions: {}', 'permissions: read-all', /starts with permissions/],
-      ['by no word on permissions', 'permissions: {}\n', '', /starts with permissions/],
-      ['by all permissions for a job', '\n      contents: write', ' write-all', /does not name its permissions/],
-      ['by a job without a limit', '    timeout-minutes: 5\n', '', /no timeout-minutes/],
-      ['by an action at a tag', `@${SHA} # v1.2.3`, '@v1.2.3', /without a pin/],
-      ['by an action at half a hash', SHA, SHA.slice(20), /without a pin/],
-      ['by a hash of which nobody knows the version', ' # v1.2.3', '', /without a pin/],
-      ['by credentials left on disk', 'persist-credentials: false', 'fetch-depth: 0', /keeps the credentials/],
-      ['by an expression in a script', '"$TITLE"', `"\${{ github.event.issue.title }}"`, /an expression in run/],
-      ['by packages with rights', 'echo "$TITLE"', 'npm ci', /may write and runs packages/],
+      ['permissions for all jobs', 'permissions: {}', 'permissions: read-all', /starts with permissions/],
+      ['no permissions key', 'permissions: {}\n', '', /starts with permissions/],
+      ['all permissions for a job', '\n      contents: write', ' write-all', /does not name its permissions/],
+      ['a job without a timeout', '    timeout-minutes: 5\n', '', /no timeout-minutes/],
+      ['an action that is pinned to a tag', `@${SHA} # v1.2.3`, '@v1.2.3', /without a pin/],
+      ['an action that is pinned to half a hash', SHA, SHA.slice(20), /without a pin/],
+      ['a hash without its version', ' # v1.2.3', '', /without a pin/],
+      ['credentials that are left on disk', 'persist-credentials: false', 'fetch-depth: 0', /keeps the credentials/],
+      ['an expression in a script', '"$TITLE"', `"\${{ github.event.issue.title }}"`, /an expression in run/],
+      ['packages in a job that may write', 'echo "$TITLE"', 'npm ci', /may write and runs packages/],
       [
-        'by foreign code with rights',
+        'a checkout of another commit in a job that may write',
         'persist-credentials: false',
         'persist-credentials: false\n          ref: elsewhere',
         /may write and checks out/,
       ],
-      ['by the rights of the base', 'on: push', 'on: {pull_request_target: {}}', /rights of the base/],
+      ['the permissions of the base branch', 'on: push', 'on: {pull_request_target: {}}', /rights of the base/],
     ]
     for (const [name, from, to, rule] of breaches) {
-      test(name, () => {
+      test(`a workflow with ${name} is reported`, () => {
         assert.deepEqual(brokenRules('x.yml', kept), [])
         const broken = brokenRules('x.yml', kept.replace(from, to))
         assert.equal(broken.length, 1, broken.join('\n'))
@@ -260,7 +260,7 @@ jobs:
 })
 
 describe('a dist that was built for a pull request', () => {
-  test('was built without rights, secrets and caches', async () => {
+  test('a dist is built for a pull request without permissions, secrets and caches', async () => {
     const { permissions, jobs }: Workflow = parse(await read('.github/workflows/dependabot-build.yml'))
     assert.deepEqual(permissions, {})
     for (const job of Object.values(jobs)) {
@@ -301,10 +301,10 @@ describe('a dist that was built for a pull request', () => {
     ['by somebody else', { actor: { login: 'someone' } }],
     ['on another branch', { head_branch: 'main' }],
     ['by a push', { event: 'push' }],
-    ['that failed', { conclusion: 'failure' }],
+    ['by a run that failed', { conclusion: 'failure' }],
   ]
   for (const [name, difference] of others) {
-    test(`${name} is not committed`, async () => {
+    test(`a dist that was built ${name} is not committed`, async () => {
       assert.equal(await isCommitted({ ...dependabots, ...difference }), false)
     })
   }

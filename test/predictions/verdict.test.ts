@@ -180,7 +180,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
   })
 })
 
-test('the reason is the words of the API for an end, else ours', () => {
+test('the reason is the error of the API if the prediction has ended, otherwise the message of this action', () => {
   const judge = (each: Outcome) => reasonOf({ outcome: each, verdict: verdictOf(each, '5s') })
   assert.equal(judge(outcome({ answer: answer({ status: 'failed', error: 'CUDA broke' }) })), 'CUDA broke')
   assert.match(judge(outcome({ answer: answer({ status: 'failed' }) })), /the API gives no reason/)

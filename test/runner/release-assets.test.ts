@@ -187,7 +187,7 @@ describe('attaching files to a release', () => {
     )
   })
 
-  test('repeats what a proxy timed out, but not a conflict or a call that the server does not have', async () => {
+  test('an upload is retried after the timeout of a proxy, but not after a conflict or a call that the server does not support', async () => {
     for (const [status, attempts] of [
       [408, 2],
       [499, 2],
