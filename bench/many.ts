@@ -57,12 +57,12 @@ function rowOfMany(count: number, list: boolean, our: OfMany, their: OfMany | un
     ids: String(count),
     list: list ? 'yes' : 'no',
     requests: String(our.requests),
-    'of the official client': String(their?.requests ?? 'not run'),
+    'requests, official client': String(their?.requests ?? 'not run'),
     'requests ×': their ? (our.requests / their.requests).toFixed(3) : '',
     'peak MB': our.peak.toFixed(0),
-    'its peak MB': their?.peak.toFixed(0) ?? '',
+    'peak MB, official client': their?.peak.toFixed(0) ?? '',
     'last notice, s': (our.seconds - last).toFixed(1),
-    'its last notice, s': their ? (their.seconds - last).toFixed(1) : '',
+    'last notice, official client, s': their ? (their.seconds - last).toFixed(1) : '',
   }
 }
 
@@ -138,12 +138,12 @@ export async function delivered(): Promise<Section> {
       predictions: String(each.count),
       stream: each.stream === 'honest' ? 'yes' : 'no',
       'official client, then curl, s': median(theirs).toFixed(2),
-      'ours, verified, s': median(ours).toFixed(2),
+      'this action, verified, s': median(ours).toFixed(2),
       'time ×': median(ours.map((seconds, i) => seconds / (theirs[i] ?? Number.NaN))).toFixed(2),
     })
   }
   const title =
-    'From the end of the last prediction, with a progress bar in its log, to a file of 1.5 MB of each on disk: whole processes in pairs, median'
+    'From the end of the last prediction to all files on disk, 1.5 MB for each prediction, with a progress bar in its log: whole processes in pairs, median'
   return { name: 'delivered', title, rows }
 }
 

@@ -24,9 +24,13 @@ function exponential(): Schedule {
 const every = (seconds: number) => () => fixedSchedule(seconds)
 
 export const OFFICIAL: Policy = { name: 'official client: every 500 ms', schedule: every(0.5) }
-export const OURS: Policy = { name: 'ours', schedule: adaptiveSchedule }
-export const PUSHED: Policy = { name: 'ours, with push', schedule: adaptiveSchedule, push: true }
-const MUTE: Policy = { name: 'ours, with a stream that never tells the end', schedule: adaptiveSchedule, push: 'mute' }
+export const OURS: Policy = { name: 'this action', schedule: adaptiveSchedule }
+export const PUSHED: Policy = { name: 'this action, with push', schedule: adaptiveSchedule, push: true }
+const MUTE: Policy = {
+  name: 'this action, with a stream that never signals the end',
+  schedule: adaptiveSchedule,
+  push: 'mute',
+}
 const POLICIES: readonly Policy[] = [
   OFFICIAL,
   { name: 'every 1 s', schedule: every(1) },
@@ -146,7 +150,7 @@ export function noticing(): Section {
   }
   return {
     name: 'noticing',
-    title: `Noticing the end: ${COUNT} predictions of each mix, in virtual time, against the official client's 500 ms`,
+    title: `Delay until the end is noticed: ${COUNT} predictions of each mix, in virtual time, against the official client's 500 ms`,
     rows,
   }
 }

@@ -156,7 +156,7 @@ export async function jobs(): Promise<Section> {
         'requests ×': '1.00',
       },
       {
-        client: 'ours, parallel-jobs 256',
+        client: 'this action, parallel-jobs 256',
         requests: String(mine.requests),
         'jobs lost': String(mine.lost),
         'requests ×': (mine.requests / theirs.requests).toFixed(2),

@@ -36,18 +36,18 @@ export async function run(): Promise<Section> {
       inputs: String(step.count),
       'max-parallel': String(step.parallel),
       'least possible, s': leastTime(step).toFixed(1),
-      'ours, s': ours.seconds.toFixed(1),
+      'this action, s': ours.seconds.toFixed(1),
       'official client, s': theirs.seconds.toFixed(1),
       'time ×': (ours.seconds / theirs.seconds).toFixed(2),
       requests: String(ours.requests),
-      'of the official client': String(theirs.requests),
+      'requests, official client': String(theirs.requests),
       'peak MB': ours.peak.toFixed(0),
-      'its peak MB': theirs.peak.toFixed(0),
+      'peak MB, official client': theirs.peak.toFixed(0),
       'memory ×': (ours.peak / theirs.peak).toFixed(2),
     })
   }
   const title =
-    'From inputs to files with run, beside the official client, which holds each creation open until its end: predictions of 2 to 4 s without a stream, a file of 100 kB each'
+    'From inputs to files: `run` and the official client, which keeps each create request open until the prediction has ended; predictions of 2 to 4 s without a stream, a file of 100 kB each'
   return { name: 'run', title, rows }
 }
 

@@ -68,7 +68,7 @@ const additions = [...built]
   .map(([name, content]) => ({ path: name, contents: content.toString('base64') }))
 const deletions = [...old.keys()].filter((name) => !built.has(name)).map((name) => ({ path: name }))
 if (additions.length + deletions.length === 0) {
-  console.log('dist is what it was: nothing to commit')
+  console.log('dist has not changed: nothing to commit')
 } else {
   const { errors } = (await ask(`${GITHUB_GRAPHQL_URL}`, {
     query: 'mutation ($input: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $input) { commit { oid } } }',

@@ -13,13 +13,13 @@ const REASONS: Readonly<Record<string, string>> = {
   '@actions/core': "inputs, outputs, masks and groups, by the runner's own rules",
   '@actions/github': 'attaches files to a release; loaded when one is wanted',
   'eventsource-parser': 'reads the stream of a prediction; loaded when it has one',
-  'file-type': 'tells the type of a file by its content; loaded when files are saved',
+  'file-type': 'detects the type of a file from its content; loaded when files are saved',
   'image-size': 'reads width and height of pictures; loaded when files are saved',
   undici:
     'requests with a proxy and a check of the address that is connected to, which the built-in `fetch` does not offer',
   yaml: 'reads `input` of `create`',
   yazl: 'makes the zip of an artifact on Gitea and Forgejo, whose hosts `@actions/artifact` refuses; loaded when one is wanted',
-  zod: 'checks inputs and answers of the API',
+  zod: 'checks inputs and responses of the API',
 }
 
 interface LockedPackage {
@@ -97,7 +97,7 @@ export async function describeDependencies(sizes: ReadonlyMap<string, number>): 
     const alone = inside.filter((each) => bringers(each).join() === name)
     const why = REASONS[name]
     if (why === undefined) throw new Error(`scripts/dependencies.ts gives no reason why ${name} ships`)
-    const count = alone.length === 0 ? '' : ` and ${alone.length} that it brings`
+    const count = alone.length === 0 ? '' : ` and ${alone.length} dependencies of it`
     return row(`\`${name}\`${count}`, packages[folder]?.version ?? '', [folder, ...alone], why)
   })
   const shared = inside.filter((folder) => bringers(folder).length !== 1)
@@ -105,8 +105,8 @@ export async function describeDependencies(sizes: ReadonlyMap<string, number>): 
     ['package', 'version', 'license', 'kB', 'why'],
     [
       ...own,
-      row(`${shared.length} that several of them bring`, '', shared, ''),
-      ['our own code, and what ties the bundle together', '', 'MIT', kB(sizes.get('') ?? 0), ''],
+      row(`${shared.length} dependencies of several of them`, '', shared, ''),
+      ['the code of this action, and what ties the bundle together', '', 'MIT', kB(sizes.get('') ?? 0), ''],
       ['**all**', '', '', kB(sum([...sizes.keys()])), ''],
     ],
   )

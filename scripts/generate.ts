@@ -102,7 +102,7 @@ async function measurements(): Promise<string> {
   }))
   const mixes = named('noticing').map((section) => ({
     ...section,
-    title: 'Noticing the end, by mix',
+    title: 'Delay until the end is noticed, by mix',
     rows: section.rows.filter(({ mix = '' }) => mix in MIXES && mix !== 'realistic'),
   }))
   const others = sections.filter(({ name }) => name !== 'noticing')
@@ -140,7 +140,7 @@ async function cost(language = 'en'): Promise<string> {
   }
   const text = COST[language]
   if (!text) throw new Error(`there is no text about the cost in the language ${language}`)
-  return text(figures('ours'), figures('ours, with push'), figures('official client: every 500 ms'))
+  return text(figures('this action'), figures('this action, with push'), figures('official client: every 500 ms'))
 }
 
 async function workflowInputs(): Promise<string> {

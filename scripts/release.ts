@@ -44,8 +44,8 @@ for (const name of ['package.json', 'package-lock.json']) {
 const sections = sectionsOf(await readFile('CHANGELOG.md', 'utf8'))
 const [heading, notes] = [...sections].find(([each]) => each.startsWith(`[${version}]`)) ?? []
 if (heading === undefined) faults.push(`CHANGELOG.md has no section [${version}]`)
-else if (!/^\S+ - \d{4}-\d\d-\d\d$/.test(heading)) faults.push(`CHANGELOG.md gives ${version} no date: ## ${heading}`)
-if (notes === '') faults.push(`CHANGELOG.md says nothing of ${version}`)
+else if (!/^\S+ - \d{4}-\d\d-\d\d$/.test(heading)) faults.push(`CHANGELOG.md has no date for ${version}: ## ${heading}`)
+if (notes === '') faults.push(`CHANGELOG.md has no entries for ${version}`)
 if (sections.get('[Unreleased]')) faults.push('CHANGELOG.md still has entries under [Unreleased]')
 if (faults.length > 0) {
   console.error(`${tag} is not ready to be released:\n${faults.map((fault) => `- ${fault}`).join('\n')}`)

@@ -29,7 +29,7 @@ for (; performance.now() < until; seed++, played++) {
       : outcome.end === 'timeout' && timeout
   if (!right || took > script.timeout + 1e-6 || requests.length > 15 + took / 0.45) {
     console.error(
-      `seed ${seed}: ${outcome.end} ${outcome.status} after ${took} s and ${requests.length} requests; demanded ${JSON.stringify({ ...script.right, timeout: script.timeout })}`,
+      `seed ${seed}: ${outcome.end} ${outcome.status} after ${took} s and ${requests.length} requests; expected ${JSON.stringify({ ...script.right, timeout: script.timeout })}`,
     )
     process.exit(1)
   }
@@ -37,5 +37,5 @@ for (; performance.now() < until; seed++, played++) {
   hours += took / 3600
 }
 console.log(
-  `${played} scripts, ${requestsMade} requests, ${hours.toFixed(0)} hours of virtual time: every outcome was right`,
+  `${played} scripts, ${requestsMade} requests, ${hours.toFixed(0)} hours of virtual time: every outcome was as expected`,
 )

@@ -34,7 +34,7 @@ function findAct(): { program: string } | { missing: string } {
 
 const found = findAct()
 if ('missing' in found) {
-  console.log(`The workflows were not run: nektos/act cannot be had. ${found.missing}`)
+  console.log(`The workflows were not run: nektos/act is not available. ${found.missing}`)
   if (process.env.GITHUB_ACTIONS) process.exitCode = 1
 } else {
   const files = ['examples', 'runner'].map((name) => `test/workflows/${name}.test.ts`)

@@ -7,7 +7,8 @@ import { parse } from 'yaml'
 import { generated } from '../scripts/generate.ts'
 import { actionlint } from '../scripts/lint-workflows.ts'
 import { readContext } from '../src/runner/context.ts'
-import { type InputSource, readCreateInputs, readInputs } from '../src/runner/inputs.ts'
+import { type InputSource, readCreateInputs, readInputs, readRunInputs } from '../src/runner/inputs.ts'
+import { CREATE_OUTPUTS, OUTPUTS, RUN_OUTPUTS } from '../src/runner/outputs.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const read = (name: string) => readFile(path.join(ROOT, name), 'utf8')
@@ -61,21 +62,47 @@ describe('the root action', () => {
         assert.match(description, /^[A-Z`][\s\S]{15,}\.$/, `${folder} ${name}`)
     }
   })
+})
 
-  test('has in the code the defaults of action.yml', async () => {
-    const needed: Record<string, string> = { 'prediction-id': 'abc', 'api-key': 'sk-test-0123456789', version: 'v1' }
-    for (const [folder, readAll] of [
-      ['.', (source: InputSource) => readInputs(readContext({}), source)],
-      ['create', readCreateInputs],
-    ] as const) {
+const REQUIRED: Record<string, string> = { 'prediction-id': 'abc', 'api-key': 'sk-test-0123456789', version: 'v1' }
+/** What reads the inputs of each action. */
+const READERS = [
+  ['.', (source: InputSource) => readInputs(readContext({}), source)],
+  ['create', readCreateInputs],
+  ['run', (source: InputSource) => readRunInputs(readContext({}), source)],
+] as const
+
+describe('the code of each action', () => {
+  test('has the defaults of action.yml', async () => {
+    for (const [folder, readAll] of READERS) {
       const { inputs } = await manifest(folder)
       const declared = (name: string) => inputs[name]?.default ?? ''
       assert.deepEqual(
-        readAll((name) => needed[name] ?? ''),
-        readAll((name) => needed[name] ?? declared(name).replace(/^\$\{\{.*/, '')),
+        readAll((name) => REQUIRED[name] ?? ''),
+        readAll((name) => REQUIRED[name] ?? declared(name).replace(/^\$\{\{.*/, '')),
         folder,
       )
     }
+  })
+
+  test('reads every input of action.yml, and no other', async () => {
+    for (const [folder, readAll] of READERS) {
+      const names = new Set<string>()
+      readAll((name) => {
+        names.add(name)
+        return REQUIRED[name] ?? ''
+      })
+      assert.deepEqual([...names].sort(), Object.keys((await manifest(folder)).inputs).sort(), `${folder}: inputs.ts`)
+    }
+  })
+
+  test('sets every output of action.yml, and no other', async () => {
+    for (const [folder, outputs] of Object.entries({ '.': OUTPUTS, create: CREATE_OUTPUTS, run: RUN_OUTPUTS }))
+      assert.deepEqual(
+        [...outputs].sort(),
+        Object.keys((await manifest(folder)).outputs).sort(),
+        `${folder}: outputs.ts`,
+      )
   })
 })
 
@@ -172,13 +199,13 @@ function brokenRules(name: string, text: string): string[] {
 }
 
 describe('the workflows of the repository', () => {
-  test('keep the rules of the house', async () => {
+  test('every workflow follows the rules for permissions, pins and scripts', async () => {
     assert.ok(workflows.length >= 7, `${workflows.length} workflows`)
     for (const name of workflows)
       assert.deepEqual(brokenRules(name.replaceAll(path.sep, '/'), await read(name)), [], name)
   })
 
-  describe('would be found out', () => {
+  describe('that break the rules are reported', () => {
     const SHA = '0123456789'.repeat(4)
     const kept = `on: push
 permissions: {}
@@ -197,26 +224,26 @@ jobs:
           TITLE: \${{ github.event.issue.title }}
 `
     const breaches: [string, string, string, RegExp][] = [
-      ['by permissions for all jobs', 'permissions: {}', 'permissions: read-all', /starts with permissions/],
-      ['by no word on permissions', 'permissions: {}\n', '', /starts with permissions/],
-      ['by all permissions for a job', '\n      contents: write', ' write-all', /does not name its permissions/],
-      ['by a job without a limit', '    timeout-minutes: 5\n', '', /no timeout-minutes/],
-      ['by an action at a tag', `@${SHA} # v1.2.3`, '@v1.2.3', /without a pin/],
-      ['by an action at half a hash', SHA, SHA.slice(20), /without a pin/],
-      ['by a hash of which nobody knows the version', ' # v1.2.3', '', /without a pin/],
-      ['by credentials left on disk', 'persist-credentials: false', 'fetch-depth: 0', /keeps the credentials/],
-      ['by an expression in a script', '"$TITLE"', `"\${{ github.event.issue.title }}"`, /an expression in run/],
-      ['by packages with rights', 'echo "$TITLE"', 'npm ci', /may write and runs packages/],
+      ['permissions for all jobs', 'permissions: {}', 'permissions: read-all', /starts with permissions/],
+      ['no permissions key', 'permissions: {}\n', '', /starts with permissions/],
+      ['all permissions for a job', '\n      contents: write', ' write-all', /does not name its permissions/],
+      ['a job without a timeout', '    timeout-minutes: 5\n', '', /no timeout-minutes/],
+      ['an action that is pinned to a tag', `@${SHA} # v1.2.3`, '@v1.2.3', /without a pin/],
+      ['an action that is pinned to half a hash', SHA, SHA.slice(20), /without a pin/],
+      ['a hash without its version', ' # v1.2.3', '', /without a pin/],
+      ['credentials that are left on disk', 'persist-credentials: false', 'fetch-depth: 0', /keeps the credentials/],
+      ['an expression in a script', '"$TITLE"', `"\${{ github.event.issue.title }}"`, /an expression in run/],
+      ['packages in a job that may write', 'echo "$TITLE"', 'npm ci', /may write and runs packages/],
       [
-        'by foreign code with rights',
+        'a checkout of another commit in a job that may write',
         'persist-credentials: false',
         'persist-credentials: false\n          ref: elsewhere',
         /may write and checks out/,
       ],
-      ['by the rights of the base', 'on: push', 'on: {pull_request_target: {}}', /rights of the base/],
+      ['the permissions of the base branch', 'on: push', 'on: {pull_request_target: {}}', /rights of the base/],
     ]
     for (const [name, from, to, rule] of breaches) {
-      test(name, () => {
+      test(`a workflow with ${name} is reported`, () => {
         assert.deepEqual(brokenRules('x.yml', kept), [])
         const broken = brokenRules('x.yml', kept.replace(from, to))
         assert.equal(broken.length, 1, broken.join('\n'))
@@ -233,7 +260,7 @@ jobs:
 })
 
 describe('a dist that was built for a pull request', () => {
-  test('was built without rights, secrets and caches', async () => {
+  test('a dist is built for a pull request without permissions, secrets and caches', async () => {
     const { permissions, jobs }: Workflow = parse(await read('.github/workflows/dependabot-build.yml'))
     assert.deepEqual(permissions, {})
     for (const job of Object.values(jobs)) {
@@ -274,10 +301,10 @@ describe('a dist that was built for a pull request', () => {
     ['by somebody else', { actor: { login: 'someone' } }],
     ['on another branch', { head_branch: 'main' }],
     ['by a push', { event: 'push' }],
-    ['that failed', { conclusion: 'failure' }],
+    ['by a run that failed', { conclusion: 'failure' }],
   ]
   for (const [name, difference] of others) {
-    test(`${name} is not committed`, async () => {
+    test(`a dist that was built ${name} is not committed`, async () => {
       assert.equal(await isCommitted({ ...dependabots, ...difference }), false)
     })
   }
@@ -328,6 +355,16 @@ describe('the reusable workflow', () => {
     }
     assert.equal(own['parallel-jobs']?.default, 1)
     assert.equal(own['timeout-minutes']?.default, 360)
+  })
+
+  test('has every input of the actions but those that need a checkout, or that few jobs set', async () => {
+    const workflow: Workflow = parse(await read('.github/workflows/prediction.yml'))
+    const own = new Set([...Object.keys(workflow.on.workflow_call?.inputs ?? {}), 'api-key', 'github-token'])
+    const inCheckout = ['input-file', 'inputs-file', 'output-dir', 'skip-existing']
+    const rare = ['compression-level', 'dry-run', 'if-no-files-found', 'summary']
+    const all = await Promise.all(['run', 'wait'].map(async (folder) => Object.keys((await manifest(folder)).inputs)))
+    const missing = new Set(all.flat().filter((name) => !own.has(name)))
+    assert.deepEqual([...missing].sort(), [...inCheckout, ...rare].sort(), 'prediction.yml')
   })
 
   test('takes the key under either name, so that secrets can be inherited', async () => {

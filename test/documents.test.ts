@@ -207,10 +207,36 @@ describe('the README', () => {
   })
 })
 
+describe('the commands of CONTRIBUTING.md', () => {
+  const commands = async () =>
+    [...(await read('CONTRIBUTING.md')).replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`]+)`/g)].map(
+      ([, text = '']) => text,
+    )
+
+  test('include every npm script, and no other', async () => {
+    const { scripts } = JSON.parse(await read('package.json'))
+    const named = (await commands()).flatMap((text) => /^npm run ([\w:]+)/.exec(text)?.[1] ?? [])
+    assert.deepEqual([...new Set(named), 'test'].sort(), Object.keys(scripts).sort())
+  })
+
+  test('run files with the Node that is installed here, because an older one cannot read them', async () => {
+    const files = (await commands()).filter((text) => /\bnode .*\.ts\b/.test(text))
+    assert.ok(files.length >= 2, `${files.length} commands`)
+    for (const text of files) {
+      assert.match(text, /^npx node /)
+      await access(path.join(ROOT, /\S+\.ts/.exec(text)?.[0] ?? ''))
+    }
+  })
+})
+
 /** Numbers of the documents, each beside the line of the source that decides it. */
 const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file: string, line: string])[] = [
   [
-    { 'docs/how-it-works.md': 'a grace period of 10 seconds' },
+    {
+      'README.md': 'an unknown ID after 10 seconds',
+      'README.zh-CN.md': 'ID 不存在，10 秒后失败',
+      'docs/how-it-works.md': 'a grace period of 10 seconds',
+    },
     'src/predictions/patience.ts',
     'const NOT_FOUND_GRACE = 10',
   ],

@@ -34,7 +34,7 @@ export function createHedge(clock: Clock): Hedge {
     const silence = new AbortController()
     clock.sleep(Math.max(SILENCE, 2 * slowest), answered.signal).then(
       () => {
-        silence.abort(new Error('no answer for too long'))
+        silence.abort(new Error('no response for too long'))
         silent()
       },
       () => {},

@@ -69,6 +69,9 @@ const LARGE_OUTPUT = Symbol('a large output')
 const KEPT_OF_LOG = 2 ** 20
 const KEPT = 2 ** 16
 
+/** A prediction with a value for every field, so that none is forgotten here when the schema gets another. */
+type WholePrediction = { [Field in keyof Required<Prediction>]: Prediction[Field] }
+
 /**
  * What is kept in memory of a large answer: of its log the end, of other texts the start, no body, and of a large output
  * what is shown of it.
@@ -77,7 +80,7 @@ export function abridged(answer: Answer): Answer {
   const { prediction } = answer
   const { id, status, model, version, output, error, logs, urls, created_at, completed_at } = prediction
   const view = viewOf(output)
-  const short: Prediction = {
+  const short: WholePrediction = {
     id: clip(id, KEPT),
     status: clip(status, KEPT),
     model: model && clip(model, KEPT),

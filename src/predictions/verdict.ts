@@ -201,7 +201,9 @@ function guessed(prediction: Prediction | undefined): string {
 
 /** How long bad answers came before they were believed. */
 function wentOn({ error, answer, waited }: Outcome): string {
-  if (error instanceof LimitError) return 'The API gave such an answer three times.'
-  if (answer) return 'Earlier answers were good, but every answer for at least the last minute was like this one.'
-  return error?.retryability === 'transient' ? `This went on for ${Math.round(waited)} s, so the wait gave up.` : ''
+  if (error instanceof LimitError) return 'The API returned such a response three times.'
+  if (answer) return 'Earlier responses were good, but for at least the last minute, every response was like this one.'
+  return error?.retryability === 'transient'
+    ? `The wait ended after ${Math.round(waited)} s without a good response.`
+    : ''
 }

@@ -82,7 +82,7 @@ const createTwirp =
     const answer = await send(method, target, { method: 'POST', headers, body, signal })
     const parsed = parseErrorBody(answer.text)
     if (isRecord(parsed) && parsed.ok !== false) return parsed
-    throw new ArtifactServiceError(method, { cause: new Error('the answer is not the expected JSON') })
+    throw new ArtifactServiceError(method, { cause: new Error('the response is not the expected JSON') })
   }
 
 export function createArtifactService(settings: ArtifactServiceSettings): ArtifactService {
@@ -96,7 +96,7 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
       const request = { name, ...type, version: protocol, ...expiry }
       const signed = field(await twirp('CreateArtifact', request, signal), 'signed_upload_url')
       if (typeof signed === 'string' && URL.canParse(signed)) return signed
-      throw new ArtifactServiceError('CreateArtifact', { cause: new Error('the answer has no URL to upload to') })
+      throw new ArtifactServiceError('CreateArtifact', { cause: new Error('the response has no upload URL') })
     },
     async putBlock(blob, id, block, signal) {
       await send('Put Block', withQuery(blob, { comp: 'block', blockid: id }), {
@@ -120,7 +120,7 @@ export function createArtifactService(settings: ArtifactServiceSettings): Artifa
       const request = { name, size: String(size), hash: `sha256:${digest}` }
       const id = field(await twirp('FinalizeArtifact', request, signal), 'artifact_id')
       if (Number.isSafeInteger(Number(id)) && id !== undefined) return Number(id)
-      throw new ArtifactServiceError('FinalizeArtifact', { cause: new Error('the answer has no artifact_id') })
+      throw new ArtifactServiceError('FinalizeArtifact', { cause: new Error('the response has no artifact_id') })
     },
     async list(name, signal) {
       const { artifacts } = await twirp('ListArtifacts', { name_filter: name }, signal).catch(emptyIfNotFound)

@@ -293,7 +293,7 @@ class Tries {
       onRetry: (error, pause) => {
         this.#paused = true
         if (error instanceof ArtifactServiceError && mayHoldName(error)) this.#failure = error
-        info(`${messageOf(error)} Trying again in ${pause.toFixed(1)} s.`)
+        info(`${messageOf(error)} Retrying in ${pause.toFixed(1)} s.`)
       },
     })
   }

@@ -69,6 +69,6 @@ export function withCancellations(outcomes: readonly Outcome[], results: readonl
 export function reportCancellations(results: readonly Cancellation[]): void {
   const line = `Predictions that were still running: ${describeCancellations(results)}.`
   const failure = results.find((result) => result.end === 'failed')
-  if (failure) warn(`${line} ${failure.error?.message ?? 'There was no time left.'}`)
+  if (failure) warn(`${line} ${failure.error?.message ?? 'No time was left to cancel them.'}`)
   else info(line)
 }

@@ -21,6 +21,6 @@ export function startHeartbeat(beat: () => void, clock: Clock): Disposable {
       if (!stop.signal.aborted) throw error
     }
   }
-  loop().catch((error) => warn(`A bug ended the heartbeat: ${messageOf(error)}`))
+  loop().catch((error) => warn(`A bug in this action stopped the regular status lines: ${messageOf(error)}`))
   return { [Symbol.dispose]: () => stop.abort() }
 }

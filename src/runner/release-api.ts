@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { Clock } from '../predictions/clock.ts'
 import { errorBodyMessage, parseErrorBody } from '../predictions/error-body.ts'
-import { type Headers, headerOf, retryAfterOf } from '../predictions/http.ts'
+import { type Headers, headerOf, retryAfterOf, TRANSIENT_STATUSES } from '../predictions/http.ts'
 import { describeNetworkError, errorCode } from '../predictions/network/network-errors.ts'
 import { backOff, retry } from '../predictions/retry.ts'
 import { isRecord, sentence } from '../predictions/text.ts'
@@ -297,11 +297,14 @@ function pauseAfter(
 ): number | undefined {
   const { status, headers, codes } = refusalOf(error)
   const pause = backOff(attempt, { random })
-  if (status === undefined || status >= 500) return Math.max(pause, retryAfterOf(headers) ?? 0)
   if (status === 403 || status === 429) return rateLimitOf(headers) ?? (status === 429 ? pause : undefined)
+  if (status === undefined || isTransient(status)) return Math.max(pause, retryAfterOf(headers) ?? 0)
   if (status === 404 && lag) return pause
   return status === 422 && unprocessable && !codes.some((code) => PERMANENT_CODES.has(code)) ? pause : undefined
 }
+
+/** Here, a conflict is permanent. */
+const isTransient = (status: number) => status !== 409 && TRANSIENT_STATUSES.has(status)
 
 /** Seconds until a rate limit ends that the answer names. */
 function rateLimitOf(headers: Headers): number | undefined {

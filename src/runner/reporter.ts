@@ -201,7 +201,7 @@ function createOddityWarnings(): (id: string, answer: Answer) => void {
     const word = clip(prediction.status, LONGEST_WORD)
     if (spelling === 'synonym') warnOnce(`status ${word}`, `The API's status "${word}" is treated as "${status}".`)
     if (spelling === 'unknown') {
-      const meaning = 'It is not treated as final, unless it remains next to an error or a completion time.'
+      const meaning = 'It does not end the wait, unless it stays unchanged together with an error or a completion time.'
       warnOnce(`status ${word}`, `The API's status is "${word}", which is unknown. ${meaning}`)
     }
     if (prediction.id !== id) {
@@ -244,7 +244,7 @@ export function guarded(observer: WaitObserver): WaitObserver {
       try {
         observe(event)
       } catch (thrown) {
-        if (!isReported) warn(`A bug in what is printed here, not in the predictions: ${messageOf(thrown)}`)
+        if (!isReported) warn(`A bug in this action affects the log, but not the predictions: ${messageOf(thrown)}`)
         isReported = true
       }
     }

@@ -55,7 +55,7 @@ describe('the body of an answer', () => {
     assert.equal(store.opened, 0)
   })
 
-  test('goes into the store if it is larger, and is open for the one who asked', async () => {
+  test('a body above a megabyte is stored on disk, and can be read by its caller', async () => {
     const store = new Store()
     const body = await receive(large(), REQUEST, { limit: 64 * MB, store })
     assert.ok(typeof body !== 'string')

@@ -71,7 +71,7 @@ const PREDICTION = '{"id":"abc","status":"processing","id":"abc","extra":{"kept"
 describe('a large answer', () => {
   const largeBody = JSON.stringify({ id: 'abc', status: 'succeeded', output: 'x'.repeat(2 ** 20), more: 1 })
 
-  test('is returned in part, and can be read again whole', async () => {
+  test('a large response is returned in part, and can be read again as a whole', async () => {
     await using folder = await temporaryFolder()
     await using gateway = await startGateway(send(200, largeBody), { store: createTextStore(folder.path) })
     const answer = await gateway.client.get('abc', never)
@@ -105,7 +105,7 @@ describe('a large answer', () => {
 })
 
 describe('get', () => {
-  test('asks for the one prediction with the key and hands on the whole body', async () => {
+  test('get requests one prediction with the key and returns the whole body', async () => {
     await using gateway = await startGateway(send(200, PREDICTION))
     const { prediction, body } = await gateway.client.get('abc', never)
     assert.equal(prediction.status, 'processing')
@@ -124,7 +124,7 @@ describe('get', () => {
     await assert.rejects(gateway.client.get('abc', stop.signal), reason)
   })
 
-  test('never follows a redirect', async () => {
+  test('a request with the key never follows a redirect', async () => {
     const error = await failure((_, response) =>
       response.writeHead(302, { location: 'http://127.0.0.1:9/steal' }).end(),
     )
@@ -448,7 +448,7 @@ test('every request is traced when it is over', async () => {
   ])
 })
 
-test('a body that no prediction needs is refused before memory is full', async () => {
+test('a response that is too large is refused before it fills the memory', async () => {
   const chunk = Buffer.alloc(2 ** 20, 32)
   let sent = 0
   const error = await failure((_, response) => {

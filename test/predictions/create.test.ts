@@ -95,7 +95,7 @@ describe('a creation', () => {
     assert.deepEqual(warnings, [])
   })
 
-  test('is repeated after a 429 and if no connection could be made, with growing pauses', async () => {
+  test('a create request is retried after a 429 and after a failed connection, with growing pauses', async () => {
     const refusals: Reaction[] = [answers(429), { code: 'ECONNREFUSED' }, { code: 'ENOTFOUND' }, answers(429)]
     const { id, requests, pauses } = await play((_, i) => refusals[i] ?? CREATED)
     assert.equal(id, 'abc')
@@ -278,7 +278,7 @@ describe('a creation', () => {
 describe('the answer to a creation', () => {
   const created = (prediction: Record<string, unknown>) =>
     play(() => answers(201, JSON.stringify({ id: 'abc', status: 'starting', ...prediction })))
-  test('with an ID that cannot be one is an error, for a prediction may run', async () => {
+  test('a response with an invalid ID is an error which says that a prediction may be running', async () => {
     for (const id of ['a b', '$(id)', '"; rm -rf /', 'https://x.test/abc', '-abc', 'a'.repeat(129), '']) {
       const { error, requests } = await created({ id })
       assert.match(error?.message ?? '', /has the invalid ID ".*"\. The prediction may have been started/)
@@ -286,7 +286,7 @@ describe('the answer to a creation', () => {
       assert.equal(requests.length, 1)
     }
   })
-  test('passes on only words as status and names as model', async () => {
+  test('a create response passes on only words as status and only names as model', async () => {
     const usual = await created({ status: 'starting', model: 'owner/name:5c7d' })
     assert.deepEqual([usual.status, usual.model], ['starting', 'owner/name:5c7d'])
     for (const text of ['$(id)', '`id`', "'; id", 'a\nb', 'x'.repeat(500)]) {

@@ -44,7 +44,7 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual(await hear(speaksAndBreaks, speaksAndBreaks, tellsTheEnd), { opened: 3, rang: 1 })
   })
 
-  test('that breaks off three times at once is left', async () => {
+  test('a stream that breaks off at once three times is no longer used', async () => {
     const { opened, rang } = await hear(speaksAndBreaks, speaksAndBreaks, speaksAndBreaks, tellsTheEnd)
     assert.deepEqual({ opened, rang }, { opened: 3, rang: 0 })
   })
@@ -57,7 +57,7 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual(await hear((response) => response.end(': hi\n\n'), tellsTheEnd), { opened: 2, rang: 1 })
   })
 
-  test('that says more than 64 MiB, or one thing of more than 1 MiB, is left', async () => {
+  test('a stream of more than 64 MiB, or with an event of more than 1 MiB, is no longer used', async () => {
     const says = (bytes: number, end: string) => (response: ServerResponse) => {
       response.write(`data: ${'x'.repeat(bytes)}${end}`)
       tellsTheEnd(response)
@@ -71,14 +71,14 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual(await hear(floods, tellsTheEnd), { opened: 1, rang: 0 })
   })
 
-  test('that breaks off again and again is opened sixty times', async () => {
+  test('a stream that keeps breaking off is opened at most sixty times', async () => {
     let now = 0
     const clock = { now: () => (now += 10), sleep: async () => {} }
     const connections = Array.from({ length: 61 }, () => (response: ServerResponse) => response.end(': hi\n\n'))
     assert.deepEqual(await hearBy(clock, ...connections), { opened: 60, rang: 0 })
   })
 
-  test('is not opened beside as many as there may be', async () => {
+  test('a stream is not opened if the maximum number of streams is open', async () => {
     let opened = 0
     await using server = await listen((_, response) => {
       opened++
@@ -97,7 +97,7 @@ describe('a stream', { concurrency: 4 }, () => {
     await signals.close()
   })
 
-  test('that tells the end rings once', async () => {
+  test('a stream that signals the end does so once', async () => {
     assert.deepEqual(await hear(tellsTheEnd), { opened: 1, rang: 1 })
     assert.deepEqual(await hear((response) => response.end('event: error\ndata: x\n\n')), { opened: 1, rang: 1 })
   })
@@ -110,7 +110,7 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual(await hear(talkative), { opened: 1, rang: 1 })
   })
 
-  test('that is none, by its status or its type, is left', async () => {
+  test('a response that is not a stream, by its status or its type, is not used', async () => {
     for (const [status, type] of [
       [404, HEAD['content-type']],
       [200, 'text/html'],

@@ -92,7 +92,7 @@ test('a GET that stays silent for ten seconds is made a second time, and that an
   assert.equal(((requests[2]?.at ?? 0) - (requests[1]?.at ?? 0)).toFixed(6), '10.000000')
 })
 
-test('a server that hangs is given up after the limit of a request, and asked again', async () => {
+test('a request to a server that hangs times out, and is sent again', async () => {
   const hangs = (_: ScriptedRequest, i: number) =>
     i === 1 || i === 2 ? 'hang' : says(i < 4 ? 'processing' : 'succeeded')
   const { outcome, requests, took } = await play(hangs)
@@ -101,7 +101,7 @@ test('a server that hangs is given up after the limit of a request, and asked ag
   assert.ok(took > 90 && took < 100, `${took} s`)
 })
 
-test('random scripts of faults come to the outcome that they demand', async () => {
+test('random sequences of faults lead to the expected outcome', async () => {
   for (let seed = 1; seed <= 200; seed++) {
     const random = seeded(seed)
     const script = randomScript(random)

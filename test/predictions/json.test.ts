@@ -142,13 +142,13 @@ test('strings are read up to a million, to which names of properties do not coun
 describe('names of properties are read up to 200,000', () => {
   const object = (count: number, prefix = '') =>
     `{${Array.from({ length: count }, (_, i) => `"${prefix}${i}" : 1`).join()}}`
-  test('in one object, also one that breaks off', () => {
+  test('names of properties are limited in one object, also in an incomplete one', () => {
     assert.equal(Object.keys(parseJson(object(MOST_NAMES)).value as object).length, MOST_NAMES)
     const larger = object(MOST_NAMES + 1)
     for (const text of [larger, `[${larger.slice(0, -1)}`])
       assert.throws(() => parseJson(text), /more than 200,000 property names/)
   })
-  test('in objects that differ', () => {
+  test('names of properties are limited across objects', () => {
     const objects = Array.from({ length: 5 }, (_, i) => object(MOST_NAMES / 4, `${i}-`))
     assert.equal((parseJson(`[${objects.slice(1).join()}]`).value as unknown[]).length, 4)
     assert.throws(() => parseJson(`[${objects.join()}]`), JsonTooManyPartsError)

@@ -37,7 +37,7 @@ describe('the list of predictions', () => {
     assert.deepEqual(fetched, [undefined, '1', '2'])
   })
 
-  test('a list that has none of ours costs twelve requests and is left alone', async () => {
+  test('a list without predictions of the step is no longer used after twelve requests', async () => {
     const strangers = ids(100, 'x').map((id) => says(id))
     const { list, fetched } = listOf(() => Array.from({ length: 50 }, () => strangers))
     for (let i = 0; i < 20 && list.usable; i++) await list.fetch(new Set(ids(9)), signal)

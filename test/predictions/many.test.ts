@@ -109,7 +109,7 @@ describe('many predictions', () => {
     assert.ok((await count(8)) > 0)
   })
 
-  test('a hundred cost a twentieth of the requests, and no end is noticed later than without a list', async () => {
+  test('a hundred predictions need a twentieth of the requests, and no end is noticed later than without a list', async () => {
     const predictions = sample(100, 2)
     const without = await play(predictions, {}, { readsList: false })
     const withList = await play(predictions)
@@ -181,7 +181,7 @@ describe('many predictions', () => {
     )
   })
 
-  test('a list that has none of ours costs twelve requests', async () => {
+  test('a list without predictions of the step adds at most twelve requests', async () => {
     const predictions = sample(20, 4)
     const { lists, outcomes } = await play(predictions, { hides: () => true, strangers: 5000 })
     assertRight(predictions, outcomes)

@@ -34,11 +34,11 @@ describe('the whole key is removed from free text and from identifiers', () => {
     'split by NUL': split('\u0000', 1),
   }
   for (const [name, form] of Object.entries(forms)) {
-    test(`however it is written: ${name}`, () => {
+    test(`the whole key is removed, however it is written: ${name}`, () => {
       for (const redact of [text, identifier]) assert.match(redact(`a ${form} b ${form}`), /^a \\*\*\*\* b \\*\*\*\*$/)
     })
   }
-  test('in base64, at each alignment, in both alphabets, with what stands around it', () => {
+  test('the whole key is removed in base64, at each alignment and in both alphabets', () => {
     for (const before of ['', 'a', 'ab', 'Bearer ', 'x: Bearer ']) {
       for (const encoding of ['base64', 'base64url'] as const) {
         const encoded = Buffer.from(`${before}${KEY} and more`).toString(encoding)
@@ -183,7 +183,7 @@ test('a long text, and a long list of tokens, are redacted in turns of the event
   assert.notEqual(prepared.text(long), long)
 })
 
-test('the time that a text takes grows with its length, whatever it is made of', () => {
+test('the time to redact a text grows with its length, whatever it contains', () => {
   const units = [
     'the quick brown fox\n',
     'iVBORw0KGgoAAAANSUhEUg',

@@ -188,7 +188,7 @@ describe('the run times of siblings', () => {
     return schedule.next(look(now, { siblings: { runs: new RunTimes(runs), open } }))
   }
   const thirties = [29, 30, 31, 30, 30]
-  test('one run time says nothing', () => assert.equal(pause(9, [30], 1), 0.73))
+  test('a single run time predicts nothing', () => assert.equal(pause(9, [30], 1), 0.73))
   test('long before the usual end the pause is 70 % of what is left, at most 1 s or 0.12 √t', () => {
     assert.equal(pause(4, thirties), 1)
     assert.equal(pause(100, [300, 301, 302]).toFixed(2), '1.20')
@@ -233,7 +233,7 @@ describe('the run times of siblings', () => {
   })
 })
 
-test('the fixed schedule does what it says', () => {
+test('the fixed schedule polls at its interval', () => {
   const schedule = fixedSchedule(5)
   assert.deepEqual([schedule.first(1), schedule.next(look(1)), schedule.left(1)], [0, 5, undefined])
 })

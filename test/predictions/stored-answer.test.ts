@@ -73,7 +73,7 @@ describe('a stored answer', () => {
     await assert.rejects(answer.use(async () => {}))
   }
 
-  test('is read whole, by one at a time', async () => {
+  test('a stored response is read as a whole, by one caller at a time', async () => {
     for await (const answer of stored({ output: 'x' })) {
       let inUse = 0
       const use = () =>

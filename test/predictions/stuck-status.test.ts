@@ -30,7 +30,7 @@ describe('a status that nobody documents', () => {
     const ended = strange({ error: null, completed_at: '2026-03-01T12:00:00Z' })
     assert.deepEqual(judged([0, ended], [5, ended], [10, ended]), [false, false, true])
   })
-  test('is never an end with neither', () => {
+  test('an unknown status with neither an error nor an end time never ends a wait', () => {
     const plain = strange({ error: {} })
     assert.deepEqual(judged([0, plain], [50, plain], [100, plain], [150, plain]), [false, false, false, false])
   })

@@ -146,21 +146,21 @@ describe('the verdict on a wait that ended before its prediction', () => {
     )
     assert.match(
       text,
-      /every answer for at least the last minute was like this one\. The API's error so far: worker 3 restarted\. It may still succeed/,
+      /for at least the last minute, every response was like this one\. The API's error so far: worker 3 restarted\. It may still succeed/,
     )
     assert.ok(text.endsWith(`${AGAIN}, ${NOTHING_STARTED}`))
   })
   test('after an answer beyond the limits says that it came three times', () => {
     const text = verdict({ end: 'refused', answer: answer({}), error: new TooLargeError(REQUEST, 2 ** 20) })
-    assert.match(text, /more than 1 MiB.*The API gave such an answer three times\. It may still succeed/)
+    assert.match(text, /more than 1 MiB.*The API returned such a response three times\. It may still succeed/)
   })
   test('at the start says how long it tried', () => {
     const text = verdict({ end: 'refused', status: '', error: reset })
     assert.equal(
       text,
-      'The API returned no prediction: Prediction abc could not be fetched: GET https://api.test/v1/predictions/abc failed: the connection was reset (ECONNRESET). This went on for 61 s, so the wait gave up.',
+      'The API returned no prediction: Prediction abc could not be fetched: GET https://api.test/v1/predictions/abc failed: the connection was reset (ECONNRESET). The wait ended after 61 s without a good response.',
     )
-    assert.doesNotMatch(verdict({ end: 'refused', status: '', error: refusal(401) }), /went on|may still/)
+    assert.doesNotMatch(verdict({ end: 'refused', status: '', error: refusal(401) }), /wait ended|may still/)
   })
   test('by an interrupt says what was seen last', () => {
     assert.equal(
@@ -180,7 +180,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
   })
 })
 
-test('the reason is the words of the API for an end, else ours', () => {
+test('the reason is the error of the API if the prediction has ended, otherwise the message of this action', () => {
   const judge = (each: Outcome) => reasonOf({ outcome: each, verdict: verdictOf(each, '5s') })
   assert.equal(judge(outcome({ answer: answer({ status: 'failed', error: 'CUDA broke' }) })), 'CUDA broke')
   assert.match(judge(outcome({ answer: answer({ status: 'failed' }) })), /the API gives no reason/)

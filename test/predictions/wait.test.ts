@@ -24,7 +24,7 @@ const refuses = (status: number, headers: Record<string, string> = {}, body = ''
 })
 
 describe('a wait', () => {
-  test('asks at once, and once, where the prediction is over', async () => {
+  test('a wait polls at once, and only once, if the prediction has ended', async () => {
     for (const status of ['succeeded', 'failed', 'canceled', 'aborted', 'SUCCESS']) {
       const { outcome, requests } = await playWait(() => says(status))
       assert.equal(outcome.end, 'ended')
@@ -99,7 +99,7 @@ describe('a wait', () => {
     assert.equal(outcome.status, 'succeeded')
   })
 
-  test('ends at its deadline if the server hangs', async () => {
+  test('a wait ends at its deadline even if the server hangs', async () => {
     const { outcome, requests, took } = await playWait(() => 'hang', { timeout: 20 })
     assert.equal(outcome.end, 'timeout')
     assert.equal(took, 20)
@@ -153,7 +153,7 @@ describe('a wait', () => {
     assert.equal(outcome.status, 'processing')
   })
 
-  test('asks at the fixed interval that is wanted', async () => {
+  test('a wait polls at the fixed interval', async () => {
     const { requests } = await playWait(({ at }) => says(at > 29 ? 'succeeded' : 'processing'), {
       schedule: () => fixedSchedule(5),
     })
@@ -413,7 +413,7 @@ describe('the pace of requests', () => {
     }
   }
 
-  test('is what it was after an outage', async () => {
+  test('the pace of requests is the same after an outage as before', async () => {
     const { requests } = await playWait(({ at }) => (at > 20 && at < 80 ? refuses(503) : says('processing')), {
       timeout: 300,
     })
@@ -632,7 +632,7 @@ const trouble = fc.record({
   ),
 })
 
-test('whatever happens on the way, the outcome is the one that the last word of the server demands', async () => {
+test('whatever happens before, the outcome follows from the last response of the server', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.record({

@@ -102,7 +102,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     assert.deepEqual(cancels(simulator), [id])
   })
 
-  test('leaves predictions alone where cancel-on does not say cancelled', async () => {
+  test('a canceled step does not cancel predictions unless cancel-on includes cancelled', async () => {
     for (const cancelOn of ['never', 'timeout']) {
       await using simulator = await startSimulator()
       const id = simulator.add(RUNNING)
@@ -117,7 +117,7 @@ describe('the post step', { concurrency: 4 }, () => {
   const post = (simulator: Simulator, ids: string[]) =>
     runAction({ step: 'post', inputs: inputs(simulator, ids.join()), state: { open: ids.join() } })
 
-  test('asks and prints nothing where main came to its end', async () => {
+  test('the post step requests and prints nothing if main has finished', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: 'x' })
     await using main = await runAction({ inputs: inputs(simulator, id) })

@@ -188,7 +188,7 @@ describe('a connection that goes silent without a word', { concurrency: 4 }, () 
 
   for (const http2 of [false, true]) {
     const version = `HTTP/${http2 ? 2 : 1.1}`
-    test(`costs a wait ten seconds over ${version}`, async () => {
+    test(`a connection of ${version} that goes silent delays a wait by ten seconds`, async () => {
       await using authority = await certificateAuthority()
       await using simulator = await startSimulator({ tls: authority.certificate, http2 })
       await using way = await nat(Number(new URL(simulator.origin).port))

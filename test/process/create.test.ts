@@ -101,7 +101,7 @@ describe('creating', { concurrency: 4 }, () => {
     ],
   ]
   for (const [name, input, words] of faults) {
-    test(`sends nothing where the input holds ${name}`, async () => {
+    test(`create sends nothing if the input contains ${name}`, async () => {
       await using simulator = await startSimulator()
       const run = await create(
         simulator,
@@ -211,7 +211,7 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     assert.match(run.annotations.map(({ message }) => message).join(), /has no status/)
   })
 
-  test('that holds the key hands it on nowhere', async () => {
+  test('a create response that contains the key does not pass it on', async () => {
     await using simulator = await startSimulator()
     const { key } = simulator
     simulator.trick('*', { status: 201, body: JSON.stringify({ id: 'abc', status: 'starting', model: `a/${key}` }) })

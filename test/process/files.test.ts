@@ -26,7 +26,7 @@ const withoutKey = (simulator: Simulator) =>
     .every(({ headers }) => headers.authorization === undefined && !JSON.stringify(headers).includes(simulator.key))
 
 describe('files in output-dir', { concurrency: 4 }, () => {
-  test('are saved, listed in the outputs, the result file and the summary, and fetched without the key', async () => {
+  test('files are saved, listed in the outputs, the result file and the summary, and downloaded without the key', async () => {
     await using simulator = await startSimulator()
     const picture = await cake('webp')
     const id = simulator.ended({
@@ -240,7 +240,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.deepEqual(await readdir(path.join(home, 'elsewhere')), [])
   })
 
-  test('that are too large together are left out, each with the limit', async () => {
+  test('files that exceed max-total-size are not saved, and each error names the limit', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({
       output: Array.from({ length: 3 }, (_, i) => simulator.file(`${i}.bin`, { size: 40_000 })),
@@ -277,7 +277,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal(await readFile(path.join(run.workspace, 'out', `${id}-text.txt`), 'utf8'), 'Once upon')
   })
 
-  test('of text and of JSON do not have the key', async () => {
+  test('text and JSON files do not contain the key', async () => {
     await using simulator = await startSimulator()
     const { key } = simulator
     const ids = [simulator.ended({ output: `a ${key} b` }), simulator.ended({ output: { echo: key } })]
@@ -323,7 +323,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
   })
 })
 
-test('inputs about files that are wrong are told', async () => {
+test('invalid inputs about files are reported', async () => {
   await using run = await runAction({
     inputs: {
       'prediction-id': 'abc',

@@ -29,7 +29,7 @@ const TOKEN = 'ghs_test0123456789'
 const PICTURE = 'https://files.example.com/x/out-0.webp'
 
 describe('a prediction that succeeds', { concurrency: 4 }, () => {
-  test('turns the step green and sets every output', async () => {
+  test('a prediction that succeeds makes the step succeed, and sets every output', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({
       model: 'owner/painter',
@@ -81,7 +81,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.ok(simulator.apiRequests().every(({ headers }) => headers.authorization === `Bearer ${simulator.key}`))
   })
 
-  test('is asked about once where it had ended before', async () => {
+  test('a prediction that has already ended is polled once', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, simulator.ended({ output: 'a text' }))
     assert.equal(run.exitCode, 0)
@@ -265,7 +265,7 @@ describe('a refusal', { concurrency: 4 }, () => {
 })
 
 describe('inputs', { concurrency: 4 }, () => {
-  test('that are wrong are told all at once, before anything is asked', async () => {
+  test('all invalid inputs are reported together, before any request', async () => {
     await using simulator = await startSimulator()
     await using run = await runAction({
       inputs: {
@@ -318,12 +318,12 @@ describe('inputs', { concurrency: 4 }, () => {
     })
   }
 
-  test('that are missing are told', async () => {
+  test('missing inputs are reported', async () => {
     await using run = await runAction({ inputs: { 'prediction-id': '', 'api-key': '' } })
     assert.match(run.errors[0] ?? '', /prediction-id: must not be empty[\s\S]*api-key: must not be empty/)
   })
 
-  test('an exposed http address is asked, with a warning', async () => {
+  test('an API over plain http is requested, with a warning', async () => {
     await using run = await runAction({
       inputs: {
         'prediction-id': 'abc',
@@ -381,7 +381,7 @@ describe('several predictions', { concurrency: 4 }, () => {
     assert.match(run.warnings[4] ?? '', /^8 more warnings like this one/)
   })
 
-  test('with logs without end print no more than some megabytes together', async () => {
+  test('predictions with endless logs print at most a few megabytes in total', async () => {
     await using simulator = await startSimulator()
     const logs = `${'y'.repeat(99)}\n`.repeat(5000)
     const ids = Array.from({ length: 20 }, () => simulator.ended({ output: 'x', logs }))
@@ -416,7 +416,7 @@ describe('hostile text', { concurrency: 4 }, () => {
   ].join('\n')
 
   for (const status of ['succeeded', 'failed']) {
-    test(`in logs, error, model, status and output of a prediction that ${status} changes nothing`, async () => {
+    test(`hostile text in logs, error, model, status and output of a prediction that ${status} changes nothing`, async () => {
       await using simulator = await startSimulator()
       const id = newId()
       simulator.add({
@@ -453,7 +453,7 @@ describe('hostile text', { concurrency: 4 }, () => {
     })
   }
 
-  test('that holds the key never brings it into the log, an output or the summary', async () => {
+  test('hostile text that contains the key never brings it into the log, an output or the summary', async () => {
     await using simulator = await startSimulator()
     const { key } = simulator
     const id = simulator.ended({

@@ -46,7 +46,7 @@ describe('a gateway with a certificate of its own', () => {
     return { run, asked }
   }
 
-  test('is refused at once, with the certificate named and the way to trust it', async () => {
+  test('an untrusted certificate ends the step at once, with its name and the setting that trusts it', async () => {
     const { run, asked } = await ask({})
     assert.equal(run.exitCode, 1)
     assert.match(

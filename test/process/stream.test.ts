@@ -34,7 +34,7 @@ async function wait(
 }
 
 describe('the stream of a prediction', { concurrency: 4 }, () => {
-  test('that tells the end saves most of the requests, and is never given the key', async () => {
+  test('a stream that signals the end saves most requests, and is opened without the key', async () => {
     await using simulator = await startSimulator()
     await using other = await startSimulator()
     const [{ run, looks, streams }, without] = await Promise.all([wait(simulator, 'honest'), wait(other, 'none')])
@@ -47,7 +47,7 @@ describe('the stream of a prediction', { concurrency: 4 }, () => {
   })
 
   for (const manner of ['silent', 'short', 'flood', 'early', 'refused', 'none'] as const) {
-    test(`that is ${manner} costs nothing but the hint`, async () => {
+    test(`a stream that is ${manner} does not affect the outcome`, async () => {
       await using simulator = await startSimulator()
       const { run, looks, streams } = await wait(simulator, manner)
       assert.equal(run.exitCode, 0, run.log)
@@ -65,7 +65,7 @@ describe('the stream of a prediction', { concurrency: 4 }, () => {
     assert.equal(streams, 0)
   })
 
-  test('on a host that files may not come from is not asked', async () => {
+  test('a stream on a host that is not allowed for files is not opened', async () => {
     await using simulator = await startSimulator()
     await using other = await startSimulator()
     const elsewhere = other.origin.replace('127.0.0.1', 'localhost')

@@ -59,7 +59,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     assert.deepEqual(await readdir(path.join(result.workspace, 'films')), [`${id}-0.png`])
     assert.deepEqual(keysFor(simulator, '/content'), [true])
   })
-  test('is fetched from there although the answer names it at another host, which sees nothing', async () => {
+  test('a video behind the key is downloaded from the API, even if the response names another host', async () => {
     await using simulator = await startSimulator()
     await using other = await startSimulator()
     const id = 'task_abc'
@@ -72,7 +72,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     assert.deepEqual(keysFor(simulator, '/content'), [true])
     assert.deepEqual(other.requests, [])
   })
-  test('takes the key along to no other origin that it is redirected to', async () => {
+  test('a download with the key drops it at a redirect to another origin', async () => {
     await using simulator = await startSimulator()
     await using store = await startSimulator()
     const target = store.file('store/out.png', { body: picture, type: 'image/png' })
@@ -84,7 +84,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
       [undefined],
     )
   })
-  test('does not take it up again when another origin redirects back', async () => {
+  test('a download that has dropped the key does not use it after a redirect back', async () => {
     await using simulator = await startSimulator()
     await using store = await startSimulator()
     const back = simulator.file('back/out.png', { body: picture, type: 'image/png' })
@@ -104,7 +104,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     assert.match(result.outputs.error ?? '', /the server returned 404/)
     assert.doesNotMatch(result.outputs.error ?? '', /one hour/)
   })
-  test('is the only thing that a link of the answer can have fetched with it', async () => {
+  test('only the content of the task is downloaded with the key, whatever the response links to', async () => {
     await using simulator = await startSimulator()
     const links = ['/v1/videos/other/content', '/api/user/self', '/files/x/v1/videos'].map(
       (at) => simulator.origin + at,

@@ -38,7 +38,7 @@ describe('an artifact', () => {
   })
   after(() => service[Symbol.asyncDispose]())
 
-  test('holds every file byte for byte and prediction.json without input, logs and stream', async () => {
+  test('an artifact contains every file byte for byte, and prediction.json without input, logs and stream', async () => {
     await using simulator = await startSimulator()
     const picture = await cake('png')
     const id = simulator.add({

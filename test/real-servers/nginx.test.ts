@@ -70,7 +70,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     ['HTTP/1.1', false],
     ['HTTP/2', true],
   ] as const)
-    test(`a connection of ${version} that goes silent is given up for another long before its request times out`, async () => {
+    test(`a connection of ${version} that goes silent is replaced long before its request times out`, async () => {
       await using stage = await front()
       const began = performance.now()
       await using run = await waitThrough(stage, running(5), (nginx) => nginx.hang(), { tls })

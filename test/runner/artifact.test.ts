@@ -158,7 +158,7 @@ describe('uploading', () => {
     assert.equal((await stat(one.path)).mtimeMs, 86_400_000)
   })
 
-  test('prints what the client prints in a group that ends before the next line of ours', async () => {
+  test('the output of the client is in a group that ends before the next line of this action', async () => {
     const text = await printed(() => upload({ name: 'quiet' }))
     assert.match(text, /^::group::Uploading quiet\n[\s\S]*\n::endgroup::\nuploaded the artifact quiet · /)
     assert.equal(text.match(/::group::/g)?.length, 1)

@@ -39,7 +39,7 @@ test('a file of the workspace is sent, however its path is written', () => {
     assert.equal(whyNotSent('/work', path.posix.resolve('/work', name), path.posix), undefined, name)
 })
 
-test('on another drive, on a share, on a device and above the workspace is outside on Windows', () => {
+test('a path on another drive, share or device, or above the workspace, is outside on Windows', () => {
   for (const name of [
     '..\\secret',
     '../secret',
@@ -57,7 +57,7 @@ test('on another drive, on a share, on a device and above the workspace is outsi
     assert.equal(onWindows(name), 'is not inside the workspace', name)
 })
 
-test('what git keeps is not sent under any of the names that file systems have for it', () => {
+test('files of Git are not sent under any name that a file system has for them', () => {
   for (const name of [
     '.git\\config',
     '.GIT/config',
@@ -76,7 +76,7 @@ test('a stream behind the name of a file is not sent on Windows', () => {
     assert.match(onWindows(name) ?? '', /stream/, name)
 })
 
-test('what lies outside by its path is refused before the disk is asked whether it is there', async () => {
+test('a path outside the workspace is refused before the disk is read', async () => {
   for (const name of ['../none.png', '/none/none.png'])
     await assert.rejects(resolveInside(name, tmpdir()), /is not inside the workspace/, name)
   await assert.rejects(resolveInside('.git/none', tmpdir()), /belongs to Git/)
@@ -200,7 +200,7 @@ describe('a large file', () => {
     })
   })
 
-  test('that cannot be uploaded is an error with its place if the message is ours, and another as it is', async () => {
+  test('a file that cannot be uploaded is an error with its place if the message is of this action, and the same error otherwise', async () => {
     const failing = (error: Error) => resolveLargeFiles(large('/work/a.png', 1), () => Promise.reject(error))
     await assert.rejects(failing(new ModelInputError('No.')), { message: 'input.a: No.' })
     const other = new Error('no connection')

@@ -182,7 +182,7 @@ describe('files in an input', () => {
     assert.equal(entry?.input.handle, '@home')
   })
 
-  test('are counted as often as they are mentioned', async () => {
+  test('files in inputs are counted as often as they are referenced', async () => {
     await put('tiny.png', 'x')
     const mentions = (count: number) => JSON.stringify({ images: Array.from({ length: count }, () => '@tiny.png') })
     await read({ input: mentions(MOST_MENTIONS) })
@@ -192,7 +192,7 @@ describe('files in an input', () => {
     )
   })
 
-  test('have a limit together, also over several entries', async () => {
+  test('files in all inputs of a step share one size limit', async () => {
     await put('half.bin', Buffer.alloc(MENTIONS_LIMIT / 2 + 1))
     await read({ input: '{"a": "@half.bin"}' })
     await refused({ inputs: '[{"a": "@half.bin"}, {"a": "@half.bin"}]' }, /^inputs\.2\.a: .* more than 100 MB in total/)

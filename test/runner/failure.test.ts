@@ -94,7 +94,7 @@ describe('a step', () => {
     assert.deepEqual(outputs, {})
   })
 
-  test('keeps warnings of libraries from the log, where their text could act', () => {
+  test('a step keeps warnings of libraries out of the log, because their text could be a command', () => {
     const { status, annotations, stderr, stdout } = runStep(
       `process.emitWarning('##[error]forged\\n::error::forged'); await sleep(20)`,
     )

@@ -143,7 +143,7 @@ describe('an input', () => {
     refused(`a: ${'['.repeat(50_000)}${']'.repeat(50_000)}`, /nested deeper than 200 levels/)
   })
 
-  test('never prints anything', async () => {
+  test('an input that is read as YAML never prints anything', async () => {
     const heard: unknown[] = []
     const listen = (warning: unknown) => heard.push(warning)
     process.on('warning', listen)

@@ -88,7 +88,7 @@ describe('the inputs of the root action', () => {
     assert.equal(faults(() => read({ 'poll-interval': '0' }))[0], '1 input is invalid; no request was made.')
   })
 
-  test('mask both secrets, also if another input is invalid, but nothing too short to be one', async () => {
+  test('both secrets are masked, also if another input is invalid, unless they are too short', async () => {
     const masks = async (given: Record<string, string>) =>
       carryOut(await printed(() => faults(() => read(given)))).masks
     assert.deepEqual(await masks({ 'github-token': 'ghs_0123456789', timeout: 'x' }), [KEY, 'ghs_0123456789'])

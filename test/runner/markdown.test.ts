@@ -122,7 +122,7 @@ const hostile = fc.string({
 const squeezed = (text: string) => text.replace(/[\s\u200b\u202e]+/g, '')
 
 describe('untrusted text in Markdown', { skip }, () => {
-  test('makes only a cell of text, in which nothing is a link, a mention or markup, and every character is kept', () => {
+  test('untrusted text in a table is a cell of text without links, mentions or markup, and keeps every character', () => {
     fc.assert(
       fc.property(fc.array(hostile, { minLength: 20, maxLength: 60 }), (all) => {
         const html = render(
@@ -150,7 +150,7 @@ describe('untrusted text in Markdown', { skip }, () => {
     )
   })
 
-  test('makes only text in a list, a quotation and a preformatted block', () => {
+  test('untrusted text in a list, a quotation or a preformatted block stays text', () => {
     fc.assert(
       fc.property(fc.array(hostile, { minLength: 5, maxLength: 20 }), (all) => {
         const html = render(
@@ -172,7 +172,7 @@ describe('untrusted text in Markdown', { skip }, () => {
     )
   })
 
-  test('makes a link to its URL and to nothing else', () => {
+  test('an untrusted URL is a link to itself and to nothing else', () => {
     const url = fc
       .tuple(hostile, hostile)
       .map(([path, query]) => new URL(`https://evil.example/x/${encodeURIComponent(path)}?${query}`).href)
@@ -219,7 +219,7 @@ describe('the source of a summary', () => {
     assert.equal(pre('a *b*\n\n<c> & d'), '<pre>a *b*\n\n&lt;c&gt; &amp; d</pre>')
   })
 
-  test('has no invisible character', () => {
+  test('the source of a summary has no invisible character', () => {
     for (const make of [inline, code, pre]) {
       assert.equal(make('a\u061c\u2060\u00ad\u{e0041}\u180e\ufe0f\u3164b').replace(/<\/?pre>|`/g, ''), 'ab')
     }

@@ -46,7 +46,7 @@ describe('a growing log', () => {
   test('shows a bar that is rewritten with carriage returns as one line', () => {
     assert.deepEqual(shown(`a\n${bar(1)}\r${bar(2)}\r${bar(3)}\rb\n`), [['a', bar(3), 'b']])
   })
-  test('that never ends is cut off with a word', () => {
+  test('a log that never ends is cut off with a notice', () => {
     const [lines] = shown(`${'x'.repeat(1000)}\n`.repeat(2000))
     assert.ok((lines?.length ?? 0) < 1100)
     assert.match(lines?.at(-1) ?? '', /not shown/)
@@ -76,7 +76,7 @@ describe('a growing log', () => {
     }
     assertGrowsWithSize(looks, 4e6)
   })
-  test('that was rewritten is compared at its end only', () => {
+  test('a log that was rewritten is compared only at its end', () => {
     const log = (name: string) => Array.from({ length: 2 ** 18 }, (_, i) => `${name} ${i}\n`).join('')
     const look = (view: typeof emptyLog, text: string) =>
       newLogLines(view, text, { now: 0, complete: true, limit: Number.POSITIVE_INFINITY })

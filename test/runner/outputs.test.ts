@@ -2,13 +2,12 @@ import assert from 'node:assert/strict'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { parse } from 'yaml'
 import type { Outcome } from '../../src/predictions/outcome.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
 import { readContext } from '../../src/runner/context.ts'
 import { nothingDelivered } from '../../src/runner/delivery.ts'
-import { CREATE_OUTPUTS, OUTPUTS, openOutputs, outputsOf } from '../../src/runner/outputs.ts'
+import { openOutputs, outputsOf } from '../../src/runner/outputs.ts'
 import { parseFileCommands } from '../support/run-action.ts'
 import { testFolder } from '../support/temporary-folder.ts'
 
@@ -87,13 +86,6 @@ describe('the outputs', () => {
     assert.equal(outputsOf([ended('a', { created_at: at, completed_at: at })], nothingDelivered).total_time, '0')
     assert.equal(outputsOf([ended('a', {})], nothingDelivered).total_time, '')
   })
-})
-
-test('the outputs are those of action.yml, and of create', async () => {
-  const declared = async (folder: string): Promise<string[]> =>
-    Object.keys(parse(await readFile(path.join(import.meta.dirname, '../..', folder, 'action.yml'), 'utf8')).outputs)
-  assert.deepEqual((await declared('.')).sort(), [...OUTPUTS].sort())
-  assert.deepEqual((await declared('create')).sort(), [...CREATE_OUTPUTS].sort())
 })
 
 describe('an unexpected error', () => {

@@ -22,7 +22,7 @@ const acted = async (act: () => unknown) => {
 const NOTHING = { outputs: {}, state: {}, exported: {}, paths: [], masks: [] }
 
 describe('printing', () => {
-  test('untrusted text, at the start of a line too, never gives the runner a command', async () => {
+  test('untrusted text is never a workflow command, not even at the start of a line', async () => {
     const printers: Record<string, [(text: string) => unknown, number]> = {
       info: [info, 0],
       debug: [debug, 0],
@@ -79,7 +79,7 @@ describe('printing', () => {
 describe('what the toolkit prints', () => {
   const { signal } = new AbortController()
 
-  test('masks, warns and notifies, and does nothing more', async () => {
+  test('output of the toolkit masks, warns and notifies, and does nothing else', async () => {
     const { forged, annotations } = await acted(() =>
       toolkitOutput(
         'Uploading',

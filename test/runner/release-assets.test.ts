@@ -188,6 +188,21 @@ describe('attaching files to a release', () => {
     )
   })
 
+  test('an upload is retried after the timeout of a proxy, but not after a conflict or a call that the server does not support', async () => {
+    for (const [status, attempts] of [
+      [408, 2],
+      [499, 2],
+      [409, 1],
+      [501, 1],
+    ] as const) {
+      const tag = `v4.0.${status}`
+      api.add(tag)
+      api.fail('POST', { status, message: 'refused' })
+      const calls = await callsOf(() => attach(tag, { files: files.slice(0, 1) }))
+      assert.equal(calls.filter((call) => call.startsWith('POST')).length, attempts, String(status))
+    }
+  })
+
   test('does not upload again what arrived although its answer was lost', async () => {
     const release = api.add('v4.1.0')
     api.fail('POST', 'lost')

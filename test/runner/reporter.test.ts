@@ -198,7 +198,7 @@ describe('the reporter', () => {
     assert.deepEqual(annotations, [
       'The API\'s status "success" is treated as "succeeded".',
       'Prediction abc was requested, and the API returned one with the ID "other".',
-      'The API\'s status is "strange", which is unknown. It is not treated as final, unless it remains next to an error or a completion time.',
+      'The API\'s status is "strange", which is unknown. It does not end the wait, unless it stays unchanged together with an error or a completion time.',
     ])
   })
 
@@ -230,7 +230,7 @@ describe('the reporter', () => {
       })
       await clock.run(clock.sleep(30))
     })
-    assert.deepEqual(annotations, ['A bug ended the heartbeat: a bug'])
+    assert.deepEqual(annotations, ['A bug in this action stopped the regular status lines: a bug'])
   })
 })
 
@@ -246,6 +246,6 @@ test('a bug in an observer is one warning, and never reaches the wait', async ()
   })
   assert.deepEqual(
     carryOut(text).annotations.map(({ message }) => message),
-    ['A bug in what is printed here, not in the predictions: a bug'],
+    ['A bug in this action affects the log, but not the predictions: a bug'],
   )
 })

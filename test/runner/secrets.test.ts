@@ -78,7 +78,7 @@ describe('for any key', () => {
       { numRuns: 500 },
     )
   })
-  test('and any answer that holds it, however it is written, nothing that leaves the process has it', async () => {
+  test('for any key and any response that contains it, nothing that leaves the process has it', async () => {
     await fc.assert(
       fc.asyncProperty(hidden, field, shape, async ({ plain, form }, name, put) => {
         const value = put(form)
@@ -92,7 +92,7 @@ describe('for any key', () => {
       { numRuns: 500 },
     )
   })
-  test('and any error that holds twelve characters of it, no output, summary or message has them', async () => {
+  test('for any key and any error with twelve characters of it, no output, summary or message has them', async () => {
     await fc.assert(
       fc.asyncProperty(key, fc.nat(48), fc.string(), fc.string(), async (plain, from, before, after) => {
         const piece = plain.slice(Math.min(from, plain.length - 12)).slice(0, 12)

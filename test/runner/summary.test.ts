@@ -74,7 +74,7 @@ describe('the summary of one prediction', () => {
     const kept = { ...saved, releaseUrls: ['https://github.com/octo/pictures/releases/download/v1/abc-0.webp'] }
     assert.deepEqual(note(summaryOf([prediction], kept)), [])
   })
-  test('never mentions the input, the logs or the stream', () => {
+  test('a summary never contains the input, the logs or the stream', () => {
     const markdown = summaryOf([
       ended({
         input: { prompt: 'hidden-prompt' },
@@ -86,7 +86,7 @@ describe('the summary of one prediction', () => {
   })
 })
 
-describe('foreign text in a summary', () => {
+describe('untrusted text in a summary', () => {
   test('opens no tag, no link, no table cell and mentions nobody', () => {
     const nasty = fc.string({
       unit: fc.constantFrom(
@@ -192,7 +192,7 @@ describe('the summary of many predictions', () => {
     const ran = { ...ended({}), name: 'tart' }
     assert.match(summaryOf([ran, skipped('cake')]), /^### ✅ 1 of 1 predictions succeeded, 1 skipped$/m)
   })
-  test('stays under a megabyte however large the outputs are', () => {
+  test('a summary stays under a megabyte, however large the outputs are', () => {
     const urls = Array.from({ length: 5000 }, (_, i) => `https://files.example.com/${'x'.repeat(300)}/${i}.png`)
     const many = Array.from({ length: 3000 }, (_, i) =>
       ended({ id: `id${i}`, status: 'failed', error: '<'.repeat(1000), output: urls.slice(0, 5) }),
@@ -201,7 +201,7 @@ describe('the summary of many predictions', () => {
       assert.ok(Buffer.byteLength(summaryOf(judged)) < 2 ** 20)
     }
   })
-  test('stays under a megabyte where every address, name and message is as long as it can be', () => {
+  test('a summary stays under a megabyte, even if every URL, name and message has its maximum length', () => {
     const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'text' }
     const files = Array.from({ length: 600 }, (_, i) => ({
       ...file,

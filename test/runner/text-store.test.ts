@@ -21,7 +21,7 @@ describe('a store of texts', () => {
     await text.close()
   })
 
-  test('leaves nothing in the folder, not even while texts are open', async () => {
+  test('a store of texts leaves no file in the folder, not even while texts are open', async () => {
     await using folder = await temporaryFolder()
     const text = await createTextStore(folder.path).open()
     await text.append([Buffer.from('secret')])

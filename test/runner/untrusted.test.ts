@@ -11,7 +11,7 @@ import {
 } from '../../src/runner/untrusted.ts'
 import { assertGrowsWithSize } from '../support/growth.ts'
 
-describe('foreign text on one line', () => {
+describe('untrusted text on one line', () => {
   test('has no line end, no control character, no direction change and no ##[', () => {
     const hostile = fc.string({
       unit: fc.constantFrom('\r', '\n', '\u2028', '\u001b[2J', '\u202e', '##[', '#', '[', '::', 'a', '\ud800', '\0'),
@@ -26,14 +26,14 @@ describe('foreign text on one line', () => {
     )
   })
   test('is cut where it is too long', () => assert.equal(oneLine('abcdef', 3), 'abc…'))
-  test('takes a time that grows with its length, also if that is a megabyte of blanks', () => {
+  test('the time to clean a line grows with its length, even for a megabyte of blanks', () => {
     const block = (blanks: number) => () => untrustedBlock(Array(260).fill(`x${' '.repeat(blanks)}y`), '│ ')
     assertGrowsWithSize(block, 499)
   })
 })
 
-describe('a block of foreign lines', () => {
-  test('stands between a stop word nobody can know and its end, every line with a prefix', () => {
+describe('a block of untrusted lines', () => {
+  test('untrusted lines stand between stop-commands with a random token, each with a prefix', () => {
     const tokens = [1, 2].map(() => {
       const lines = untrustedBlock(['::set-output name=a::b', '##[add-path]/x'], '│ ').split('\n')
       const token = /^::stop-commands::([0-9a-f-]{36})$/.exec(lines[0] ?? '')?.[1]

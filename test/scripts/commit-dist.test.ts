@@ -88,7 +88,7 @@ async function commit(folder: string, { branch = {} as Record<string, string>, h
 }
 
 describe('a rebuilt dist', () => {
-  test('is committed as what changed and what is gone, on the head that was built', async () => {
+  test('a rebuilt dist is committed with its changed and deleted files, on the commit that was built', async () => {
     const folder = await folderWith({ 'index.js': 'new', '12.index.js': 'chunk', 'package.json': 'same' })
     const branch = {
       'dist/index.js': 'old',
@@ -146,7 +146,7 @@ describe('a rebuilt dist', () => {
     assert.equal(output, '')
   })
 
-  test('is refused where the branch has moved on since it was built', async () => {
+  test('a rebuilt dist is refused if the branch has moved since the build', async () => {
     const folder = await folderWith({ 'index.js': 'new' })
     const { exitCode, stderr, output } = await commit(folder, { head: 'b'.repeat(40) })
     assert.equal(exitCode, 1)
@@ -167,7 +167,7 @@ describe('a rebuilt dist from a hostile package is refused before anything is as
     'main/.npmrc',
   ]
   for (const name of names) {
-    test(`where it holds ${name}`, async () => {
+    test(`a rebuilt dist that contains ${name} is refused`, async () => {
       const { exitCode, stderr, requests } = await commit(await folderWith({ 'package.json': '{}', [name]: 'hostile' }))
       assert.equal(exitCode, 1)
       assert.ok(stderr.includes(`dist has no file ${name}`), stderr)

@@ -112,14 +112,14 @@ describe('a version is refused', () => {
       ['v1.10.0', { changelog: READY.replace('[Unreleased]\n', '[Unreleased]\n\n- More.\n') }],
       /still has entries under \[Unreleased\]/,
     ],
-    ['that has no date', ['v1.10.0', { changelog: READY.replace(' - 2026-03-01', '') }], /gives 1\.10\.0 no date/],
+    ['that has no date', ['v1.10.0', { changelog: READY.replace(' - 2026-03-01', '') }], /no date for 1\.10\.0/],
     [
       'of which nothing is said',
       [
         'v1.10.0',
         { changelog: '## [Unreleased]\n\n## [1.10.0] - 2026-03-01\n\n## [1.9.0] - 2026-02-01\n\n- Older.\n' },
       ],
-      /says nothing of 1\.10\.0/,
+      /has no entries for 1\.10\.0/,
     ],
   ]
   for (const [name, args, reason] of refusals) {

@@ -196,7 +196,7 @@ class Limit implements Disposable {
 
   /** @param ms 0 for no limit */
   constructor(ms: number) {
-    const late = () => Object.assign(new Error(`no answer within ${ms} ms`), { code: 'UND_ERR_HEADERS_TIMEOUT' })
+    const late = () => Object.assign(new Error(`no response within ${ms} ms`), { code: 'UND_ERR_HEADERS_TIMEOUT' })
     if (ms > 0) this.#timer = setTimeout(() => this.#controller.abort(late()), ms)
   }
 

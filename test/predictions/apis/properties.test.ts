@@ -75,7 +75,7 @@ const withWord = fc
 
 describe('no answer of a task API', () => {
   for (const api of TASK_APIS) {
-    test(`is a success without a word for success (${api.name})`, () => {
+    test(`no response of ${api.name} is a success without a status that means success`, () => {
       fc.assert(
         fc.property(fc.oneof(json, withWord), (body) => {
           const reading = api.read(body, task)
@@ -89,7 +89,7 @@ describe('no answer of a task API', () => {
         RUNS,
       )
     })
-    test(`has an output before its success (${api.name})`, () => {
+    test(`no response of ${api.name} has an output before it succeeds`, () => {
       fc.assert(
         fc.property(fc.oneof(json, withWord), (body) => {
           const reading = api.read(body, task)
@@ -123,7 +123,7 @@ const isNamed = (api: Api, path: string): boolean =>
 
 describe('a file of a task', () => {
   for (const api of TASK_APIS) {
-    test(`stands at a named place of the answer, or is its content (${api.name})`, () => {
+    test(`a file of ${api.name} comes from a field that the API defines, or is the content of the task`, () => {
       fc.assert(
         fc.property(fc.oneof(json, withWord), (body) => {
           const named = texts(body).flatMap(([path, text]) => (isNamed(api, path) ? [text] : []))

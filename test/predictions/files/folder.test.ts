@@ -28,7 +28,7 @@ describe('the folder of the files', () => {
     assert.deepEqual(await readdir(path.join(at.workspace, 'a/b')), ['c'])
   })
 
-  test('must not lie behind a link out of the workspace, whether it exists or not', async () => {
+  test('an output folder behind a symbolic link out of the workspace is refused, whether it exists or not', async () => {
     await using at = await place()
     await symlink('../outside', path.join(at.workspace, 'out'))
     for (const name of ['out', 'out/sub/deeper'])

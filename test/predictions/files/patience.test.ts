@@ -187,7 +187,7 @@ describe('a transfer', () => {
     assert.equal(took, 30)
   })
 
-  test('of one byte for each request ends with the patience', async () => {
+  test('a transfer of one byte per request ends when the time for retries is over', async () => {
     const { results, took } = await playTransfers(
       [URL_1],
       ({ range }) => {
@@ -223,7 +223,7 @@ describe('a transfer', () => {
     assert.equal(requests.at(-1)?.range, 'bytes=110000-')
   })
 
-  test('gets the rest of a file only if it is the part that was requested, up to its total', async () => {
+  test('a transfer is resumed only with the range that was requested, up to the total size', async () => {
     const part = (range: string): FileReaction => ({
       status: 206,
       headers: { 'content-range': range },

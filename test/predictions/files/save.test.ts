@@ -229,7 +229,7 @@ describe('names', () => {
     assert.deepEqual(again.told.renamed, [])
   })
 
-  test('take nothing from hostile URLs', async () => {
+  test('file names contain nothing of hostile URLs', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const hostile = [
@@ -294,7 +294,7 @@ describe('names', () => {
     }
   })
 
-  test('that are taken by other content are not overwritten unless that is wanted', async () => {
+  test('files with other content are not overwritten unless overwrite is set', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const url = simulator.file('a.png', { body })
@@ -345,7 +345,7 @@ describe('names', () => {
     }
   })
 
-  test('that are symbolic links are not followed', async () => {
+  test('a symbolic link with the name of a file is not followed', async () => {
     await using simulator = await startSimulator()
     const outside = await testFolder('outside')
     const directory = path.join(outside, 'inside')
@@ -535,7 +535,7 @@ describe('a transfer', () => {
 })
 
 describe('content', () => {
-  test('that is not the picture it claims to be is refused', async () => {
+  test('content that is not the picture it claims to be is refused', async () => {
     await using simulator = await startSimulator()
     await using run = await save(simulator, [
       simulator.file('a.png', { body: Buffer.from('<html>expired</html>'), type: 'image/png' }),
@@ -548,7 +548,7 @@ describe('content', () => {
     assert.match(run.reasons[2] ?? '', /is empty/)
   })
 
-  test('that breaks off is refused, also where no length was told', async () => {
+  test('content that is incomplete is refused, also without a declared length', async () => {
     await using simulator = await startSimulator()
     const half = async (format: 'png' | 'webp' | 'jpeg') => (await cake(format)).subarray(0, 4000)
     const chunked = { 'transfer-encoding': 'chunked' }
@@ -572,7 +572,7 @@ describe('content', () => {
     for (const reason of run.reasons.slice(1)) assert.match(reason, /it is incomplete/)
   })
 
-  test('whose length is a lie is refused', async () => {
+  test('content whose length differs from the declared one is refused', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const lie = (promise: number) => ({ body, tricks: Array.from({ length: 500 }, () => ({ promise })) })
@@ -582,7 +582,7 @@ describe('content', () => {
     assert.equal(run.failures.length, 2)
   })
 
-  test('that is larger than allowed is stopped at the limit, told or not', async () => {
+  test('content above the size limit is stopped at the limit, whether its length is declared or not', async () => {
     await using simulator = await startSimulator()
     await using run = await save(
       simulator,
@@ -678,7 +678,7 @@ describe('a web page at a link without an extension', () => {
 describe('a host', () => {
   const elsewhere = { apiUrl: 'https://gateway.example.org/v1', allowedHosts: [] }
 
-  test('on a private address is refused without a request', async () => {
+  test('a host with a private address is refused without a request', async () => {
     await using simulator = await startSimulator()
     const url = simulator.file('a.png', { body: await png() })
     const { port } = new URL(url)
@@ -701,7 +701,7 @@ describe('a host', () => {
     assert.equal(simulator.requests.length, 0)
   })
 
-  test('that a redirect leads to is checked as the first one', async () => {
+  test('a host that a redirect leads to is checked like the first one', async () => {
     await using simulator = await startSimulator()
     const to = (redirect: string) => simulator.file(`${encodeURIComponent(redirect)}.png`, { tricks: [{ redirect }] })
     await using run = await save(simulator, [
@@ -729,7 +729,7 @@ describe('a host', () => {
     assert.match(run.reasons[0] ?? '', /redirected more than 5 times/)
   })
 
-  test('in allowed-hosts is asked where it would not be otherwise', async () => {
+  test('a host in allowed-hosts is requested even if it would be refused otherwise', async () => {
     await using simulator = await startSimulator()
     const url = simulator.file('a.png', { body: await png() })
     await using run = await save(simulator, url, { policy: { ...elsewhere, allowedHosts: ['127.0.0.1'] } })

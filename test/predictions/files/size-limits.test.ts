@@ -40,7 +40,7 @@ describe('the limit of all files', () => {
     assert.throws(() => second.use(61), refused(/\(more than 61 bytes, and 60 of 120 bytes are used\)/))
     second.use(60)
   })
-  test('has room again for what is counted no longer', () => {
+  test('the total limit has room again for a file that no longer counts', () => {
     const limits = new SizeLimits(100, 100)
     const first = limits.open()
     first.expect(100)

@@ -34,7 +34,7 @@ test('an address is public only if it is known to be', () => {
 
 describe('a URL', () => {
   test('of any public https host is asked', () => assert.equal(trusted('https://files.example.com/a.png'), false))
-  test('over http, with credentials or of another scheme is refused', () => {
+  test('a URL over http, with credentials or with another scheme is refused', () => {
     for (const url of [
       'http://files.example.com/a',
       'https://me@files.example.com/a',
@@ -44,7 +44,7 @@ describe('a URL', () => {
     ])
       refused(url)
   })
-  test('of a literal private address is refused in every notation', () => {
+  test('a URL with a private IP address is refused in every notation', () => {
     for (const host of [
       '127.0.0.1',
       '0x7f.1',
@@ -131,7 +131,7 @@ describe('a name', () => {
     assert.equal(isMappedAddress('198.20.0.1'), false)
     refused('https://198.18.0.27/a')
   })
-  test('that resolves to this machine is refused at the socket', async () => {
+  test('a host name that resolves to this machine is refused at the socket', async () => {
     const failure = await new Promise((resolve) => publicLookup(policy())('localhost', { all: true }, resolve))
     assert.ok(failure instanceof HostRefusal)
   })

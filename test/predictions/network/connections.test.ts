@@ -122,7 +122,7 @@ describe('a request hears its signal at once, and destroying the connections clo
     await eventually('the end of the sockets', () => server.sockets.size === 0)
   })
 
-  test('behind as many requests as there may be connections', async () => {
+  test('a request that waits for a free connection ends with its signal', async () => {
     await using server = await listen(() => {})
     await using made = createOne()
     made.request(get(server.origin, '/first')).catch(() => {})
@@ -145,7 +145,7 @@ function createOne(): Connections & AsyncDisposable {
   })
 }
 
-test('the time for the headers counts the queue and the handshake', async () => {
+test('the timeout for headers includes the queue and the handshake', async () => {
   await using queue = await noStreams()
   await using handshake = await tcp(() => {})
   await using made = connections()
@@ -176,7 +176,7 @@ for (const http2 of [false, true]) {
       return { ...listening, seen, [Symbol.asyncDispose]: listening.close }
     }
 
-    test('gets no new requests, is used for its own answer, and is closed then', async () => {
+    test('a connection on which a request hangs gets no new requests, and is closed after its response', async () => {
       let release = () => {}
       const closed: boolean[] = []
       await using api = await server((request, response) => {
@@ -307,7 +307,7 @@ test('headers of more than 256 KiB are refused', async () => {
   )
 })
 
-test('a host that a proxy is asked for is not asked for if it resolves here to a private address', async (t) => {
+test('a host that resolves to a private address is not requested through a proxy', async (t) => {
   const address = t.mock.fn(async () => [{ address: '10.0.0.1', family: 4 }])
   t.mock.method(dns, 'lookup', address)
   syncBuiltinESMExports()
