@@ -157,8 +157,11 @@ class Patterns {
 const SEEN = '\\t\\n\\v\\f\\r'
 const UNSEEN_CLASS = `[${INVISIBLE.source}--[${SEEN}]]`
 const UNSEEN = new RegExp(UNSEEN_CLASS, 'v')
+/** The characters that have a name in XML; templates write them so. */
+const NAMED: Readonly<Record<string, number>> = { amp: 0x26, lt: 0x3c, gt: 0x3e, quot: 0x22, apos: 0x27 }
+const NAMES = Object.keys(NAMED).join('|')
 /** What makes a character stand for something else than itself. */
-const UNUSUAL = new RegExp(`\\\\|%[\\da-f]{2}|&(?:#|(?:amp|lt|gt|quot|apos);)|${UNSEEN_CLASS}`, 'iv')
+const UNUSUAL = new RegExp(`\\\\|%[\\da-f]{2}|&(?:#|(?:${NAMES});)|${UNSEEN_CLASS}`, 'iv')
 
 /** An escape sequence of a terminal (ECMA-48), which nobody sees either: a control sequence, a string with its end, a short one. */
 const SEQUENCE = new RegExp(
@@ -170,9 +173,10 @@ const SEQUENCE = new RegExp(
   'y',
 )
 /** What follows the ampersand in `&#115;`, `&#x73;` and `&quot;`. */
-const ENTITY = /(?:#(?<decimal>\d{1,7})|#x(?<hexadecimal>[\da-f]{1,6})|(?<name>amp|lt|gt|quot|apos));/iy
-/** The characters that have a name in XML; templates write them so. */
-const NAMED: Readonly<Record<string, number>> = { amp: 0x26, lt: 0x3c, gt: 0x3e, quot: 0x22, apos: 0x27 }
+const ENTITY = new RegExp(
+  [String.raw`#(?<decimal>\d{1,7});`, String.raw`#x(?<hexadecimal>[\da-f]{1,6});`, `(?<name>${NAMES});`].join('|'),
+  'iy',
+)
 /** How often `%25` stands for a `%` that stands for a `%`, and `&amp;` in the same way. */
 const NESTED = 8
 /** Characters of the longest spelling of one character and of the longest sequence that is skipped; a power of two above both. */

@@ -184,8 +184,8 @@ class AttachSession {
       this.#assets = this.#assets.map((asset) => (asset.id === added.id ? renamed : asset))
       return renamed
     } catch (error) {
-      if (old.some(({ id }) => this.#assets.some((asset) => asset.id === id)))
-        await this.#remove(added, this.#finisher).catch(() => {})
+      const isOldThere = old.some(({ id }) => this.#assets.some((asset) => asset.id === id))
+      if (isOldThere) await this.#remove(added, this.#finisher).catch(() => {})
       throw error
     }
   }

@@ -51,15 +51,16 @@ function isUtf16(sample: Buffer): boolean {
 /** Whether text is a picture or a playlist by its first characters. */
 export const isTextMedia = (head: Buffer): boolean => TEXT_MEDIA.test(head.subarray(0, 64).toString('latin1'))
 
+const COMMENT = String.raw`<!--(?:(?!-->)[\s\S]){0,2000}-->`
 /** What may stand before the root element of an SVG picture: a prolog, comments, its document type. */
-const PROLOG = String.raw`\uFEFF|\s|<\?[^>]*\?>|<!--(?:(?!-->)[\s\S]){0,2000}-->|<!DOCTYPE\s+svg[^>]*>`
+const PROLOG = String.raw`\uFEFF|\s|<\?[^>]*\?>|${COMMENT}|<!DOCTYPE\s+svg[^>]*>`
 const SVG = new RegExp(String.raw`^(?:${PROLOG})*<svg[\s>]`, 'i')
 
 /** Whether text is an SVG picture. */
 export const isSvg = (head: Buffer): boolean => SVG.test(head.subarray(0, SAMPLE).toString('utf8'))
 
 /** The start of a web page, behind comments, or of an object in JSON: what servers send in place of a file. */
-const PAGE_OR_OBJECT =
-  /^\uFEFF?\s*(?:\{|(?:<!--(?:(?!-->)[\s\S]){0,2000}-->\s*)*<(?:!doctype\s+html|html|head|body|title)\b)/i
+const PAGE = String.raw`(?:${COMMENT}\s*)*<(?:!doctype\s+html|html|head|body|title)\b`
+const PAGE_OR_OBJECT = new RegExp(String.raw`^\uFEFF?\s*(?:\{|${PAGE})`, 'i')
 
 export const isPageOrObject = (head: Buffer): boolean => PAGE_OR_OBJECT.test(head.subarray(0, SAMPLE).toString('utf8'))
