@@ -57,6 +57,7 @@ export function delayedSignal(
       () => {},
     )
   }
-  signal.addEventListener('abort', begin, { once: true, signal: over.signal })
+  if (signal.aborted) begin()
+  else signal.addEventListener('abort', begin, { once: true, signal: over.signal })
   return { signal: delayed.signal, [Symbol.dispose]: () => over.abort() }
 }

@@ -1,5 +1,4 @@
-import { addAbortListener } from 'node:events'
-import type { Clock } from '../predictions/clock.ts'
+import { delayedSignal } from '../predictions/clock.ts'
 import { withSuffix } from '../predictions/files/extensions.ts'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { messageOf } from './failure.ts'
@@ -47,7 +46,7 @@ export async function attachToRelease(
   const api = await ReleaseApi.open(token, around)
   const release = await findRelease(api, tag, around)
   if (release.immutable) throw immutable(tag)
-  using late = lateSignal(around.signal, around.clock)
+  using late = delayedSignal(around.clock, around.signal, FINISHING)
   const finisher = await ReleaseApi.open(token, { ...around, signal: late.signal })
   const session = new AttachSession({ api, finisher, release, assets: await api.assets(release), request, around })
   session.checkCount()
@@ -65,27 +64,8 @@ export async function attachToRelease(
   return { urls, failures }
 }
 
-/** Seconds that a replacement which has begun has after a cancel: the process ends half a second later. */
+/** Seconds that a replacement which has begun has after a cancel. It is less than the process has. */
 const FINISHING = 1
-
-/** A signal that is aborted a second after another one. Dispose of it when it is no longer needed. */
-function lateSignal(signal: AbortSignal, clock: Clock): { signal: AbortSignal } & Disposable {
-  const late = new AbortController()
-  const over = new AbortController()
-  const listener = addAbortListener(signal, () => {
-    clock.sleep(FINISHING, over.signal).then(
-      () => late.abort(signal.reason),
-      () => {},
-    )
-  })
-  return {
-    signal: late.signal,
-    [Symbol.dispose]() {
-      listener[Symbol.dispose]()
-      over.abort()
-    },
-  }
-}
 
 /** A release that the step before made is not found everywhere at once. */
 async function findRelease(api: ReleaseApi, tag: string, around: ReleaseSurroundings): Promise<Release> {
