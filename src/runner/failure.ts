@@ -1,6 +1,6 @@
 import { clip } from '../predictions/text.ts'
 import { type Forge, type RunnerContext, readContext } from './context.ts'
-import { catchProcessWarnings, debug, error, errorLines, info } from './print.ts'
+import { catchProcessWarnings, debug, error, errorLines, ignoreOutputErrors, info } from './print.ts'
 
 /** One reason why the step fails, shown as an annotation. */
 export interface Failure {
@@ -51,6 +51,7 @@ export async function failOnThrow(
 /** Keeps Node from printing warnings and uncaught errors as they are, and uncaught errors from ending the process. */
 export function guardProcess(onUncaught: (thrown: unknown) => void): void {
   catchProcessWarnings()
+  ignoreOutputErrors()
   process.on('uncaughtException', onUncaught)
 }
 

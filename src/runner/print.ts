@@ -126,3 +126,11 @@ export function catchProcessWarnings(): void {
   process.removeAllListeners('warning')
   process.on('warning', ({ name, message }) => debug(`${name}: ${message}`))
 }
+
+/**
+ * Lets the step go on if nobody reads its log any more, because the runner has died: its files are still saved and its
+ * outputs set. As an uncaught error, each failed write would print one more line, without end.
+ */
+export function ignoreOutputErrors(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}

@@ -107,6 +107,31 @@ describe('every output is set', { concurrency: 4 }, () => {
   })
 })
 
+test('a step whose log nobody reads any more ends by itself, with its files and outputs', async () => {
+  await using simulator = await startSimulator()
+  const output = simulator.file('a.txt', { body: Buffer.from('paid') })
+  for (const [status, exitCode] of [
+    ['succeeded', 0],
+    ['failed', 1],
+  ] as const) {
+    const id = simulator.add({
+      moments: [
+        { at: 0, status: 'processing' },
+        { at: 2, status, output },
+      ],
+    })
+    const started = await startAction({
+      inputs: { 'prediction-id': id, 'api-key': simulator.key, 'api-url': simulator.apiUrl, 'output-dir': 'out' },
+    })
+    await started.until('processing')
+    started.child.stdout?.destroy()
+    started.child.stderr?.destroy()
+    await using result = await started.result
+    assert.deepEqual([result.exitCode, result.signal, result.outputs.status], [exitCode, null, status])
+    if (status === 'succeeded') assert.equal(await readFile(result.outputs.files ?? '', 'utf8'), 'paid')
+  }
+})
+
 test('the output error has one line per reason and no workflow command', async () => {
   await using simulator = await startSimulator()
   const hostile = '::error::forged\r\n##[set-output name=x]y\n\t::stop-commands::z'
