@@ -311,7 +311,7 @@ describe('a dist that was built for a pull request', () => {
 })
 
 describe('the reusable workflow', () => {
-  test('passes every input on, and hands every output up', async () => {
+  test('the reusable workflow passes every input to an action, and returns every output', async () => {
     const workflow: Workflow = parse(await read('.github/workflows/prediction.yml'))
     const { workflow_call: call } = workflow.on
     const job = workflow.jobs.prediction
