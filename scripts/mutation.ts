@@ -180,7 +180,7 @@ async function scoreOf(module: MutatedModule, { all, force }: { all: boolean; fo
 }
 
 const TABLE = /(?<=<!-- mutation -->\n).*?(?=\n<!-- \/mutation -->)/s
-const HEAD = ['module', 'mutants', 'tried', 'noticed, %', 'at least, %']
+const HEAD = ['module', 'mutants', 'tried', 'killed, %', 'required, %']
 
 /** Puts rows into the table of the document; those of modules that had no turn stay. */
 async function writeTable(rows: ReadonlyMap<string, readonly string[]>): Promise<void> {

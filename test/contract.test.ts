@@ -6,6 +6,7 @@ import { describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { generated } from '../scripts/generate.ts'
 import { actionlint } from '../scripts/lint-workflows.ts'
+import { APIS } from '../src/predictions/apis/index.ts'
 import { readContext } from '../src/runner/context.ts'
 import { type InputSource, readCreateInputs, readInputs, readRunInputs } from '../src/runner/inputs.ts'
 import { CREATE_OUTPUTS, OUTPUTS, RUN_OUTPUTS } from '../src/runner/outputs.ts'
@@ -62,6 +63,19 @@ describe('the root action', () => {
         assert.match(description, /^[A-Z`][\s\S]{15,}\.$/, `${folder} ${name}`)
     }
   })
+})
+
+test('action.yml and docs/apis.md name every API that the input api accepts, and no other', async () => {
+  const { inputs } = await manifest('.')
+  const described = [...(inputs.api?.description ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => name)
+  assert.deepEqual(
+    described,
+    APIS.map(({ name }) => name),
+  )
+  const rows = [...(await read('docs/apis.md')).matchAll(/^\| [^|]+ \| `(?!api`)(\w+)` \|/gm)].map(
+    ([, name = '']) => name,
+  )
+  assert.deepEqual([inputs.api?.default, ...rows].sort(), described.toSorted())
 })
 
 const REQUIRED: Record<string, string> = { 'prediction-id': 'abc', 'api-key': 'sk-test-0123456789', version: 'v1' }
@@ -311,7 +325,7 @@ describe('a dist that was built for a pull request', () => {
 })
 
 describe('the reusable workflow', () => {
-  test('passes every input on, and hands every output up', async () => {
+  test('the reusable workflow passes every input to an action, and returns every output', async () => {
     const workflow: Workflow = parse(await read('.github/workflows/prediction.yml'))
     const { workflow_call: call } = workflow.on
     const job = workflow.jobs.prediction

@@ -159,7 +159,7 @@ describe('the README', () => {
     }
   })
 
-  test('names only inputs and outputs that the actions have, where it says, with their defaults', async () => {
+  test('the README names only inputs and outputs that exist, with their actions and defaults', async () => {
     const folders: Record<string, string> = { root: '.', run: 'run', create: 'create' }
     const tables = (await read('README.md')).split(/^## /m)
     const rowsOf = (heading: string) =>
@@ -425,7 +425,7 @@ describe('docs/troubleshooting.md', () => {
     }
   })
 
-  test('tells what to do about each', async () => {
+  test('every message on the page has advice', async () => {
     for (const line of (await read('docs/troubleshooting.md')).split('\n').filter((each) => each.startsWith('| `')))
       assert.match(line.split(' | ').at(-1) ?? '', /^[A-Z0-9[].{10,} \|$/, line)
   })

@@ -25,7 +25,7 @@ const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
 const QUOTES = 'Put all texts in quotes, or pass them with ${{ toJSON(…) }}.'
 const YAML_1_1 = 'it is marked as YAML 1.1, but read as YAML 1.2. Remove the line that starts with %YAML.'
 const SEVERAL_DOCUMENTS =
-  'it has several documents, as a line "---" starts another one. Remove the line, or put the text that contains it in quotes.'
+  'it has several YAML documents: a line "---" starts another one. Remove the line, or put the text that contains it in quotes.'
 
 /** Tags of what JSON can say. */
 const TAGS: ReadonlySet<string> = new Set([

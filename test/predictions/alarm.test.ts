@@ -61,7 +61,7 @@ test('an alarm has no timer for a sleeper that has left', () => {
   assert.deepEqual(due(), [10])
 })
 
-test('an alarm does not wake a sleeper whose moment was put off meanwhile', async () => {
+test('an alarm does not wake a sleeper whose time was postponed', async () => {
   const { clock, due } = manualClock()
   const alarm = new Alarm(clock)
   const woken: number[] = []

@@ -38,7 +38,7 @@ describe('an answer that is a prediction', () => {
       [false, undefined, undefined, undefined, 'an hour'],
     )
   })
-  test('has what the API of a task tells beside it', async () => {
+  test('the response of a task API also has what the API reports besides the prediction', async () => {
     const { progress, refresh, linkLife } = await read(
       '{"code": "success", "data": {"status": "IN_PROGRESS", "progress": "30%", "data": {}}}',
       'runway',
@@ -50,7 +50,7 @@ describe('an answer that is a prediction', () => {
   })
 })
 
-test('progress is looked for in the log, unless the API tells it as a number', () => {
+test('progress is read from the log, unless the API reports it as a number', () => {
   const prediction = { id: 'abc', status: 'processing', logs: '45%' }
   assert.equal(progressLog({ prediction, body: {} }), '45%')
   assert.equal(progressLog({ prediction: { id: 'abc', status: 'processing' }, body: {} }), '')

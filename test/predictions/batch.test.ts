@@ -177,7 +177,7 @@ describe('a batch', () => {
     assert.equal((await play(names(30), { create: () => unread })).created.length, 30)
   })
 
-  test('nothing new is started when the answers to the first creations were all lost, or told of no success', async () => {
+  test('nothing new is started if the responses to all of the first create requests were lost or reported no success', async () => {
     const lost = new CreateError('lost', { mayRun: true, cause: undefined })
     const bodyless = new CreateError('lost', {
       mayRun: true,
@@ -270,7 +270,7 @@ describe('attempts', () => {
     assert.equal((await play(['hero'], { ...world, ownDeadline: true })).created.length, 1)
   })
 
-  test('of which the creation may have been carried out are told beside the failure before', async () => {
+  test('an attempt that may have been started is reported together with the failure before it', async () => {
     const lost = new CreateError('The answer was lost.', { mayRun: true, cause: undefined })
     const { created, results } = await play(['hero'], {
       ...failing('(E003)'),
@@ -282,7 +282,7 @@ describe('attempts', () => {
     assert.match(results[0]?.refusal?.message ?? '', /^The answer was lost\. The prediction may have been started/)
   })
 
-  test('begin after their pause, which is told before', async () => {
+  test('an attempt starts after its pause, which is announced', async () => {
     const { created } = await play(['hero'], { ...failing('(E003)'), seconds: 1 })
     assert.deepEqual(
       created.map(({ at }) => Math.round(at)),
@@ -326,7 +326,7 @@ describe('attempts', () => {
     assert.equal(created.length, 5)
   })
 
-  test('are as many as were asked for', async () => {
+  test('a batch makes at most as many attempts as requested', async () => {
     const world = { attempts: 2, end: (_n: string, _a: number, id: string) => ended(id, 'failed', '(E003)') }
     const { created, results } = await play(['hero'], world)
     assert.equal(created.length, 2)
@@ -354,7 +354,7 @@ describe('attempts', () => {
 const FATES = ['succeeded', 'failed', '(E003)', 'lost', '422', '401', 'stop'] as const
 
 describe('whatever happens', () => {
-  test('no money is spent that was not asked for', async () => {
+  test('whatever happens, a batch starts nothing that was not requested', async () => {
     const worlds = fc.record({
       count: fc.integer({ min: 1, max: 12 }),
       maxParallel: fc.integer({ min: 1, max: 6 }),

@@ -84,7 +84,7 @@ describe('a cancellation', () => {
     assert.deepEqual((await cancel(running, () => says('aborted'))).result, { id: 'abc', end: 'canceled' })
   })
 
-  test('tells that the prediction ended by itself while it was made', async () => {
+  test('a cancellation reports that the prediction ended in the meantime', async () => {
     const { result } = await cancel(running, () => says('succeeded'))
     assert.deepEqual(result, { id: 'abc', end: 'over', status: 'succeeded' })
   })
@@ -116,7 +116,7 @@ describe('a cancellation', () => {
     assert.equal(requests[2]?.at, 10.1)
   })
 
-  test('whose answer was lost has worked if the prediction is canceled or gone', async () => {
+  test('a cancellation without a response has succeeded if the prediction is canceled or no longer exists', async () => {
     const lost: Reaction = { code: 'ECONNRESET' }
     const canceled = await cancel(
       (i) => says(i === 0 ? 'processing' : 'canceled'),

@@ -83,7 +83,7 @@ describe('a large answer', () => {
     await answer.stored.close()
   })
 
-  test('is whole where nothing can be stored', async () => {
+  test('a large response stays in memory if it cannot be stored', async () => {
     await using gateway = await startGateway(send(200, largeBody), { store: createTextStore('/dev/null/none') })
     const answer = await gateway.client.get('abc', never)
     assert.deepEqual(answer.body, JSON.parse(largeBody))
@@ -159,23 +159,23 @@ describe('an answer that is no prediction', () => {
 })
 
 describe('a broken answer is asked for again', () => {
-  test('where the connection is reset', async () => {
+  test('a request is repeated if the connection is reset', async () => {
     const error = await failure((request) => request.socket.destroy())
     assert.ok(error instanceof ConnectionError)
     assert.equal(error.retryability, 'transient')
   })
-  test('where the body is cut off', async () => {
+  test('a request is repeated if the body is cut off', async () => {
     const error = await failure((request, response) => {
       response.writeHead(200, { 'content-length': '1000' })
       response.write(PREDICTION.slice(0, 20), () => request.socket.destroy())
     })
     assert.equal(error.retryability, 'transient')
   })
-  test('where the JSON ends too soon or comes twice', async () => {
+  test('a request is repeated if the JSON is incomplete or doubled', async () => {
     for (const body of [PREDICTION.slice(0, 20), PREDICTION + PREDICTION, ''])
       assert.equal((await failure(send(200, body))).retryability, 'transient')
   })
-  test('where nothing whole comes in time', async () => {
+  test('a request is repeated if no complete response arrives in time', async () => {
     const error = await failure((_, response) => {
       response.writeHead(200)
       const drip = setInterval(() => response.write(' '), 20)
@@ -184,13 +184,13 @@ describe('a broken answer is asked for again', () => {
     assert.match(error.message, /no complete response within 0\.2 s/)
     assert.equal(error.retryability, 'transient')
   })
-  test('where the name of the host is wrong', () => {
+  test('a request is repeated if the host name is wrong', () => {
     const cause = Object.assign(new Error('getaddrinfo ENOTFOUND api.example.com'), { code: 'ENOTFOUND' })
     const error = new ConnectionError({ method: 'GET', url: 'https://api.example.com/v1' }, cause)
     assert.match(error.message, /the host does not exist \(ENOTFOUND\)\. Check the spelling of the host/)
     assert.equal(error.retryability, 'transient')
   })
-  test('where nobody listens', async () => {
+  test('a request is repeated if no server listens', async () => {
     const dispatcher = new Agent()
     const client = createClient({ apiUrl: 'http://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock: systemClock })
     await assert.rejects(client.get('abc', never), (error: ConnectionError) => {
@@ -345,7 +345,7 @@ describe('how long a 429 asks to wait', () => {
   })
 })
 
-test('what is a bug is thrown as it is, not taken for a fault of the network', async () => {
+test('a bug is thrown unchanged, and is not mistaken for a network error', async () => {
   const bugs = [new TypeError('x is not a function'), new RangeError('out of it'), new ReferenceError('x'), 'text']
   for (const bug of bugs) {
     const dispatcher = { request: () => Promise.reject(bug) }

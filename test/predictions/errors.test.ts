@@ -138,7 +138,7 @@ describe('a refusal', () => {
     for (const message of [to(undefined), to('http://['), to('https://new.example/', 304)])
       assert.ok(message.endsWith(`It has no target. ${rule}`), message)
   })
-  test('by an edge that takes the runner for a robot says so in place of other advice', () => {
+  test('the challenge page of a service in front of the API is named instead of other advice', () => {
     const { message } = refusal(403, '<html><title>Just a moment...</title>')
     assert.match(message, /challenge page from a service/)
     assert.doesNotMatch(message, /is not allowed to do that/)

@@ -119,7 +119,7 @@ test('random sequences of faults lead to the expected outcome', async () => {
   }
 })
 
-test('256 jobs on an account of 3,000 requests a minute all end green, within the limit, and none starves', async () => {
+test('256 jobs on an account of 3,000 requests a minute all succeed within the limit, and none is starved', async () => {
   const clock = new VirtualClock()
   const ends = seeded(7)
   const over = Array.from({ length: 256 }, () => 2 + ends() * 120)

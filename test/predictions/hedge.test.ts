@@ -74,7 +74,7 @@ describe('a request that is silent', () => {
     await assert.rejects(run(hedge, -11, -5), ConnectionError)
   })
 
-  test('and must not be repeated is made once, and its connection is told of the silence', async () => {
+  test('a silent request that must not be repeated is made once, and its connection is marked as silent', async () => {
     const { clock, hedge, now } = start()
     let silent: number | undefined
     const attempt: Attempt<string> = async (signal, silence) => {

@@ -54,7 +54,7 @@ describe('the list of predictions', () => {
     assert.equal(fetched.length, 1)
   })
 
-  test('a list that is behind polls of single predictions twice is left alone', async () => {
+  test('a list that is twice behind polls of single predictions is no longer used', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, 'starting'))])
     const open = new Set(ids(9))
     await list.fetch(open, signal)
@@ -75,7 +75,7 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, true)
   })
 
-  test('a list whose end of one prediction is denied by three polls is left alone', async () => {
+  test('a list whose end of one prediction is contradicted by three polls is no longer used', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, 'failed'))])
     for (let i = 0; i < 3; i++) {
       assert.equal((await list.fetch(new Set(ids(9)), signal)).size, 9)
@@ -139,7 +139,7 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, true)
   })
 
-  test('a bug is not taken for a failure of the API', async () => {
+  test('a bug is not mistaken for a failure of the API', async () => {
     const list = new PredictionList(async () => {
       throw new TypeError('a bug')
     })

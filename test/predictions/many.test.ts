@@ -137,7 +137,7 @@ describe('many predictions', () => {
     assert.ok(average <= 1.5 && Math.max(...latestOf) <= 1.65, `${latestOf} s`)
   })
 
-  test('a list under way keeps asleep whoever it tells: nobody asks for another one, and the observer hears of all', async () => {
+  test('waits that a list answers stay asleep and request no other list, and the observer sees every response', async () => {
     const predictions = sample(200, 8).map((each) => ({ ...each, starts: 0, ends: 60, end: 'succeeded' as const }))
     const heard = new Map<string, number>()
     const { lists, requests } = await play(
@@ -196,7 +196,7 @@ describe('many predictions', () => {
     ['401', { status: 401, body: '{}' }],
     ['500 for ever', { status: 500, body: '' }],
   ] as const) {
-    test(`an API that answers its list with ${name} costs at most three requests, and no verdict`, async () => {
+    test(`an API that returns ${name} for its list is sent at most three requests for it, and every verdict is right`, async () => {
       const predictions = sample(12, 5)
       const { lists, outcomes, latest } = await play(predictions, { instead: () => instead })
       assertRight(predictions, outcomes)
@@ -205,7 +205,7 @@ describe('many predictions', () => {
     })
   }
 
-  test('a stale list is left alone, and ends are noticed as without it', async () => {
+  test('a stale list is no longer used, and ends are noticed as without it', async () => {
     const predictions = sample(30, 6)
     const { outcomes, lists, latest } = await play(predictions, { lag: 60 })
     assertRight(predictions, outcomes)

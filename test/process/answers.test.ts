@@ -125,7 +125,7 @@ describe('the body of an answer', { concurrency: 3 }, () => {
     assert.match(messages(run, 'warning').join(), /NaN or Infinity/)
   })
 
-  test('without an output is looked at again, and then green with a warning', async () => {
+  test('a success without an output is polled again, and then succeeds with a warning', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: null })
     await using run = await runAction({ inputs: inputs(simulator, id) })
@@ -135,7 +135,7 @@ describe('the body of an answer', { concurrency: 3 }, () => {
   })
 })
 
-test('a process that was stopped past its deadline still takes the end that came meanwhile', async () => {
+test('a process that was suspended past its deadline still notices the end of the prediction', async () => {
   await using simulator = await startSimulator()
   const id = simulator.add({
     startsWhenSeen: true,

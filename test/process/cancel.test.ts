@@ -68,7 +68,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     assert.equal(run.outputs.status, 'processing')
   })
 
-  test('is told so by Ctrl-Break on Windows', async () => {
+  test('a step is canceled by Ctrl-Break on Windows', async () => {
     await using simulator = await startSimulator()
     // Other systems do not know the signal, so a file stands for it.
     const preload = `import { existsSync } from 'node:fs'
@@ -127,7 +127,7 @@ describe('the post step', { concurrency: 4 }, () => {
     assert.equal(simulator.requests.length, 1)
   })
 
-  test('reports a prediction that ended meanwhile and does not cancel it', async () => {
+  test('the post step reports a prediction that ended in the meantime, and does not cancel it', async () => {
     await using simulator = await startSimulator()
     const ids = [simulator.ended({ output: 'x' }), simulator.add(RUNNING)]
     await using run = await post(simulator, ids)
@@ -146,7 +146,7 @@ describe('the post step', { concurrency: 4 }, () => {
     })
   }
 
-  test('tries again where a fault may pass', async () => {
+  test('the post step retries after transient errors', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add(RUNNING)
     simulator.trick(id, 'reset', 'pass', { status: 503 })
@@ -154,7 +154,7 @@ describe('the post step', { concurrency: 4 }, () => {
     assert.match(run.log, /\w+ canceled/)
   })
 
-  test('only warns where it cannot do anything', async () => {
+  test('the post step only warns if it cannot cancel', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add(RUNNING)
     simulator.trick(id, { status: 401, body: '{"detail":"revoked"}' })
@@ -173,7 +173,7 @@ describe('the post step', { concurrency: 4 }, () => {
 })
 
 describe('the timeout', { concurrency: 4 }, () => {
-  test('cancels what still runs where cancel-on says timeout, and leaves nothing to post', async () => {
+  test('a step cancels running predictions at the timeout if cancel-on includes timeout, and leaves nothing to post', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add(RUNNING)
     await using run = await runAction({
@@ -209,7 +209,7 @@ describe('the timeout', { concurrency: 4 }, () => {
   })
 })
 
-test('a cancel-on that says both never and something is a fault', async () => {
+test('a cancel-on with never and another value is an error', async () => {
   await using run = await runAction({
     inputs: { 'prediction-id': 'abc', 'api-key': 'sk-secret-0123456789', 'cancel-on': 'never, timeout' },
   })

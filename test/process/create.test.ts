@@ -114,7 +114,7 @@ describe('creating', { concurrency: 4 }, () => {
     })
   }
 
-  test('tells every fault of its inputs at once', async () => {
+  test('create reports all invalid inputs together', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'painter', version: 'v', 'cancel-after': '1s', 'api-key': '' })
     const lines = (run.errors[0] ?? '').split('\n')
@@ -127,7 +127,7 @@ describe('creating', { concurrency: 4 }, () => {
     assert.match(none.errors[0] ?? '', /none of them is set/)
   })
 
-  test('is repeated where it cannot have been carried out', async () => {
+  test('a create request is retried if it cannot have been carried out', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', { status: 429, headers: { 'retry-after': '1' } })
     const run = await create(simulator, { model: 'a/b', input: '{}' })
@@ -155,7 +155,7 @@ describe('creating', { concurrency: 4 }, () => {
     { cutOff: '{"id":"abc"' },
     { status: 504 },
   ] as const) {
-    test(`is never repeated where it may have been carried out: ${JSON.stringify(trick)}`, async () => {
+    test(`a create request is never retried if it may have been carried out: ${JSON.stringify(trick)}`, async () => {
       await using simulator = await startSimulator()
       simulator.trick('*', trick)
       const run = await create(simulator, { model: 'a/b', input: '{}' })
@@ -194,7 +194,7 @@ describe('creating', { concurrency: 4 }, () => {
     assert.equal(none.errors.length, 1)
   })
 
-  test('is refused with a sentence where the key is wrong', async () => {
+  test('create fails with a message if the key is wrong', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'a/b', input: '{}', 'api-key': 'sk-wrong-0123456789' })
     assert.match(run.errors[0] ?? '', /401 .*check the secret passed as api-key/)

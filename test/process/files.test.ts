@@ -70,7 +70,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal((await readdir(run.workspace)).length, 272)
   })
 
-  test('of a prediction that failed are saved too, and the step is red', async () => {
+  test('files of a failed prediction are saved too, and the step fails', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({
       status: 'failed',
@@ -83,7 +83,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.match(run.outputs.files ?? '', /-0\.png$/)
   })
 
-  test('that cannot be had turn the step red, one annotation each, and the others are there', async () => {
+  test('files that cannot be downloaded fail the step, with an annotation each, and the others are saved', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({
       completed_at: new Date(Date.now() - 3_600_000).toISOString(),
@@ -123,7 +123,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.match(run.errors[0] ?? '', /failed: broken/)
   })
 
-  test('that have expired turn the step red', async () => {
+  test('files that have expired fail the step', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, simulator.ended({ output: null, data_removed: true }), {
       'output-dir': 'out',
@@ -133,7 +133,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.match(run.errors[0] ?? '', /files of prediction .* have expired/)
   })
 
-  test('of which there are none are a warning, an error or nothing, as wanted', async () => {
+  test('missing files cause a warning, an error or nothing, as if-no-files-found says', async () => {
     await using simulator = await startSimulator()
     for (const [wanted, exitCode, count] of [
       ['warn', 0, 1],
@@ -300,7 +300,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal(await readFile(path.join(home, 'precious'), 'utf8'), 'precious')
   })
 
-  test('are left where the step is cancelled, none of them half', async () => {
+  test('files stay on disk if the step is canceled, and none of them is incomplete', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({
       output: [

@@ -97,7 +97,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.equal(run.outputs.output_urls, '[]')
   })
 
-  test('but whose output has been deleted is green with a warning', async () => {
+  test('a prediction whose output has been deleted succeeds with a warning', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(
       simulator,
@@ -109,7 +109,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.match(run.summary, /Deleted by the API/)
   })
 
-  test('in the words of another gateway is green with one warning', async () => {
+  test('a prediction with the status of another gateway succeeds with one warning', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({
       moments: [
@@ -123,7 +123,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.equal(run.warnings.filter((text) => text.includes('"SUCCESS"')).length, 1)
   })
 
-  test('after a status nobody knows is waited for, with one warning', async () => {
+  test('a prediction with an unknown status is waited for, with one warning', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: 'x' })
     const paused = { body: JSON.stringify({ id, status: 'paused', output: ['partial'] }) }
@@ -134,7 +134,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.equal(run.warnings.filter((text) => text.includes('"paused"')).length, 1)
   })
 
-  test('of another id than asked for is green with a warning', async () => {
+  test('a prediction with another ID than requested succeeds with a warning', async () => {
     await using simulator = await startSimulator()
     const id = newId()
     simulator.add({ id, moments: [], body: { id: 'another', status: 'succeeded', output: 'x' } })
@@ -159,7 +159,7 @@ describe('a prediction that does not succeed', { concurrency: 4 }, () => {
     ['cancelled', { output: ['kept'] }, /was canceled/],
   ]
   for (const [status, body, message] of ends) {
-    test(`${status} ${JSON.stringify(body)} turns the step red with one annotation, outputs set`, async () => {
+    test(`a prediction with ${status} ${JSON.stringify(body)} fails the step with one annotation, and sets the outputs`, async () => {
       await using simulator = await startSimulator()
       await using run = await wait(simulator, simulator.ended({ status, ...body }))
       assert.equal(run.exitCode, 1)
@@ -173,7 +173,7 @@ describe('a prediction that does not succeed', { concurrency: 4 }, () => {
     })
   }
 
-  test('in time turns the step red at the timeout, with the last status', async () => {
+  test('a prediction that does not end in time fails the step at the timeout, with the last status', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
     await using run = await wait(simulator, id, { timeout: '2s' })
@@ -191,7 +191,7 @@ describe('an answer that is no prediction', { concurrency: 4 }, () => {
     ['other JSON', '{"created":1,"data":[]}', 'application/json', /keys: created, data/],
   ]
   for (const [name, body, type, message] of answers) {
-    test(`turns the step red at once: ${name}`, async () => {
+    test(`a response that is no prediction fails the step at once: ${name}`, async () => {
       await using simulator = await startSimulator()
       simulator.trick('*', { body, type })
       await using run = await wait(simulator, newId())
@@ -218,7 +218,7 @@ describe('a refusal', { concurrency: 4 }, () => {
     [302, /Redirects are not followed/],
     [405, /does not support the call/],
   ] as const) {
-    test(`with ${status} turns the step red at once and says what to do`, async () => {
+    test(`a refusal with ${status} fails the step at once and says what to do`, async () => {
       await using simulator = await startSimulator()
       simulator.trick('*', {
         status,

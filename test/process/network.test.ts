@@ -62,7 +62,7 @@ describe('a gateway with a certificate of its own', () => {
     assert.deepEqual(asked, ['1.1'])
   })
 
-  test('is asked by HTTP/2 where it speaks that', async () => {
+  test('a gateway that supports HTTP/2 is requested over it', async () => {
     const { run, asked } = await ask({ NODE_EXTRA_CA_CERTS: certificate }, createSecureServer as never)
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual(asked, ['2.0'])

@@ -91,7 +91,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.equal(service.artifacts.length, 1)
   })
 
-  test('that is away is survived for a while, then named', async () => {
+  test('an unreachable proxy is retried for a while, and then named', async () => {
     await using run = await runAction({
       inputs: {
         'prediction-id': 'abc',

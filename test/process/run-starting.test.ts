@@ -221,7 +221,7 @@ describe('attempts of run', { concurrency: 4 }, () => {
     })
   }
 
-  test('are not made unless they are asked for', async () => {
+  test('attempts are made only if they are requested', async () => {
     await using simulator = await startGateway({ end: () => ({ status: 'failed', error: '(code: E004)' }) })
     await using run = await runOf(simulator, ['n1'])
     assert.equal(run.exitCode, 1)

@@ -35,7 +35,7 @@ describe('run', () => {
     assert.equal(run.state.open, '')
   })
 
-  test('makes files of many, by name, and tells what became of each', async () => {
+  test('run saves the files of many inputs by name, and reports the result of each', async () => {
     await using simulator = await gateway()
     const inputs = gatewayInputs(simulator, { inputs: THREE, 'output-dir': 'pictures', 'file-name': '{name}' })
     await using run = await runAction({ action: 'run', inputs })
@@ -77,7 +77,7 @@ describe('run', () => {
     assert.ok(run.lines.includes('would start hero: model octo/cake with prompt'))
   })
 
-  test('is green with a notice if there are no inputs', async () => {
+  test('run succeeds with a notice if there are no inputs', async () => {
     await using simulator = await gateway()
     await using run = await runAction({ action: 'run', inputs: gatewayInputs(simulator, { inputs: '{}' }) })
     assert.equal(run.exitCode, 0, run.log)

@@ -50,7 +50,7 @@ describe('a task', { concurrency: 4 }, () => {
 })
 
 describe('a film behind the key', { concurrency: 4 }, () => {
-  test('is fetched with it from an address built from api-url and the ID', async () => {
+  test('a video behind the key is downloaded with it from a URL that is built from api-url and the ID', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { body: picture, type: 'image/png' } })
     await using result = await run(simulator, 'videos', id, { 'output-dir': 'films' })
@@ -95,7 +95,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     assert.deepEqual(keysFor(simulator, '/content'), [true])
     assert.deepEqual(keysFor(simulator, '/files/back/'), [false])
   })
-  test('that is gone says nothing of the hour after which predictions lose their files', async () => {
+  test('a missing video is not reported as expired after one hour', async () => {
     await using simulator = await startSimulator()
     const video_url = `${simulator.origin}/files/gone.mp4`
     const id = simulator.tasks.add({ api: 'videos', ends: 0, body: { video_url } })

@@ -37,7 +37,7 @@ describe('a task', { concurrency: 4 }, () => {
       assert.equal(result.outputs.predict_time, '')
       assert.deepEqual(result.annotations, [])
     })
-    test(`of ${api} that fails turns the step red with the words of the API`, async () => {
+    test(`a task of ${api} that fails makes the step fail with the message of the API`, async () => {
       await using simulator = await startSimulator()
       const id = simulator.tasks.add({ api, id: idFor(api), ends: 0.3, outcome: 'failed' })
       await using result = await run(simulator, api, id)

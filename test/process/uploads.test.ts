@@ -89,7 +89,7 @@ describe('an artifact', () => {
     )
   })
 
-  test('survives a reset, and is an error that says what to do where its name is taken', async () => {
+  test('an artifact is uploaded despite a reset, and an existing name is an error that says what to do', async () => {
     await using simulator = await startSimulator()
     const output = [simulator.file('a.png', { body: await cake('png') })]
     service.fail('CreateArtifact', 'reset', { status: 503, body: { msg: 'busy' } })
@@ -130,7 +130,7 @@ describe('an artifact', () => {
     assert.equal(JSON.parse(Buffer.from(description).toString()).predictions[0].id, id)
   })
 
-  test('that hangs when the step is cancelled is left behind, with what is known handed on and no release begun', async () => {
+  test('an upload that hangs is abandoned if the step is canceled, with the outputs set and no release started', async () => {
     await using simulator = await startSimulator()
     await using releases = await startReleasesApi()
     releases.add('v1')
@@ -273,7 +273,7 @@ describe('an artifact', () => {
 })
 
 describe('a file for a release', () => {
-  test('that has gone since it was saved is a failure of that file alone, and the step ends with its outputs', async () => {
+  test('a file that was deleted after it was saved fails alone, and the step ends with its outputs', async () => {
     await using simulator = await startSimulator()
     await using releases = await startReleasesApi()
     const release = releases.add('v1')

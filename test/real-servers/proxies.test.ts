@@ -38,7 +38,7 @@ describe('behind squid, which wants a user and a password', {
     }
   }
 
-  test('an API over https is asked through a tunnel, and so are its files', async () => {
+  test('an API over https and its files are requested through a tunnel', async () => {
     await using stage = await start()
     await using run = await runAction({ from: 'dist', inputs: stage.inputs, env: stage.env })
     assert.equal(run.exitCode, 0, run.log)
@@ -93,7 +93,7 @@ describe('behind squid, which wants a user and a password', {
     assert.deepEqual(stage.simulator.requests, [])
   })
 
-  test('a restart of it in the middle of a wait is survived', async () => {
+  test('a wait continues after a restart of the proxy', async () => {
     await using stage = await start()
     const moments = [
       { at: 0, status: 'processing' },

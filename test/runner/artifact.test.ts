@@ -473,7 +473,7 @@ describe('uploading', () => {
   })
 })
 
-test('a name is at fault where it holds what no artifact name may', () => {
+test('a name is invalid if it contains what no artifact name may contain', () => {
   for (const name of ['a:b', 'a/b', 'a\\b', 'a*', 'a?', '"', '<', '>', '|', 'a\nb', 'a\rb', 'x'.repeat(256)])
     assert.notEqual(artifactNameProblem(name), undefined, name)
   for (const name of ['prediction-abc', '图片 1', 'a.b_c']) assert.equal(artifactNameProblem(name), undefined)

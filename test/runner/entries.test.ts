@@ -149,13 +149,13 @@ test('a file in another encoding than UTF-8 is refused, as its texts would chang
 })
 
 describe('files in an input', () => {
-  test('that are not there are told with the way to write an @', () =>
+  test('missing files in an input are reported with the way to write an @', () =>
     refused(
       { inputs: '{"hero": {"images": [{"url": "@none.png"}]}}' },
       /^inputs\.hero\.images\[0\]\.url: There is no file none\.png.*write @@ for/,
     ))
 
-  test('that cannot be read when they are sent, or are too large then, are told with their place', async () => {
+  test('files in an input that cannot be read when they are sent, or are too large by then, are reported with their place', async () => {
     await put('large.bin', Buffer.alloc(2 ** 20 + 1, 1))
     const [entry] = await read({ inputs: 'hero: {image: "@large.bin"}' })
     const notTaken = async () => undefined

@@ -41,12 +41,12 @@ const throwing = (thrown: unknown) => () => Promise.reject(thrown)
 const failures = (count: number) => Array.from({ length: count }, (_, i) => ({ title: `t${i}`, message: `m${i}` }))
 
 describe('a step', () => {
-  test('that comes to its end is not red, and is guarded against errors that nobody catches', async () => {
+  test('a step that completes does not fail, and handles uncaught errors', async () => {
     const { code, log, unexpected, guards } = await runHere(async () => {})
     assert.deepEqual({ code, log, unexpected, guards }, { code: undefined, log: '', unexpected: [], guards: 1 })
   })
 
-  test('that throws is red with one annotation, its causes in the log', async () => {
+  test('a step that throws fails with one annotation, and its causes are in the log', async () => {
     const { code, annotations, log, unexpected } = await runHere(
       throwing(new Error('first ##[set-output name=x]y', { cause: new Error('second', { cause: 'third' }) })),
     )
@@ -66,7 +66,7 @@ describe('a step', () => {
     assert.doesNotMatch((await runHere(throwing('a text'))).log, /caused by|::debug::/)
   })
 
-  test('that fails as expected is red with its failures, and nothing else is printed', async () => {
+  test('a step that fails as expected prints its failures and nothing else', async () => {
     const { code, annotations, lines, unexpected, log } = await runHere(throwing(new StepFailed(failures(2))))
     assert.equal(code, 1)
     assert.deepEqual(annotations, [
@@ -77,7 +77,7 @@ describe('a step', () => {
     assert.doesNotMatch(log, /caused by|::debug::/)
   })
 
-  test('goes on to its end after an error that nobody could catch, and is red', () => {
+  test('a step continues after an uncaught error, and fails at its end', () => {
     const { status, stdout, stderr, annotations, outputs } = runStep(`
       setTimeout(() => { throw new Error('a stream failed ::x:: ##[set-output name=x]y') }, 1)
       Promise.reject(new Error('nobody waits for it'))

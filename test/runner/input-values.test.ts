@@ -98,7 +98,7 @@ describe('prediction IDs', () => {
     }
     assert.deepEqual(readIds('nullable'), ['nullable'])
   })
-  test('that are missing are asked for', () => {
+  test('missing IDs are reported', () => {
     assert.match(fault(''), /^must not be empty\./)
     for (const text of [',', '[]', '""']) assert.match(fault(text), /contains no ID\. Pass at least one ID\.$/)
   })
@@ -147,7 +147,7 @@ describe('a key', () => {
   test('of six visible characters or more is taken as it is', () => {
     for (const key of ['abcdef', 'sk-~!"x', 'bearer-abc']) assert.equal(values.readApiKey(key), key)
   })
-  test('that no API would take is refused, without a word of it', () => {
+  test('an invalid key is refused without showing any of it', () => {
     for (const [text, reason] of [
       ['', /^must not be empty\. Pass a secret\./],
       ['"abcdefg"', /^is in quotes\./],

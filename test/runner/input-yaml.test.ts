@@ -109,7 +109,7 @@ describe('an input', () => {
     [
       'several documents',
       'a: 1\n---\nb: 2',
-      /^In input: it has several documents, as a line "---" starts another one\. Remove the line, or put the text that contains it in quotes\.$/,
+      /^In input: it has several YAML documents: a line "---" starts another one\. Remove the line, or put the text that contains it in quotes\.$/,
     ],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
     ['a list as a key', 'prompt: {? ["##[set-output name=x]1"] : 1}', /a key is a list/],

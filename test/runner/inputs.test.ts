@@ -59,7 +59,7 @@ describe('the inputs of the root action', () => {
     assert.deepEqual(release, { tag: 'v1', token: 'ghs_0123456789', overwrite: true })
   })
 
-  test('have no artifact and no release unless they are wanted', () => {
+  test('inputs contain no artifact and no release unless they are requested', () => {
     const { artifact, release, download } = read({ 'artifact-name': 'mine', 'github-token': 'ghs_0123456789' })
     assert.deepEqual([artifact, release, download.directory], [undefined, undefined, undefined])
   })

@@ -61,7 +61,7 @@ describe('a growing log', () => {
       }),
     )
   })
-  test('takes a time that grows with its length, also if every look finds another one', () => {
+  test('the time to read a log grows with its length, also if it is different each time', () => {
     const looks = (length: number) => {
       const large = (look: number) => Array.from({ length: length / 10 }, (_, i) => `${look}${i}\n`).join('')
       const logs = [large(1), large(2), large(3), '\n'.repeat(length), ' \n'.repeat(length / 2), 'x'.repeat(length)]

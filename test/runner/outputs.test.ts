@@ -62,7 +62,7 @@ describe('the outputs', () => {
     }
   })
 
-  test('add up the seconds that models ran without digits that nobody measured', () => {
+  test('the output predict_time is a sum without artificial digits', () => {
     const judged = [0.1, 0.2].map((predict_time, i) => ended(`id${i}`, { metrics: { predict_time } }))
     assert.equal(outputsOf(judged, nothingDelivered).predict_time, '0.3')
     assert.equal(
@@ -71,7 +71,7 @@ describe('the outputs', () => {
     )
   })
 
-  test('have no output of an only prediction without an answer, or of an only input without a prediction', () => {
+  test('the output named output is empty for a single prediction without a response, and for a single input without a prediction', () => {
     const outcome: Outcome = { id: 'a', end: 'timeout', status: '', answer: undefined, error: undefined, waited: 9 }
     const unseen = { outcome, verdict: verdictOf(outcome, '30m') }
     const refused = { name: 'hero', status: 'refused' as const, error: 'No credit.' }
@@ -81,7 +81,7 @@ describe('the outputs', () => {
     assert.equal(outputsOf([unseen, ended('b', { output: 'text' })], nothingDelivered).output, '[null,"text"]')
   })
 
-  test('tell a total time of no seconds', () => {
+  test('a total time of zero seconds is set', () => {
     const at = '2026-01-01T00:00:00Z'
     assert.equal(outputsOf([ended('a', { created_at: at, completed_at: at })], nothingDelivered).total_time, '0')
     assert.equal(outputsOf([ended('a', {})], nothingDelivered).total_time, '')

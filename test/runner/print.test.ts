@@ -115,7 +115,7 @@ describe('what the toolkit prints', () => {
     )
   })
 
-  test('is apart from what this action prints meanwhile, whose errors stay errors', async () => {
+  test('output of the toolkit is separate from what this action prints in the meantime, whose errors stay errors', async () => {
     const { annotations } = await acted(() => toolkitOutput(undefined, async () => error('ours', 'title'), signal))
     assert.deepEqual(annotations, [{ level: 'error', title: 'title', message: 'ours' }])
     assert.equal(await printed(() => toolkitOutput(undefined, async () => core.info('a'), signal)), 'a\n')

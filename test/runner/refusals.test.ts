@@ -7,11 +7,11 @@ const refused = (name: string, error: string): Entry => ({ name, status: 'refuse
 const skipped: Entry = { name: 'there', status: 'skipped', error: undefined }
 
 describe('what was not started', () => {
-  test('is told without a name if there is one input only', () => {
+  test('a refusal is reported without a name if there is only one input', () => {
     assert.deepEqual(refusalsOf([refused('cake', 'No such model.')]), ['No such model.'])
   })
 
-  test('is told by name, and what was skipped is not told', () => {
+  test('refusals are reported by name, and skipped inputs are not', () => {
     assert.deepEqual(refusalsOf([skipped, refused('hero', 'No such model.')]), ['hero: No such model.'])
   })
 

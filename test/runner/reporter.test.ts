@@ -120,7 +120,7 @@ describe('the reporter', () => {
     assert.match(lines[1] ?? '', /^\[3\.0 s\] hero: done · succeeded/)
   })
 
-  test('says of an only prediction that was started no status twice', async () => {
+  test('the reporter prints no status of a single started prediction twice', async () => {
     const { lines } = await reported(
       [],
       ({ started, answered }) => {
@@ -140,7 +140,7 @@ describe('the reporter', () => {
     assert.deepEqual(lines, ['[0.0 s] hero: The model did not start (code: E6716) · the next attempt begins in 5.0 s'])
   })
 
-  test('tells each refusal, and once that nothing new is started', async () => {
+  test('the reporter prints each refusal, and once that nothing new is started', async () => {
     const { lines } = await reported(
       [],
       ({ notStarted }) => {
@@ -178,7 +178,7 @@ describe('the reporter', () => {
     assert.equal(lines[7], '[50 s] id0: processing · about 11 s left')
   })
 
-  test('prints the same trouble once, and repeats it in the heartbeat', async () => {
+  test('the reporter prints the same problem once, and repeats it in the heartbeat', async () => {
     const { lines } = await reported(['abc'], async ({ failed }, clock) => {
       failed({ id: 'abc', now: 1, error: refused, pause: 2 })
       failed({ id: 'abc', now: 3, error: refused, pause: 4 })

@@ -12,7 +12,7 @@ import { startSimulator } from '../servers/simulator.ts'
 import { printed } from '../support/printed.ts'
 
 describe('the requests of a step', () => {
-  test('are told in one line, each kind only if there was one', () => {
+  test('requests are reported in one line, each kind only if there was one', () => {
     assert.equal(requestsInWords({ api: 1, streams: 0, files: 0 }), '1 request to the API')
     assert.equal(requestsInWords({ api: 9, streams: 0, files: 2 }), '9 requests to the API, 2 for files')
     assert.equal(

@@ -77,7 +77,7 @@ async function stalledSaving(clock: Clock) {
   }
 }
 
-test('files that an interrupted step gave up are one failure, and none of them is missing without a word', async () => {
+test('files that an interrupted step abandons are one failure, and all of them are reported', async () => {
   await using step = await stalledSaving(systemClock)
   await Promise.race([step.requested, step.finished])
   step.interrupt.abort(new Error('The runner ends this step.'))

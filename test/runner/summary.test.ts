@@ -55,7 +55,7 @@ describe('the summary of one prediction', () => {
     assert.match(summaryOf([prediction], undefined, words), /^`owner\/model` · 9 requests to the API$/m)
     assert.match(summaryOf([prediction, prediction], undefined, words), /^`owner\/model` · 9 requests to the API$/m)
   })
-  test('says of what is at the API how long it can be had: of links, and of pictures whose files were saved', () => {
+  test('a summary says how long links and pictures at the API are available', () => {
     const prediction = ended({ output: ['https://files.example.com/a/out-0.webp'] })
     const note = (markdown: string) => markdown.split('\n').filter((line) => /the API/.test(line))
     assert.deepEqual(note(summaryOf([prediction])), [
@@ -176,7 +176,7 @@ describe('the summary of many predictions', () => {
       )
     }
   })
-  test('tells what was not started', () => {
+  test('a summary reports what was not started', () => {
     const refused = { name: 'pie', status: 'refused' as const, error: 'No such model.' }
     const skipped = { name: 'cake', status: 'skipped' as const, error: undefined }
     const markdown = summaryOf([{ ...ended({}), name: 'tart' }, refused, skipped])
@@ -228,7 +228,7 @@ describe('the summary of many predictions', () => {
   })
 })
 
-test('a heading is not green if the step is red for another reason', () => {
+test('a heading does not show success if the step fails for another reason', () => {
   const failures = [{ title: 'File not saved', message: 'The file is gone.' }]
   const delivery = { files: [], artifacts: [], releaseUrls: [], failures }
   assert.match(summaryOf([ended({})], delivery), /^### ❌ Prediction succeeded, but not everything worked$/m)

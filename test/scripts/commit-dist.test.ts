@@ -139,7 +139,7 @@ describe('a rebuilt dist', () => {
     assert.equal(output, '')
   })
 
-  test('that was not uploaded asks for nothing', async () => {
+  test('a dist that was not uploaded causes no requests', async () => {
     const { exitCode, requests, output } = await commit(path.join(await folderWith({}), 'none'))
     assert.equal(exitCode, 0)
     assert.deepEqual(requests, [])
@@ -175,7 +175,7 @@ describe('a rebuilt dist from a hostile package is refused before anything is as
     })
   }
 
-  test('where it holds a link', { skip: process.platform === 'win32' }, async () => {
+  test('a rebuilt dist that contains a link is refused', { skip: process.platform === 'win32' }, async () => {
     const folder = await folderWith({ 'package.json': '{}', 'main.js': '' })
     await symlink('/proc/self/environ', path.join(folder, 'index.js'))
     const { exitCode, stderr, requests } = await commit(folder)
@@ -184,7 +184,7 @@ describe('a rebuilt dist from a hostile package is refused before anything is as
     assert.deepEqual(requests, [])
   })
 
-  test('where a name holds a workflow command, without printing it', {
+  test('a rebuilt dist with a workflow command in a file name is refused without printing it', {
     skip: process.platform === 'win32',
   }, async () => {
     const { stdout, stderr, requests } = await commit(await folderWith({ '##[set-output name=committed]true': '' }))
@@ -193,7 +193,7 @@ describe('a rebuilt dist from a hostile package is refused before anything is as
     assert.deepEqual(requests, [])
   })
 
-  test('where it is larger than any dist', async () => {
+  test('a rebuilt dist that is too large is refused', async () => {
     const { exitCode, stderr, requests } = await commit(await folderWith({ 'index.js': ' '.repeat(21e6) }))
     assert.equal(exitCode, 1)
     assert.match(stderr, /dist is larger than 20 MB/)

@@ -24,7 +24,7 @@ async function lint(run: string, env: NodeJS.ProcessEnv = {}) {
 }
 
 describe('lint:workflows', () => {
-  test('fails where actionlint finds something, and says where', async () => {
+  test('the lint of workflows fails if actionlint finds something, and says where', async () => {
     const { status, stdout } = await lint(`echo "\${{ github.event.issue.title }}"`)
     assert.equal(status, 1)
     assert.match(stdout, /^\.github\/workflows\/a\.yml:7: "github\.event\.issue\.title" is potentially untrusted/m)
@@ -37,7 +37,7 @@ describe('lint:workflows', () => {
     assert.equal(status, 0)
   })
 
-  test('fails on CI where zizmor is missing', async () => {
+  test('the lint of workflows fails on CI if zizmor is missing', async () => {
     const { status, stdout } = await lint('echo hello', { CI: 'true' })
     assert.match(stdout, /^actionlint: no findings$/m)
     assert.equal(status, 1)

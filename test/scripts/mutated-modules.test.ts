@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { test } from 'node:test'
 import { MODULES } from '../../scripts/mutated-modules.ts'
@@ -11,4 +12,15 @@ test('every module that is mutated has tests that judge it', () => {
     [file, ...tests].filter((name) => !existsSync(path.join(ROOT, name))),
   )
   assert.deepEqual(missing, [], 'name its tests in scripts/mutated-modules.ts, or leave it out there with the reason')
+})
+
+test('no score in CONTRIBUTING.md is below the one that its module requires', async () => {
+  const document = await readFile(path.join(ROOT, 'CONTRIBUTING.md'), 'utf8')
+  const rows = [...document.matchAll(/^\| `(src[^`]+)` \| \d+ \| \d+ \| (\d+) \| \d+ \|$/gm)]
+  assert.ok(rows.length > 0)
+  const low = rows.flatMap(([, file = '', killed]) => {
+    const module = MODULES.find((each) => each.file === file)
+    return module && Number(killed) >= module.least ? [] : `${file}: ${killed}`
+  })
+  assert.deepEqual(low, [], 'run npm run mutation with its name')
 })

@@ -53,7 +53,7 @@ const run = (scene: Scene): Promise<WorkflowRun> => runWorkflow(stage, workflow(
 const startedIn = (raw: string) => /started (?:prediction )?(\w{20,})/i.exec(raw)?.[1] ?? ''
 
 describe('under a real runner', { concurrency: 2 }, () => {
-  test('a failed prediction makes its job red, and its outputs reach failure() steps and a job that always runs', async () => {
+  test('a failed prediction fails its job, and its outputs reach failure() steps and a job that always runs', async () => {
     const { jobs, text, raw } = await run({
       model: 'sim/fail',
       steps: `      - run: echo "after a red step"
@@ -76,7 +76,7 @@ describe('under a real runner', { concurrency: 2 }, () => {
     assert.doesNotMatch(text, /after a red step/)
   })
 
-  test('a red step with continue-on-error lets the job go on, green', async () => {
+  test('a failed step with continue-on-error lets the job continue and succeed', async () => {
     const { jobs, text, raw } = await run({
       model: 'sim/fail',
       step: ['continue-on-error: true'],

@@ -58,7 +58,7 @@ describe('a task', () => {
       assert.ok(took >= 10 && took < 30, `${took} s`)
     })
   }
-  test('of a proxy in trouble is waited for, although its answers are empty', async () => {
+  test('a task is waited for if a failing proxy returns empty responses', async () => {
     const { outcome } = await play('midjourney', (_, i) =>
       i < 6 ? { status: 502, body: '' } : ok({ status: 'SUCCESS', imageUrl: 'https://x.example/a.png' }),
     )
@@ -159,7 +159,7 @@ describe('canceling a task', () => {
     assert.equal(line, 'abc had already ended (succeeded)')
     assert.deepEqual(methods, ['GET', 'DELETE', 'GET'])
   })
-  test('of Runway has worked if the task is gone after a deletion without an answer', async () => {
+  test('a task of Runway counts as canceled if it no longer exists after a deletion without a response', async () => {
     const { line } = await cancel(({ method }, i) => {
       if (method === 'DELETE') return { code: 'ECONNRESET' }
       return i === 0 ? ok({ status: 'RUNNING' }) : { status: 404, body: '{}' }

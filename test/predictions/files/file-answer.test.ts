@@ -78,14 +78,14 @@ describe('an answer without a file', () => {
   })
 })
 
-test('a web page is told by its type', () => {
+test('a web page is recognized by its content type', () => {
   for (const type of ['text/html', 'TEXT/HTML; charset=utf-8', 'application/xhtml+xml'])
     assert.equal(isWebPage({ 'content-type': type }), true, type)
   for (const type of ['text/plain', 'text/htmlx', 'x-text/html', undefined])
     assert.equal(isWebPage({ 'content-type': type }), false, type)
 })
 
-test('a part counts only if it is the one that was requested, and tells the length of the whole', () => {
+test('a partial response counts only if it has the requested range and the total length', () => {
   const length = (range: string | undefined, from: number) => lengthOfPart({ 'content-range': range }, from)
   assert.equal(length('bytes 100-199/200', 100), 200)
   assert.equal(length(' bytes 0-0/1 ', 0), 1)

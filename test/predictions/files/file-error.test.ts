@@ -7,7 +7,7 @@ import {
   WebPageError,
 } from '../../../src/predictions/files/file-error.ts'
 
-test('a fault of the file system is said in words, with the folder and the code', () => {
+test('an error of the file system is described in words, with the folder and the code', () => {
   const words: [string, RegExp][] = [
     ['EACCES', /^\/out cannot be written to \(EACCES\)$/],
     ['EBUSY', /has a file of that name open in \/out \(EBUSY\)$/],

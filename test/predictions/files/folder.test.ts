@@ -83,7 +83,7 @@ describe('room on the disk', () => {
   })
 })
 
-test('faults of the file system are told in words, with their codes', () => {
+test('errors of the file system are described in words, with their codes', () => {
   const words = (code: string) => describeDiskError(Object.assign(new Error(code), { code }), '/out')
   assert.equal(words('ENOSPC'), 'the disk is full: /out (ENOSPC)')
   assert.equal(words('EROFS'), '/out is on a file system that is read-only (EROFS)')

@@ -142,7 +142,7 @@ describe('a file that is not there', () => {
     }
   })
 
-  test('because it wants the key says that files are fetched without it', async () => {
+  test('a file that requires the key fails with a message that files are downloaded without it', async () => {
     const { results, requests } = await playTransfers(['https://api.example.com/file'], () => ({ status: 401 }))
     assert.match(messageOf(results[0]), /requires the API key, but files are downloaded without the key/)
     assert.equal(requests.length, 1)
@@ -254,7 +254,7 @@ describe('a host that refuses some', () => {
     })
   }
 
-  test('because it was away serves six at once again afterwards', async () => {
+  test('a host that was unreachable serves six downloads at once again afterwards', async () => {
     const { results, together } = await playTransfers(urlsOf(60), ({ at }) => (at < 8 ? refuses : slow))
     assert.deepEqual(results.map(messageOf), Array(60).fill('saved'))
     assert.equal(together, 6)

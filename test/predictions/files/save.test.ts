@@ -143,7 +143,7 @@ describe('a file', () => {
     assert.equal(run.files[0]?.source, 'data:')
   })
 
-  test('in a data: URI that cannot be decoded is told', async () => {
+  test('a file in a data: URI that cannot be decoded is reported', async () => {
     await using simulator = await startSimulator()
     await using run = await save(simulator, [
       'data:image/png;base64,',
@@ -203,7 +203,7 @@ describe('a large output that is not in memory', () => {
     assert.deepEqual(reasons, [])
   })
 
-  test('that cannot be read is told, and the others are saved', async () => {
+  test('a large output that cannot be read is reported, and the others are saved', async () => {
     const { there, reasons } = await large(['text', new Error('no disk')])
     assert.deepEqual(there, ['p0-text.txt'])
     assert.deepEqual(reasons, ['The output of prediction p1 was not saved: no disk.'])
@@ -321,7 +321,7 @@ describe('names', () => {
     assert.deepEqual(kept.there, ['abc-0-2.tar.gz', 'abc-0.tar.gz'])
   })
 
-  test('that cannot be read or replaced are left alone, and the new file gets another one', async () => {
+  test('existing files that cannot be read or replaced stay, and the new file gets another name', async () => {
     const user = process.geteuid?.()
     if (user === undefined) return
     await using simulator = await startSimulator()
@@ -363,7 +363,7 @@ describe('names', () => {
 })
 
 describe('a transfer', () => {
-  test('that is cut off is taken up where it stopped', async () => {
+  test('a transfer that is cut off is resumed where it stopped', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const url = simulator.file('a.png', { body, tricks: [{ cutAfter: 10_000 }, { cutAfter: 20_000 }] })
@@ -375,7 +375,7 @@ describe('a transfer', () => {
     assert.deepEqual([ranges.length, ranges.at(0), ranges.at(-1)], [3, undefined, true])
   })
 
-  test('that stalls is broken off and taken up', async () => {
+  test('a transfer that stalls is aborted and resumed', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const url = simulator.file('a.png', { body, tricks: [{ stallAfter: 5000 }, 'hang'] })
@@ -753,7 +753,7 @@ test('files and failures come in the order of the predictions, whatever the orde
   )
 })
 
-test('a folder that cannot be made or written is told', async () => {
+test('a folder that cannot be created or written is reported', async () => {
   await using simulator = await startSimulator()
   const file = path.join(await testFolder('files'), 'a-file')
   await writeFile(file, '')

@@ -33,7 +33,8 @@ test('an address is public only if it is known to be', () => {
 })
 
 describe('a URL', () => {
-  test('of any public https host is asked', () => assert.equal(trusted('https://files.example.com/a.png'), false))
+  test('a URL of any public https host is requested', () =>
+    assert.equal(trusted('https://files.example.com/a.png'), false))
   test('a URL over http, with credentials or with another scheme is refused', () => {
     for (const url of [
       'http://files.example.com/a',
@@ -73,7 +74,7 @@ describe('a URL', () => {
     for (const url of ['http://127.0.0.1:2375/containers', 'https://127.0.0.1:8080/a', 'http://localhost:8080/a'])
       assert.throws(() => checkUrl(new URL(url), local), HostRefusal, url)
   })
-  test('of an allowed host is trusted on any port, and no other is asked', () => {
+  test('a URL of an allowed host is trusted on any port, and no other is requested', () => {
     assert.equal(trusted('http://10.0.0.1:8080/a', '10.0.0.1'), true)
     assert.equal(trusted('https://[fd00::1]/a', '[fd00::1]'), true)
     assert.equal(trusted('https://CDN.example.com/a', 'cdn.example.com'), true)
@@ -119,7 +120,7 @@ describe('a name', () => {
         ),
       )
   })
-  test('that a local proxy maps is connected to at the addresses of the proxy alone, and that is told', () => {
+  test('a host name that a local proxy maps is connected to only at the addresses of the proxy, with a warning', () => {
     const told: string[] = []
     const mappedPolicy = {
       ...policy(),
