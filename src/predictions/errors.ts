@@ -146,6 +146,8 @@ export class RefusedInBodyError extends ApiError {
   }
 }
 
+const CHECK_API_URL = 'Check that api-url is the base of a predictions API, without the trailing /predictions.'
+
 /** The answer is a success, but no prediction: another endpoint, a web page, a list. */
 export class NotAPredictionError extends ApiError {
   override readonly name = 'NotAPredictionError'
@@ -154,16 +156,19 @@ export class NotAPredictionError extends ApiError {
   /** The answer to a creation, if it is a JSON object. */
   readonly body: Readonly<Record<string, unknown>> | undefined
 
-  /** @param what came instead, such as `a web page` */
+  /** @param what came instead, such as `a web page`; `said`: its own message, as gateways put errors into a success */
   constructor(
     request: ApiRequest,
     what: string,
-    { advice, scope, body }: { advice?: string; scope?: Scope; body?: Readonly<Record<string, unknown>> } = {},
+    {
+      said,
+      advice = CHECK_API_URL,
+      scope,
+      body,
+    }: { said?: string | undefined; advice?: string; scope?: Scope; body?: Readonly<Record<string, unknown>> } = {},
   ) {
-    super(
-      request,
-      `${nameOf(request)} returned ${what}, not a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
-    )
+    const words = said === undefined ? undefined : `It says: ${sentence(said)}`
+    super(request, sentences(`${nameOf(request)} returned ${what}, not a prediction.`, words, advice))
     this.scope = scope ?? 'prediction'
     // Of a creation it may hold the ID; else nobody needs it, and it can be 64 MB.
     this.body = request.method === 'POST' ? body : undefined
