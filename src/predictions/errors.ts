@@ -35,6 +35,8 @@ export type Scope = 'prediction' | 'account'
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
   readonly url: string
+  /** The end of the URL, after the base of the API. */
+  readonly path?: string
   /** What it was for. */
   readonly call?: 'get' | 'create' | 'cancel'
 }
@@ -277,10 +279,21 @@ function adviceFor(
 }
 
 /** Names the target without its query, which may hold secrets of whoever wrote it. */
-function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string {
-  const target = REDIRECT_STATUSES.has(status) && location !== undefined ? URL.parse(location, request.url) : null
+function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string | undefined {
+  if (!REDIRECT_STATUSES.has(status)) return undefined
+  const target = location === undefined ? null : URL.parse(location, request.url)
   const where = target ? `It redirects to ${target.origin}${target.pathname}.` : 'It has no target.'
-  return `${where} Redirects are not followed with the key: if you trust the target, set api-url to it.`
+  const base = target ? baseOf(target, request) : undefined
+  const wayOut =
+    base === undefined
+      ? 'if the API has moved, set api-url to its new base.'
+      : `if you trust the target, set api-url to ${base}.`
+  return `${where} Redirects are not followed with the key: ${wayOut}`
+}
+
+/** The base of an API that has the requested path at the target; undefined if the target is something else. */
+function baseOf({ origin, pathname }: URL, { path }: ApiRequest): string | undefined {
+  return path !== undefined && pathname.endsWith(path) ? origin + pathname.slice(0, -path.length) : undefined
 }
 
 /** Whether the API accepted a request with a 2xx, and the answer is no prediction. */
