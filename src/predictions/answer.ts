@@ -1,6 +1,6 @@
 import type { Api, LinkLife, Lookup, Task } from './apis/api.ts'
 import { predictions } from './apis/predictions.ts'
-import { describePage, isChallenge, isPage } from './error-body.ts'
+import { describePage, isChallenge, isPage, messageIn } from './error-body.ts'
 import {
   type ApiError,
   type ApiRequest,
@@ -97,7 +97,12 @@ export async function readAnswer(
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
   const keys = Object.keys(body).slice(0, NAMED_KEYS).join(', ').slice(0, LONGEST_KEYS)
-  throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, { body })
+  // The answer to a creation is quoted whole by whoever sent it.
+  const said = request.call === 'create' ? undefined : messageIn(body)
+  throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, {
+    said,
+    body,
+  })
 }
 
 /** Characters quoted of text that is not an answer. */

@@ -148,7 +148,8 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
     typeof body === 'string' ? body : turns.run(() => body.read().finally(() => body.close()))
 
   const send: Sender['send'] = async (call, signal) => {
-    const request: ApiRequest = { method: call.method, url: `${apiUrl}${call.path}`, call: callOf(call) }
+    const { method, path } = call
+    const request: ApiRequest = { method, url: `${apiUrl}${path}`, path, call: callOf(call) }
     using limit = deadlineSignal(clock, requestTimeout, `no complete response within ${requestTimeout} s`)
     const stop = AbortSignal.any([signal, limit.signal])
     try {

@@ -15,11 +15,17 @@ const shorten = (text: string) => clip(text, LONGEST_MESSAGE)
  * Text of a page is shortened to its title; everything is bounded, because it goes into an annotation.
  */
 export function errorBodyMessage(body: unknown, text: string): string {
-  const found = firstText(body)
-  if (found !== undefined) return shorten(found)
+  const found = messageIn(body)
+  if (found !== undefined) return found
   const plain = text.trim()
   if (isPage(plain)) return describePage(plain)
   return body === undefined || typeof body === 'string' ? shorten(plain) : shorten(stringifyJson(body))
+}
+
+/** The message where an error body has one; undefined if it has none. */
+export function messageIn(body: unknown): string | undefined {
+  const found = firstText(body)
+  return found === undefined ? undefined : shorten(found)
 }
 
 function firstText(body: unknown): string | undefined {

@@ -35,6 +35,8 @@ export type Scope = 'prediction' | 'account'
 export interface ApiRequest {
   readonly method: 'GET' | 'POST' | 'DELETE'
   readonly url: string
+  /** The end of the URL, after the base of the API. */
+  readonly path?: string
   /** What it was for. */
   readonly call?: 'get' | 'create' | 'cancel'
 }
@@ -146,6 +148,8 @@ export class RefusedInBodyError extends ApiError {
   }
 }
 
+const CHECK_API_URL = 'Check that api-url is the base of a predictions API, without the trailing /predictions.'
+
 /** The answer is a success, but no prediction: another endpoint, a web page, a list. */
 export class NotAPredictionError extends ApiError {
   override readonly name = 'NotAPredictionError'
@@ -154,16 +158,19 @@ export class NotAPredictionError extends ApiError {
   /** The answer to a creation, if it is a JSON object. */
   readonly body: Readonly<Record<string, unknown>> | undefined
 
-  /** @param what came instead, such as `a web page` */
+  /** @param what came instead, such as `a web page`; `said`: its own message, as gateways put errors into a success */
   constructor(
     request: ApiRequest,
     what: string,
-    { advice, scope, body }: { advice?: string; scope?: Scope; body?: Readonly<Record<string, unknown>> } = {},
+    {
+      said,
+      advice = CHECK_API_URL,
+      scope,
+      body,
+    }: { said?: string | undefined; advice?: string; scope?: Scope; body?: Readonly<Record<string, unknown>> } = {},
   ) {
-    super(
-      request,
-      `${nameOf(request)} returned ${what}, not a prediction. ${advice ?? 'Check that api-url is the base of a predictions API, without the trailing /predictions.'}`,
-    )
+    const words = said === undefined ? undefined : `It says: ${sentence(said)}`
+    super(request, sentences(`${nameOf(request)} returned ${what}, not a prediction.`, words, advice))
     this.scope = scope ?? 'prediction'
     // Of a creation it may hold the ID; else nobody needs it, and it can be 64 MB.
     this.body = request.method === 'POST' ? body : undefined
@@ -272,10 +279,21 @@ function adviceFor(
 }
 
 /** Names the target without its query, which may hold secrets of whoever wrote it. */
-function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string {
-  const target = REDIRECT_STATUSES.has(status) && location !== undefined ? URL.parse(location, request.url) : null
+function redirectAdvice(request: ApiRequest, status: number, location: string | undefined): string | undefined {
+  if (!REDIRECT_STATUSES.has(status)) return undefined
+  const target = location === undefined ? null : URL.parse(location, request.url)
   const where = target ? `It redirects to ${target.origin}${target.pathname}.` : 'It has no target.'
-  return `${where} Redirects are not followed with the key: if you trust the target, set api-url to it.`
+  const base = target ? baseOf(target, request) : undefined
+  const wayOut =
+    base === undefined
+      ? 'if the API has moved, set api-url to its new base.'
+      : `if you trust the target, set api-url to ${base}.`
+  return `${where} Redirects are not followed with the key: ${wayOut}`
+}
+
+/** The base of an API that has the requested path at the target; undefined if the target is something else. */
+function baseOf({ origin, pathname }: URL, { path }: ApiRequest): string | undefined {
+  return path !== undefined && pathname.endsWith(path) ? origin + pathname.slice(0, -path.length) : undefined
 }
 
 /** Whether the API accepted a request with a 2xx, and the answer is no prediction. */

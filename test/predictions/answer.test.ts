@@ -86,6 +86,18 @@ describe('an answer that is no prediction', () => {
     const long = (await errorOf(NotAPredictionError, JSON.stringify({ ['x'.repeat(500)]: 1 }))).message
     assert.match(long, /\(its keys: x{200}\)/)
   })
+  test('says why, in the words that gateways put into a success', async () => {
+    const bodies = [
+      { code: 'upstream_error', message: 'channel is not available', data: null },
+      { success: false, error: { message: 'channel is not available' } },
+      { status: 1, msg: 'channel is not available' },
+    ]
+    for (const body of bodies)
+      assert.match(
+        (await errorOf(NotAPredictionError, JSON.stringify(body))).message,
+        /, not a prediction\. It says: channel is not available\. Check that api-url/,
+      )
+  })
   test('is a list, or a single value', async () => {
     assert.match((await errorOf(NotAPredictionError, '[1]')).message, /returned a JSON array, /)
     assert.match((await errorOf(NotAPredictionError, '"text"')).message, /returned the JSON value "text", /)

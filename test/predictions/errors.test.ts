@@ -132,11 +132,21 @@ describe('a refusal', () => {
   test('that leads elsewhere names the target without its query', () => {
     const to = (location: string | undefined, status = 302) =>
       refusal(status, '', { headers: location === undefined ? {} : { location } }).message
-    const rule = 'Redirects are not followed with the key: if you trust the target, set api-url to it.'
+    const rule = 'Redirects are not followed with the key: if the API has moved, set api-url to its new base.'
     assert.ok(to('https://new.example/v1?token=1').endsWith(`It redirects to https://new.example/v1. ${rule}`))
     assert.ok(to('/login').endsWith(`It redirects to https://api.example/login. ${rule}`))
-    for (const message of [to(undefined), to('http://['), to('https://new.example/', 304)])
+    for (const message of [to(undefined), to('http://[')])
       assert.ok(message.endsWith(`It has no target. ${rule}`), message)
+    for (const status of [300, 304]) assert.match(to('https://new.example/', status), /with no message\.$/)
+  })
+  test('that leads to the same path elsewhere names the new base', () => {
+    const request = { method: 'GET', url: 'http://api.example/v1/predictions/abc', path: '/predictions/abc' } as const
+    const to = (location: string) => refusal(308, '', { request, headers: { location } }).message
+    const rule = 'Redirects are not followed with the key: if you trust the target, set api-url to'
+    assert.ok(to('https://api.example/v1/predictions/abc').endsWith(`${rule} https://api.example/v1.`))
+    assert.ok(to('https://new.example/predictions/abc?x=1').endsWith(`${rule} https://new.example.`))
+    for (const other of ['https://sso.example/login', '/v1/predictions/abc/'])
+      assert.match(to(other), /its new base\.$/)
   })
   test('the challenge page of a service in front of the API is named instead of other advice', () => {
     const { message } = refusal(403, '<html><title>Just a moment...</title>')

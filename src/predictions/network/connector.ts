@@ -2,7 +2,7 @@ import { lookup as resolve } from 'node:dns'
 import { connect as connectSocket, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { describeCertificate } from './certificate.ts'
-import { ConnectFailure, isCertificateError } from './network-errors.ts'
+import { ConnectFailure, isCertificateError, type ProxyFault } from './network-errors.ts'
 import { openTunnel, type ProxyServer } from './proxy.ts'
 
 /** How sockets are made. */
@@ -35,14 +35,20 @@ interface Server {
 export class Connector {
   readonly #proxy: ProxyServer | undefined
   readonly #settings: ConnectSettings
+  /** The environment variable of the proxy that the sockets end at, if they end at one. */
+  readonly #endsAt: string | undefined
   readonly #sockets = new Set<Socket>()
   /** Of the last TLS connection, to shorten the next handshake. */
   #session: Buffer | undefined
 
-  /** @param proxy through which a tunnel leads to the servers; undefined to connect directly, also to a proxy itself */
-  constructor(proxy: ProxyServer | undefined, settings: ConnectSettings) {
+  /**
+   * @param proxy through which a tunnel leads to the servers; undefined to connect directly, also to a proxy itself
+   * @param endsAt the environment variable of that proxy, to name it in errors
+   */
+  constructor(proxy: ProxyServer | undefined, settings: ConnectSettings, endsAt?: string) {
     this.#proxy = proxy
     this.#settings = settings
+    this.#endsAt = endsAt
   }
 
   /** As undici calls it. Every error comes as a ConnectFailure. */
@@ -61,17 +67,19 @@ export class Connector {
   }
 
   async #reach(server: Server): Promise<Socket> {
+    const way: Way = { proxy: this.#endsAt === undefined ? undefined : { variable: this.#endsAt, step: 'connection' } }
     try {
-      return await this.#within(CONNECT_TIMEOUT_MS, (keep) => this.#open(server, keep))
+      return await this.#within(CONNECT_TIMEOUT_MS, (keep) => this.#open(server, keep, way))
     } catch (error) {
-      if (error instanceof ConnectFailure) throw error
-      throw new ConnectFailure(error, isCertificateError(error) ? await this.#certificateOf(server) : undefined)
+      // What stands in the way to a proxy with a tunnel is no certificate of the server.
+      const shows = isCertificateError(error) && (way.proxy === undefined || this.#proxy === undefined)
+      throw new ConnectFailure(error, shows ? await this.#certificateOf(server) : undefined, way.proxy)
     }
   }
 
-  async #open(server: Server, keep: Keep, options: { rejectUnauthorized?: boolean } = {}): Promise<Socket> {
+  async #open(server: Server, keep: Keep, way: Way, options: { rejectUnauthorized?: boolean } = {}): Promise<Socket> {
     const socket = this.#proxy
-      ? await this.#tunnel(this.#proxy, server, keep)
+      ? await tunnelThrough(this.#proxy, server, keep, way)
       : await connectTcp(server, this.#settings.lookup, keep)
     if (!server.tls) return socket
     const { lookup: _, ...settings } = this.#settings
@@ -81,24 +89,11 @@ export class Connector {
     return secure
   }
 
-  async #tunnel(proxy: ProxyServer, server: Server, keep: Keep): Promise<Socket> {
-    const { hostname, port } = server
-    let socket: Socket
-    try {
-      const own = serverOf(proxy.url)
-      socket = await connectTcp(own, undefined, keep)
-      if (own.tls) socket = await handshake(socket, own, keep, { ALPNProtocols: HTTP1 })
-    } catch (error) {
-      throw new ConnectFailure(error, undefined, proxy.variable)
-    }
-    return openTunnel(proxy, socket, `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`)
-  }
-
   /** Only looks at the certificate: nothing is sent. */
   async #certificateOf(server: Server): Promise<string | undefined> {
     try {
       return await this.#within(LOOK_TIMEOUT_MS, async (keep) => {
-        const socket = await this.#open(server, keep, { rejectUnauthorized: false })
+        const socket = await this.#open(server, keep, {}, { rejectUnauthorized: false })
         const words = describeCertificate((socket as TLSSocket).getPeerCertificate())
         socket.destroy()
         return words
@@ -140,11 +135,29 @@ export const HTTP1 = ['http/1.1']
 
 type Keep = (socket: Socket) => void
 
+/** How far an attempt has come: at a proxy, or past it. */
+interface Way {
+  proxy?: ProxyFault | undefined
+}
+
 const tooLate = () => Object.assign(new Error('no connection in time'), { code: 'UND_ERR_CONNECT_TIMEOUT' })
 
 function serverOf(origin: { hostname: string; port: string; protocol: string }): Server {
   const tls = origin.protocol === 'https:'
   return { hostname: origin.hostname.replace(/^\[|\]$/g, ''), port: Number(origin.port || (tls ? 443 : 80)), tls }
+}
+
+async function tunnelThrough(proxy: ProxyServer, server: Server, keep: Keep, way: Way): Promise<Socket> {
+  const { variable } = proxy
+  const { hostname, port } = server
+  const own = serverOf(proxy.url)
+  way.proxy = { variable, step: 'connection' }
+  let socket = await connectTcp(own, undefined, keep)
+  if (own.tls) socket = await handshake(socket, own, keep, { ALPNProtocols: HTTP1 })
+  way.proxy = { variable, step: 'tunnel' }
+  const tunnel = await openTunnel(proxy, socket, `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`)
+  way.proxy = undefined
+  return tunnel
 }
 
 async function connectTcp({ hostname, port }: Server, lookup: LookupFunction = resolve, keep: Keep): Promise<Socket> {

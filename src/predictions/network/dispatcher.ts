@@ -132,7 +132,7 @@ class OriginPool {
     this.#forwarder = url.protocol === 'http:' ? proxy : undefined
     // A connection through a proxy starts at the proxy, and `connect` applies only to the addresses of servers.
     this.#connector = this.#forwarder
-      ? new Connector(undefined, { ALPNProtocols: HTTP1 })
+      ? new Connector(undefined, { ALPNProtocols: HTTP1 }, this.#forwarder.variable)
       : new Connector(proxy, connect ?? {})
     this.#pool = new Pool(this.#forwarder?.url.origin ?? url.origin, {
       connections,

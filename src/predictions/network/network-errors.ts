@@ -125,6 +125,7 @@ const CODES_IN_WORDS: Readonly<Record<string, string>> = {
   UND_ERR_HEADERS_OVERFLOW: 'the headers of the response are too long',
   UND_ERR_SOCKET: 'the connection was closed',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the response was cut off',
+  HPE_INVALID_CONSTANT: 'the response is not HTTP',
 }
 
 /** What to do about errors that may resolve themselves, if the likeliest cause is an input. */
@@ -144,15 +145,22 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ])
 
+/** How far the way through a proxy was when it ended: to the proxy itself, or at it, before it opened a tunnel. */
+export interface ProxyFault {
+  /** The environment variable that names the proxy. */
+  variable: string
+  step: 'connection' | 'tunnel'
+}
+
 /** No connection was made, to the server or through the proxy: nothing was sent. The cause says why. */
 export class ConnectFailure extends Error {
   override readonly name = 'ConnectFailure'
   /** What is known about a certificate that was not accepted, as a sentence. */
   readonly certificate: string | undefined
-  /** The environment variable of the proxy that could not be reached; undefined if it was the server. */
-  readonly proxy: string | undefined
+  /** Undefined if the server could not be reached, not the proxy. */
+  readonly proxy: ProxyFault | undefined
 
-  constructor(cause: unknown, certificate?: string, proxy?: string) {
+  constructor(cause: unknown, certificate?: string, proxy?: ProxyFault) {
     super('no connection was established', { cause: withoutOpenSslLines(cause) })
     this.certificate = certificate
     this.proxy = proxy
@@ -234,9 +242,15 @@ export function describeNetworkError(error: unknown): string {
   const code = errorCode(error)
   const setting = settingErrorOf(error)
   const words = setting === undefined ? CODES_IN_WORDS[code ?? ''] : SETTING_ERRORS[setting].words
-  const proxy = causeOf(error, ConnectFailure)?.proxy
-  const where = proxy === undefined ? '' : `the proxy of ${proxy} cannot be used: `
-  return where + withCode(words, messageOf(error), setting === 'unknown-issuer', code)
+  return (
+    atProxy(causeOf(error, ConnectFailure)?.proxy) +
+    withCode(words, messageOf(error), setting === 'unknown-issuer', code)
+  )
+}
+
+function atProxy(proxy: ProxyFault | undefined): string {
+  if (proxy === undefined) return ''
+  return `the proxy of ${proxy.variable} ${proxy.step === 'tunnel' ? 'did not open a tunnel' : 'cannot be used'}: `
 }
 
 function withCode(words: string | undefined, message: string, precise: boolean, code: string | undefined): string {

@@ -145,12 +145,14 @@ export function openTunnel(proxy: ProxyServer, socket: Socket, authority: string
     })
       .on('error', reject)
       .on('connect', (answer, tunnel, head) => {
-        if (answer.statusCode === 200) {
+        const { statusCode: status = 0 } = answer
+        // Every 2xx opens the tunnel (RFC 9110, section 9.3.6).
+        if (status >= 200 && status < 300) {
           if (head.length > 0) tunnel.unshift(head)
           resolve(socket)
         } else {
           tunnel.destroy()
-          reject(new ProxyRefusal(proxy, answer.statusCode ?? 0, offeredSchemes(answer.headers['proxy-authenticate'])))
+          reject(new ProxyRefusal(proxy, status, offeredSchemes(answer.headers['proxy-authenticate'])))
         }
       })
       .end()

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createSecureServer, type ServerHttp2Session } from 'node:http2'
 import { syncBuiltinESMExports } from 'node:module'
-import { type AddressInfo, createServer, type LookupFunction, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type LookupFunction, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { createServer as createTlsServer } from 'node:tls'
@@ -16,7 +16,13 @@ import {
   openUntrustedNetwork,
   type RequestOptions,
 } from '../../../src/predictions/network/dispatcher.ts'
-import { ConnectFailure, causeOf, errorCode, wasNeverSent } from '../../../src/predictions/network/network-errors.ts'
+import {
+  ConnectFailure,
+  causeOf,
+  describeNetworkError,
+  errorCode,
+  wasNeverSent,
+} from '../../../src/predictions/network/network-errors.ts'
 import { type Authority, certificateAuthority } from '../../support/certificate.ts'
 import { eventually } from '../../support/eventually.ts'
 import { listen } from '../../support/listen.ts'
@@ -24,7 +30,7 @@ import { listen } from '../../support/listen.ts'
 let authority: Authority
 let ca: string
 before(async () => {
-  authority = await certificateAuthority()
+  authority = await certificateAuthority('gateway.test')
   ca = await readFile(authority.caFile, 'utf8')
 })
 after(() => authority[Symbol.asyncDispose]())
@@ -363,4 +369,72 @@ test('a look-up behind a proxy is not waited for longer than the signal allows',
   await assert.rejects(network.to(url, stop.signal), /enough/)
   await assert.rejects(network.to(url, stop.signal), /enough/)
   await network.close()
+})
+
+describe('a failure at a proxy names the proxy, not the server', () => {
+  /** What is said of a request through a proxy, which nothing of the server has answered. */
+  async function saidOf(proxy: string, url: string, meanwhile?: () => Promise<void>): Promise<string> {
+    const made = createDispatcher({ http_proxy: proxy, https_proxy: proxy }, { connect: { ca } })
+    const failed = made.request(get(url, '/')).catch((error: unknown) => error)
+    await meanwhile?.()
+    const failure = await failed
+    await made.destroy()
+    assert.ok(wasNeverSent(failure), String(failure))
+    return describeNetworkError(failure)
+  }
+
+  for (const scheme of ['http', 'https'])
+    test(`that nothing listens at, on the way to a server of ${scheme}`, async () => {
+      assert.equal(
+        await saidOf('http://127.0.0.1:1', `${scheme}://gateway.test`),
+        `the proxy of ${scheme}_proxy cannot be used: the server refuses connections (ECONNREFUSED)`,
+      )
+    })
+
+  const ends: [name: string, answer: (socket: Socket) => void, words: string][] = [
+    ['that closes the connection', (socket) => socket.destroy(), 'the connection was reset (ECONNRESET)'],
+    [
+      'that is one of another kind',
+      (socket) => socket.end(Buffer.from([5, 0xff])),
+      'the response is not HTTP (HPE_INVALID_CONSTANT)',
+    ],
+  ]
+  for (const [name, answer, words] of ends)
+    test(name, async () => {
+      await using proxy = await tcp((socket) => void socket.once('data', () => answer(socket)))
+      assert.equal(
+        await saidOf(`http://${proxy.host}`, 'https://gateway.test'),
+        `the proxy of https_proxy did not open a tunnel: ${words}`,
+      )
+    })
+
+  test('that does not answer in time', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { promise: asked, resolve } = Promise.withResolvers<void>()
+    await using proxy = await tcp((socket) => void socket.once('data', () => resolve()))
+    const said = await saidOf(`http://${proxy.host}`, 'https://gateway.test', async () => {
+      await asked
+      t.mock.timers.tick(10_000)
+    })
+    assert.match(
+      said,
+      /^the proxy of https_proxy did not open a tunnel: the connection could not be established in time/,
+    )
+  })
+})
+
+test('a tunnel that a proxy opens with another status than 200 is used', async () => {
+  await using server = await listen((_, response) => response.end('fine'), { tls: authority.certificate })
+  await using proxy = await tcp(
+    (socket) =>
+      void socket.once('data', () => {
+        socket.write('HTTP/1.1 204 No Content\r\n\r\n')
+        const upstream = connect(server.port, '127.0.0.1').on('error', () => {})
+        socket.pipe(upstream).pipe(socket)
+      }),
+  )
+  const made = createDispatcher({ https_proxy: `http://${proxy.host}` }, { connect: { ca } })
+  const { body } = await made.request(get(`https://gateway.test:${server.port}`, '/'))
+  assert.equal(await body.text(), 'fine')
+  await made.destroy()
 })

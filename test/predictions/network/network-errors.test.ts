@@ -161,7 +161,7 @@ describe('a fault of the network in words', () => {
     assert.equal(describeNetworkError('text'), 'text')
   })
   test('names the proxy that could not be used', () => {
-    const error = new ConnectFailure(coded('ECONNREFUSED'), undefined, 'http_proxy')
+    const error = new ConnectFailure(coded('ECONNREFUSED'), undefined, { variable: 'http_proxy', step: 'connection' })
     assert.equal(
       describeNetworkError(error),
       'the proxy of http_proxy cannot be used: the server refuses connections (ECONNREFUSED)',
