@@ -1,11 +1,12 @@
 import type { Answer } from '../predictions/answer.ts'
-import type { Client, CreateRequest } from '../predictions/client.ts'
+import type { Client, CreateRequest, UploadedFile } from '../predictions/client.ts'
 import { type Clock, deadlineSignal } from '../predictions/clock.ts'
 import { CreateError, createPrediction } from '../predictions/create.ts'
-import { ConnectionError } from '../predictions/errors.ts'
+import { ApiError, ConnectionError, RefusalError } from '../predictions/errors.ts'
 import { candidateOf } from '../predictions/lost.ts'
+import { sentences } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
-import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
+import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles, type Upload } from './embedded-files.ts'
 import { duration } from './format.ts'
 import { info, warn } from './print.ts'
 import { saveCreation, saveOpenPredictions } from './state.ts'
@@ -26,8 +27,9 @@ export interface StarterOptions {
   patience?: number
 }
 
-/** Seconds before an upload that failed is tried once more. */
+/** Seconds before an upload that failed is tried once more; longer if the API asks for it, but not for longer than that. */
 const UPLOAD_PAUSE = 2
+const LONGEST_UPLOAD_PAUSE = 30
 /** Seconds that the list is waited for after an answer was lost, and that deleting uploads takes at most. */
 const LOOKUP_LIMIT = 10
 const DELETE_LIMIT = 10
@@ -42,8 +44,8 @@ export class Starter {
   readonly #uploads: string[] = []
   /** False once an upload has failed twice before any has succeeded: the API has none, probably. */
   #takesUploads = true
-  /** Paths of files that were uploaded, with their URLs: one that is mentioned twice is uploaded once. */
-  readonly #urls = new Map<string, Promise<string | undefined>>()
+  /** What became of uploads, by the paths of their files: one that is mentioned twice is uploaded once. */
+  readonly #results = new Map<string, ReturnType<Upload>>()
   /** Of predictions that may still run. */
   readonly #open = new Set<string>()
   /** Whether the API has answered a creation. */
@@ -116,32 +118,37 @@ export class Starter {
     }
   }
 
-  #upload(file: LargeFile): Promise<string | undefined> {
-    const known = this.#urls.get(file.path)
+  #upload(file: LargeFile): ReturnType<Upload> {
+    const known = this.#results.get(file.path)
     if (known) return known
+    const result = this.#uploadOnce(file)
+    this.#results.set(file.path, result)
+    return result
+  }
+
+  async #uploadOnce(file: LargeFile): ReturnType<Upload> {
     const { client, clock, signal } = this.#options
-    const upload = async () => {
-      const content = await contentOf(file)
-      const attempt = () => client.upload({ name: file.name, type: file.type, content }, signal)
-      let uploaded = await attempt()
-      // The client does not say whether the API has no uploads, or only failed for a moment.
-      if (!uploaded && this.#takesUploads) {
-        await clock.sleep(UPLOAD_PAUSE, signal)
-        uploaded = await attempt()
-      }
-      if (!uploaded) {
-        if (this.#uploads.length === 0) this.#takesUploads = false
-        else this.#urls.delete(file.path)
-        return undefined
-      }
-      this.#takesUploads = true
-      this.#uploads.push(uploaded.id)
-      info(`uploaded ${file.name}`)
-      return uploaded.url
+    const content = await contentOf(file)
+    const attempt = () =>
+      client.upload({ name: file.name, type: file.type, content }, signal).catch((error: unknown) => {
+        if (error instanceof ApiError) return error
+        throw error
+      })
+    let uploaded = await attempt()
+    // What was answered does not say whether the API has no uploads, or only failed for a moment.
+    if (!isUploaded(uploaded) && this.#takesUploads) {
+      await clock.sleep(Math.max(UPLOAD_PAUSE, Math.min(LONGEST_UPLOAD_PAUSE, uploaded?.retryAfter ?? 0)), signal)
+      uploaded = await attempt()
     }
-    const url = upload()
-    this.#urls.set(file.path, url)
-    return url
+    if (!isUploaded(uploaded)) {
+      if (this.#uploads.length === 0) this.#takesUploads = false
+      else this.#results.delete(file.path)
+      return { refusal: uploadAdvice(uploaded) }
+    }
+    this.#takesUploads = true
+    this.#uploads.push(uploaded.id)
+    info(`uploaded ${file.name}`)
+    return { url: uploaded.url }
   }
 
   /** Looks for the prediction whose answer was lost. It is named, not adopted: it could be another job's. */
@@ -159,4 +166,14 @@ export class Starter {
       return error
     }
   }
+}
+
+const isUploaded = (result: UploadedFile | ApiError | undefined): result is UploadedFile =>
+  result !== undefined && !(result instanceof ApiError)
+
+/** What to say of a file that could not be uploaded: why, unless the API seems to have no uploads, and what to do. */
+function uploadAdvice(error: ApiError | undefined): string {
+  if (error instanceof RefusalError && error.scope === 'account') return error.message
+  const isFault = error instanceof ConnectionError || error?.retryability === 'transient'
+  return sentences(isFault && error.message, 'Put it on a server and use its URL.')
 }

@@ -78,4 +78,42 @@ describe('a large file', () => {
   test('is not uploaded again and again if the API has no uploads', async () => {
     assert.deepEqual(await uploadsFor(['a', 'a', 'b'], Array(9).fill(failed(404))), [2, 0, 1])
   })
+
+  /** The message about a file of two megabytes whose upload gets this twice, and after how many seconds it comes. */
+  async function messageFor(reaction: Reaction) {
+    const folder = await testFolder('starter')
+    const clock = new VirtualClock()
+    const { starter } = starterOf(clock, (request) => (request.path.endsWith('/files') ? reaction : CREATED))
+    const file = path.join(folder, 'a.png')
+    await writeFile(file, 'x')
+    const image = new LargeFile({ where: 'input.image', name: 'a.png', path: file, size: 2e6, type: 'image/png' })
+    const start = clock.now()
+    try {
+      await clock.run(starter.create({ image }, 'hero'))
+    } catch (error) {
+      return { message: (error as Error).message, seconds: Math.round(clock.now() - start) }
+    }
+    return assert.fail('it was started')
+  }
+
+  test('that is too large to be embedded is told with why it was not uploaded', async () => {
+    const unauthorized = await messageFor({ status: 401, body: '{"detail":"wrong key"}' })
+    assert.match(unauthorized.message, /returned 401 Unauthorized: wrong key\. .*check the secret passed as api-key\.$/)
+    const unreached = await messageFor(UNREACHED)
+    assert.match(unreached.message, /the host does not exist .* Put it on a server and use its URL\.$/)
+    for (const status of [404, 405]) {
+      assert.match((await messageFor(failed(status))).message, /embedded in a request\. Put it on a server/)
+    }
+  })
+
+  test('is uploaded again after the pause that the API asks for, half a minute at most', async () => {
+    for (const [hint, seconds] of [
+      ['12', 12],
+      ['600', 30],
+    ] as const) {
+      const throttled = await messageFor({ status: 429, body: '', headers: { 'retry-after': hint } })
+      assert.match(throttled.message, /returned 429 Too Many Requests .* Put it on a server/)
+      assert.equal(throttled.seconds, seconds)
+    }
+  })
 })
