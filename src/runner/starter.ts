@@ -46,8 +46,10 @@ export class Starter {
   #takesUploads = true
   /** What became of uploads, by the paths of their files: one that is mentioned twice is uploaded once. */
   readonly #results = new Map<string, ReturnType<Upload>>()
-  /** Of predictions that may still run. */
+  /** IDs of predictions that may still run. */
   readonly #open = new Set<string>()
+  /** IDs of all that were started, with the names of their inputs. */
+  readonly #names = new Map<string, string>()
   /** Whether the API has answered a creation. */
   #wasAnswered = false
 
@@ -85,8 +87,7 @@ export class Starter {
         warn,
       })
       this.#wasAnswered = true
-      this.#open.add(answer.prediction.id)
-      saveOpenPredictions([...this.#open], runner)
+      this.#add(answer.prediction.id, name)
       return answer
     } catch (error) {
       if (error instanceof CreateError) learn(error.cause)
@@ -94,6 +95,18 @@ export class Starter {
     } finally {
       saveCreation('', runner)
     }
+  }
+
+  /** @throws CreateError if the ID is known: two inputs would share one result */
+  #add(id: string, name: string): void {
+    const other = this.#names.get(id)
+    if (other !== undefined) {
+      const reason = `The API started no new prediction: the response to the create request has the ID ${id}, which belongs to the prediction for ${other}.`
+      throw new CreateError(reason, { mayRun: false, cause: undefined })
+    }
+    this.#names.set(id, name)
+    this.#open.add(id)
+    saveOpenPredictions([...this.#open], this.#options.runner)
   }
 
   /** Records that a prediction has ended and need not be canceled. The state is saved again with the next prediction. */
@@ -158,7 +171,7 @@ export class Starter {
     using limit = deadlineSignal(clock, LOOKUP_LIMIT, 'the list took too long')
     try {
       const recent = await client.recent(new Date(since), AbortSignal.any([signal, limit.signal]))
-      const id = candidateOf(recent, request, since)
+      const id = candidateOf(recent, request, since, new Set(this.#names.keys()))
       if (id === undefined) return error
       const found = `Exactly one prediction in the list matches: ${id}. It may be the one that was started here.`
       return new CreateError(`${error.reason} ${found}`, { mayRun: true, cause: error.cause })

@@ -10,7 +10,8 @@ import { printed } from '../support/printed.ts'
 import { testFolder } from '../support/temporary-folder.ts'
 import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
 
-const CREATED: Reaction = { status: 201, body: '{"id":"abc","status":"starting"}' }
+const created = (id: string | number): Reaction => ({ status: 201, body: `{"id":"${id}","status":"starting"}` })
+const CREATED = created('abc')
 const UNREACHED: Reaction = { code: 'ENOTFOUND' }
 
 /** A starter with a timeout of an hour. */
@@ -34,11 +35,42 @@ test('a host that was never reached is tried for five minutes, whatever the time
 
 test('a host that was reached before is tried again until the timeout', async () => {
   const clock = new VirtualClock()
-  const { starter } = starterOf(clock, (_, i) => (i === 0 || clock.now() > 2500 ? CREATED : UNREACHED))
+  const { starter } = starterOf(clock, (_, i) => (i === 0 || clock.now() > 2500 ? created(i) : UNREACHED))
   await printed(async () => {
     for (const name of ['hero', 'logo']) await clock.run(starter.create({}, name))
   })
   assert.ok(clock.now() > 2500)
+})
+
+test('a prediction whose answer was lost is not taken for another one of the step with the same input', async () => {
+  const clock = new VirtualClock()
+  const shown = (id: string) => ({ id, model: 'octo/cake', input: { seed: 1 }, created_at: new Date().toISOString() })
+  const { starter } = starterOf(clock, ({ method }, i) => {
+    if (method === 'GET') return { status: 200, body: JSON.stringify({ results: [shown('abc')], next: null }) }
+    return i === 0 ? CREATED : { status: 504, body: '' }
+  })
+  await printed(async () => {
+    await clock.run(starter.create({ seed: 1 }, 'hero'))
+    await assert.rejects(clock.run(starter.create({ seed: 1 }, 'logo')), (error: Error) => {
+      assert.match(error.message, /returned 504 .*may have been started anyway/)
+      assert.doesNotMatch(error.message, /abc/)
+      return true
+    })
+  })
+})
+
+test('an API that answers with the ID of another input has started no second prediction', async () => {
+  const clock = new VirtualClock()
+  const { starter } = starterOf(clock, () => CREATED)
+  await printed(async () => {
+    await clock.run(starter.create({}, 'hero'))
+    await assert.rejects(clock.run(starter.create({}, 'logo')), {
+      name: 'CreateError',
+      mayRun: false,
+      message:
+        'The API started no new prediction: the response to the create request has the ID abc, which belongs to the prediction for hero.',
+    })
+  })
 })
 
 describe('a large file', () => {
@@ -50,8 +82,8 @@ describe('a large file', () => {
     const folder = await testFolder('starter')
     const clock = new VirtualClock()
     const left = [...reactions]
-    const { starter, requests } = starterOf(clock, (request) =>
-      request.path.endsWith('/files') ? (left.shift() ?? UPLOADED) : CREATED,
+    const { starter, requests } = starterOf(clock, (request, i) =>
+      request.path.endsWith('/files') ? (left.shift() ?? UPLOADED) : created(i),
     )
     const counts: number[] = []
     await printed(async () => {
