@@ -71,10 +71,13 @@ export class Starter {
     const learn = (error: unknown) => {
       if (!(error instanceof ConnectionError)) this.#wasAnswered = true
     }
-    saveCreation(name, runner)
+    const create: Client['create'] = (...call) => {
+      saveCreation(name, runner)
+      return client.create(...call)
+    }
     try {
       const answer = await createPrediction(request, {
-        client,
+        client: { ...client, create },
         clock,
         signal,
         ...(patience === undefined ? {} : { patience }),
@@ -82,6 +85,7 @@ export class Starter {
         ...(patience !== undefined && this.#wasAnswered ? { connectPatience: patience } : {}),
         onRetry(error, pause) {
           learn(error)
+          saveCreation('', runner)
           info(`${name}: retrying in ${duration(pause)}: ${error.message}`)
         },
         warn,
