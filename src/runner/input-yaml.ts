@@ -170,9 +170,16 @@ const JSON_NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/i
 function refuseCut(node: Scalar, text: string, where: () => string): void {
   const { type, value, source, range } = node
   if (type !== Scalar.PLAIN || !range || !/^[ \t]*#/.test(text.slice(range[1]))) return
-  const remedy = 'which starts a comment in YAML. Put the text in quotes, or remove the comment.'
-  if (source === '') reject(where(), `there is no value before "#", ${remedy}`)
+  if (source === '') {
+    reject(
+      where(),
+      'there is no value before "#", which starts a comment in YAML. Put the text in quotes, or remove the comment.',
+    )
+  }
   if (typeof value === 'string') {
-    reject(where(), `the text ${JSON.stringify(value.slice(0, 60))} is cut off at " #", ${remedy}`)
+    reject(
+      where(),
+      `the text ${JSON.stringify(value.slice(0, 60))} is cut off at " #", which starts a comment in YAML. Put the text in quotes, or remove the comment.`,
+    )
   }
 }
