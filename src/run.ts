@@ -37,7 +37,7 @@ await failOnThrow(async () => {
   await makeOutputFolder(inputs.download.directory, runner)
   const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
   const names = new Map<string, string>()
-  using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesByName(named, names), around) : undefined
+  using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesByName(named, names, plan.kept), around) : undefined
   const entries = await runPredictions(plan.toStart, inputs, around, { saving, names })
   const all = inOrder(named, entries, plan)
   if (all.length > 0) info(`Predictions: ${tallyOf(all).join(' · ')}.`)

@@ -43,8 +43,8 @@ export interface Client {
   recent?(since: Date, signal: AbortSignal): Promise<RecentPredictions>
   /**
    * Uploads a file that stands in an input.
-   * @returns undefined if the API takes no uploads
-   * @throws the reason of the signal, or an error of the file system
+   * @returns undefined if what was answered has no URL
+   * @throws as `get`
    */
   upload(file: UploadedContent, signal: AbortSignal): Promise<UploadedFile | undefined>
   /** Deletes an uploaded file. Never throws because of the API: it deletes them by itself after a day. */
@@ -78,7 +78,8 @@ interface UploadedContent {
   content: Buffer
 }
 
-interface UploadedFile {
+/** A file that was uploaded. */
+export interface UploadedFile {
   id: string
   /** What stands in the input of the model. */
   url: string
@@ -281,16 +282,8 @@ const listCalls = (path: string, api: Api, { sendForText }: Sender): Pick<Client
 /** The calls about files of inputs. */
 const uploadCalls = (api: Api, { send, sendForText }: Sender): Pick<Client, 'upload' | 'deleteUpload'> => ({
   async upload(file, signal) {
-    try {
-      const { request, status, text } = await sendForText(
-        { method: 'POST', path: '/files', ...multipart(file) },
-        signal,
-      )
-      return status === 201 ? uploadedFile((await readBody(request, text, api)).body) : undefined
-    } catch (error) {
-      if (error instanceof ApiError) return undefined
-      throw error
-    }
+    const { request, status, text } = await sendForText({ method: 'POST', path: '/files', ...multipart(file) }, signal)
+    return status === 201 ? uploadedFile((await readBody(request, text, api)).body) : undefined
   },
   async deleteUpload(id, signal) {
     try {

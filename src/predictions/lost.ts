@@ -11,18 +11,21 @@ const HIDDEN_VERSION = 'hidden'
  * The prediction that a creation may have started whose answer was lost: of the same target, with the same input, and
  * the only one. It may still be that of another job, so it is named, never adopted.
  * @param since milliseconds since the epoch before which the creation was not sent
+ * @param known IDs that were answered to other creations
  * @returns its ID; undefined if there is none, or more than one
  */
 export function candidateOf(
   recent: RecentPredictions,
   { target, input }: Pick<CreateRequest, 'target' | 'input'>,
   since: number,
+  known: ReadonlySet<string> = new Set(),
 ): string | undefined {
   if (!recent.isComplete) return undefined
   const matches = recent.items.filter(
     (item): item is { id: string } =>
       isRecord(item) &&
       typeof item.id === 'string' &&
+      !known.has(item.id) &&
       isOf(item, target) &&
       isCreatedAfter(item, since) &&
       hasInput(item, input),

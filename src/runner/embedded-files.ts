@@ -153,8 +153,8 @@ const tooLarge = (name: string, size: number, limit: number) =>
     `The file ${name} has ${size} bytes; at most ${limit} can be sent. Put it on a server and use its URL.`,
   )
 
-/** Uploads a file. @returns its URL; undefined if the API did not take it */
-export type Upload = (file: LargeFile) => Promise<string | undefined>
+/** Uploads a file. @returns its URL, or what to say of it if the API did not take it, in sentences */
+export type Upload = (file: LargeFile) => Promise<{ url: string } | { refusal: string }>
 
 /**
  * Puts URLs in the place of large files, or `data:` URIs if the API does not take them.
@@ -172,11 +172,11 @@ export async function resolveLargeFiles(value: unknown, upload: Upload): Promise
 
 async function sent(file: LargeFile, upload: Upload): Promise<string> {
   try {
-    const url = await upload(file)
-    if (url !== undefined) return url
+    const result = await upload(file)
+    if ('url' in result) return result.url
     if (file.size <= LARGEST_EMBEDDED) return await dataUri(file)
     throw new ModelInputError(
-      `The file ${file.name} has ${file.size} bytes. This API did not accept it as an upload, and more than ${LARGEST_EMBEDDED} bytes cannot be embedded in a request. Put it on a server and use its URL.`,
+      `The file ${file.name} has ${file.size} bytes. This API did not accept it as an upload, and more than ${LARGEST_EMBEDDED} bytes cannot be embedded in a request. ${result.refusal}`,
     )
   } catch (error) {
     throw located(error, file.where)

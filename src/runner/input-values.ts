@@ -127,7 +127,7 @@ export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): 
     )
   }
   const path = url.pathname.replace(/\/+$/, '')
-  const base = /^(.*)\/predictions(?:\/[^/]*)*$/.exec(path)
+  const base = /^(.*?)(?:\/(?:models|deployments)\/[^/]+\/[^/]+)?\/predictions(?:\/[^/]*)*$/.exec(path)
   if (base) {
     throw new InvalidValue(
       `${shown} already ends in /predictions. Use ${quote(url.origin + base[1])} instead: the rest is appended to it.`,
@@ -249,7 +249,7 @@ export function readTag(given: string): string | undefined {
 export function readModel(text: string): CreateRequest['target'] | undefined {
   if (text === '') return undefined
   const [name = '', version, ...rest] = text.split(':')
-  const model = readOwnerName(name)
+  const model = readOwnerName(name, text)
   if (version === undefined) return { model }
   if (version === '' || rest.length > 0) {
     throw new InvalidValue(`${quote(text)} is neither owner/name nor owner/name:version.`)
@@ -271,9 +271,10 @@ export function readDeployment(text: string): { deployment: string } | undefined
   return text === '' ? undefined : { deployment: readOwnerName(text) }
 }
 
-function readOwnerName(text: string): string {
+/** @param given the whole value, for the message */
+function readOwnerName(text: string, given = text): string {
   if (!/^[\w-][\w.-]{0,99}\/[\w-][\w.-]{0,99}$/.test(text)) {
-    throw new InvalidValue(`${quote(text)} is not of the form owner/name.`)
+    throw new InvalidValue(`${quote(given)} is not of the form owner/name.`)
   }
   return text
 }

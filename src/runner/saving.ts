@@ -46,6 +46,8 @@ export interface Identities {
   count: number
   /** The IDs that are known from the start. */
   ids: readonly string[]
+  /** Names of files that other inputs have, and keep. */
+  reserved: readonly string[]
   /** The place of a prediction in the step, from 1, and the name of its input. */
   of(id: string): { number: number; name?: string }
 }
@@ -53,21 +55,26 @@ export interface Identities {
 /** Predictions that are given by their IDs. */
 export function identitiesOf(ids: readonly string[]): Identities {
   const numbers = new Map(ids.map((id, i) => [id, i + 1]))
-  return { count: ids.length, ids, of: (id) => ({ number: numbers.get(id) ?? 0 }) }
+  return { count: ids.length, ids, reserved: [], of: (id) => ({ number: numbers.get(id) ?? 0 }) }
 }
 
 /**
  * Predictions that are started one by one.
  * @param named all inputs of the step
  * @param names of inputs by the ID of their prediction; it grows
+ * @param reserved names of files that inputs have that are not started
  */
-export function identitiesByName(named: readonly { name: string }[], names: ReadonlyMap<string, string>): Identities {
+export function identitiesByName(
+  named: readonly { name: string }[],
+  names: ReadonlyMap<string, string>,
+  reserved: readonly string[],
+): Identities {
   const numbers = new Map(named.map(({ name }, i) => [name, i + 1]))
   const of = (id: string) => {
     const name = names.get(id) ?? id
     return { name, number: numbers.get(name) ?? 0 }
   }
-  return { count: named.length, ids: [], of }
+  return { count: named.length, ids: [], reserved, of }
 }
 
 /** Saves files as predictions settle. Dispose of it to abandon the saving. */
@@ -151,7 +158,7 @@ const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
 
 async function openSaver(
   { api, apiUrl, apiKey, download, policy }: SavingInputs,
-  { count, ids }: Identities,
+  { count, ids, reserved }: Identities,
   around: {
     clock: Clock
     signal: AbortSignal
@@ -171,6 +178,7 @@ async function openSaver(
     directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
     workspace: runner.workspace,
     predictions: { count, ids },
+    reserved,
     policy: hosts,
     network: countedNetwork(openFileNetwork(hosts, runner.env), () => requests.files++),
     keyed: (link, id) => {

@@ -23,6 +23,8 @@ import {
 export interface Plan {
   toStart: NamedInput[]
   skipped: string[]
+  /** Names of the files that are recorded for what is skipped. */
+  kept: string[]
   /** Records which files were saved of each input, and that it is done if its prediction succeeded and none is missing. */
   record(entries: readonly Entry[], delivered: Delivered): Promise<Failure[]>
 }
@@ -34,7 +36,7 @@ export interface Plan {
 export async function planOf(named: readonly NamedInput[], inputs: RunInputs): Promise<Plan> {
   const { directory } = inputs.download
   if (!inputs.skipExisting || directory === undefined) {
-    return { toStart: [...named], skipped: [], record: async () => [] }
+    return { toStart: [...named], skipped: [], kept: [], record: async () => [] }
   }
   const recorded = await readRecord(directory).catch((error: unknown) => {
     const what = error instanceof RecordError ? error.message : `${RECORD_FILE} cannot be read: ${messageOf(error)}.`
@@ -60,7 +62,8 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
       )
     }
   }
-  return { toStart, skipped, record: (entries, delivered) => record(directory, hashes, entries, delivered) }
+  const kept = skipped.flatMap((name) => recorded.get(name)?.files ?? [])
+  return { toStart, skipped, kept, record: (entries, delivered) => record(directory, hashes, entries, delivered) }
 }
 
 /** What became of each input, in the order of the inputs. */

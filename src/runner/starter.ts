@@ -1,11 +1,12 @@
 import type { Answer } from '../predictions/answer.ts'
-import type { Client, CreateRequest } from '../predictions/client.ts'
+import type { Client, CreateRequest, UploadedFile } from '../predictions/client.ts'
 import { type Clock, deadlineSignal } from '../predictions/clock.ts'
 import { CreateError, createPrediction } from '../predictions/create.ts'
-import { ConnectionError } from '../predictions/errors.ts'
+import { ApiError, ConnectionError, RefusalError } from '../predictions/errors.ts'
 import { candidateOf } from '../predictions/lost.ts'
+import { sentences } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
-import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles } from './embedded-files.ts'
+import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles, type Upload } from './embedded-files.ts'
 import { duration } from './format.ts'
 import { info, warn } from './print.ts'
 import { saveCreation, saveOpenPredictions } from './state.ts'
@@ -26,8 +27,9 @@ export interface StarterOptions {
   patience?: number
 }
 
-/** Seconds before an upload that failed is tried once more. */
+/** Seconds before an upload that failed is tried once more; longer if the API asks for it, but not for longer than that. */
 const UPLOAD_PAUSE = 2
+const LONGEST_UPLOAD_PAUSE = 30
 /** Seconds that the list is waited for after an answer was lost, and that deleting uploads takes at most. */
 const LOOKUP_LIMIT = 10
 const DELETE_LIMIT = 10
@@ -42,10 +44,12 @@ export class Starter {
   readonly #uploads: string[] = []
   /** False once an upload has failed twice before any has succeeded: the API has none, probably. */
   #takesUploads = true
-  /** Paths of files that were uploaded, with their URLs: one that is mentioned twice is uploaded once. */
-  readonly #urls = new Map<string, Promise<string | undefined>>()
-  /** Of predictions that may still run. */
+  /** What became of uploads, by the paths of their files: one that is mentioned twice is uploaded once. */
+  readonly #results = new Map<string, ReturnType<Upload>>()
+  /** IDs of predictions that may still run. */
   readonly #open = new Set<string>()
+  /** IDs of all that were started, with the names of their inputs. */
+  readonly #names = new Map<string, string>()
   /** Whether the API has answered a creation. */
   #wasAnswered = false
 
@@ -67,10 +71,13 @@ export class Starter {
     const learn = (error: unknown) => {
       if (!(error instanceof ConnectionError)) this.#wasAnswered = true
     }
-    saveCreation(name, runner)
+    const create: Client['create'] = (...call) => {
+      saveCreation(name, runner)
+      return client.create(...call)
+    }
     try {
       const answer = await createPrediction(request, {
-        client,
+        client: { ...client, create },
         clock,
         signal,
         ...(patience === undefined ? {} : { patience }),
@@ -78,13 +85,13 @@ export class Starter {
         ...(patience !== undefined && this.#wasAnswered ? { connectPatience: patience } : {}),
         onRetry(error, pause) {
           learn(error)
+          saveCreation('', runner)
           info(`${name}: retrying in ${duration(pause)}: ${error.message}`)
         },
         warn,
       })
       this.#wasAnswered = true
-      this.#open.add(answer.prediction.id)
-      saveOpenPredictions([...this.#open], runner)
+      this.#add(answer.prediction.id, name)
       return answer
     } catch (error) {
       if (error instanceof CreateError) learn(error.cause)
@@ -92,6 +99,18 @@ export class Starter {
     } finally {
       saveCreation('', runner)
     }
+  }
+
+  /** @throws CreateError if the ID is known: two inputs would share one result */
+  #add(id: string, name: string): void {
+    const other = this.#names.get(id)
+    if (other !== undefined) {
+      const reason = `The API started no new prediction: the response to the create request has the ID ${id}, which belongs to the prediction for ${other}.`
+      throw new CreateError(reason, { mayRun: false, cause: undefined })
+    }
+    this.#names.set(id, name)
+    this.#open.add(id)
+    saveOpenPredictions([...this.#open], this.#options.runner)
   }
 
   /** Records that a prediction has ended and need not be canceled. The state is saved again with the next prediction. */
@@ -116,32 +135,37 @@ export class Starter {
     }
   }
 
-  #upload(file: LargeFile): Promise<string | undefined> {
-    const known = this.#urls.get(file.path)
+  #upload(file: LargeFile): ReturnType<Upload> {
+    const known = this.#results.get(file.path)
     if (known) return known
+    const result = this.#uploadOnce(file)
+    this.#results.set(file.path, result)
+    return result
+  }
+
+  async #uploadOnce(file: LargeFile): ReturnType<Upload> {
     const { client, clock, signal } = this.#options
-    const upload = async () => {
-      const content = await contentOf(file)
-      const attempt = () => client.upload({ name: file.name, type: file.type, content }, signal)
-      let uploaded = await attempt()
-      // The client does not say whether the API has no uploads, or only failed for a moment.
-      if (!uploaded && this.#takesUploads) {
-        await clock.sleep(UPLOAD_PAUSE, signal)
-        uploaded = await attempt()
-      }
-      if (!uploaded) {
-        if (this.#uploads.length === 0) this.#takesUploads = false
-        else this.#urls.delete(file.path)
-        return undefined
-      }
-      this.#takesUploads = true
-      this.#uploads.push(uploaded.id)
-      info(`uploaded ${file.name}`)
-      return uploaded.url
+    const content = await contentOf(file)
+    const attempt = () =>
+      client.upload({ name: file.name, type: file.type, content }, signal).catch((error: unknown) => {
+        if (error instanceof ApiError) return error
+        throw error
+      })
+    let uploaded = await attempt()
+    // What was answered does not say whether the API has no uploads, or only failed for a moment.
+    if (!isUploaded(uploaded) && this.#takesUploads) {
+      await clock.sleep(Math.max(UPLOAD_PAUSE, Math.min(LONGEST_UPLOAD_PAUSE, uploaded?.retryAfter ?? 0)), signal)
+      uploaded = await attempt()
     }
-    const url = upload()
-    this.#urls.set(file.path, url)
-    return url
+    if (!isUploaded(uploaded)) {
+      if (this.#uploads.length === 0) this.#takesUploads = false
+      else this.#results.delete(file.path)
+      return { refusal: uploadAdvice(uploaded) }
+    }
+    this.#takesUploads = true
+    this.#uploads.push(uploaded.id)
+    info(`uploaded ${file.name}`)
+    return { url: uploaded.url }
   }
 
   /** Looks for the prediction whose answer was lost. It is named, not adopted: it could be another job's. */
@@ -151,7 +175,7 @@ export class Starter {
     using limit = deadlineSignal(clock, LOOKUP_LIMIT, 'the list took too long')
     try {
       const recent = await client.recent(new Date(since), AbortSignal.any([signal, limit.signal]))
-      const id = candidateOf(recent, request, since)
+      const id = candidateOf(recent, request, since, new Set(this.#names.keys()))
       if (id === undefined) return error
       const found = `Exactly one prediction in the list matches: ${id}. It may be the one that was started here.`
       return new CreateError(`${error.reason} ${found}`, { mayRun: true, cause: error.cause })
@@ -159,4 +183,14 @@ export class Starter {
       return error
     }
   }
+}
+
+const isUploaded = (result: UploadedFile | ApiError | undefined): result is UploadedFile =>
+  result !== undefined && !(result instanceof ApiError)
+
+/** What to say of a file that could not be uploaded: why, unless the API seems to have no uploads, and what to do. */
+function uploadAdvice(error: ApiError | undefined): string {
+  if (error instanceof RefusalError && error.scope === 'account') return error.message
+  const isFault = error instanceof ConnectionError || error?.retryability === 'transient'
+  return sentences(isFault && error.message, 'Put it on a server and use its URL.')
 }

@@ -29,6 +29,12 @@ describe('the candidate for a lost answer', () => {
   ] as const) {
     test(`is none with ${name}`, () => assert.equal(find([item(other)]), undefined))
   }
+  test('is none of those that the step knows, which had an answer of their own', () => {
+    const known = new Set(['abc'])
+    assert.equal(candidateOf({ items: [item()], isComplete: true }, request, SINCE, known), undefined)
+    const items = [item(), item({ id: 'lost' })]
+    assert.equal(candidateOf({ items, isComplete: true }, request, SINCE, known), 'lost')
+  })
   test('may be a minute early, because clocks differ', () => {
     assert.equal(find([item({ created_at: '2025-12-31T23:59:30Z' })]), 'abc')
   })

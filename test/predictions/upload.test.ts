@@ -43,9 +43,11 @@ describe('an uploaded file', () => {
     withClient(simulator, (client) => client.deleteUpload('none', signal)))
 })
 
-test('an API without uploads says so by whatever it answers', async () => {
+test('an upload is not accepted if the answer has no URL, and its refusal is an error', async () => {
   await using simulator = await startSimulator({ uploads: false })
-  await withClient(simulator, async (client) =>
-    assert.equal(await client.upload(file(Buffer.from('x')), signal), undefined),
-  )
+  await withClient(simulator, async (client) => {
+    await assert.rejects(client.upload(file(Buffer.from('x')), signal), { name: 'RefusalError', status: 405 })
+    simulator.trick('*', { status: 201, body: '{"id":"f"}' })
+    assert.equal(await client.upload(file(Buffer.from('x')), signal), undefined)
+  })
 })

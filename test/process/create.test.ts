@@ -149,6 +149,18 @@ describe('creating', { concurrency: 4 }, () => {
     assert.match(run.errors[0] ?? '', /canceled or timed out \(SIGINT\)\. .*may have been started anyway/)
   })
 
+  test('that is killed in the pause after a 429 has nothing under way that post must warn of', async () => {
+    await using simulator = await startSimulator()
+    simulator.trick('*', { status: 429, headers: { 'retry-after': '60' }, body: '{"detail":"slow down"}' })
+    const inputs = { 'api-key': simulator.key, 'api-url': simulator.apiUrl, model: 'a/b', input: '{}' }
+    const started = await startAction({ action: 'create', inputs })
+    await started.until('retrying in 1m 0s')
+    started.child.kill('SIGKILL')
+    await using main = await started.result
+    await using post = await runAction({ action: 'create', step: 'post', inputs, state: main.state })
+    assert.deepEqual([post.exitCode, post.annotations], [0, []], post.log)
+  })
+
   for (const trick of [
     'reset',
     { status: 503, body: '{"detail":"busy"}' },

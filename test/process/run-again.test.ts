@@ -105,6 +105,26 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual(unrecorded.started, [], unrecorded.log)
   })
 
+  test('replaces no file that another input has, although its name would fit', async () => {
+    await using simulator = await startSimulator({
+      onCreate: ({ input }) => {
+        const texts = [input.texts].flat().map(String)
+        const urls = texts.map((text) => simulator.file(text, { body: Buffer.from(text), type: 'text/plain' }))
+        return { moments: [{ at: 0.1, status: 'succeeded', output: urls }] }
+      },
+    })
+    await using repository = await Repository.open(simulator)
+    const page = { texts: ['left', 'right'] }
+    await repository.run({ page, 'page-1': { texts: ['one'] } }, SKIPPING)
+    const changed = await repository.run({ page, 'page-1': { texts: ['two'] } }, SKIPPING)
+    assert.equal(changed.started.length, 1, changed.log)
+    const texts = Object.fromEntries(
+      await Promise.all((await repository.files()).map(async (name) => [name, await repository.text(name)] as const)),
+    )
+    assert.equal(texts['page-1.txt'], 'right')
+    assert.equal(texts['page-1-2.txt'], 'two')
+  })
+
   test('starts again what lost its file', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)

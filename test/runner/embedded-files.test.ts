@@ -114,7 +114,7 @@ describe('a value of an input', () => {
     const number = exactNumber('18446744073709551615')
     const values = [number, null, true, 1.5, {}, []]
     for (const walked of [await embed(values, folder), await fingerprint(values)]) assert.deepEqual(walked, values)
-    const resolved = (await resolveLargeFiles(values, async () => 'https://x.example')) as unknown[]
+    const resolved = (await resolveLargeFiles(values, async () => ({ url: 'https://x.example' }))) as unknown[]
     assert.deepEqual(resolved, values)
     assert.equal(resolved[0], number)
   })
@@ -184,19 +184,20 @@ describe('a file of the workspace', () => {
 describe('a large file', () => {
   test('is replaced by the URL of its upload, anywhere in lists and mappings', async () => {
     const input = { a: [large('/work/a.png', 300_000)], b: { c: large('/work/b.png', 300_000) }, d: 'text' }
-    const resolved = await resolveLargeFiles(input, async ({ name }) => `https://x.example/${name}`)
+    const resolved = await resolveLargeFiles(input, async ({ name }) => ({ url: `https://x.example/${name}` }))
     assert.deepEqual(resolved, { a: ['https://x.example/a.png'], b: { c: 'https://x.example/b.png' }, d: 'text' })
   })
 
   test('is embedded all the same up to a mebibyte if the API takes no uploads', async () => {
     await using folder = await temporaryFolder()
     await sized(folder, 'a.png', 2 ** 20)
-    const notTaken = async () => undefined
+    const notTaken = async () => ({ refusal: 'Use its URL.' })
     const uri = await resolveLargeFiles(large(folder.file('a.png'), 2 ** 20), notTaken)
     assert.match(String(uri), /^data:image\/png;base64,A+==?$/)
     await assert.rejects(resolveLargeFiles([large(folder.file('a.png'), 2 ** 20 + 1)], notTaken), {
       name: 'ModelInputError',
-      message: /^input\.a: The file a\.png has 1048577 bytes\. This API did not accept it as an upload/,
+      message:
+        /^input\.a: The file a\.png has 1048577 bytes\. This API did not accept it as an upload.* Use its URL\.$/,
     })
   })
 

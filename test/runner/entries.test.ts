@@ -158,13 +158,13 @@ describe('files in an input', () => {
   test('files in an input that cannot be read when they are sent, or are too large by then, are reported with their place', async () => {
     await put('large.bin', Buffer.alloc(2 ** 20 + 1, 1))
     const [entry] = await read({ inputs: 'hero: {image: "@large.bin"}' })
-    const notTaken = async () => undefined
+    const notTaken = async () => ({ refusal: 'Use its URL.' })
     await assert.rejects(
       resolveLargeFiles(entry?.input, notTaken),
       /^ModelInputError: inputs\.hero\.image: The file large\.bin has 1048577 bytes\. This API did not accept it as an upload/,
     )
     await rm(path.join(workspace, 'large.bin'))
-    const upload = async (file: LargeFile) => String(await contentOf(file))
+    const upload = async (file: LargeFile) => ({ url: String(await contentOf(file)) })
     await assert.rejects(
       resolveLargeFiles(entry?.input, upload),
       /^ModelInputError: inputs\.hero\.image: The file large\.bin could not be read/,

@@ -192,7 +192,10 @@ describe('the URL of an API', () => {
     }
   })
   test('that goes too far is answered with the part to give', () => {
-    for (const end of ['/predictions', '/predictions/', '/predictions/abc', '/predictions/abc/cancel']) {
+    for (const end of [
+      ...['/predictions', '/predictions/', '/predictions/abc', '/predictions/abc/cancel'],
+      ...['/models/owner/name/predictions', '/deployments/owner/name/predictions'],
+    ]) {
       assert.match(fault(`https://x.example/v1${end}`), / Use "https:\/\/x\.example\/v1" instead: /, end)
     }
   })
@@ -342,6 +345,13 @@ describe('what is run', () => {
         `"${text}" is neither owner/name nor owner/name:version.`,
       )
     }
+  })
+  test('is quoted whole if it is the address of a model', () => {
+    const address = 'https://replicate.com/owner/name'
+    assert.equal(
+      faultOf(() => values.readModel(address)),
+      `"${address}" is not of the form owner/name.`,
+    )
   })
   test('has an owner and a name of up to a hundred characters each', () => {
     const longest = `${'o'.repeat(100)}/${'n'.repeat(100)}`

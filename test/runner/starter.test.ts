@@ -10,7 +10,8 @@ import { printed } from '../support/printed.ts'
 import { testFolder } from '../support/temporary-folder.ts'
 import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
 
-const CREATED: Reaction = { status: 201, body: '{"id":"abc","status":"starting"}' }
+const created = (id: string | number): Reaction => ({ status: 201, body: `{"id":"${id}","status":"starting"}` })
+const CREATED = created('abc')
 const UNREACHED: Reaction = { code: 'ENOTFOUND' }
 
 /** A starter with a timeout of an hour. */
@@ -34,11 +35,42 @@ test('a host that was never reached is tried for five minutes, whatever the time
 
 test('a host that was reached before is tried again until the timeout', async () => {
   const clock = new VirtualClock()
-  const { starter } = starterOf(clock, (_, i) => (i === 0 || clock.now() > 2500 ? CREATED : UNREACHED))
+  const { starter } = starterOf(clock, (_, i) => (i === 0 || clock.now() > 2500 ? created(i) : UNREACHED))
   await printed(async () => {
     for (const name of ['hero', 'logo']) await clock.run(starter.create({}, name))
   })
   assert.ok(clock.now() > 2500)
+})
+
+test('a prediction whose answer was lost is not taken for another one of the step with the same input', async () => {
+  const clock = new VirtualClock()
+  const shown = (id: string) => ({ id, model: 'octo/cake', input: { seed: 1 }, created_at: new Date().toISOString() })
+  const { starter } = starterOf(clock, ({ method }, i) => {
+    if (method === 'GET') return { status: 200, body: JSON.stringify({ results: [shown('abc')], next: null }) }
+    return i === 0 ? CREATED : { status: 504, body: '' }
+  })
+  await printed(async () => {
+    await clock.run(starter.create({ seed: 1 }, 'hero'))
+    await assert.rejects(clock.run(starter.create({ seed: 1 }, 'logo')), (error: Error) => {
+      assert.match(error.message, /returned 504 .*may have been started anyway/)
+      assert.doesNotMatch(error.message, /abc/)
+      return true
+    })
+  })
+})
+
+test('an API that answers with the ID of another input has started no second prediction', async () => {
+  const clock = new VirtualClock()
+  const { starter } = starterOf(clock, () => CREATED)
+  await printed(async () => {
+    await clock.run(starter.create({}, 'hero'))
+    await assert.rejects(clock.run(starter.create({}, 'logo')), {
+      name: 'CreateError',
+      mayRun: false,
+      message:
+        'The API started no new prediction: the response to the create request has the ID abc, which belongs to the prediction for hero.',
+    })
+  })
 })
 
 describe('a large file', () => {
@@ -50,8 +82,8 @@ describe('a large file', () => {
     const folder = await testFolder('starter')
     const clock = new VirtualClock()
     const left = [...reactions]
-    const { starter, requests } = starterOf(clock, (request) =>
-      request.path.endsWith('/files') ? (left.shift() ?? UPLOADED) : CREATED,
+    const { starter, requests } = starterOf(clock, (request, i) =>
+      request.path.endsWith('/files') ? (left.shift() ?? UPLOADED) : created(i),
     )
     const counts: number[] = []
     await printed(async () => {
@@ -77,5 +109,43 @@ describe('a large file', () => {
 
   test('is not uploaded again and again if the API has no uploads', async () => {
     assert.deepEqual(await uploadsFor(['a', 'a', 'b'], Array(9).fill(failed(404))), [2, 0, 1])
+  })
+
+  /** The message about a file of two megabytes whose upload gets this twice, and after how many seconds it comes. */
+  async function messageFor(reaction: Reaction) {
+    const folder = await testFolder('starter')
+    const clock = new VirtualClock()
+    const { starter } = starterOf(clock, (request) => (request.path.endsWith('/files') ? reaction : CREATED))
+    const file = path.join(folder, 'a.png')
+    await writeFile(file, 'x')
+    const image = new LargeFile({ where: 'input.image', name: 'a.png', path: file, size: 2e6, type: 'image/png' })
+    const start = clock.now()
+    try {
+      await clock.run(starter.create({ image }, 'hero'))
+    } catch (error) {
+      return { message: (error as Error).message, seconds: Math.round(clock.now() - start) }
+    }
+    return assert.fail('it was started')
+  }
+
+  test('that is too large to be embedded is told with why it was not uploaded', async () => {
+    const unauthorized = await messageFor({ status: 401, body: '{"detail":"wrong key"}' })
+    assert.match(unauthorized.message, /returned 401 Unauthorized: wrong key\. .*check the secret passed as api-key\.$/)
+    const unreached = await messageFor(UNREACHED)
+    assert.match(unreached.message, /the host does not exist .* Put it on a server and use its URL\.$/)
+    for (const status of [404, 405]) {
+      assert.match((await messageFor(failed(status))).message, /embedded in a request\. Put it on a server/)
+    }
+  })
+
+  test('is uploaded again after the pause that the API asks for, half a minute at most', async () => {
+    for (const [hint, seconds] of [
+      ['12', 12],
+      ['600', 30],
+    ] as const) {
+      const throttled = await messageFor({ status: 429, body: '', headers: { 'retry-after': hint } })
+      assert.match(throttled.message, /returned 429 Too Many Requests .* Put it on a server/)
+      assert.equal(throttled.seconds, seconds)
+    }
   })
 })

@@ -21,11 +21,13 @@ export class Names {
   readonly #directory: string
   /** One placing after the other, so that two files cannot take the same free name. */
   #last: Promise<unknown> = Promise.resolve()
-  /** Names of this step, as file systems compare them that know no case: no file takes that of another one. */
-  readonly #taken = new Set<string>()
+  /** Names of this step, and reserved ones, as file systems compare them that know no case: no file takes that of another one. */
+  readonly #taken: Set<string>
 
-  constructor(directory: string) {
+  /** @param reserved names that belong to files of others */
+  constructor(directory: string, reserved: readonly string[] = []) {
     this.#directory = directory
+    this.#taken = new Set(reserved.map(folded))
   }
 
   /** Gives a whole file its name. @returns the name it got */

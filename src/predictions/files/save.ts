@@ -47,6 +47,8 @@ export interface SaveOptions extends SaveSettings {
   redact?: (output: unknown) => Promise<unknown>
   /** Absolute; if `directory` is in it by its name, no link may lead out of it. */
   workspace?: string | undefined
+  /** Names of files in the directory that are not replaced, whatever `overwrite` says. */
+  reserved?: readonly string[]
   /** The predictions of the step; by default, those that are added. */
   predictions?: { count: number; ids: readonly string[] }
   policy: HostPolicy
@@ -139,7 +141,7 @@ export class Saver {
       network: this.#network,
       hosts: new Hosts({ clock, signal }),
       folder: new Folder(options.directory, options.workspace),
-      names: new Names(options.directory),
+      names: new Names(options.directory, options.reserved),
       fileNames: new FileNames(options.fileName ?? DEFAULT_FILE_NAME, predictions),
       limits: new SizeLimits(options.maxFileSize, options.maxTotalSize ?? Number.POSITIVE_INFINITY),
       collectGarbage: collectBuffers,
