@@ -1,4 +1,5 @@
 import type { CreateRequest, RecentPredictions } from './client.ts'
+import { timestamp } from './prediction.ts'
 import { isRecord } from './text.ts'
 
 /** Seconds by which the clocks of the runner and the API may differ. */
@@ -40,8 +41,8 @@ function isOf(item: Record<string, unknown>, target: CreateRequest['target']): b
 }
 
 function isCreatedAfter({ created_at: created }: Record<string, unknown>, since: number): boolean {
-  const at = typeof created === 'string' ? Date.parse(created) : Number.NaN
-  return at >= since - CLOCK_SKEW * 1000
+  const at = typeof created === 'string' ? timestamp(created) : undefined
+  return at !== undefined && at >= since - CLOCK_SKEW * 1000
 }
 
 /** Every key that was sent; the API may add defaults. */

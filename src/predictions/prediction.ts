@@ -120,12 +120,18 @@ export const hasNoOutput = ({ output }: Prediction): boolean => output === undef
 export function predictTime(prediction: Prediction): number | undefined {
   const given = prediction.metrics?.predict_time
   const seconds = typeof given === 'string' && given.trim() !== '' ? Number(given) : numberOf(given)
-  return Number.isFinite(seconds) ? seconds : undefined
+  // A negative one stands for an unknown time.
+  return Number.isFinite(seconds) && Number(seconds) >= 0 ? seconds : undefined
 }
 
-/** Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined if it is not one. */
-function timestamp(text: string | undefined): number | undefined {
-  const ms = Date.parse(text ?? '')
+const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/
+
+/**
+ * Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined if it is not one.
+ * Without a time zone it is one of UTC, not of the machine.
+ */
+export function timestamp(text: string | undefined): number | undefined {
+  const ms = Date.parse(WITHOUT_ZONE.test(text ?? '') ? `${text}Z` : (text ?? ''))
   return Number.isNaN(ms) ? undefined : ms
 }
 

@@ -1,10 +1,11 @@
 import { addAbortListener } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { chmod, constants, copyFile, link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
+import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { ArtifactNotFoundError, DefaultArtifactClient } from '@actions/artifact'
 import { errorOfClient } from './artifact-client-errors.ts'
 import { type Content, digestOf } from './artifact-content.ts'
+import { stage } from './artifact-staging.ts'
 import type { ArtifactStore, ListedArtifact, Retry, StoredArtifact, StoreOptions } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
 import { toolkitOutput } from './print.ts'
@@ -44,7 +45,7 @@ class ClientStore implements ArtifactStore {
     const { compressionLevel, retentionDays: days } = this.#options
     const root = path.join(this.#staging, String(++this.#staged))
     try {
-      const files = await stage(root, name, content)
+      const files = await stage(content, root, name)
       const retention = days === undefined ? {} : { retentionDays: days }
       const options = { compressionLevel, skipArchive: !content.isZip, ...retention }
       const upload = () => this.#client.uploadArtifact(name, files, root, options)
@@ -117,39 +118,6 @@ async function unlessAborted<T>(signal: AbortSignal, act: () => Promise<T>): Pro
   const aborted = Promise.withResolvers<never>()
   using _listener = addAbortListener(signal, () => aborted.reject(signal.reason))
   return await Promise.race([act(), aborted.promise])
-}
-
-/** The first moment that a zip can name; the client's zips have it in UTC. */
-const EPOCH = new Date(Date.UTC(1980, 0, 1))
-const REGULAR_MODE = 0o644
-
-/**
- * Copies what is to be uploaded into a new folder, because a zip has one root, an artifact that is no zip has the name of
- * its file, and the client ends the process over a file that it cannot read. Where the file system can, a copy shares its
- * blocks.
- */
-async function stage(root: string, name: string, { files, isZip }: Content): Promise<string[]> {
-  await mkdir(root)
-  const staged: string[] = []
-  for (const file of files) {
-    const target = path.join(root, isZip ? file.name : name)
-    await copyWithFixedTime(file.path, target)
-    staged.push(target)
-  }
-  return staged
-}
-
-/** On a full disk a link must do: it has the time of the file. */
-async function copyWithFixedTime(file: string, target: string): Promise<void> {
-  try {
-    await copyFile(file, target, constants.COPYFILE_FICLONE)
-    await chmod(target, REGULAR_MODE)
-    await utimes(target, EPOCH, EPOCH)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error
-    await rm(target, { force: true })
-    await link(file, target)
-  }
 }
 
 /** Bytes that the records of one entry take at most: its name twice, with at most 4 bytes for each of 255 characters. */

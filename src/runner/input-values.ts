@@ -371,6 +371,8 @@ export function artifactNameProblem(name: string): string | undefined {
 /** The absolute path of a folder: relative paths start at the workspace, `~/` is the home of the user. */
 export function readFolder(text: string, workspace: string): string | undefined {
   if (text === '') return undefined
+  // The output `files` has one path a line.
+  if (/[\r\n]/.test(text)) throw new InvalidValue(`${quote(text)} contains a line break.`)
   return path.resolve(
     workspace,
     text.replace(/^~(?=$|[\\/])/, () => homedir()),

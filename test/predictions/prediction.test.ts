@@ -249,6 +249,17 @@ describe('the times of a prediction', () => {
     assert.equal(completedAt(timed(START, END)), Date.parse(END))
     for (const none of [undefined, '', 'soon']) assert.equal(completedAt(timed(START, none)), undefined)
   })
+  test('are those of UTC if they name no time zone, wherever the step runs', (t) => {
+    const { TZ } = process.env
+    t.after(() => {
+      if (TZ === undefined) delete process.env.TZ
+      else process.env.TZ = TZ
+    })
+    process.env.TZ = 'Asia/Shanghai'
+    for (const end of ['2026-03-01T12:00:08.5', '2026-03-01 12:00:08.500000', '2026-03-01T20:00:08.5+08:00']) {
+      assert.equal(completedAt(timed(START, end)), Date.parse(END), end)
+    }
+  })
   test('together reach from the first creation to the last end', () => {
     assert.equal(totalTime([timed(START, END)]), 8.5)
     assert.equal(totalTime([timed('2026-03-01T12:00:04Z', END), timed(START, '2026-03-01T12:00:06Z')]), 8.5)
@@ -267,7 +278,7 @@ describe('the times of a prediction', () => {
   test('of the run may be a number or a text', () => {
     const ran = (predict_time: unknown) => predictTime({ id: 'a', status: 'succeeded', metrics: { predict_time } })
     assert.deepEqual([1.5, 0, '1.5', ' 2 '].map(ran), [1.5, 0, 1.5, 2])
-    for (const none of ['', ' ', 'long', null, undefined, {}, Number.NaN])
+    for (const none of ['', ' ', 'long', null, undefined, {}, Number.NaN, -1, '-1'])
       assert.equal(ran(none), undefined, String(none))
     assert.equal(predictTime({ id: 'a', status: 'succeeded' }), undefined)
   })

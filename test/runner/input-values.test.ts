@@ -467,4 +467,5 @@ test('a folder is found from the workspace or from the home of the user', () => 
   assert.equal(at('~/a'), path.join(homedir(), 'a'))
   assert.equal(at('~a'), path.resolve('/work/~a'))
   assert.equal(at('a/~'), path.resolve('/work/a/~'))
+  for (const text of ['a\nb', 'a\rb', 'a/\n/b']) assert.throws(() => at(text), /contains a line break/)
 })

@@ -97,9 +97,13 @@ export class FileNames {
 const indexOf = (kind: Kind): string =>
   typeof kind === 'string' ? '0' : String(kind.index).padStart(String(Math.max(0, kind.of - 1)).length, '0')
 
-/** An untrusted name as part of a file name: letters of every script, without characters that file names must not contain. */
+/** What the runner takes for the start of a command anywhere in a line: `git commit`, for example, prints names of files. */
+const COMMAND = String.raw`(?<=##)\[`
+const REPLACED = new RegExp(`${FORBIDDEN.source}|/|${COMMAND}`, 'gu')
+
+/** An untrusted name as part of a file name: letters of every script, without what file names must not contain. */
 export const nameInName = (name: string): string =>
-  cutTo(name.normalize('NFC').replaceAll(new RegExp(`${FORBIDDEN.source}|/`, 'gu'), '-'), LONGEST_VALUE)
+  cutTo(name.normalize('NFC').replaceAll(REPLACED, '-'), LONGEST_VALUE)
 
 function withinLimits(stem: string): string {
   const usable = RESERVED.test(stem) ? stem.replace(/^[^.\s]+/, '$&_') : stem

@@ -42,6 +42,15 @@ export async function isWhole(
     case 'avif':
     case 'heic':
       return boxesAreWhole(bytes)
+    case 'glb':
+      return glbIsWhole(bytes)
+    case 'zip':
+    case 'epub':
+    case 'docx':
+    case 'xlsx':
+    case 'pptx':
+    case '3mf':
+      return zipIsWhole(bytes)
     default:
       return true
   }
@@ -111,6 +120,20 @@ async function contains(bytes: Bytes, from: number, wanted: Buffer): Promise<boo
     if ((await bytes.at(at, Math.min(WINDOW, bytes.size - at))).includes(wanted)) return true
   }
   return false
+}
+
+/** A binary glTF: its header has the length of the file. */
+async function glbIsWhole(bytes: Bytes): Promise<boolean> {
+  const header = await bytes.at(0, 12)
+  return header.length === 12 && header.readUInt32LE(8) <= bytes.size
+}
+
+/** The record at the end of every zip (APPNOTE 4.3.16), behind which only a comment may stand. */
+const END_OF_ZIP = Buffer.from('PK\x05\x06', 'latin1')
+
+async function zipIsWhole(bytes: Bytes): Promise<boolean> {
+  const atEnd = Math.max(0, bytes.size - 2 * WINDOW)
+  return (await contains(bytes, atEnd, END_OF_ZIP)) || (await contains(bytes, 0, END_OF_ZIP))
 }
 
 /** The head, then blocks of pieces of at most 255 bytes; some writers leave out the trailer, so its absence says nothing. */

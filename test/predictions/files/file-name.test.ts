@@ -65,6 +65,7 @@ describe('a template of names', () => {
     assert.ok(Buffer.byteLength(stem('圖'.repeat(300))) <= 120)
     assert.equal(stem('e\u0301'), '\u00e9')
     assert.equal(nameInName('text2video/123'), 'text2video-123')
+    assert.equal(nameInName('#1 [a] ###[error]b'), '#1 [a] ###-error]b')
   })
 })
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import type { FileHandle } from 'node:fs/promises'
 import { describe, test } from 'node:test'
+import { zipSync } from 'fflate'
 import { isWhole } from '../../../src/predictions/files/whole.ts'
 
 /** A file in memory. */
@@ -49,6 +50,39 @@ describe('a PNG', () => {
   test('is taken as whole if it has more chunks than are looked at', async () => {
     const chunks = (count: number) => Buffer.concat([signature, Buffer.alloc(12 * count)])
     assert.equal(await whole('png', chunks(MANY)), true)
+  })
+})
+
+describe('a binary glTF', () => {
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(40)
+  const glb = Buffer.concat([latin('glTF\x02\0\0\0'), length, Buffer.alloc(28)])
+
+  test('is as long as its header says', async () => {
+    assert.equal(await whole('glb', glb, true), true)
+    assert.equal(await whole('glb', Buffer.concat([glb, TAIL])), true)
+    assert.deepEqual(await wholeCuts('glb', glb), [])
+  })
+})
+
+describe('a zip', () => {
+  const zip = Buffer.from(zipSync({ a: Buffer.from('PK\x05'), b: Buffer.alloc(3) }))
+
+  test('is whole behind the record of its end and nowhere before', async () => {
+    const cuts = await wholeCuts('zip', zip)
+    const record = zip.indexOf('PK\x05\x06')
+    assert.ok(
+      cuts.every((length) => length >= record + 4),
+      cuts.join(),
+    )
+    for (const extension of ['zip', 'epub', 'docx', 'xlsx', 'pptx', '3mf']) {
+      assert.equal(await whole(extension, zip), true)
+      assert.equal(await whole(extension, zip.subarray(0, record), true), false)
+    }
+  })
+  test('may have anything behind its end', async () => {
+    assert.equal(await whole('zip', Buffer.concat([zip, TAIL])), true)
+    assert.equal(await whole('zip', Buffer.concat([zip, Buffer.alloc(300_000)])), true)
   })
 })
 
