@@ -110,7 +110,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
-  'predictions/key-search': ['predictions/redact'],
   'predictions/last-poll': WAIT,
   'predictions/list-polling': ['predictions/many'],
   'predictions/network/connector': DISPATCHER,
