@@ -151,6 +151,34 @@ function createOne(): Connections & AsyncDisposable {
   })
 }
 
+test('requests use the connections that are there, and the end of one request ends no other', async () => {
+  const ports: (number | undefined)[] = []
+  const held: ServerResponse[] = []
+  await using server = await listen((request, response) => {
+    ports.push(request.socket.remotePort)
+    if (request.url === '/held') held.push(response)
+    else response.end('fast')
+  })
+  await using made = connections()
+  const text = async (path: string) => await (await made.request(get(server.origin, path))).body.text()
+  for (let i = 0; i < 10; i++) assert.equal(await text('/fast'), 'fast')
+  // A connection is free again a moment after its response has been read.
+  assert.ok(new Set(ports).size <= 2, ports.join())
+  const slow = text('/held')
+  await eventually('the held request', () => held.length === 1)
+  assert.equal(await text('/fast'), 'fast')
+  held[0]?.end('slow')
+  assert.equal(await slow, 'slow')
+  assert.ok(new Set(ports).size <= 3, ports.join())
+})
+
+test('requests are refused once the connections are destroyed', async () => {
+  await using server = await listen((_, response) => response.end())
+  const made = connections()
+  await made.destroy()
+  await assert.rejects(made.request(get(server.origin, '/')), /the connections are closed/)
+})
+
 test('the timeout for headers includes the queue and the handshake', async () => {
   await using queue = await noStreams()
   await using handshake = await tcp(() => {})
