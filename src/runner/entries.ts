@@ -79,11 +79,22 @@ function severalOf(value: unknown, source: string, root: string): Several {
     }
   }
   if (isRecord(value)) {
+    refuseNested(value, source)
     const entries = Object.entries(value).map(([name, item]) => ({ name, input: entryOf(item, `${root}.${name}`) }))
     return { isList: false, entries }
   }
   throw new ModelInputError(
     `${asSubject(source)} is neither a mapping nor a list. Use a mapping from names to inputs, or a list of inputs.`,
+  )
+}
+
+/** A file that begins like the workflow does: its entries would be sent as the fields of one input. */
+function refuseNested({ inputs, ...others }: Record<string, unknown>, source: string): void {
+  if (!isRecord(inputs) || Object.keys(others).length > 0) return
+  const fields = Object.values(inputs)
+  if (fields.length === 0 || !fields.every(isRecord)) return
+  throw new ModelInputError(
+    `${asSubject(source)} has all entries under the key "inputs". Remove this key, so that they are at the top.`,
   )
 }
 

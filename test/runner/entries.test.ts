@@ -135,6 +135,17 @@ test('what is wrong with an entry of a file names the file', async () => {
   )
 })
 
+test('entries under a key `inputs` are refused: as one input they would be paid for, and give something else', async () => {
+  await put('nested.yml', 'inputs:\n  hero: {prompt: a}\n  logo: {prompt: b}')
+  const message =
+    /^The file nested\.yml has all entries under the key "inputs"\. Remove this key, so that they are at the top\.$/
+  await refused({ inputsFile: 'nested.yml' }, message)
+  await refused({ inputs: 'inputs: {hero: {prompt: "a"}}' }, /^inputs has all entries under the key "inputs"/)
+  const input = { prompt: 'a', size: { width: 8 } }
+  assert.deepEqual(await read({ inputs: JSON.stringify({ inputs: input }) }), [{ name: 'inputs', input }])
+  assert.deepEqual(await read({ inputs: '{"inputs": {}}' }), [{ name: 'inputs', input: {} }])
+})
+
 test('a file in another encoding than UTF-8 is refused, as its texts would change on their way to the model', async () => {
   const text = 'hero: {prompt: "un gâteau"}'
   const encodings = { utf16: Buffer.from(`\ufeff${text}`, 'utf16le'), latin1: Buffer.from(text, 'latin1') }
