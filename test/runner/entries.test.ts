@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { exactNumber } from '../../src/predictions/json.ts'
 import {
   contentOf,
   EMBEDDED_LIMIT,
@@ -133,6 +134,15 @@ test('what is wrong with an entry of a file names the file', async () => {
     { inputsFile: 'none.yml' },
     /^There is no file none\.yml in the workspace\..*actions\/checkout before this step\.$/,
   )
+})
+
+test('a number that keeps its digits is no mapping', async () => {
+  const long = '18446744073709551615'
+  await refused({ input: long }, /^input is not a mapping but a number\./)
+  await refused({ inputs: long }, /^inputs is neither a mapping nor a list\./)
+  await refused({ inputs: `{"hero": ${long}}` }, /^inputs\.hero is not a mapping\./)
+  const input = { seed: exactNumber(long) }
+  assert.deepEqual(await read({ inputs: `{"inputs": {"seed": ${long}}}` }), [{ name: 'inputs', input }])
 })
 
 test('entries under a key `inputs` are refused: as one input they would be paid for, and give something else', async () => {
