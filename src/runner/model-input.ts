@@ -15,15 +15,16 @@ export async function readInputFile(file: string, workspace: string): Promise<un
   if (OTHER_FORMATS.has(extension)) {
     throw new ModelInputError(`The file ${file} cannot be read as ${extension.slice(1)}. Use a JSON or YAML file.`)
   }
-  let bytes: Buffer
+  let text: string | undefined
   try {
-    bytes = await readFile(await resolveInside(file, workspace))
+    const bytes = await readFile(await resolveInside(file, workspace))
+    text = isUtf8(bytes) ? bytes.toString() : undefined
   } catch (error) {
     if (error instanceof ModelInputError) throw error
     throw new ModelInputError(`The file ${file} could not be read: ${(error as Error).message}.`, { cause: error })
   }
-  if (!isUtf8(bytes)) throw new ModelInputError(`The file ${file} is not encoded in UTF-8. Save it as UTF-8.`)
-  return parseInput(bytes.toString(), `the file ${file}`, { isFile: true })
+  if (text === undefined) throw new ModelInputError(`The file ${file} is not encoded in UTF-8. Save it as UTF-8.`)
+  return parseInput(text, `the file ${file}`, { isFile: true })
 }
 
 /** A number that keeps its digits is an object too. */
