@@ -1,8 +1,7 @@
 import { nameInName } from '../predictions/files/file-name.ts'
-import { isRecord } from '../predictions/text.ts'
 import { embedFiles, type FileScope, MentionBudget, ModelInputError } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
-import { asSubject, mapping, readInputFile } from './model-input.ts'
+import { asSubject, isMapping, mapping, readInputFile } from './model-input.ts'
 
 /** One input of the model, and what it is called. */
 export interface NamedInput {
@@ -78,7 +77,8 @@ function severalOf(value: unknown, source: string, root: string): Several {
       entries: value.map((item, i) => ({ name: String(i + 1), input: entryOf(item, `${root}[${i}]`) })),
     }
   }
-  if (isRecord(value)) {
+  if (isMapping(value)) {
+    refuseNested(value, source)
     const entries = Object.entries(value).map(([name, item]) => ({ name, input: entryOf(item, `${root}.${name}`) }))
     return { isList: false, entries }
   }
@@ -87,8 +87,18 @@ function severalOf(value: unknown, source: string, root: string): Several {
   )
 }
 
+/** A file that begins like the workflow does: its entries would be sent as the fields of one input. */
+function refuseNested({ inputs, ...others }: Record<string, unknown>, source: string): void {
+  if (!isMapping(inputs) || Object.keys(others).length > 0) return
+  const fields = Object.values(inputs)
+  if (fields.length === 0 || !fields.every(isMapping)) return
+  throw new ModelInputError(
+    `${asSubject(source)} has all entries under the key "inputs". Remove this key, so that they are at the top.`,
+  )
+}
+
 function entryOf(value: unknown, where: string): Record<string, unknown> {
-  if (isRecord(value)) return value
+  if (isMapping(value)) return value
   throw new ModelInputError(
     `${where} is not a mapping. Each entry is an input of the model, such as {prompt: "a cake"}; for a single one, did you mean \`input\`?`,
   )

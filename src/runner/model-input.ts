@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { isRawNumber } from '../predictions/json.ts'
 import { isRecord } from '../predictions/text.ts'
 import { ModelInputError, resolveInside } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
@@ -14,20 +15,24 @@ export async function readInputFile(file: string, workspace: string): Promise<un
   if (OTHER_FORMATS.has(extension)) {
     throw new ModelInputError(`The file ${file} cannot be read as ${extension.slice(1)}. Use a JSON or YAML file.`)
   }
-  let bytes: Buffer
+  let text: string | undefined
   try {
-    bytes = await readFile(await resolveInside(file, workspace))
+    const bytes = await readFile(await resolveInside(file, workspace))
+    text = isUtf8(bytes) ? bytes.toString() : undefined
   } catch (error) {
     if (error instanceof ModelInputError) throw error
     throw new ModelInputError(`The file ${file} could not be read: ${(error as Error).message}.`, { cause: error })
   }
-  if (!isUtf8(bytes)) throw new ModelInputError(`The file ${file} is not encoded in UTF-8. Save it as UTF-8.`)
-  return parseInput(bytes.toString(), `the file ${file}`, { isFile: true })
+  if (text === undefined) throw new ModelInputError(`The file ${file} is not encoded in UTF-8. Save it as UTF-8.`)
+  return parseInput(text, `the file ${file}`, { isFile: true })
 }
+
+/** A number that keeps its digits is an object too. */
+export const isMapping = (value: unknown): value is Record<string, unknown> => isRecord(value) && !isRawNumber(value)
 
 /** @throws ModelInputError if it is not a mapping */
 export function mapping(value: unknown, where: string): Record<string, unknown> {
-  if (isRecord(value)) return value
+  if (isMapping(value)) return value
   throw new ModelInputError(
     `${asSubject(where)} is not a mapping but ${kindOf(value)}. Use a mapping from names to values, as JSON or YAML.`,
   )
@@ -38,5 +43,6 @@ export const asSubject = (where: string) => where.replace(/^the /, 'The ')
 
 function kindOf(value: unknown): string {
   if (value === null) return 'nothing'
-  return Array.isArray(value) ? 'a list' : `a ${typeof value}`
+  if (Array.isArray(value)) return 'a list'
+  return isRawNumber(value) ? 'a number' : `a ${typeof value}`
 }

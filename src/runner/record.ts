@@ -79,7 +79,8 @@ async function readIfThere(file: string): Promise<string | undefined> {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text)
+    // An editor may have put a byte order mark before it.
+    return JSON.parse(text.trim())
   } catch (cause) {
     const message = `${RECORD_FILE} is not valid JSON. Restore it, or delete it together with the files.`
     throw new RecordError(message, { cause })

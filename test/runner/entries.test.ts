@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
+import { exactNumber } from '../../src/predictions/json.ts'
 import {
   contentOf,
   EMBEDDED_LIMIT,
@@ -133,6 +134,26 @@ test('what is wrong with an entry of a file names the file', async () => {
     { inputsFile: 'none.yml' },
     /^There is no file none\.yml in the workspace\..*actions\/checkout before this step\.$/,
   )
+})
+
+test('a number that keeps its digits is no mapping', async () => {
+  const long = '18446744073709551615'
+  await refused({ input: long }, /^input is not a mapping but a number\./)
+  await refused({ inputs: long }, /^inputs is neither a mapping nor a list\./)
+  await refused({ inputs: `{"hero": ${long}}` }, /^inputs\.hero is not a mapping\./)
+  const input = { seed: exactNumber(long) }
+  assert.deepEqual(await read({ inputs: `{"inputs": {"seed": ${long}}}` }), [{ name: 'inputs', input }])
+})
+
+test('entries under a key `inputs` are refused: as one input they would be paid for, and give something else', async () => {
+  await put('nested.yml', 'inputs:\n  hero: {prompt: a}\n  logo: {prompt: b}')
+  const message =
+    /^The file nested\.yml has all entries under the key "inputs"\. Remove this key, so that they are at the top\.$/
+  await refused({ inputsFile: 'nested.yml' }, message)
+  await refused({ inputs: 'inputs: {hero: {prompt: "a"}}' }, /^inputs has all entries under the key "inputs"/)
+  const input = { prompt: 'a', size: { width: 8 } }
+  assert.deepEqual(await read({ inputs: JSON.stringify({ inputs: input }) }), [{ name: 'inputs', input }])
+  assert.deepEqual(await read({ inputs: '{"inputs": {}}' }), [{ name: 'inputs', input: {} }])
 })
 
 test('a file in another encoding than UTF-8 is refused, as its texts would change on their way to the model', async () => {

@@ -67,6 +67,11 @@ describe('a record', () => {
       assert.equal((await readRecord(at)).size, 0)
     })
   }
+  test('that an editor saved with a byte order mark is read', async () => {
+    const at = await folder()
+    await writeFile(path.join(at, RECORD_FILE), '\ufeff{"predictions":{"a":{"hash":"h","files":["x"]}}}\r\n')
+    assert.deepEqual([...(await readRecord(at)).keys()], ['a'])
+  })
   test('that is no JSON is an error, and is not overwritten', async () => {
     const at = await folder()
     const damaged = '<<<<<<< HEAD\n{"predictions":{}}\n'
