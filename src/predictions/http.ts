@@ -62,8 +62,14 @@ const PHRASE_UNITS = {
   s: { words: 's|secs?|seconds?', seconds: 1 },
   m: { words: 'm|mins?|minutes?', seconds: 60 },
 } as const
+/**
+ * What may stand between "retry" and the seconds. Any other word can be about the past: "the wait timed out after 300 s".
+ */
+const CONNECTIVES =
+  'about|after|again|another|approximately|around|at|at least|for|in|is|of|on|the|this|time|your|requests?'
 const PHRASE = new RegExp(
-  String.raw`\b(?:resets?|available|retry|again|wait)\b[^.\d\n]{0,24}?(?<count>\d{1,6}(?:\.\d{1,3})?) ?` +
+  String.raw`\b(?:resets?|available|retry|again|wait)\b(?:[ :~≈=(-]|\b(?:${CONNECTIVES})\b){0,20}?` +
+    String.raw`\b(?<count>\d{1,6}(?:\.\d{1,3})?) ?` +
     String.raw`(?:${Object.entries(PHRASE_UNITS)
       .map(([unit, { words }]) => `(?<${unit}>${words})`)
       .join('|')})\b`,

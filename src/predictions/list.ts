@@ -48,6 +48,8 @@ export class PredictionList {
   /** Predictions that have ended according to the last list, until a poll confirms it. */
   #claimedEnds = new Set<string>()
   #hasConfirmedEnd = false
+  /** Predictions that a poll has shown to have ended and the last list has not. */
+  #hiddenEnds = new Set<string>()
   /** How often polls denied such an end, by prediction. */
   readonly #denied = new Map<string, number>()
   /** Pages that had ours so far; those that have ended stay on theirs. */
@@ -89,7 +91,7 @@ export class PredictionList {
 
   /**
    * Fetches as many pages as the open predictions need.
-   * @returns the answers about them; empty if the list failed or was given up
+   * @returns the answers about them, and about some that have ended; empty if the list failed or was given up
    * @throws the reason of the signal
    */
   async fetch(open: ReadonlySet<string>, signal: AbortSignal): Promise<ReadonlyMap<string, Answer>> {
@@ -97,7 +99,8 @@ export class PredictionList {
     this.#polled = new Map()
     const answers = new Map<string, Answer>()
     try {
-      await this.#fetchPages(open, answers)
+      // Also those that polls have shown to have ended: without them, a list that shows no end is never behind.
+      await this.#fetchPages(open, new Set([...open, ...polledBefore.keys(), ...this.#hiddenEnds]), answers)
       this.#failures = 0
     } catch (error) {
       signal.throwIfAborted()
@@ -109,12 +112,16 @@ export class PredictionList {
     return this.#usable ? answers : new Map()
   }
 
-  async #fetchPages(open: ReadonlySet<string>, answers: Map<string, Answer>): Promise<void> {
+  async #fetchPages(
+    open: ReadonlySet<string>,
+    wanted: ReadonlySet<string>,
+    answers: Map<string, Answer>,
+  ): Promise<void> {
     const missing = new Set([...open].filter((id) => (this.#unlisted.get(id) ?? 0) < LISTS_WITHOUT_OURS))
     const pages = Math.max(this.#depth, Math.ceil(missing.size / PAGE_SIZE)) + EXTRA_PAGES
     let cursor: string | undefined
     for (let page = 0; page < pages && missing.size > 0; page++) {
-      const { answers: found, cursor: next } = await this.#fetchPage(cursor, open)
+      const { answers: found, cursor: next } = await this.#fetchPage(cursor, wanted)
       if (found.length > 0) this.#depth = Math.max(this.#depth, page + 1)
       for (const answer of found) {
         answers.set(answer.prediction.id, answer)
@@ -129,10 +136,15 @@ export class PredictionList {
   #judge(open: ReadonlySet<string>, answers: ReadonlyMap<string, Answer>, polled: ReadonlyMap<string, number>): void {
     this.#claimedEnds = new Set([...answers].filter(([, answer]) => rank(answer) === ENDED).map(([id]) => id))
     this.#withoutOurs = answers.size === 0 && open.size > 0 ? this.#withoutOurs + 1 : 0
-    for (const [id, known] of polled) {
+    const isBehind = (id: string, known: number) => {
       const answer = answers.get(id)
-      if (answer && rank(answer) < known) this.#behind++
+      return answer !== undefined && rank(answer) < known
     }
+    const ahead = [...polled].filter(([id, known]) => isBehind(id, known)).map(([id]) => id)
+    // A list that is a moment late saves more than it costs: an end counts if the next list does not show it either.
+    const hidden = [...this.#hiddenEnds].filter((id) => isBehind(id, ENDED))
+    this.#behind += ahead.filter((id) => open.has(id)).length + hidden.length
+    this.#hiddenEnds = new Set(ahead.filter((id) => !open.has(id)))
     if (this.#withoutOurs >= LISTS_WITHOUT_OURS || this.#behind >= BEHIND) this.#usable = false
   }
 

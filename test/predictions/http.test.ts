@@ -83,10 +83,22 @@ describe('the pause that an answer asks for', () => {
       ['wait 2m', 120],
       ['wait 3 mins', 180],
       ['again in 4 sec', 4],
+      ['Please retry your request after approximately 20 seconds (request 7)', 20],
+      ['Estimated wait time: 45s', 45],
+      ['Retry-After: 5s', 5],
     ]
     for (const [text, seconds] of phrases) assert.equal(hint({}, undefined, text), seconds, text)
     for (const text of ['it took 30 s', 'retry in a while', 'retry. In 30 s it is over', 'wait 5 sheep', 'await 5 s'])
       assert.equal(hint({}, undefined, text), undefined, text)
+    const past = [
+      'upstream wait timed out after 300 seconds',
+      'no available server within 120s',
+      'retry limit reached after 60 s',
+      'wait time exceeded 600s',
+      'gateway wait timeout 60s',
+      'failed again: it took 45 s',
+    ]
+    for (const text of past) assert.equal(hint({}, undefined, text), undefined, text)
     assert.equal(hint({}, undefined, `${' '.repeat(5000)}retry in 5 s`), undefined)
   })
   test('may be that of ratelimit-reset, in seconds or as a moment', () => {

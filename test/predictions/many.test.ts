@@ -25,6 +25,8 @@ interface Manner {
   withoutOutput?: boolean
   /** Calls every prediction that runs failed. */
   claimsFailure?: boolean
+  /** Goes on showing predictions that have ended as they were before. */
+  hidesEnds?: boolean
   /** Shows each prediction twice: as it is, and as it was when it was created. */
   showsTwice?: boolean
 }
@@ -63,6 +65,9 @@ function api(predictions: readonly Simulated[], manner: Manner = {}) {
       .map((each) => body(each, at - (manner.lag ?? 0), false))
       .map((each) => (manner.withoutOutput ? { ...each, output: null } : each))
       .map((each) => (manner.claimsFailure && each.status === 'processing' ? { ...each, status: 'failed' } : each))
+      .map((each) =>
+        manner.hidesEnds && each.status !== 'starting' ? { ...each, status: 'processing', output: null } : each,
+      )
       .flatMap((each) => (manner.showsTwice ? [each, { ...each, status: 'starting', output: null }] : [each]))
     const all = [...strangers, ...ours]
     const from = Number(new URL(request.path, 'https://a.test').searchParams.get('cursor') ?? 0)
@@ -344,6 +349,13 @@ describe('many predictions', () => {
       assert.ok(delays.filter((delay) => delay > 1.5).length <= 3, `${delays}`)
     })
   }
+
+  test('a list that never shows an end is left alone once two polls have shown one, and no end is noticed late', async () => {
+    const predictions = sample(100, 4)
+    const { outcomes, latest } = await play(predictions, { hidesEnds: true })
+    assertRight(predictions, outcomes)
+    assert.ok(latest <= 6, `${latest} s`)
+  })
 
   test('whatever the list does, verdicts are those of the server, and requests are few more than without it', async () => {
     const reactions: (Reaction | undefined)[] = [
