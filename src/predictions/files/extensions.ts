@@ -80,11 +80,16 @@ const EXTENSION = /\.(?<last>(?=\d*[a-z])[a-z0-9]{1,16})$/i
 export const extensionOf = (name: string): string | undefined =>
   (COMPRESSED.exec(name)?.groups?.whole ?? EXTENSION.exec(name)?.groups?.last)?.toLowerCase()
 
+/** A name without its extension: `a` of `a.tar.gz`. */
+export function stemOf(name: string): string {
+  const extension = extensionOf(name)
+  return extension === undefined ? name : name.slice(0, -extension.length - 1)
+}
+
 /** A name with a suffix before its extension: `a-2.tar.gz`. */
 export function withSuffix(name: string, suffix: string): string {
-  const extension = extensionOf(name)
-  const end = extension === undefined ? name.length : name.length - extension.length - 1
-  return `${name.slice(0, end)}${suffix}${name.slice(end)}`
+  const stem = stemOf(name)
+  return `${stem}${suffix}${name.slice(stem.length)}`
 }
 
 /** The extension that the names claim. */
