@@ -342,6 +342,11 @@ describe('attaching files to a release', () => {
     assert.match(failures[0] ?? '', /v6\.1\.0 is immutable/)
   })
 
+  test('has sentences of one full stop for what the API says in sentences', async () => {
+    api.fail('GET /releases/tags', { status: 403, message: 'Grant your token access to this organization.' })
+    await assert.rejects(attach('v5.0.0'), /403, Grant your token access to this organization\. The job needs/)
+  })
+
   test('has a sentence for a missing permission', async () => {
     await using strict = await startReleasesApi({ permitted: false })
     strict.add('v1')
