@@ -274,6 +274,22 @@ describe('attaching files to a release', () => {
     assert.equal(release.assets.length, 4)
   })
 
+  test('takes no asset for its own whose name has nothing of the letters of the file', async () => {
+    const release = api.add('v4.6.2', { assets: [asset('default.txt', 'mine'), asset('-0.txt', 'mine')] })
+    const named = [await file('图.txt', Buffer.from('a')), await file('图-0.txt', Buffer.from('b'))]
+    const { failures } = await attach('v4.6.2', { files: named, overwrite: true })
+    assert.deepEqual(failures, [])
+    assert.deepEqual(
+      release.assets.map(({ name, bytes }) => [name, bytes.toString()]),
+      [
+        ['default.txt', 'mine'],
+        ['-0.txt', 'mine'],
+        ['default-1.txt', 'a'],
+        ['-0-1.txt', 'b'],
+      ],
+    )
+  })
+
   test('looks for a release that was made a moment ago for 15 seconds', async () => {
     api.add('v4.7.0', { hidden: { tag: 3, list: 6 } })
     assert.deepEqual((await attach('v4.7.0')).failures, [])
