@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { FileHandle } from 'node:fs/promises'
-import { binaryClaim, byClaim, type Claim, contradictedExtension, refined } from './extensions.ts'
+import { binaryClaim, byClaim, type Claim, extensionInsteadOf, refined } from './extensions.ts'
 import { PermanentError } from './file-error.ts'
-import { isPageOrObject, isSvg, isText, isTextMedia } from './file-kind.ts'
+import { isSvg, isText, isTextMedia, substituteIn } from './file-kind.ts'
 import { isWhole } from './whole.ts'
 
 /** What a file's content says about itself. */
@@ -54,7 +54,8 @@ function unknown(head: Buffer, size: number, claim: Claim): Media {
 function brokenClaim(head: Buffer, claim: Claim): string | undefined {
   const binary = binaryClaim(claim)
   if (binary !== undefined && !isTextMedia(head)) return binary
-  return isPageOrObject(head) ? contradictedExtension(claim) : undefined
+  const substitute = substituteIn(head)
+  return substitute && extensionInsteadOf(substitute, claim)
 }
 
 /** The first characters of text that came in place of a picture: usually an error page that says what is wrong. */

@@ -373,6 +373,9 @@ describe('a file is refused', () => {
       ['{"a":1}', 'application/json', 'a.txt', 'application/json json'],
       ['{"a":1}', 'application/json', 'a.gltf', 'application/json gltf'],
       ['[1]', 'application/json', 'a.csv', 'application/json json'],
+      ['{"a":1}', 'text/html', 'a.json', 'text/html html'],
+      ['{"a":1}', 'text/html', 'a.txt', 'text/html html'],
+      [html, 'application/json', 'a.svg', 'application/json json'],
     ] as const) {
       assert.equal(kindOf(await look(Buffer.from(bytes), type, name)), kind, `${type} ${name}`)
     }
