@@ -47,7 +47,9 @@ function unknown(head: Buffer, size: number, claim: Claim): Media {
   if (broken !== undefined) {
     throw new MediaError(size === 0 ? 'it is empty' : `it is not the ${broken} that it claims to be${beginning(head)}`)
   }
-  return byClaim(claim, text)
+  // It is no web page, so its name counts: some servers give that type to every file that they do not know.
+  const isMistyped = extensionInsteadOf('page', claim) !== undefined
+  return byClaim(isMistyped ? { ...claim, type: '' } : claim, text)
 }
 
 /** What a file claims to be that text is not; undefined if the text can be what it claims. */
