@@ -207,7 +207,7 @@ export class ReleaseApi {
         options,
       )
     }
-    const answered = `${intro}: ${[status, said].filter((part) => part !== '').join(', ')}.`
+    const answered = sentence(`${intro}: ${[status, said].filter((part) => part !== '').join(', ')}`)
     if (status === 403 || status === 404) {
       return new ReleaseError(`${answered} The job needs the permission contents: write.`, options)
     }

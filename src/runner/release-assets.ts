@@ -220,10 +220,11 @@ class AttachSession {
 
   /** The assets that stand for a file: on Gitea a name can occur twice. */
   #named({ name }: Pick<AttachedFile, 'name'>): Asset[] {
-    const { renamesAssets } = this.#around.runner.forge
+    // GitHub leaves nothing of the letters of other scripts, so such an asset can be that of another file.
+    const isTelling = this.#around.runner.forge.renamesAssets && /^[\x20-\x7e]+$/.test(name)
     return this.#assets.filter((asset) => {
       if (asset.name === name || asset.label === name) return true
-      return renamesAssets && asset.label === '' && asset.name === plainName(name)
+      return isTelling && asset.label === '' && asset.name === plainName(name)
     })
   }
 

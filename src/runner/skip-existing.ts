@@ -1,4 +1,4 @@
-import path from 'node:path'
+import { stemOf } from '../predictions/files/extensions.ts'
 import { nameInName } from '../predictions/files/file-name.ts'
 import { statusOf } from '../predictions/prediction.ts'
 import type { Delivered } from './delivery.ts'
@@ -133,8 +133,10 @@ function filesOf(
   const own = patterns[place]
   return (fileName) => {
     const normal = fileName.normalize('NFC')
-    const stem = path.parse(normal).name
+    const stem = stemOf(normal)
     if (!own || taken.has(normal)) return false
-    return own.exact.test(stem) || (own.numbered.test(stem) && !patterns.some(({ exact }) => exact.test(stem)))
+    // A template that ends with the extension already has it.
+    const isExactly = ({ exact }: Patterns) => exact.test(stem) || (stem !== normal && exact.test(normal))
+    return isExactly(own) || (own.numbered.test(stem) && !patterns.some(isExactly))
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
@@ -88,6 +88,23 @@ describe('skip-existing', { concurrency: 3 }, () => {
       second.annotations.map(({ level, message }) => [level, message.split(':')[0]]),
       ['hero', 'logo', 'icon'].map((name) => ['notice', name]),
     )
+  })
+
+  test('knows files without a record by their names, whatever their extension and wherever it comes from', async () => {
+    await using simulator = await startGateway()
+    for (const [template, file] of [
+      ['{name}', 'hero.tar.gz'],
+      ['{name}.txt', 'hero.txt'],
+      ['{name}.txt', 'hero.png'],
+      ['a-{name}-{index}', 'a-hero-0.nii.gz'],
+    ] as const) {
+      await using repository = await Repository.open(simulator)
+      await mkdir(repository.pictures(), { recursive: true })
+      await writeFile(repository.pictures(file), 'there already')
+      const run = await repository.run({ hero: { prompt: 'a cake' } }, { ...SKIPPING, 'file-name': template })
+      const isSame = template !== '{name}.txt' || file === 'hero.txt'
+      assert.deepEqual(run.started, isSame ? [] : ['a cake'], `${template} ${file} ${run.log}`)
+    }
   })
 
   test('takes no file for one of an input that is recorded for another, or has the name of another', async () => {

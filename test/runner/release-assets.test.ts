@@ -274,6 +274,22 @@ describe('attaching files to a release', () => {
     assert.equal(release.assets.length, 4)
   })
 
+  test('takes no asset for its own whose name has nothing of the letters of the file', async () => {
+    const release = api.add('v4.6.2', { assets: [asset('default.txt', 'mine'), asset('-0.txt', 'mine')] })
+    const named = [await file('图.txt', Buffer.from('a')), await file('图-0.txt', Buffer.from('b'))]
+    const { failures } = await attach('v4.6.2', { files: named, overwrite: true })
+    assert.deepEqual(failures, [])
+    assert.deepEqual(
+      release.assets.map(({ name, bytes }) => [name, bytes.toString()]),
+      [
+        ['default.txt', 'mine'],
+        ['-0.txt', 'mine'],
+        ['default-1.txt', 'a'],
+        ['-0-1.txt', 'b'],
+      ],
+    )
+  })
+
   test('looks for a release that was made a moment ago for 15 seconds', async () => {
     api.add('v4.7.0', { hidden: { tag: 3, list: 6 } })
     assert.deepEqual((await attach('v4.7.0')).failures, [])
@@ -340,6 +356,11 @@ describe('attaching files to a release', () => {
     const { failures } = await attach('v6.1.0', { files: files.slice(0, 1) })
     api.onCall = undefined
     assert.match(failures[0] ?? '', /v6\.1\.0 is immutable/)
+  })
+
+  test('has sentences of one full stop for what the API says in sentences', async () => {
+    api.fail('GET /releases/tags', { status: 403, message: 'Grant your token access to this organization.' })
+    await assert.rejects(attach('v5.0.0'), /403, Grant your token access to this organization\. The job needs/)
   })
 
   test('has a sentence for a missing permission', async () => {

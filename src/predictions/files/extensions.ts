@@ -80,11 +80,16 @@ const EXTENSION = /\.(?<last>(?=\d*[a-z])[a-z0-9]{1,16})$/i
 export const extensionOf = (name: string): string | undefined =>
   (COMPRESSED.exec(name)?.groups?.whole ?? EXTENSION.exec(name)?.groups?.last)?.toLowerCase()
 
+/** A name without its extension: `a` of `a.tar.gz`. */
+export function stemOf(name: string): string {
+  const extension = extensionOf(name)
+  return extension === undefined ? name : name.slice(0, -extension.length - 1)
+}
+
 /** A name with a suffix before its extension: `a-2.tar.gz`. */
 export function withSuffix(name: string, suffix: string): string {
-  const extension = extensionOf(name)
-  const end = extension === undefined ? name.length : name.length - extension.length - 1
-  return `${name.slice(0, end)}${suffix}${name.slice(end)}`
+  const stem = stemOf(name)
+  return `${stem}${suffix}${name.slice(stem.length)}`
 }
 
 /** The extension that the names claim. */
@@ -143,17 +148,21 @@ export function binaryClaim(claim: Claim): string | undefined {
 const TEXT_EXTENSIONS: ReadonlySet<string> = new Set(
   'ass bvh csv dae dxf lrc m3u8 mpd mtl obj ply srt step stl stp svg tsv usda vtt'.split(' '),
 )
-const PAGE_TYPE = /^(?:text\/html|application\/xhtml\+xml)$/
-const JSON_TYPE = /^application\/(?:problem\+)?json$/
+const SUBSTITUTE_TYPES = {
+  page: /^(?:text\/html|application\/xhtml\+xml)$/,
+  object: /^application\/(?:problem\+)?json$/,
+} as const
 
-/** The extension of a text file whose content type is that of a web page or of JSON instead; undefined for others. */
-export function contradictedExtension(claim: Claim): string | undefined {
+/**
+ * The extension of a text file in whose place something else came; undefined if the content type does not say that too, or
+ * the file can be that.
+ */
+export function extensionInsteadOf(substitute: 'page' | 'object', claim: Claim): string | undefined {
   const named = namedExtension(claim)
-  if (named === undefined) return undefined
-  const isOther = TEXT_EXTENSIONS.has(named)
-  if (JSON_TYPE.test(claim.type)) return isOther ? named : undefined
-  const isNoPage = isOther || named === 'txt' || named === 'json' || REFINEMENTS.json?.includes(named)
-  return isNoPage && PAGE_TYPE.test(claim.type) ? named : undefined
+  if (named === undefined || !SUBSTITUTE_TYPES[substitute].test(claim.type)) return undefined
+  if (TEXT_EXTENSIONS.has(named)) return named
+  const isNoPage = named === 'txt' || named === 'json' || REFINEMENTS.json?.includes(named)
+  return substitute === 'page' && isNoPage ? named : undefined
 }
 
 /** Longest header or parameter that is read for a name. */

@@ -59,8 +59,12 @@ const SVG = new RegExp(String.raw`^(?:${PROLOG})*<svg[\s>]`, 'i')
 /** Whether text is an SVG picture. */
 export const isSvg = (head: Buffer): boolean => SVG.test(head.subarray(0, SAMPLE).toString('utf8'))
 
-/** The start of a web page, behind comments, or of an object in JSON: what servers send in place of a file. */
-const PAGE = String.raw`(?:${COMMENT}\s*)*<(?:!doctype\s+html|html|head|body|title)\b`
-const PAGE_OR_OBJECT = new RegExp(String.raw`^\uFEFF?\s*(?:\{|${PAGE})`, 'i')
+/** The start of a web page, behind comments. */
+const PAGE = /^\uFEFF?\s*(?:<!--(?:(?!-->)[\s\S]){0,2000}-->\s*)*<(?:!doctype\s+html|html|head|body|title)\b/i
 
-export const isPageOrObject = (head: Buffer): boolean => PAGE_OR_OBJECT.test(head.subarray(0, SAMPLE).toString('utf8'))
+/** What servers send in place of a file: a web page, or an object in JSON; undefined for other text. */
+export function substituteIn(head: Buffer): 'page' | 'object' | undefined {
+  const text = head.subarray(0, SAMPLE).toString('utf8')
+  if (PAGE.test(text)) return 'page'
+  return /^\uFEFF?\s*\{/.test(text) ? 'object' : undefined
+}

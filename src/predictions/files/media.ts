@@ -1,8 +1,8 @@
 import { Buffer } from 'node:buffer'
 import type { FileHandle } from 'node:fs/promises'
-import { binaryClaim, byClaim, type Claim, contradictedExtension, refined } from './extensions.ts'
+import { binaryClaim, byClaim, type Claim, extensionInsteadOf, refined } from './extensions.ts'
 import { PermanentError } from './file-error.ts'
-import { isPageOrObject, isSvg, isText, isTextMedia } from './file-kind.ts'
+import { isSvg, isText, isTextMedia, substituteIn } from './file-kind.ts'
 import { isWhole } from './whole.ts'
 
 /** What a file's content says about itself. */
@@ -47,14 +47,17 @@ function unknown(head: Buffer, size: number, claim: Claim): Media {
   if (broken !== undefined) {
     throw new MediaError(size === 0 ? 'it is empty' : `it is not the ${broken} that it claims to be${beginning(head)}`)
   }
-  return byClaim(claim, text)
+  // It is no web page, so its name counts: some servers give that type to every file that they do not know.
+  const isMistyped = extensionInsteadOf('page', claim) !== undefined
+  return byClaim(isMistyped ? { ...claim, type: '' } : claim, text)
 }
 
 /** What a file claims to be that text is not; undefined if the text can be what it claims. */
 function brokenClaim(head: Buffer, claim: Claim): string | undefined {
   const binary = binaryClaim(claim)
   if (binary !== undefined && !isTextMedia(head)) return binary
-  return isPageOrObject(head) ? contradictedExtension(claim) : undefined
+  const substitute = substituteIn(head)
+  return substitute && extensionInsteadOf(substitute, claim)
 }
 
 /** The first characters of text that came in place of a picture: usually an error page that says what is wrong. */

@@ -373,6 +373,12 @@ describe('a file is refused', () => {
       ['{"a":1}', 'application/json', 'a.txt', 'application/json json'],
       ['{"a":1}', 'application/json', 'a.gltf', 'application/json gltf'],
       ['[1]', 'application/json', 'a.csv', 'application/json json'],
+      ['{"a":1}', 'text/html', 'a.json', 'application/json json'],
+      ['{"a":1}', 'text/html', 'a.txt', 'text/plain txt'],
+      ['1\n00:00:01,000 --> 00:00:02,000\nHi', 'text/html', 'a.srt', 'application/octet-stream srt'],
+      ['a,b', 'text/html', 'a.csv', 'text/csv csv'],
+      ['a,b', 'text/html', '', 'text/html html'],
+      [html, 'application/json', 'a.svg', 'application/json json'],
     ] as const) {
       assert.equal(kindOf(await look(Buffer.from(bytes), type, name)), kind, `${type} ${name}`)
     }
