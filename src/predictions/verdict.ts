@@ -54,13 +54,21 @@ const collect = (id: string) =>
 /** The step started the prediction: running it again would start another. */
 export const COLLECT_BY_ID: Advice = { again: collect, longer: collect }
 
+const POST_CANCELS = 'The post step cancels it, because cancel-on includes "cancelled".'
+
 /**
  * Judges one outcome. Green is only a prediction that succeeded; the rest says which, what the API said, what that
  * means if it is known, and what to do.
  * @param timeout the deadline as the user gave it, for the message
  * @param advice what to do about a prediction that may still run
+ * @param isCanceledLater whether the post step cancels what an interrupt leaves running
  */
-export function verdictOf(outcome: Outcome, timeout: string, advice: Advice = WAIT_AGAIN): Verdict {
+export function verdictOf(
+  outcome: Outcome,
+  timeout: string,
+  advice: Advice = WAIT_AGAIN,
+  isCanceledLater = false,
+): Verdict {
   const prediction = outcome.answer?.prediction
   const which = `Prediction ${outcome.id}${prediction?.model ? ` of ${prediction.model}` : ''}`
   switch (outcome.end) {
@@ -77,7 +85,7 @@ export function verdictOf(outcome: Outcome, timeout: string, advice: Advice = WA
         message: sentences(
           `The wait was interrupted while ${lowerFirst(which)} was ${prediction?.status ?? 'not yet seen'}.`,
           saidSoFar(prediction),
-          prediction && whatNow(outcome, advice.again(outcome.id), advice),
+          prediction && (isCanceledLater ? POST_CANCELS : whatNow(outcome, advice.again(outcome.id), advice)),
         ),
       }
     case 'crashed':

@@ -8,11 +8,16 @@ import { warn } from './print.ts'
 import { redactJudged } from './secrets.ts'
 
 /** Judges outcomes, one after the other; they have no key in them any more. */
-export async function judge(outcomes: readonly Outcome[], { timeout }: StepInputs, advice?: Advice): Promise<Judged[]> {
+export async function judge(
+  outcomes: readonly Outcome[],
+  { timeout, api, cancelOn }: StepInputs,
+  advice?: Advice,
+): Promise<Judged[]> {
+  const isCanceledLater = api.cancel !== undefined && cancelOn.has('cancelled')
   const judged: Judged[] = []
   for (const outcome of outcomes) {
     const judgeWhole = (whole: Outcome) =>
-      redactJudged({ outcome: whole, verdict: verdictOf(whole, timeout.text, advice) })
+      redactJudged({ outcome: whole, verdict: verdictOf(whole, timeout.text, advice, isCanceledLater) })
     const { answer } = outcome
     judged.push(await (answer?.stored ? judgeStored(outcome, answer, answer.stored, judgeWhole) : judgeWhole(outcome)))
   }

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { Answer } from '../../src/predictions/answer.ts'
 import { ConnectionError, RefusalError, TooLargeError } from '../../src/predictions/errors.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
-import { reasonOf, type Verdict, verdictOf } from '../../src/predictions/verdict.ts'
+import { COLLECT_BY_ID, reasonOf, type Verdict, verdictOf } from '../../src/predictions/verdict.ts'
 
 const answer = (prediction: object): Answer => {
   const body = { id: 'abc', status: 'processing', ...prediction }
@@ -171,6 +171,14 @@ describe('the verdict on a wait that ended before its prediction', () => {
       verdict({ end: 'interrupted' }),
       'Interrupted: The wait was interrupted while prediction abc was not yet seen.',
     )
+  })
+  test('by an interrupt does not advise to wait again for what the post step cancels', () => {
+    assert.deepEqual(verdictOf(outcome({ end: 'interrupted', answer: answer({}) }), '5s', COLLECT_BY_ID, true), {
+      ok: false,
+      title: 'Interrupted',
+      message:
+        'The wait was interrupted while prediction abc was processing. The post step cancels it, because cancel-on includes "cancelled".',
+    })
   })
   test('by a bug says so', () => {
     assert.match(

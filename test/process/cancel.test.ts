@@ -47,6 +47,10 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
       assert.equal(main.exitCode, 1)
       assert.equal(main.outputs.status, 'processing')
       assert.match(main.summary, /Wait interrupted/)
+      assert.match(
+        main.errors[0] ?? '',
+        /processing\. The post step cancels it, because cancel-on includes "cancelled"\.$/,
+      )
       assert.equal(post.exitCode, 0, post.log)
       assert.match(post.log, /Predictions that were still running: \w+ canceled\./)
       assert.deepEqual(levels(post), [])

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import type { StoredAnswer } from '../../src/predictions/answer.ts'
 import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
+import { predictions } from '../../src/predictions/apis/predictions.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
 import { abridged, outputViewOf, storedAnswer } from '../../src/predictions/stored-answer.ts'
 import { Turns } from '../../src/predictions/turns.ts'
@@ -17,7 +18,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
-const INPUTS = { timeout: { seconds: 60, text: '1m' } } as StepInputs
+const INPUTS = { timeout: { seconds: 60, text: '1m' }, api: predictions, cancelOn: new Set() } as unknown as StepInputs
 const OUTPUT = `${KEY}${'x'.repeat(100_000)}`
 const BODY = { id: 'abc', status: 'failed', output: OUTPUT, error: `not with ${KEY}`, input: { prompt: 'p' } }
 
