@@ -128,7 +128,9 @@ function timeoutVerdict(outcome: Outcome, which: string, timeout: string, advice
     title: canceled ? 'Timed out and canceled' : 'Timed out',
     message: sentences(
       `${which} ${seen} when the timeout of ${timeout} was reached${canceled ? ', and was canceled' : ''}.`,
-      outcome.error && `The last request failed: ${sentence(outcome.error.message)}`,
+      outcome.error
+        ? `The last request failed: ${sentence(outcome.error.message)}`
+        : !prediction && 'No request for it had been answered by then.',
       saidSoFar(prediction),
       canceled ? NEW_AND_LONGER : prediction && whatNow(outcome, advice.longer(outcome.id), advice),
     ),

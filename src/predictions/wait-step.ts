@@ -5,6 +5,7 @@ import { PredictionList } from './list.ts'
 import type { ListPage } from './list-page.ts'
 import { type Listed, ListPolling } from './list-polling.ts'
 import { type Prediction, predictTime, statusOf } from './prediction.ts'
+import { settled } from './promises.ts'
 import { RunTimes } from './run-times.ts'
 import type { Siblings } from './schedule.ts'
 import { SharedDoubt } from './shared-doubt.ts'
@@ -59,6 +60,8 @@ export class WaitStep implements Disposable {
   async #fetchPage(cursor: string | undefined, wanted: ReadonlySet<string>, signal: AbortSignal): Promise<ListPage> {
     const { client, clock, limiter } = this.options
     await limiter.take(signal)
+    // At the deadline each prediction is polled once more, which must not wait for a list that may come later.
+    const stop = AbortSignal.any([signal, this.deadline])
     using limit = deadlineSignal(clock, LONGEST_PAGE, `the list did not arrive within ${LONGEST_PAGE} s`)
     try {
       const page = await client.list?.({ cursor }, wanted, AbortSignal.any([signal, limit.signal]))
@@ -68,7 +71,8 @@ export class WaitStep implements Disposable {
       if (limit.signal.aborted && !signal.aborted) throw new ConnectionError(LIST_REQUEST, limit.signal.reason)
       if (error instanceof RefusalError && error.retryability === 'transient') {
         if (error.retryAfter === undefined) limiter.refused(error.status)
-        else await clock.sleep(Math.min(error.retryAfter, LONGEST_HINT), signal)
+        else await settled(clock.sleep(Math.min(error.retryAfter, LONGEST_HINT), stop))
+        signal.throwIfAborted()
       }
       throw error
     }

@@ -357,6 +357,13 @@ describe('many predictions', () => {
     assert.ok(latest <= 6, `${latest} s`)
   })
 
+  test('a list that asks for a pause beyond the deadline does not hold back the last polls', async () => {
+    const predictions = sample(30, 4).map((each) => ({ ...each, starts: 0, ends: 5 }))
+    const instead = () => ({ status: 429, body: '', headers: { 'retry-after': '60' } })
+    const { outcomes } = await play(predictions, { instead }, { timeout: 20 })
+    assertRight(predictions, outcomes)
+  })
+
   test('whatever the list does, verdicts are those of the server, and requests are few more than without it', async () => {
     const reactions: (Reaction | undefined)[] = [
       undefined,

@@ -113,7 +113,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
   test('at the timeout promises nothing of what was never seen', () => {
     assert.equal(
       verdict({ end: 'timeout' }),
-      'Timed out: Prediction abc had not been found when the timeout of 5s was reached.',
+      'Timed out: Prediction abc had not been found when the timeout of 5s was reached. No request for it had been answered by then.',
     )
   })
   test('at the timeout says that it was canceled, not that it may still succeed', () => {
