@@ -12,10 +12,20 @@ export class ReleaseError extends Error {
   override readonly name = 'ReleaseError'
   /** What a 422 is about, such as `already_exists` or `file_count`; empty for an error that has no name. */
   readonly codes: readonly string[]
+  /** Whether every other file would be refused too. */
+  readonly concernsAll: boolean
 
-  constructor(message: string, { codes = [], ...options }: ErrorOptions & { codes?: readonly string[] } = {}) {
+  constructor(
+    message: string,
+    {
+      codes = [],
+      concernsAll = false,
+      ...options
+    }: ErrorOptions & Partial<Pick<ReleaseError, 'codes' | 'concernsAll'>> = {},
+  ) {
     super(message, options)
     this.codes = codes
+    this.concernsAll = concernsAll
   }
 }
 
@@ -192,9 +202,11 @@ export class ReleaseApi {
   }
 
   #explain(what: string, error: unknown): ReleaseError {
-    const { status, headers, codes, said } = refusalOf(error)
+    const { status, headers, codes, said, isOfApi } = refusalOf(error)
     const intro = `Could not ${what} in ${this.#owner}/${this.#repo}`
-    const options = { cause: error, codes }
+    // Something on the way may refuse a single file with a page of its own.
+    const concernsAll = isOfApi && (status === 401 || status === 403 || status === 429)
+    const options = { cause: error, codes, concernsAll }
     if (status === undefined) {
       return new ReleaseError(`${intro}: ${sentence(describeNetworkError(causeOf(error)))}`, options)
     }
@@ -322,11 +334,13 @@ interface Refusal {
   codes: readonly string[]
   /** What the body says, pages cut to their title. */
   said: string
+  /** Whether the body is JSON, as those of the API are. */
+  isOfApi: boolean
 }
 
 function refusalOf(error: unknown): Refusal {
   const response: unknown = isRecord(error) ? error.response : undefined
-  if (!isRecord(response)) return { status: undefined, headers: {}, codes: [], said: '' }
+  if (!isRecord(response)) return { status: undefined, headers: {}, codes: [], said: '', isOfApi: false }
   const { status, data } = response
   const body = typeof data === 'string' ? parseErrorBody(data) : data
   const errors = isRecord(body) && Array.isArray(body.errors) ? body.errors.filter(isRecord) : []
@@ -337,6 +351,7 @@ function refusalOf(error: unknown): Refusal {
     headers: isRecord(response.headers) ? (response.headers as Headers) : {},
     codes: errors.map(({ code, field }) => String((code === 'custom' ? field : code) ?? '')),
     said: [said, details.join('; ')].filter(Boolean).join(': '),
+    isOfApi: isRecord(body),
   }
 }
 

@@ -41,7 +41,7 @@ export async function attachToRelease(
   around: ReleaseSurroundings,
   urls: (string | undefined)[] = [],
 ): Promise<Attached> {
-  const { tag, token, files } = request
+  const { tag, token } = request
   if (token === '') throw new ReleaseError('github-token is empty, but it is required to change a release.')
   const api = await ReleaseApi.open(token, around)
   const release = await findRelease(api, tag, around)
@@ -50,18 +50,32 @@ export async function attachToRelease(
   const finisher = await ReleaseApi.open(token, { ...around, signal: late.signal })
   const session = new AttachSession({ api, finisher, release, assets: await api.assets(release), request, around })
   session.checkCount()
+  return { urls, failures: await attachAll(session, request, urls, around.signal) }
+}
+
+/** @returns the failures */
+async function attachAll(
+  session: AttachSession,
+  { tag, files }: AttachRequest,
+  urls: (string | undefined)[],
+  signal: AbortSignal,
+): Promise<string[]> {
   const failures: string[] = []
-  for (const file of files) {
-    around.signal.throwIfAborted()
+  for (const [i, file] of files.entries()) {
+    signal.throwIfAborted()
     try {
       urls.push((await session.attach(file)).url)
     } catch (error) {
-      around.signal.throwIfAborted()
+      signal.throwIfAborted()
       urls.push(undefined)
       failures.push(error instanceof ReleaseError ? error.message : notAttached(file, tag, error))
+      const others = files.slice(i + 1)
+      if (others.length === 0 || !(error instanceof ReleaseError && error.concernsAll)) continue
+      urls.push(...others.map(() => undefined))
+      return [...failures, othersNotAttached(others.length, tag)]
     }
   }
-  return { urls, failures }
+  return failures
 }
 
 /** Seconds that a replacement which has begun has after a cancel. It is less than the process has. */
@@ -263,7 +277,11 @@ function plainName(name: string): string {
 const notAttached = ({ name }: AttachedFile, tag: string, error: unknown): string =>
   `Could not attach ${name} to the release ${tag}: ${messageOf(error)}`
 
+const othersNotAttached = (count: number, tag: string): string =>
+  `For the same reason, ${count === 1 ? '1 other file was' : `${count} other files were`} not attached to the release ${tag}.`
+
 const immutable = (tag: string) =>
   new ReleaseError(
     `The release ${tag} is immutable: files can no longer be attached to it. Attach files to a draft, then publish it.`,
+    { concernsAll: true },
   )

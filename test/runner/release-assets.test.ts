@@ -373,6 +373,28 @@ describe('attaching files to a release', () => {
     )
   })
 
+  test('tries no other file after a refusal that concerns all of them', async () => {
+    await using strict = await startReleasesApi({ permitted: false })
+    strict.add('v1')
+    const many = [...files, await file('c.txt', Buffer.from('c'))]
+    const urls: (string | undefined)[] = []
+    const request = { tag: 'v1', token: strict.token, files: many, overwrite: false }
+    const { failures } = await attachToRelease(request, around(strict.env), urls)
+    assert.equal(strict.calls.filter((call) => call.startsWith('POST')).length, 1)
+    assert.equal(failures.length, 2)
+    assert.match(failures[0] ?? '', /^Could not attach abc-0\.png .* contents: write\.$/)
+    assert.equal(failures[1], 'For the same reason, 2 other files were not attached to the release v1.')
+    assert.deepEqual(urls, [undefined, undefined, undefined])
+  })
+
+  test('tries the others after a refusal that is a web page, and so of something on the way', async () => {
+    api.add('v7.2')
+    api.fail('POST', 'blocked page')
+    const { failures, urls } = await attach('v7.2')
+    assert.equal(failures.length, 1)
+    assert.deepEqual(urls, [undefined, urlOf('v7.2', 'abc-1.webp')])
+  })
+
   test('sends the token to no other host, port or protocol, whatever an answer names', async () => {
     const { uploadOrigin } = api
     const others = ['http://uploads.example.com', 'http://127.0.0.1:9', uploadOrigin.replace('http:', 'https:')]

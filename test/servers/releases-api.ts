@@ -45,6 +45,8 @@ export type ReleaseFault =
   | 'broken upload'
   /** The page of the proxy before the uploads (hub4j/github-api#135). */
   | 'bad gateway page'
+  /** The page of something on the way to the API that refuses a file. */
+  | 'blocked page'
   | Refusal
 
 export interface ReleasesApi extends AsyncDisposable {
@@ -391,8 +393,9 @@ function isHidden({ hidden }: DoubleRelease, from: 'tag' | 'list' | 'assets'): b
  */
 const gitHubName = (name: string) => name.replace(/[^\w+@-]+/g, '.').replace(/^\.+|\.+$/g, '')
 
-function refusalOf(fault: Refusal | 'bad gateway page'): Reply {
+function refusalOf(fault: Refusal | 'bad gateway page' | 'blocked page'): Reply {
   if (fault === 'bad gateway page') return BAD_GATEWAY
+  if (fault === 'blocked page') return BLOCKED
   const { status, message, errors, headers } = fault
   return reply(status, { message, errors, documentation_url: 'https://docs.github.com/rest' }, headers)
 }
@@ -401,6 +404,12 @@ const BAD_GATEWAY: Reply = {
   status: 502,
   headers: { 'content-type': 'text/html' },
   body: '<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1>The proxy server received an invalid response from an upstream server.</body></html>',
+}
+
+const BLOCKED: Reply = {
+  status: 403,
+  headers: { 'content-type': 'text/html' },
+  body: '<html><head><title>Blocked</title></head><body>This file is not allowed.</body></html>',
 }
 
 function reply(status: number, body?: unknown, headers: Record<string, string> = {}): Reply {
