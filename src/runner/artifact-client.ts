@@ -8,6 +8,7 @@ import { type Content, digestOf } from './artifact-content.ts'
 import { stage } from './artifact-staging.ts'
 import type { ArtifactStore, ListedArtifact, Retry, StoredArtifact, StoreOptions } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
+import { digitsOf } from './digest.ts'
 import { toolkitOutput } from './print.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 import { type ReadEntry, readZipEntries } from './zip-reader.ts'
@@ -110,7 +111,7 @@ type Listed = Awaited<ReturnType<DefaultArtifactClient['getArtifact']>>['artifac
 const describe = ({ id, size, digest = '', createdAt = new Date(0) }: Listed): ListedArtifact => ({
   id,
   size,
-  digest: digest.replace(/^sha256:/, ''),
+  digest: digitsOf(digest),
   created: createdAt,
 })
 

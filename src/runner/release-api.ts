@@ -6,6 +6,8 @@ import { describeNetworkError, errorCode } from '../predictions/network/network-
 import { backOff, retry } from '../predictions/retry.ts'
 import { isRecord, sentence } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
+import { digitsOf } from './digest.ts'
+import { counted } from './format.ts'
 
 /** A release could not be read or changed. The message is whole sentences. */
 export class ReleaseError extends Error {
@@ -213,9 +215,9 @@ export class ReleaseApi {
     if (status === 401) return new ReleaseError(`${intro}: github-token is not valid (401).`, options)
     const limit = rateLimitOf(headers)
     if (limit !== undefined) {
-      const minutes = Math.ceil(limit / 60)
+      const minutes = counted(Math.ceil(limit / 60), 'minute')
       return new ReleaseError(
-        `${intro}: the rate limit of github-token is exceeded for another ${minutes} ${minutes === 1 ? 'minute' : 'minutes'} (${status}).`,
+        `${intro}: the rate limit of github-token is exceeded for another ${minutes} (${status}).`,
         options,
       )
     }
@@ -269,7 +271,7 @@ export class ReleaseApi {
       name,
       label: typeof data.label === 'string' ? data.label : '',
       size: Number(data.size),
-      digest: typeof data.digest === 'string' ? data.digest.replace(/^sha256:/, '') : undefined,
+      digest: typeof data.digest === 'string' ? digitsOf(data.digest) : undefined,
       complete: data.state === undefined || data.state === 'uploaded',
       // GitHub gives the assets of a draft addresses that end when it is published.
       url: typeof given === 'string' && !release.draft ? given : this.#downloadUrl(release.tag, name),
