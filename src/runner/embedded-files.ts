@@ -153,8 +153,9 @@ const tooLarge = (name: string, size: number, limit: number) =>
     `The file ${name} has ${size} bytes; at most ${limit} can be sent. Put it on a server and use its URL.`,
   )
 
-/** Uploads a file. @returns its URL, or what to say of it if the API did not take it, in sentences */
-export type Upload = (file: LargeFile) => Promise<{ url: string } | { refusal: string }>
+/** What became of an upload: a URL or, if the API did not take the file, what to say of it, in sentences. */
+export type UploadResult = { url: string } | { refusal: string }
+type Upload = (file: LargeFile) => Promise<UploadResult>
 
 /**
  * Puts URLs in the place of large files, or `data:` URIs if the API does not take them.
