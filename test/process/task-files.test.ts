@@ -3,38 +3,18 @@ import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { cake } from '../fixtures/pictures.ts'
-import { type Simulator, startSimulator } from '../servers/simulator.ts'
-import type { TaskPlay } from '../servers/tasks.ts'
-import { runAction } from '../support/run-action.ts'
+import { startSimulator } from '../servers/simulator.ts'
+import { keysFor, TASK_APIS, taskId, waitForTask } from '../support/task-action.ts'
 
-type ApiName = TaskPlay['api']
-const APIS = ['videos', 'suno', 'midjourney', 'kling', 'runway', 'luma', 'minimax', 'seedance', 'dashscope'] as const
-const idFor = (api: ApiName) => (api === 'kling' ? 'text2video/878106242831892400' : `task:${api}-1`)
 const picture = await cake('png')
 
-const inputs = (simulator: Simulator, api: string, id: string, more: Record<string, string> = {}) => ({
-  api,
-  'prediction-id': id,
-  'api-key': simulator.key,
-  'api-url': simulator.origin,
-  'poll-interval': '200ms',
-  timeout: '30s',
-  ...more,
-})
-const run = (...args: Parameters<typeof inputs>) => runAction({ inputs: inputs(...args) })
-/** Requests for a path, and whether each had the key. */
-const keysFor = (simulator: Simulator, part: string) =>
-  simulator.requests
-    .filter(({ url }) => url.includes(part))
-    .map(({ headers }) => headers.authorization === `Bearer ${simulator.key}`)
-
 describe('a task', { concurrency: 4 }, () => {
-  for (const api of APIS) {
+  for (const api of TASK_APIS) {
     test(`of ${api} is waited for, and its file saved without the key`, async () => {
       await using simulator = await startSimulator()
       const link = simulator.file(`${api}/out.png`, { body: picture, type: 'image/png' })
-      const id = simulator.tasks.add({ api, id: idFor(api), ends: 0.6, links: [link] })
-      await using result = await run(simulator, api, id, { 'output-dir': 'films' })
+      const id = simulator.tasks.add({ api, id: taskId(api), ends: 0.6, links: [link] })
+      await using result = await waitForTask(simulator, api, id, { 'output-dir': 'films' })
       assert.equal(result.exitCode, 0, result.log)
       assert.equal(result.outputs.status, 'succeeded')
       assert.equal(result.outputs.output_urls, JSON.stringify([link]))
@@ -53,7 +33,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
   test('a video behind the key is downloaded with it from a URL that is built from api-url and the ID', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { body: picture, type: 'image/png' } })
-    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films' })
+    await using result = await waitForTask(simulator, 'videos', id, { 'output-dir': 'films' })
     assert.equal(result.exitCode, 0, result.log)
     assert.equal(result.outputs.output_urls, JSON.stringify([`${simulator.origin}/v1/videos/${id}/content`]))
     assert.deepEqual(await readdir(path.join(result.workspace, 'films')), [`${id}-0.png`])
@@ -66,7 +46,10 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     const link = `${other.origin}/v1/videos/${id}/content`
     const content = { body: picture, type: 'image/png' }
     simulator.tasks.add({ api: 'videos', id, ends: 0.3, content, body: { metadata: { url: link } } })
-    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', 'allowed-hosts': '127.0.0.1' })
+    await using result = await waitForTask(simulator, 'videos', id, {
+      'output-dir': 'films',
+      'allowed-hosts': '127.0.0.1',
+    })
     assert.equal(result.exitCode, 0, result.log)
     assert.equal(result.outputs.output_urls, JSON.stringify([link]))
     assert.deepEqual(keysFor(simulator, '/content'), [true])
@@ -77,7 +60,10 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     await using store = await startSimulator()
     const target = store.file('store/out.png', { body: picture, type: 'image/png' })
     const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { tricks: [{ redirect: target }] } })
-    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', 'allowed-hosts': '127.0.0.1' })
+    await using result = await waitForTask(simulator, 'videos', id, {
+      'output-dir': 'films',
+      'allowed-hosts': '127.0.0.1',
+    })
     assert.equal(result.exitCode, 0, result.log)
     assert.deepEqual(
       store.requests.map(({ headers }) => headers.authorization),
@@ -90,7 +76,10 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     const back = simulator.file('back/out.png', { body: picture, type: 'image/png' })
     const target = store.file('store/out.png', { tricks: [{ redirect: back }] })
     const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { tricks: [{ redirect: target }] } })
-    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', 'allowed-hosts': '127.0.0.1' })
+    await using result = await waitForTask(simulator, 'videos', id, {
+      'output-dir': 'films',
+      'allowed-hosts': '127.0.0.1',
+    })
     assert.equal(result.exitCode, 0, result.log)
     assert.deepEqual(keysFor(simulator, '/content'), [true])
     assert.deepEqual(keysFor(simulator, '/files/back/'), [false])
@@ -99,7 +88,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     await using simulator = await startSimulator()
     const video_url = `${simulator.origin}/files/gone.mp4`
     const id = simulator.tasks.add({ api: 'videos', ends: 0, body: { video_url } })
-    await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', timeout: '1s' })
+    await using result = await waitForTask(simulator, 'videos', id, { 'output-dir': 'films', timeout: '1s' })
     assert.equal(result.exitCode, 1)
     assert.match(result.outputs.error ?? '', /the server returned 404/)
     assert.doesNotMatch(result.outputs.error ?? '', /one hour/)
@@ -111,7 +100,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     )
     for (const [i, video_url] of links.entries()) {
       const id = simulator.tasks.add({ api: 'videos', id: `task-${i}`, ends: 0.2, body: { video_url } })
-      await using result = await run(simulator, 'videos', id, { 'output-dir': 'films', timeout: '1s' })
+      await using result = await waitForTask(simulator, 'videos', id, { 'output-dir': 'films', timeout: '1s' })
       assert.equal(result.outputs.output_url, video_url)
       assert.ok(!keysFor(simulator, new URL(video_url).pathname).includes(true), video_url)
     }

@@ -1,36 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type Simulator, startSimulator } from '../servers/simulator.ts'
-import type { TaskPlay } from '../servers/tasks.ts'
+import { startSimulator } from '../servers/simulator.ts'
 import { runAction } from '../support/run-action.ts'
-
-type ApiName = TaskPlay['api']
-const APIS = ['videos', 'suno', 'midjourney', 'kling', 'runway', 'luma', 'minimax', 'seedance', 'dashscope'] as const
-const idFor = (api: ApiName) => (api === 'kling' ? 'text2video/878106242831892400' : `task:${api}-1`)
-
-const inputs = (simulator: Simulator, api: string, id: string, more: Record<string, string> = {}) => ({
-  api,
-  'prediction-id': id,
-  'api-key': simulator.key,
-  'api-url': simulator.origin,
-  'poll-interval': '200ms',
-  timeout: '30s',
-  ...more,
-})
-const run = (...args: Parameters<typeof inputs>) => runAction({ inputs: inputs(...args) })
-/** Requests for a path, and whether each had the key. */
-const keysFor = (simulator: Simulator, part: string) =>
-  simulator.requests
-    .filter(({ url }) => url.includes(part))
-    .map(({ headers }) => headers.authorization === `Bearer ${simulator.key}`)
+import { keysFor, TASK_APIS, taskId, taskInputs, waitForTask } from '../support/task-action.ts'
 
 describe('a task', { concurrency: 4 }, () => {
-  for (const api of APIS) {
+  for (const api of TASK_APIS) {
     test(`of ${api} is waited for`, async () => {
       await using simulator = await startSimulator()
       const link = 'https://files.example.com/out.mp4'
-      const id = simulator.tasks.add({ api, id: idFor(api), ends: 0.6, links: [link] })
-      await using result = await run(simulator, api, id)
+      const id = simulator.tasks.add({ api, id: taskId(api), ends: 0.6, links: [link] })
+      await using result = await waitForTask(simulator, api, id)
       assert.equal(result.exitCode, 0, result.log)
       assert.equal(result.outputs.status, 'succeeded')
       assert.equal(result.outputs.output_urls, JSON.stringify([link]))
@@ -39,8 +19,8 @@ describe('a task', { concurrency: 4 }, () => {
     })
     test(`a task of ${api} that fails makes the step fail with the message of the API`, async () => {
       await using simulator = await startSimulator()
-      const id = simulator.tasks.add({ api, id: idFor(api), ends: 0.3, outcome: 'failed' })
-      await using result = await run(simulator, api, id)
+      const id = simulator.tasks.add({ api, id: taskId(api), ends: 0.3, outcome: 'failed' })
+      await using result = await waitForTask(simulator, api, id)
       assert.equal(result.exitCode, 1)
       assert.equal(result.outputs.status, 'failed')
       assert.match(result.outputs.error ?? '', /The prompt was refused\./)
@@ -52,7 +32,7 @@ describe('a task', { concurrency: 4 }, () => {
     await using simulator = await startSimulator()
     const link = 'https://files.example.com/out.mp4'
     const id = simulator.tasks.add({ api: 'runway', ends: 0.4, links: [link], enveloped: true })
-    await using result = await run(simulator, 'runway', id)
+    await using result = await waitForTask(simulator, 'runway', id)
     assert.equal(result.outputs.output_urls, JSON.stringify([link]))
     assert.equal(result.outputs.total_time, '240')
   })
@@ -62,7 +42,7 @@ describe('a task', { concurrency: 4 }, () => {
     const ids = Array.from({ length: 10 }, () =>
       simulator.tasks.add({ api: 'luma', ends: 0.6, links: ['https://x.example/a'] }),
     )
-    await using result = await run(simulator, 'luma', ids.join())
+    await using result = await waitForTask(simulator, 'luma', ids.join())
     assert.equal(result.outputs.status, 'succeeded')
     assert.ok(simulator.requests.every(({ url }) => url.startsWith('/dream-machine/v1/generations/task-')))
   })
@@ -70,13 +50,13 @@ describe('a task', { concurrency: 4 }, () => {
   test('that the gateway knows only after a second is waited for', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'suno', ends: 1.5, unknownFor: 1, links: ['https://x.example/a.mp3'] })
-    await using result = await run(simulator, 'suno', id)
+    await using result = await waitForTask(simulator, 'suno', id)
     assert.equal(result.outputs.status, 'succeeded')
   })
 
   test('that the gateway never knows ends the step with what to check', async () => {
     await using simulator = await startSimulator()
-    await using result = await run(simulator, 'videos', 'nobody')
+    await using result = await waitForTask(simulator, 'videos', 'nobody')
     assert.equal(result.exitCode, 1)
     assert.match(result.annotations[0]?.message ?? '', /task_not_exist.*check api-key and api-url/)
   })
@@ -84,7 +64,7 @@ describe('a task', { concurrency: 4 }, () => {
   test('that waits for a person fails with what to do', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'midjourney', ends: 60, body: { status: 'MODAL' } })
-    await using result = await run(simulator, 'midjourney', id)
+    await using result = await waitForTask(simulator, 'midjourney', id)
     assert.equal(result.exitCode, 1)
     assert.match(result.outputs.error ?? '', /waits for a person.*\/mj\/submit\/modal/)
   })
@@ -95,7 +75,7 @@ describe('a file that has only an ID', () => {
     await using simulator = await startSimulator()
     const link = 'https://files.example.com/out.mp4'
     const id = simulator.tasks.add({ api: 'minimax', ends: 0.3, links: [link] })
-    await using result = await run(simulator, 'minimax', id)
+    await using result = await waitForTask(simulator, 'minimax', id)
     assert.equal(result.outputs.output_url, link)
     assert.deepEqual(keysFor(simulator, '/v1/files/retrieve'), [true])
   })
@@ -105,23 +85,27 @@ describe('cancel-on for a task', { concurrency: 4 }, () => {
   test('says in one line that an API cannot cancel, and sends nothing', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'suno', ends: 60 })
-    await using result = await run(simulator, 'suno', id, { timeout: '1s', 'cancel-on': 'timeout' })
+    await using result = await waitForTask(simulator, 'suno', id, { timeout: '1s', 'cancel-on': 'timeout' })
     assert.match(result.log, /task-1 cannot be canceled: the API does not support it/)
     assert.deepEqual(new Set(simulator.requests.map(({ method }) => method)), new Set(['GET']))
-    await using post = await runAction({ inputs: inputs(simulator, 'suno', id), step: 'post', state: { open: id } })
+    await using post = await runAction({ inputs: taskInputs(simulator, 'suno', id), step: 'post', state: { open: id } })
     assert.match(post.log, /task-1 cannot be canceled: the API does not support it/)
   })
   test('deletes a task of Runway that runs', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'runway', ends: 60 })
-    await using result = await run(simulator, 'runway', id, { timeout: '1s', 'cancel-on': 'timeout' })
+    await using result = await waitForTask(simulator, 'runway', id, { timeout: '1s', 'cancel-on': 'timeout' })
     assert.match(result.log, /task-1 canceled/)
     assert.equal(simulator.tasks.isDeleted(id), true)
   })
   test('never deletes a task of Runway that has ended', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'runway', ends: 0 })
-    await using post = await runAction({ inputs: inputs(simulator, 'runway', id), step: 'post', state: { open: id } })
+    await using post = await runAction({
+      inputs: taskInputs(simulator, 'runway', id),
+      step: 'post',
+      state: { open: id },
+    })
     assert.match(post.log, /task-1 had already ended \(succeeded\)/)
     assert.equal(simulator.tasks.isDeleted(id), false)
   })
