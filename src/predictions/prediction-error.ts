@@ -8,7 +8,7 @@ const LONGEST_ERROR = 2 ** 16
 /** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` if there is none. */
 export function errorText(error: unknown): string {
   if (typeof error === 'string') return clip(error.trim(), LONGEST_ERROR)
-  if (error === null || error === undefined || error === false) return ''
+  if (error === null || error === undefined || error === false || error === 0) return ''
   if (typeof error === 'object') {
     for (const key of ['message', 'detail'] as const) {
       const text: unknown = (error as Record<string, unknown>)[key]
