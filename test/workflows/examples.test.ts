@@ -1,12 +1,13 @@
 /** Every workflow of examples/, which the README quotes, run unchanged. `npm run test:workflows` finds act and says where it is. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { json } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { parse } from 'yaml'
 import { listen } from '../support/listen.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 import { runWorkflow, type WorkflowOptions, type WorkflowRun } from './act.ts'
 import { type Stage, startStage } from './stage.ts'
 
@@ -142,6 +143,25 @@ describe('the example', { concurrency: 2 }, () => {
     }
     const first = await notes()
     assert.ok((await notes()).startsWith(`${first}\n\n![](`), 'the second picture stands below the first one')
+  })
+
+  // Not under act, which may lose the last lines of a step that fails.
+  test('video.yml shows why the API starts no video', async () => {
+    await using folder = await temporaryFolder('video')
+    const curl = path.join(folder.path, 'curl')
+    writeFileSync(curl, '#!/bin/sh\ncat > input\nprintf %s \'{"error": "no credit"}\'\nexit 22\n', { mode: 0o755 })
+    const { run: script } = parse(example('video.yml')).jobs.start.steps[0]
+    const { status, stdout } = spawnSync('bash', ['-e', '-c', script], {
+      cwd: folder.path,
+      encoding: 'utf8',
+      env: {
+        PATH: `${folder.path}:${process.env.PATH}`,
+        KEY: 'sk-0123',
+        GITHUB_OUTPUT: path.join(folder.path, 'output'),
+      },
+    })
+    assert.equal(status, 1)
+    assert.equal(stdout, '| {"error": "no credit"}\n')
   })
 
   test('comment.yml does not run for a pull request from Dependabot, which has no secrets', async () => {
