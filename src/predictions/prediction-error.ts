@@ -18,8 +18,11 @@ export function errorText(error: unknown): string {
   return isEmpty(error) ? '' : clip(jsonStart(error, LONGEST_ERROR), LONGEST_ERROR)
 }
 
-/** `{}` and `[]` stand for no error with some gateways. */
-const isEmpty = (error: unknown) => typeof error === 'object' && error !== null && Object.keys(error).length === 0
+/** `{}`, `[]` and an object whose fields are all empty, such as `{"code": 0, "message": ""}`, stand for no error with some gateways. */
+const isEmpty = (error: unknown) =>
+  typeof error === 'object' && error !== null && Object.values(error).every((value) => NOTHING.has(value))
+
+const NOTHING: ReadonlySet<unknown> = new Set([null, '', 0, false])
 
 /** Characters of a log that are read for its last line, and characters of that line that are quoted. */
 const LOG_TAIL = 20_000

@@ -128,11 +128,11 @@ const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/
 
 /**
  * Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined if it is not one.
- * Without a time zone it is one of UTC, not of the machine.
+ * Without a time zone it is one of UTC, not of the machine. Servers in Go write the year 1 where there is no time.
  */
 export function timestamp(text: string | undefined): number | undefined {
   const ms = Date.parse(WITHOUT_ZONE.test(text ?? '') ? `${text}Z` : (text ?? ''))
-  return Number.isNaN(ms) ? undefined : ms
+  return ms > 0 ? ms : undefined
 }
 
 /**

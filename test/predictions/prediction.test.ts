@@ -215,6 +215,7 @@ describe('times', () => {
   test('are unknown where a stamp is missing, broken or before the creation', () => {
     assert.equal(totalTime([at('2026-01-01T00:00:00Z')]), undefined)
     assert.equal(totalTime([at('<string>', '<string>')]), undefined)
+    assert.equal(totalTime([at('0001-01-01T00:00:00Z', '2026-01-01T00:00:08Z')]), undefined)
     assert.equal(totalTime([at('2026-01-01T00:00:09Z', '2026-01-01T00:00:08Z')]), undefined)
     assert.equal(totalTime([]), undefined)
   })
