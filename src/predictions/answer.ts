@@ -13,7 +13,7 @@ import {
 } from './errors.ts'
 import {
   DEEPEST,
-  isRawNumber,
+  isJsonObject,
   JsonTooDeepError,
   JsonTooManyPartsError,
   type ParsedJson,
@@ -21,7 +21,6 @@ import {
 } from './json.ts'
 import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
-import { isRecord } from './text.ts'
 
 /** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
 export interface Answer {
@@ -127,7 +126,7 @@ export async function readBody(
   }
   const { value, hadNonFinite } = json
   if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array')
-  if (!isRecord(value) || isRawNumber(value)) {
+  if (!isJsonObject(value)) {
     throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`)
   }
   return { body: value, hadNonFinite }

@@ -56,7 +56,7 @@ export interface Client {
 /** What the list of predictions shows of the last moments. */
 export interface RecentPredictions {
   items: readonly unknown[]
-  /** False if there are more than one page. */
+  /** False if there is more than one page. */
   isComplete: boolean
 }
 

@@ -27,6 +27,11 @@ export const systemClock: Clock = {
   },
 }
 
+/** Acts after some seconds, unless the signal is aborted before. */
+export function after(seconds: number, act: () => void, clock: Clock, signal: AbortSignal): void {
+  clock.sleep(seconds, signal).then(act, () => {})
+}
+
 /**
  * A signal that is aborted after the given seconds; with Infinity never. Dispose of it when it is no longer needed, so that
  * its timer keeps nothing alive.
@@ -35,10 +40,7 @@ export function deadlineSignal(clock: Clock, seconds: number, reason: string): {
   const deadline = new AbortController()
   const over = new AbortController()
   if (seconds < Number.POSITIVE_INFINITY) {
-    clock.sleep(seconds, over.signal).then(
-      () => deadline.abort(new Error(reason)),
-      () => {},
-    )
+    after(seconds, () => deadline.abort(new Error(reason)), clock, over.signal)
   }
   return { signal: deadline.signal, [Symbol.dispose]: () => over.abort() }
 }
@@ -51,12 +53,7 @@ export function delayedSignal(
 ): { signal: AbortSignal } & Disposable {
   const delayed = new AbortController()
   const over = new AbortController()
-  const begin = () => {
-    clock.sleep(seconds, over.signal).then(
-      () => delayed.abort(signal.reason),
-      () => {},
-    )
-  }
+  const begin = () => after(seconds, () => delayed.abort(signal.reason), clock, over.signal)
   if (signal.aborted) begin()
   else signal.addEventListener('abort', begin, { once: true, signal: over.signal })
   return { signal: delayed.signal, [Symbol.dispose]: () => over.abort() }

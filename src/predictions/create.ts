@@ -22,8 +22,8 @@ export class CreateError extends Error {
   /** The message without the advice for that case. */
   readonly reason: string
 
-  constructor(reason: string, { mayRun, cause }: { mayRun: boolean; cause: unknown }) {
-    super(sentences(reason, mayRun && MAY_RUN), { cause })
+  constructor(reason: string, { mayRun, ...options }: ErrorOptions & { mayRun: boolean }) {
+    super(sentences(reason, mayRun && MAY_RUN), options)
     this.mayRun = mayRun
     this.reason = reason
   }
@@ -52,30 +52,11 @@ export interface CreateOptions {
  * @throws CreateError, also if the answer has no usable ID, or the reason of the signal if nothing was sent
  */
 export async function createPrediction(request: CreateRequest, options: CreateOptions): Promise<Answer> {
-  const { client, clock, signal, random = Math.random, patience = PATIENCE } = options
+  const { clock, signal, random = Math.random, patience = PATIENCE } = options
   // A host that was never reached may be a typing error.
   const { connectPatience = Math.min(patience, PATIENCE) } = options
   const start = clock.now()
   let wasAnswered = false
-  const attempt = async (): Promise<Answer> => {
-    signal.throwIfAborted()
-    using late = delayedSignal(clock, signal, ANSWER_GRACE)
-    try {
-      return checked(await client.create(request, late.signal))
-    } catch (error) {
-      if (error instanceof CreateError) throw error
-      if (late.signal.aborted) {
-        const reason = `There was no response to the create request: ${sentence(signal.reason.message)}`
-        throw new CreateError(reason, { mayRun: true, cause: error })
-      }
-      const started = startedWithoutStatus(error)
-      if (started === undefined) throw error
-      options.warn(
-        `The response to the create request has no status. It has the ID ${started.prediction.id}, so the prediction is treated as started.`,
-      )
-      return started
-    }
-  }
   const pauseAfter = (error: unknown, count: number): number | undefined => {
     if (!(error instanceof ApiError) || !isUntouched(error) || error.retryability !== 'transient') return undefined
     if (signal.aborted) return undefined
@@ -87,10 +68,31 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
   }
   try {
     const onRetry = (error: unknown, pause: number) => options.onRetry(error as ApiError, pause)
-    return await retry(attempt, { clock, signal, pauseAfter, onRetry })
+    return await retry(() => createOnce(request, options), { clock, signal, pauseAfter, onRetry })
   } catch (error) {
     if (!(error instanceof ApiError)) throw error
     throw new CreateError(explain(error), { mayRun: mayRun(error), cause: error })
+  }
+}
+
+/** @throws CreateError, ApiError, or the reason of the signal if nothing was sent */
+async function createOnce(request: CreateRequest, { client, clock, signal, warn }: CreateOptions): Promise<Answer> {
+  signal.throwIfAborted()
+  using late = delayedSignal(clock, signal, ANSWER_GRACE)
+  try {
+    return checked(await client.create(request, late.signal))
+  } catch (error) {
+    if (error instanceof CreateError) throw error
+    if (late.signal.aborted) {
+      const reason = `There was no response to the create request: ${sentence(signal.reason.message)}`
+      throw new CreateError(reason, { mayRun: true, cause: error })
+    }
+    const started = startedWithoutStatus(error)
+    if (started === undefined) throw error
+    warn(
+      `The response to the create request has no status. It has the ID ${started.prediction.id}, so the prediction is treated as started.`,
+    )
+    return started
   }
 }
 
@@ -135,10 +137,7 @@ function checked(answer: Answer): Answer {
   const { id, status, model } = answer.prediction
   if (!predictions.isId(id)) {
     const shown = JSON.stringify(clip(id, LONGEST_SHOWN))
-    throw new CreateError(`The response to the create request has the invalid ID ${shown}.`, {
-      mayRun: true,
-      cause: undefined,
-    })
+    throw new CreateError(`The response to the create request has the invalid ID ${shown}.`, { mayRun: true })
   }
   const prediction = {
     ...answer.prediction,

@@ -1,4 +1,4 @@
-import type { Clock } from './clock.ts'
+import { after, type Clock } from './clock.ts'
 import { BrokenAnswerError, ConnectionError } from './errors.ts'
 
 /** Seconds without an answer after which a request counts as silent. */
@@ -32,13 +32,11 @@ export function createHedge(clock: Clock): Hedge {
   async function watched<T>(attempt: Attempt<T>, signal: AbortSignal, silent: () => void = () => {}): Promise<T> {
     const answered = new AbortController()
     const silence = new AbortController()
-    clock.sleep(Math.max(SILENCE, 2 * slowest), answered.signal).then(
-      () => {
-        silence.abort(new Error('no response for too long'))
-        silent()
-      },
-      () => {},
-    )
+    const onSilence = () => {
+      silence.abort(new Error('no response for too long'))
+      silent()
+    }
+    after(Math.max(SILENCE, 2 * slowest), onSilence, clock, answered.signal)
     try {
       return await attempt(signal, silence.signal)
     } finally {

@@ -29,6 +29,10 @@ export const REDIRECT_STATUSES: ReadonlySet<number> = new Set([301, 302, 303, 30
 /** Header names in lower case; several values of one name are joined or listed. */
 export type Headers = Readonly<Record<string, string | string[] | undefined>>
 
+/** The media type of `Content-Type` in lower case, without parameters; `""` if there is none. */
+export const contentTypeOf = (headers: Headers): string =>
+  /^[\w.+-]+\/[\w.+-]+/.exec(headerOf(headers, 'content-type') ?? '')?.[0].toLowerCase() ?? ''
+
 /**
  * Seconds that an answer asks to wait: `Retry-After` (seconds, also fractional, or a date), a body key `retry_after`,
  * a phrase such as "resets in ~30s", then `ratelimit-reset`. What lies in the past or makes no sense is no hint.

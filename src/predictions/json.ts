@@ -55,6 +55,9 @@ const { rawJSON, isRawJSON } = JSON as unknown as {
 
 export const isRawNumber = (value: unknown): value is RawNumber => isRawJSON(value)
 
+/** True for an object of JSON: a number that keeps its digits is one to JavaScript, too. */
+export const isJsonObject = (value: unknown): value is Record<string, unknown> => isRecord(value) && !isRawNumber(value)
+
 /** A number as JavaScript has it, also of one that was kept with its digits; undefined for everything else. */
 export function numberOf(value: unknown): number | undefined {
   if (typeof value === 'number') return value
@@ -122,7 +125,7 @@ export function* jsonParts(value: unknown): Generator<string> {
       yield JSON.stringify(value.slice(i, i + WRITTEN_AT_ONCE)).slice(1, -1)
     }
     yield ']'
-  } else if (isRecord(value) && !isRawNumber(value)) {
+  } else if (isJsonObject(value)) {
     let separator = '{'
     for (const [name, item] of Object.entries(value)) {
       yield `${separator}${JSON.stringify(name)}:`
@@ -375,7 +378,7 @@ export function jsonStart(value: unknown, most: number): string {
       const fits = add('[') && item.every((each, i) => (i === 0 || add(',')) && write(each))
       return fits && add(']')
     }
-    if (!isRecord(item) || isRawNumber(item)) return add(JSON.stringify(item) ?? 'null')
+    if (!isJsonObject(item)) return add(JSON.stringify(item) ?? 'null')
     let separator = '{'
     for (const key in item) {
       if (!(add(separator) && write(key) && add(':') && write(item[key]))) return false

@@ -208,11 +208,17 @@ const AMPERSAND = 0x26
 const BACKSLASH = 0x5c
 const ESCAPE = 0x1b
 const SMALL_U = 0x75
-/** The code that the digits of an entity stand for; NaN without any. */
-const numeric = (decimal: string | undefined, hexadecimal: string | undefined): number =>
-  decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal)
 /** What turns a capital letter into a small one. */
 const CASE = 0x20
+/** In place of the code of a character: there is no spelling of one. */
+const NO_CODE = -1
+
+/** The code that a match of ENTITY stands for. */
+function codeOfEntity({ decimal, hexadecimal, name }: Readonly<Record<string, string | undefined>> = {}): number {
+  if (name !== undefined) return NAMED[name.toLowerCase()] ?? NO_CODE
+  if (hexadecimal !== undefined) return Number.parseInt(hexadecimal, 16)
+  return decimal === undefined ? NO_CODE : Number(decimal)
+}
 
 /** Matches under way that have come to one position in the text; of two at the same place only the longer one counts. */
 class Threads {
@@ -366,20 +372,19 @@ class Scan {
   #entity(at: number): void {
     for (let depth = 0, start = at + 1; depth <= NESTED; depth++) {
       ENTITY.lastIndex = start
-      const { decimal, hexadecimal, name } = ENTITY.exec(this.#text)?.groups ?? {}
-      const code = name === undefined ? numeric(decimal, hexadecimal) : (NAMED[name.toLowerCase()] ?? -1)
+      const code = codeOfEntity(ENTITY.exec(this.#text)?.groups)
       this.#jump(code, at, ENTITY.lastIndex)
       if (code !== AMPERSAND) return
       start = ENTITY.lastIndex
     }
   }
 
-  /** The value of hexadecimal digits; -1 if they are not. */
+  /** The value of hexadecimal digits; NO_CODE if they are not. */
   #hexadecimal(at: number, digits: number): number {
     let value = 0
     for (let i = at; i < at + digits; i++) {
       const digit = DIGITS[this.#text.charCodeAt(i)] ?? NO_DIGIT
-      if (digit === NO_DIGIT) return -1
+      if (digit === NO_DIGIT) return NO_CODE
       value = value * 16 + digit
     }
     return value

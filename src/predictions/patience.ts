@@ -30,7 +30,7 @@ const LONGEST_HINT = 3600
 const PAUSE_FOR_ABSURD_HINTS = 120
 
 /** What a failed request leads to. */
-export type Judgement =
+export type Judgment =
   | { readonly kind: 'retry' /** Seconds. */; readonly pause: number }
   /** As `retry`, but the answer is believed if it persists. */
   | { readonly kind: 'doubt'; readonly pause: number }
@@ -90,7 +90,7 @@ export class Patience {
     return this.#doubt.since
   }
 
-  judge(error: ApiError, at: FailedAt): Judgement {
+  judge(error: ApiError, at: FailedAt): Judgment {
     const failures = this.#failures++
     if (error instanceof LimitError) return this.#beyondLimit(failures, at)
     this.#beyondLimits = 0
@@ -101,18 +101,18 @@ export class Patience {
     return error.retryability === 'not-found' ? this.#notFoundYet(failures, at) : { kind: 'give up' }
   }
 
-  #beyondLimit(failures: number, at: FailedAt): Judgement {
+  #beyondLimit(failures: number, at: FailedAt): Judgment {
     if (++this.#beyondLimits >= MOST_BEYOND_LIMITS) return { kind: 'give up' }
     return { kind: 'retry', pause: this.#backOff(failures, at.planned, FIRST_PAUSE) }
   }
 
-  #notFoundYet(failures: number, { now }: FailedAt): Judgement {
+  #notFoundYet(failures: number, { now }: FailedAt): Judgment {
     this.#graceEnds ??= now + NOT_FOUND_GRACE
     if (now >= this.#graceEnds) return { kind: 'give up' }
     return { kind: 'retry', pause: Math.min(jittered(1 + failures, this.#random), this.#graceEnds - now) }
   }
 
-  #transient(error: ApiError, failures: number, at: FailedAt): Judgement {
+  #transient(error: ApiError, failures: number, at: FailedAt): Judgment {
     this.#doubt.end()
     this.#graceEnds = undefined
     const hint = this.#hint(error)
@@ -130,7 +130,7 @@ export class Patience {
   }
 
   /** The last attempt ends when the patience does, judged by how long the attempt before took. */
-  #unconnected(pause: number, { now, sent }: FailedAt): Judgement {
+  #unconnected(pause: number, { now, sent }: FailedAt): Judgment {
     this.#unconnectedSince ??= sent
     const end = this.#unconnectedSince + CONNECT_PATIENCE
     const takes = now - sent

@@ -24,6 +24,7 @@ export function errorText(error: unknown): string {
 /** `{}`, `[]` and an object whose fields are all empty, such as `{"code": 0, "message": ""}`, stand for no error with some gateways. */
 const isEmpty = (error: unknown) =>
   typeof error === 'object' && error !== null && Object.values(error).every((value) => NOTHING.has(value))
+
 /** Characters of a log that are read for its last line, and characters of that line that are quoted. */
 const LOG_TAIL = 20_000
 const LONGEST_LINE = 300

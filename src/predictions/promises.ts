@@ -20,3 +20,22 @@ export async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): 
     signal.removeEventListener('abort', abort)
   }
 }
+
+/**
+ * The result of a promise, or the reason of the signal as soon as it is aborted.
+ * @param discard takes a result that comes after the signal
+ */
+export function unlessAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal,
+  discard: (late: T) => void = () => {},
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise
+      .then((value) => (signal.aborted ? discard(value) : resolve(value)), reject)
+      .finally(() => signal.removeEventListener('abort', abort))
+  })
+}

@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { unlessAborted } from './promises.ts'
 
 /** Requests a second that a step makes at most, and that all who share an account make on average. */
 export const REQUESTS_PER_SECOND = 40
@@ -36,7 +37,7 @@ export function createRateLimiter({
     queue = before.then(() => done)
     queued++
     try {
-      if (queued > 1) await orAborted(before, signal)
+      if (queued > 1) await unlessAborted(before, signal)
       const now = clock.now()
       const turn = Math.max(now, last + interval())
       if (turn > now) await clock.sleep(turn - now, signal)
@@ -57,17 +58,6 @@ export function createRateLimiter({
 }
 
 /** Waits for a promise, but no longer than until the signal. @throws the reason of the signal */
-async function orAborted(promise: Promise<void>, signal: AbortSignal): Promise<void> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const abort = () => reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', abort)
-  }
-}
-
 /** The longest interval that is learned, in seconds: no API requires slower polling. */
 const LONGEST_INTERVAL = 30
 /**

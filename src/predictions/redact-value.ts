@@ -1,4 +1,4 @@
-import { isRawNumber } from './json.ts'
+import { isJsonObject, isRawNumber } from './json.ts'
 
 /** How texts are redacted. What holds nothing to remove is returned as it is. */
 export interface Redactions {
@@ -59,7 +59,7 @@ function changes(root: unknown, redactions: Redactions): boolean {
       if (isTokens(value)) {
         if (redactions.tokens(value) !== value) return true
       } else if (value.some((item) => isChanged(name, item))) return true
-    } else if (isMapping(value)) {
+    } else if (isJsonObject(value)) {
       for (const key in value) if (redactions.identifier(key) !== key || isChanged(key, value[key])) return true
     }
   }
@@ -86,7 +86,7 @@ function copyOf(root: unknown, redactions: Redactions): unknown {
           },
         })
       }
-    } else if (isMapping(value)) {
+    } else if (isJsonObject(value)) {
       const copy: Record<string, unknown> = {}
       next.put(copy)
       for (const key of Object.keys(value)) {
@@ -121,8 +121,6 @@ function redactScalar(name: string, value: unknown, { text, identifier }: Redact
 }
 
 const isList = (value: unknown): value is readonly unknown[] => Array.isArray(value)
-const isMapping = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !isRawNumber(value)
 /** Texts that are not all addresses are read as one, like the output text of a prediction. */
 const isTokens = (list: readonly unknown[]): list is readonly string[] =>
   list.length > 0 && list.every((item) => typeof item === 'string') && !list.every(isAddress)

@@ -1,13 +1,14 @@
-import { addAbortListener } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { readdir, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { ArtifactNotFoundError, DefaultArtifactClient } from '@actions/artifact'
+import { unlessAborted } from '../predictions/promises.ts'
 import { errorOfClient } from './artifact-client-errors.ts'
 import { type Content, digestOf } from './artifact-content.ts'
 import { stage } from './artifact-staging.ts'
 import type { ArtifactStore, ListedArtifact, Retry, StoredArtifact, StoreOptions } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
+import { digitsOf } from './digest.ts'
 import { toolkitOutput } from './print.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 import { type ReadEntry, readZipEntries } from './zip-reader.ts'
@@ -85,13 +86,14 @@ class ClientStore implements ArtifactStore {
   }
 
   /** Calls the client, which prints into a group if there is a title. */
-  #call<T>(act: () => Promise<T>, group?: string): Promise<T> {
+  async #call<T>(act: () => Promise<T>, group?: string): Promise<T> {
     const { signal } = this.#options
+    signal.throwIfAborted()
     const withData = () =>
       act().catch((error) => {
         throw errorOfClient(error)
       })
-    return unlessAborted(signal, () => toolkitOutput(group, withData, signal))
+    return await unlessAborted(toolkitOutput(group, withData, signal), signal)
   }
 
   /** What a client that was left behind still reads is left to the runner, as is what a scanner for viruses holds open. */
@@ -109,16 +111,9 @@ type Listed = Awaited<ReturnType<DefaultArtifactClient['getArtifact']>>['artifac
 const describe = ({ id, size, digest = '', createdAt = new Date(0) }: Listed): ListedArtifact => ({
   id,
   size,
-  digest: digest.replace(/^sha256:/, ''),
+  digest: digitsOf(digest),
   created: createdAt,
 })
-
-async function unlessAborted<T>(signal: AbortSignal, act: () => Promise<T>): Promise<T> {
-  signal.throwIfAborted()
-  const aborted = Promise.withResolvers<never>()
-  using _listener = addAbortListener(signal, () => aborted.reject(signal.reason))
-  return await Promise.race([act(), aborted.promise])
-}
 
 /** Bytes that the records of one entry take at most: its name twice, with at most 4 bytes for each of 255 characters. */
 const ENTRY_RECORDS = 2500

@@ -10,6 +10,7 @@ import type { Connections } from '../predictions/network/dispatcher.ts'
 import { isRecord } from '../predictions/text.ts'
 import { type Answer, ArtifactServiceError } from './artifact-error.ts'
 import type { ListedArtifact } from './artifact-store.ts'
+import { digitsOf } from './digest.ts'
 
 export interface ArtifactService {
   /**
@@ -154,7 +155,7 @@ const withQuery = (url: string, query: Record<string, string>): URL =>
 
 const describeListed = (listed: Record<string, unknown>): ListedArtifact => ({
   id: Number(field(listed, 'database_id')),
-  digest: typeof listed.digest === 'string' ? listed.digest.replace(/^sha256:/, '') : '',
+  digest: typeof listed.digest === 'string' ? digitsOf(listed.digest) : '',
   size: Number(listed.size),
   created: new Date(String(field(listed, 'created_at'))),
 })

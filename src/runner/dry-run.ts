@@ -1,3 +1,4 @@
+import { counted } from './format.ts'
 import type { RunInputs } from './inputs.ts'
 import { info } from './print.ts'
 import type { Plan } from './skip-existing.ts'
@@ -8,11 +9,12 @@ export function dryRun({ toStart, skipped }: Plan, { target, maxParallel, attemp
   for (const { name, input } of toStart) {
     info(`would start ${name}: ${what.join()} with ${Object.keys(input).join(', ') || 'no input'}`)
   }
-  const count = toStart.length === 1 ? '1 prediction' : `${toStart.length} predictions`
   const more = [
     skipped.length > 0 ? `${skipped.length} already exist` : '',
     toStart.length > 1 ? `at most ${maxParallel} at the same time` : '',
     attempts > 1 ? `up to ${attempts} attempts each` : '',
   ]
-  info(`Dry run: ${[`${count} would be started`, ...more].filter(Boolean).join(', ')}. Nothing was started.`)
+  info(
+    `Dry run: ${[`${counted(toStart.length, 'prediction')} would be started`, ...more].filter(Boolean).join(', ')}. Nothing was started.`,
+  )
 }

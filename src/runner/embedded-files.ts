@@ -4,7 +4,7 @@ import { readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { INVISIBLE } from '../predictions/invisible.ts'
-import { isRawNumber } from '../predictions/json.ts'
+import { isJsonObject } from '../predictions/json.ts'
 
 /** What the model is given could not be read. The message is whole sentences. */
 export class ModelInputError extends Error {
@@ -87,7 +87,7 @@ export async function embedFiles(value: unknown, where: string, scope: FileScope
     for (const [i, item] of value.entries()) items.push(await embedFiles(item, `${where}[${i}]`, scope))
     return items
   }
-  if (typeof value !== 'object' || value === null || isRawNumber(value)) return value
+  if (!isJsonObject(value)) return value
   const entries: [string, unknown][] = []
   for (const [key, item] of Object.entries(value)) entries.push([key, await embedFiles(item, `${where}.${key}`, scope)])
   return Object.fromEntries(entries)
@@ -153,8 +153,9 @@ const tooLarge = (name: string, size: number, limit: number) =>
     `The file ${name} has ${size} bytes; at most ${limit} can be sent. Put it on a server and use its URL.`,
   )
 
-/** Uploads a file. @returns its URL, or what to say of it if the API did not take it, in sentences */
-export type Upload = (file: LargeFile) => Promise<{ url: string } | { refusal: string }>
+/** What became of an upload: a URL or, if the API did not take the file, what to say of it, in sentences. */
+export type UploadResult = { url: string } | { refusal: string }
+type Upload = (file: LargeFile) => Promise<UploadResult>
 
 /**
  * Puts URLs in the place of large files, or `data:` URIs if the API does not take them.
@@ -163,7 +164,7 @@ export type Upload = (file: LargeFile) => Promise<{ url: string } | { refusal: s
 export async function resolveLargeFiles(value: unknown, upload: Upload): Promise<unknown> {
   if (value instanceof LargeFile) return await sent(value, upload)
   if (Array.isArray(value)) return await Promise.all(value.map((item) => resolveLargeFiles(item, upload)))
-  if (typeof value !== 'object' || value === null || isRawNumber(value)) return value
+  if (!isJsonObject(value)) return value
   const entries = Object.entries(value).map(
     async ([key, item]) => [key, await resolveLargeFiles(item, upload)] as const,
   )
@@ -191,7 +192,7 @@ export async function fingerprint(value: unknown): Promise<unknown> {
     return `sha256:${hash.digest('hex')}`
   }
   if (Array.isArray(value)) return await Promise.all(value.map(fingerprint))
-  if (typeof value !== 'object' || value === null || isRawNumber(value)) return value
+  if (!isJsonObject(value)) return value
   const entries = Object.entries(value).map(async ([key, item]) => [key, await fingerprint(item)] as const)
   return Object.fromEntries(await Promise.all(entries))
 }

@@ -1,7 +1,8 @@
 import { nameInName } from '../predictions/files/file-name.ts'
+import { isJsonObject } from '../predictions/json.ts'
 import { embedFiles, type FileScope, MentionBudget, ModelInputError } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
-import { asSubject, isMapping, mapping, readInputFile } from './model-input.ts'
+import { asSubject, mapping, readInputFile } from './model-input.ts'
 
 /** One input of the model, and what it is called. */
 export interface NamedInput {
@@ -77,7 +78,7 @@ function severalOf(value: unknown, source: string, root: string): Several {
       entries: value.map((item, i) => ({ name: String(i + 1), input: entryOf(item, `${root}[${i}]`) })),
     }
   }
-  if (isMapping(value)) {
+  if (isJsonObject(value)) {
     refuseNested(value, source)
     const entries = Object.entries(value).map(([name, item]) => ({ name, input: entryOf(item, `${root}.${name}`) }))
     return { isList: false, entries }
@@ -89,16 +90,16 @@ function severalOf(value: unknown, source: string, root: string): Several {
 
 /** A file that begins like the workflow does: its entries would be sent as the fields of one input. */
 function refuseNested({ inputs, ...others }: Record<string, unknown>, source: string): void {
-  if (!isMapping(inputs) || Object.keys(others).length > 0) return
+  if (!isJsonObject(inputs) || Object.keys(others).length > 0) return
   const fields = Object.values(inputs)
-  if (fields.length === 0 || !fields.every(isMapping)) return
+  if (fields.length === 0 || !fields.every(isJsonObject)) return
   throw new ModelInputError(
     `${asSubject(source)} has all entries under the key "inputs". Remove this key, so that they are at the top.`,
   )
 }
 
 function entryOf(value: unknown, where: string): Record<string, unknown> {
-  if (isMapping(value)) return value
+  if (isJsonObject(value)) return value
   throw new ModelInputError(
     `${where} is not a mapping. Each entry is an input of the model, such as {prompt: "a cake"}; for a single one, did you mean \`input\`?`,
   )

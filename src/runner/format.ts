@@ -18,6 +18,9 @@ export function fileSize(bytes: number): string {
   return `${power === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${units[power]}`
 }
 
+/** A number with its noun: `1 file`, `2 files`. */
+export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
 /** The first of these lines, as many as fit into `bytes` with their line ends. */
 export function linesWithin(lines: readonly string[], bytes: number): string[] {
   let left = bytes

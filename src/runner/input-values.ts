@@ -126,20 +126,20 @@ export function readApiUrl(text: string, api: Pick<Api, 'path'> = predictions): 
       `${shown} has a query or a fragment. Use only the base URL of the API; /predictions/{id} is appended to it.`,
     )
   }
-  const path = url.pathname.replace(/\/+$/, '')
-  const base = /^(.*?)(?:\/(?:models|deployments)\/[^/]+\/[^/]+)?\/predictions(?:\/[^/]*)*$/.exec(path)
+  const pathname = url.pathname.replace(/\/+$/, '')
+  const base = /^(.*?)(?:\/(?:models|deployments)\/[^/]+\/[^/]+)?\/predictions(?:\/[^/]*)*$/.exec(pathname)
   if (base) {
     throw new InvalidValue(
       `${shown} already ends in /predictions. Use ${quote(url.origin + base[1])} instead: the rest is appended to it.`,
     )
   }
-  const root = api === predictions ? path : path.replace(BASE_OF_ONE_API, '')
-  if (root !== path) {
+  const root = api === predictions ? pathname : pathname.replace(BASE_OF_ONE_API, '')
+  if (root !== pathname) {
     throw new InvalidValue(
       `${shown} is the base URL of one API. Use ${quote(url.origin + root)}, the root of the gateway: ${decodeURIComponent(api.path('{id}'))} is appended to it.`,
     )
   }
-  return url.origin + path
+  return url.origin + pathname
 }
 
 /** Where gateways have the base of one of their APIs. */
@@ -202,14 +202,18 @@ export function parseDuration(text: string): number | undefined {
   return ((of('days') * 24 + of('hours')) * 60 + of('minutes')) * 60 + of('seconds') + of('ms') / 1000
 }
 
+/** Words in lower case, separated by commas or white space. */
+const wordsOf = (text: string): string[] =>
+  text
+    .toLowerCase()
+    .split(/[\s,]+/)
+    .filter(Boolean)
+
 /** When running predictions are canceled. */
 export type CancelOn = 'cancelled' | 'timeout'
 
 export function readCancelOn(text: string): ReadonlySet<CancelOn> {
-  const words = text
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .filter(Boolean)
+  const words = wordsOf(text)
   if (words.length === 1 && words[0] === 'never') return new Set()
   // The API spells it with one l, GitHub with two.
   const known = words.map((word) => (word === 'canceled' ? 'cancelled' : word))
@@ -323,10 +327,7 @@ export function readSize(text: string): number {
 }
 
 export function readHosts(text: string): string[] {
-  const hosts = text
-    .toLowerCase()
-    .split(/[\s,]+/)
-    .filter(Boolean)
+  const hosts = wordsOf(text)
   const wrong = hosts.filter((host) => !/^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$|^\[[0-9a-f:.]+\]$/.test(host))
   if (wrong.length > 0) {
     throw new InvalidValue(

@@ -1,8 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { isRawNumber } from '../predictions/json.ts'
-import { isRecord } from '../predictions/text.ts'
+import { isJsonObject, isRawNumber } from '../predictions/json.ts'
 import { ModelInputError, resolveInside } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
 
@@ -27,12 +26,9 @@ export async function readInputFile(file: string, workspace: string): Promise<un
   return parseInput(text, `the file ${file}`, { isFile: true })
 }
 
-/** A number that keeps its digits is an object too. */
-export const isMapping = (value: unknown): value is Record<string, unknown> => isRecord(value) && !isRawNumber(value)
-
 /** @throws ModelInputError if it is not a mapping */
 export function mapping(value: unknown, where: string): Record<string, unknown> {
-  if (isMapping(value)) return value
+  if (isJsonObject(value)) return value
   throw new ModelInputError(
     `${asSubject(where)} is not a mapping but ${kindOf(value)}. Use a mapping from names to values, as JSON or YAML.`,
   )

@@ -219,16 +219,16 @@ export function openOutputs<Name extends string>(
           if (unexpected.length > 0) writeError()
         }
         return []
-      } catch (error) {
-        return [{ title: 'Outputs not set', message: outputError(error) }]
+      } catch (thrown) {
+        return [{ title: 'Outputs not set', message: outputError(thrown) }]
       }
     },
     addError(message) {
       unexpected.push(...message.split(LINE_END).map(reasonLine))
       try {
         if ((names as readonly string[]).includes('error')) writeError()
-      } catch (error) {
-        warn(outputError(error))
+      } catch (thrown) {
+        warn(outputError(thrown))
       }
     },
   }
@@ -237,8 +237,8 @@ export function openOutputs<Name extends string>(
 const NO_OUTPUT_FILE =
   'The outputs could not be set: GITHUB_OUTPUT is not set. Only the runner of GitHub Actions, or a compatible one, supports them.'
 
-const outputError = (error: unknown) =>
-  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(error)}. Later steps would read empty values.`
+const outputError = (thrown: unknown) =>
+  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(thrown)}. Later steps would read empty values.`
 
 /** The values that an output can take; a warning for the others. */
 function shortOf(values: Readonly<Record<string, string | undefined>>): Record<string, string> {

@@ -6,6 +6,8 @@ import { describeNetworkError, errorCode } from '../predictions/network/network-
 import { backOff, retry } from '../predictions/retry.ts'
 import { isRecord, sentence } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
+import { digitsOf } from './digest.ts'
+import { counted } from './format.ts'
 
 /** A release could not be read or changed. The message is whole sentences. */
 export class ReleaseError extends Error {
@@ -202,40 +204,13 @@ export class ReleaseApi {
   }
 
   #explain(what: string, error: unknown): ReleaseError {
-    const { status, headers, codes, said, isOfApi } = refusalOf(error)
-    const intro = `Could not ${what} in ${this.#owner}/${this.#repo}`
+    const refusal = refusalOf(error)
+    const { status, codes, isOfApi } = refusal
     // Something on the way may refuse a single file with a page of its own.
     const concernsAll = isOfApi && (status === 401 || status === 403 || status === 429)
-    const options = { cause: error, codes, concernsAll }
-    if (status === undefined) {
-      return new ReleaseError(`${intro}: ${sentence(describeNetworkError(causeOf(error)))}`, options)
-    }
-    if (status === 401) return new ReleaseError(`${intro}: github-token is not valid (401).`, options)
-    const limit = rateLimitOf(headers)
-    if (limit !== undefined) {
-      const minutes = Math.ceil(limit / 60)
-      return new ReleaseError(
-        `${intro}: the rate limit of github-token is exceeded for another ${minutes} ${minutes === 1 ? 'minute' : 'minutes'} (${status}).`,
-        options,
-      )
-    }
-    const answered = sentence(`${intro}: ${[status, said].filter((part) => part !== '').join(', ')}`)
-    if (status === 403 || status === 404) {
-      return new ReleaseError(`${answered} The job needs the permission contents: write.`, options)
-    }
-    if (codes.includes(ALREADY_EXISTS)) {
-      return new ReleaseError(
-        `${intro}: an asset of that name was added in the meantime (${status}). Set overwrite: true to replace it.`,
-        options,
-      )
-    }
-    if (status === 413) {
-      return new ReleaseError(
-        `${answered} The file is larger than the server or the quota of the owner allows.`,
-        options,
-      )
-    }
-    return new ReleaseError(answered, options)
+    const reason = status === undefined ? sentence(describeNetworkError(causeOf(error))) : reasonOf(status, refusal)
+    const message = `Could not ${what} in ${this.#owner}/${this.#repo}: ${reason}`
+    return new ReleaseError(message, { cause: error, codes, concernsAll })
   }
 
   get #repository() {
@@ -269,7 +244,7 @@ export class ReleaseApi {
       name,
       label: typeof data.label === 'string' ? data.label : '',
       size: Number(data.size),
-      digest: typeof data.digest === 'string' ? data.digest.replace(/^sha256:/, '') : undefined,
+      digest: typeof data.digest === 'string' ? digitsOf(data.digest) : undefined,
       complete: data.state === undefined || data.state === 'uploaded',
       // GitHub gives the assets of a draft addresses that end when it is published.
       url: typeof given === 'string' && !release.draft ? given : this.#downloadUrl(release.tag, name),
@@ -353,6 +328,23 @@ function refusalOf(error: unknown): Refusal {
     said: [said, details.join('; ')].filter(Boolean).join(': '),
     isOfApi: isRecord(body),
   }
+}
+
+/** Why an answer with that status refuses, and what to do about it, in sentences. */
+function reasonOf(status: number, { headers, codes, said }: Refusal): string {
+  if (status === 401) return 'github-token is not valid (401).'
+  const limit = rateLimitOf(headers)
+  if (limit !== undefined) {
+    const minutes = counted(Math.ceil(limit / 60), 'minute')
+    return `the rate limit of github-token is exceeded for another ${minutes} (${status}).`
+  }
+  const answered = sentence(said === '' ? String(status) : `${status}, ${said}`)
+  if (status === 403 || status === 404) return `${answered} The job needs the permission contents: write.`
+  if (codes.includes(ALREADY_EXISTS)) {
+    return `an asset of that name was added in the meantime (${status}). Set overwrite: true to replace it.`
+  }
+  if (status === 413) return `${answered} The file is larger than the server or the quota of the owner allows.`
+  return answered
 }
 
 const causeOf = (error: unknown): unknown => (error instanceof Error && error.cause ? error.cause : error)

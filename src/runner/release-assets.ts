@@ -153,7 +153,7 @@ class AttachSession {
     const limit = this.#around.runner.forge.assetLimits?.bytes ?? Number.POSITIVE_INFINITY
     if (file.size >= limit) {
       throw new ReleaseError(
-        `The file ${file.name} has ${file.size} bytes; a release asset must be smaller than 2 GiB.`,
+        `The file ${file.name} has ${file.size} bytes; a release asset must be smaller than ${limit / 2 ** 30} GiB.`,
       )
     }
     const old = this.#named(file).filter(({ complete }) => complete)

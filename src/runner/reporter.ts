@@ -10,7 +10,7 @@ import { outputViewOf } from '../predictions/stored-answer.ts'
 import { clip, sentence } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
 import { messageOf } from './failure.ts'
-import { duration } from './format.ts'
+import { counted, duration } from './format.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
 import { block, info, urlBlock, warn } from './print.ts'
@@ -263,7 +263,7 @@ function outcomeParts(outcome: Outcome, few: boolean): string[] {
   const time = prediction && predictTime(prediction)
   if (time !== undefined) parts.push(`predict time ${Number(time.toFixed(2))} s`)
   const { urls } = outputViewOf(outcome.answer)
-  if (urls.length > 0) parts.push(urls.length === 1 ? '1 file' : `${urls.length} files`)
+  if (urls.length > 0) parts.push(counted(urls.length, 'file'))
   return parts
 }
 

@@ -1,4 +1,5 @@
 import type { Connections, UntrustedNetwork } from '../predictions/network/dispatcher.ts'
+import { counted } from './format.ts'
 import { info } from './print.ts'
 
 /** How many requests a step has made so far, by what they are for. Those to GitHub, for artifacts and releases, are not among them. */
@@ -16,7 +17,7 @@ export const noRequests = (): RequestCounts => ({ api: 0, streams: 0, files: 0 }
 export function requestsInWords({ api, streams, files }: RequestCounts): string {
   if (api === 0) return ''
   return [
-    `${api} ${api === 1 ? 'request' : 'requests'} to the API`,
+    `${counted(api, 'request')} to the API`,
     streams > 0 ? `${streams} to event streams` : '',
     files > 0 ? `${files} for files` : '',
   ]

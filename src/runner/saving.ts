@@ -8,7 +8,7 @@ import { clip } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
-import { duration, fileSize } from './format.ts'
+import { counted, duration, fileSize } from './format.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
 import { info, warn, warnAll } from './print.ts'
@@ -270,5 +270,5 @@ export function savingLine({ saved, left, current }: SavingState): string {
   })
   const others = left - named.length
   const more = others > 0 ? [`and ${others} more`] : []
-  return `fetching ${left} ${left === 1 ? 'file' : 'files'}, ${saved} saved · ${[...named, ...more].join(' · ')}`
+  return `fetching ${counted(left, 'file')}, ${saved} saved · ${[...named, ...more].join(' · ')}`
 }

@@ -6,7 +6,7 @@ import { ApiError, ConnectionError, RefusalError } from '../predictions/errors.t
 import { candidateOf } from '../predictions/lost.ts'
 import { sentences } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
-import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles, type Upload } from './embedded-files.ts'
+import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles, type UploadResult } from './embedded-files.ts'
 import { duration } from './format.ts'
 import { info, warn } from './print.ts'
 import { saveCreation, saveOpenPredictions } from './state.ts'
@@ -27,11 +27,13 @@ export interface StarterOptions {
   patience?: number
 }
 
-/** Seconds before an upload that failed is tried once more; longer if the API asks for it, but not for longer than that. */
+/** Seconds before an upload that failed is tried once more. */
 const UPLOAD_PAUSE = 2
-const LONGEST_UPLOAD_PAUSE = 30
-/** Seconds that the list is waited for after an answer was lost, and that deleting uploads takes at most. */
+/** Seconds that a hint of the API delays that at most. */
+const LONGEST_UPLOAD_HINT = 30
+/** Seconds that the list is waited for after an answer was lost. */
 const LOOKUP_LIMIT = 10
+/** Seconds that deleting uploads takes at most. */
 const DELETE_LIMIT = 10
 
 /**
@@ -45,7 +47,7 @@ export class Starter {
   /** False once an upload has failed twice before any has succeeded: the API has none, probably. */
   #takesUploads = true
   /** What became of uploads, by the paths of their files: one that is mentioned twice is uploaded once. */
-  readonly #results = new Map<string, ReturnType<Upload>>()
+  readonly #results = new Map<string, Promise<UploadResult>>()
   /** IDs of predictions that may still run. */
   readonly #open = new Set<string>()
   /** IDs of all that were started, with the names of their inputs. */
@@ -106,7 +108,7 @@ export class Starter {
     const other = this.#names.get(id)
     if (other !== undefined) {
       const reason = `The API started no new prediction: the response to the create request has the ID ${id}, which belongs to the prediction for ${other}.`
-      throw new CreateError(reason, { mayRun: false, cause: undefined })
+      throw new CreateError(reason, { mayRun: false })
     }
     this.#names.set(id, name)
     this.#open.add(id)
@@ -135,15 +137,15 @@ export class Starter {
     }
   }
 
-  #upload(file: LargeFile): ReturnType<Upload> {
+  #upload(file: LargeFile): Promise<UploadResult> {
     const known = this.#results.get(file.path)
     if (known) return known
-    const result = this.#uploadOnce(file)
+    const result = this.#uploadAndRetry(file)
     this.#results.set(file.path, result)
     return result
   }
 
-  async #uploadOnce(file: LargeFile): ReturnType<Upload> {
+  async #uploadAndRetry(file: LargeFile): Promise<UploadResult> {
     const { client, clock, signal } = this.#options
     const content = await contentOf(file)
     const attempt = () =>
@@ -154,7 +156,7 @@ export class Starter {
     let uploaded = await attempt()
     // What was answered does not say whether the API has no uploads, or only failed for a moment.
     if (!isUploaded(uploaded) && this.#takesUploads) {
-      await clock.sleep(Math.max(UPLOAD_PAUSE, Math.min(LONGEST_UPLOAD_PAUSE, uploaded?.retryAfter ?? 0)), signal)
+      await clock.sleep(Math.max(UPLOAD_PAUSE, Math.min(LONGEST_UPLOAD_HINT, uploaded?.retryAfter ?? 0)), signal)
       uploaded = await attempt()
     }
     if (!isUploaded(uploaded)) {

@@ -135,7 +135,7 @@ describe('a batch', () => {
   })
 
   test('a creation that may have been carried out is not repeated, and the others go on', async () => {
-    const lost = new CreateError('lost', { mayRun: true, cause: undefined })
+    const lost = new CreateError('lost', { mayRun: true })
     const { results, created } = await play(names(4), { attempts: 5, create: (_, n) => (n === 1 ? lost : undefined) })
     assert.equal(created.length, 4)
     assert.deepEqual(
@@ -178,7 +178,7 @@ describe('a batch', () => {
   })
 
   test('nothing new is started if the responses to all of the first create requests were lost or reported no success', async () => {
-    const lost = new CreateError('lost', { mayRun: true, cause: undefined })
+    const lost = new CreateError('lost', { mayRun: true })
     const bodyless = new CreateError('lost', {
       mayRun: true,
       cause: new RefusalError(REQUEST, { status: 422, headers: {}, text: '' }),
@@ -271,7 +271,7 @@ describe('attempts', () => {
   })
 
   test('an attempt that may have been started is reported together with the failure before it', async () => {
-    const lost = new CreateError('The answer was lost.', { mayRun: true, cause: undefined })
+    const lost = new CreateError('The answer was lost.', { mayRun: true })
     const { created, results } = await play(['hero'], {
       ...failing('(E003)'),
       create: (_, n) => (n === 1 ? lost : undefined),
@@ -374,7 +374,7 @@ describe('whatever happens', () => {
         create(_name, n) {
           const fate = fateOf(n)
           if (fate === 'stop') stop.abort(new Error('the step was canceled'))
-          if (fate === 'lost') return new CreateError('lost', { mayRun: true, cause: undefined })
+          if (fate === 'lost') return new CreateError('lost', { mayRun: true })
           return fate === '422' || fate === '401' ? refused(Number(fate)) : undefined
         },
         end(_name, _attempt, id) {

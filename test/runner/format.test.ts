@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { duration, fileSize, linesWithin, seconds } from '../../src/runner/format.ts'
+import { counted, duration, fileSize, linesWithin, seconds } from '../../src/runner/format.ts'
 
 test('durations read as people say them', () => {
   assert.deepEqual([0.04, 8.73, 42, 59.7, 725, 7380].map(duration), [
@@ -23,6 +23,13 @@ test('a duration takes the next larger unit once it would be rounded up to it', 
     '59m 59s',
     '1h 0m',
   ])
+})
+
+test('a count has its noun in the singular only for one', () => {
+  assert.deepEqual(
+    [0, 1, 2].map((count) => counted(count, 'file')),
+    ['0 files', '1 file', '2 files'],
+  )
 })
 
 test('measured seconds have one decimal at most, and unknown ones no text', () => {

@@ -6,7 +6,7 @@ import { says, seeded } from '../support/faults.ts'
 import { KEY, playWait, type Reaction, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
 import { COG, FRONT, LITELLM, ONE_API } from './error-answers.ts'
 
-interface Judgement {
+interface Judgment {
   /** What the first answer of a wait leads to; for `grace` only after ten seconds. */
   wait: 'refused' | 'grace' | 'retried'
   /** What it leads to as the answer to a creation. */
@@ -16,16 +16,16 @@ interface Judgement {
   hint?: number
 }
 
-const refused = (message: RegExp): Judgement => ({ wait: 'refused', creation: 'refused', message })
-const unclear = (message: RegExp, hint = 0): Judgement => ({ wait: 'retried', creation: 'may run', message, hint })
-const unknown = (message: RegExp): Judgement => ({ wait: 'grace', creation: 'refused', message })
-const throttled = (hint: number): Judgement => ({ wait: 'retried', creation: 'retried', message: /throttled/, hint })
-const noPrediction = (message: RegExp): Judgement => ({ wait: 'refused', creation: 'may run', message })
+const refused = (message: RegExp): Judgment => ({ wait: 'refused', creation: 'refused', message })
+const unclear = (message: RegExp, hint = 0): Judgment => ({ wait: 'retried', creation: 'may run', message, hint })
+const unknown = (message: RegExp): Judgment => ({ wait: 'grace', creation: 'refused', message })
+const throttled = (hint: number): Judgment => ({ wait: 'retried', creation: 'retried', message: /throttled/, hint })
+const noPrediction = (message: RegExp): Judgment => ({ wait: 'refused', creation: 'may run', message })
 
 const key = (said: string) => refused(new RegExp(`${said} \\(request id: \\d+\\)\\. The key is invalid, has expired`))
 
 /** Each answer of each server, and how it is judged. */
-const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string, Judgement>]> = {
+const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string, Judgment>]> = {
   'one-api': [
     ONE_API,
     {
@@ -43,7 +43,7 @@ const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string,
       originUnavailable: unclear(/503 Service Unavailable: upstream connect error/, 2),
       unknownPath: unknown(/Invalid URL .*path of api-url is probably wrong/),
       page: noPrediction(/a web page titled "One API", not a prediction/),
-    } satisfies Record<keyof typeof ONE_API, Judgement>,
+    } satisfies Record<keyof typeof ONE_API, Judgment>,
   ],
   litellm: [
     LITELLM,
@@ -52,7 +52,7 @@ const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string,
       wrongKey: refused(/No connected db\./),
       unknownPath: unknown(/404 Not Found/),
       originThrottles: throttled(2),
-    } satisfies Record<keyof typeof LITELLM, Judgement>,
+    } satisfies Record<keyof typeof LITELLM, Judgment>,
   ],
   cog: [
     COG,
@@ -63,7 +63,7 @@ const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string,
       notJson: refused(/Failed to parse the request body as JSON/),
       invalidInput: refused(/body\.input\.steps: value is not a valid integer/),
       withoutId: noPrediction(/not a prediction/),
-    } satisfies Record<keyof typeof COG, Judgement>,
+    } satisfies Record<keyof typeof COG, Judgment>,
   ],
   'a server in front': [
     FRONT,
@@ -74,7 +74,7 @@ const SERVERS: Record<string, readonly [Record<string, Reaction>, Record<string,
       badGateway: unclear(/a web page titled "502 Bad Gateway"/),
       gatewayTimeout: unclear(/a web page titled "504 Gateway Time-out"/),
       challenge: refused(/challenge page from a service/),
-    } satisfies Record<keyof typeof FRONT, Judgement>,
+    } satisfies Record<keyof typeof FRONT, Judgment>,
   ],
 }
 

@@ -144,25 +144,27 @@ export function binaryClaim(claim: Claim): string | undefined {
   return named !== undefined && BINARY_EXTENSIONS.has(named) ? named : undefined
 }
 
+export const WEB_PAGE_TYPES: ReadonlySet<string> = new Set(['text/html', 'application/xhtml+xml'])
+
 /** Formats that are text, but neither a web page nor JSON. */
 const TEXT_EXTENSIONS: ReadonlySet<string> = new Set(
   'ass bvh csv dae dxf lrc m3u8 mpd mtl obj ply srt step stl stp svg tsv usda vtt'.split(' '),
 )
-const SUBSTITUTE_TYPES = {
-  page: /^(?:text\/html|application\/xhtml\+xml)$/,
-  object: /^application\/(?:problem\+)?json$/,
-} as const
+const SUBSTITUTE_TYPES: Readonly<Record<'page' | 'object', ReadonlySet<string>>> = {
+  page: WEB_PAGE_TYPES,
+  object: new Set(['application/json', 'application/problem+json']),
+}
 
 /**
- * The extension of a text file in whose place something else came; undefined if the content type does not say that too, or
- * the file can be that.
+ * The extension of a text file in whose place a server sent something else. Undefined if the content type does not say
+ * so, or if a file with this extension can be just that, such as `.php` a web page.
  */
 export function extensionInsteadOf(substitute: 'page' | 'object', claim: Claim): string | undefined {
   const named = namedExtension(claim)
-  if (named === undefined || !SUBSTITUTE_TYPES[substitute].test(claim.type)) return undefined
+  if (named === undefined || !SUBSTITUTE_TYPES[substitute].has(claim.type)) return undefined
   if (TEXT_EXTENSIONS.has(named)) return named
-  const isNoPage = named === 'txt' || named === 'json' || REFINEMENTS.json?.includes(named)
-  return substitute === 'page' && isNoPage ? named : undefined
+  const isNeverPage = named === 'txt' || named === 'json' || REFINEMENTS.json?.includes(named)
+  return substitute === 'page' && isNeverPage ? named : undefined
 }
 
 /** Longest header or parameter that is read for a name. */

@@ -1,5 +1,6 @@
-import { type Headers, headerOf, retryAfterOf, TRANSIENT_STATUSES } from '../http.ts'
+import { contentTypeOf, type Headers, headerOf, retryAfterOf, TRANSIENT_STATUSES } from '../http.ts'
 import { RETENTION } from '../prediction.ts'
+import { WEB_PAGE_TYPES } from './extensions.ts'
 import { PermanentError, WebPageError } from './file-error.ts'
 import { believedFrom, type Ending, mayHaveExpired } from './patience.ts'
 
@@ -39,8 +40,7 @@ export interface Refused {
   hasExtension: boolean
 }
 
-export const isWebPage = (headers: Headers): boolean =>
-  /^(?:text\/html|application\/xhtml\+xml)\b/i.test(headerOf(headers, 'content-type') ?? '')
+export const isWebPage = (headers: Headers): boolean => WEB_PAGE_TYPES.has(contentTypeOf(headers))
 
 const EXPIRED = `it has probably expired: the API deletes files ${RETENTION}. To get it, start a new prediction`
 

@@ -59,10 +59,10 @@ const SVG = new RegExp(String.raw`^(?:${PROLOG})*<svg[\s>]`, 'i')
 /** Whether text is an SVG picture. */
 export const isSvg = (head: Buffer): boolean => SVG.test(head.subarray(0, SAMPLE).toString('utf8'))
 
-/** The start of a web page, behind comments. */
+/** The start of a web page, after comments. */
 const PAGE = new RegExp(String.raw`^(?:\uFEFF|\s|${COMMENT})*<(?:!doctype\s+html|html|head|body|title)\b`, 'i')
 
-/** What servers send in place of a file: a web page, or an object in JSON; undefined for other text. */
+/** What text is that servers send in place of a file: a web page, or an object in JSON; undefined for other text. */
 export function substituteIn(head: Buffer): 'page' | 'object' | undefined {
   const text = head.subarray(0, SAMPLE).toString('utf8')
   if (PAGE.test(text)) return 'page'

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import { after, type Clock } from '../clock.ts'
 import { backOff } from '../retry.ts'
 
 /** Transfers of a step at once, and those from one host. */
@@ -224,12 +224,10 @@ export class Host {
     if (this.#wakeAt <= this.#notBefore) return
     const at = this.#notBefore
     this.#wakeAt = at
-    clock.sleep(at - clock.now(), signal).then(
-      () => {
-        if (this.#wakeAt === at) this.#wakeAt = Number.POSITIVE_INFINITY
-        this.pump()
-      },
-      () => {},
-    )
+    const wake = () => {
+      if (this.#wakeAt === at) this.#wakeAt = Number.POSITIVE_INFINITY
+      this.pump()
+    }
+    after(at - clock.now(), wake, clock, signal)
   }
 }

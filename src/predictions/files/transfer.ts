@@ -2,7 +2,15 @@ import { Buffer, isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
-import { discard, type Headers, headerOf, REDIRECT_STATUSES, requestTarget, USER_AGENT } from '../http.ts'
+import {
+  contentTypeOf,
+  discard,
+  type Headers,
+  headerOf,
+  REDIRECT_STATUSES,
+  requestTarget,
+  USER_AGENT,
+} from '../http.ts'
 import { HostRefusal } from '../network/addresses.ts'
 import type { UntrustedNetwork } from '../network/dispatcher.ts'
 import {
@@ -249,12 +257,11 @@ export class Transfer {
   }
 
   #claim(headers: Dispatcher.ResponseData['headers'], url: URL): { claim: Claim; isPage: boolean } {
-    const type = /^[\w.+-]+\/[\w.+-]+/.exec(headerOf(headers, 'content-type') ?? '')?.[0].toLowerCase() ?? ''
     const names = namesOf(
       headerOf(headers, 'content-disposition'),
       url.href === this.#url.href ? [url] : [this.#url, url],
     )
-    return { claim: { type, names }, isPage: isWebPage(headers) && !this.#hasExtension() }
+    return { claim: { type: contentTypeOf(headers), names }, isPage: isWebPage(headers) && !this.#hasExtension() }
   }
 
   #hasExtension(): boolean {

@@ -1,4 +1,4 @@
-import { lookup as resolve } from 'node:dns'
+import { lookup as systemLookup } from 'node:dns'
 import { connect as connectSocket, isIP, type LookupFunction, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { describeCertificate } from './certificate.ts'
@@ -160,7 +160,11 @@ async function tunnelThrough(proxy: ProxyServer, server: Server, keep: Keep, way
   return tunnel
 }
 
-async function connectTcp({ hostname, port }: Server, lookup: LookupFunction = resolve, keep: Keep): Promise<Socket> {
+async function connectTcp(
+  { hostname, port }: Server,
+  lookup: LookupFunction = systemLookup,
+  keep: Keep,
+): Promise<Socket> {
   const addresses = isIP(hostname) === 0 ? await addressesOf(hostname, lookup) : [hostname]
   return firstConnected(addresses, (address) => {
     const socket = connectSocket({ host: address, port, noDelay: true, keepAlive: true })

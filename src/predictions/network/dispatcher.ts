@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
 import { discard, MAX_HEADER_SIZE } from '../http.ts'
+import { unlessAborted } from '../promises.ts'
 import { allowedAddresses, checkUrl, type HostPolicy, publicLookup } from './addresses.ts'
 import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
 import { errorCode, ProxyRefusal } from './network-errors.ts'
@@ -209,18 +210,6 @@ class Limit implements Disposable {
   }
 }
 
-/** The result of a promise, or the reason of the signal as soon as it is aborted; a later result is discarded. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, giveUp: (late: T) => void): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise
-      .then((value) => (signal.aborted ? giveUp(value) : resolve(value)), reject)
-      .finally(() => signal.removeEventListener('abort', abort))
-  })
-}
-
 /**
  * Connections to hosts that the API chose: those of files and of streams. The key is sent over them only to the API's own
  * address of a file.
@@ -261,7 +250,7 @@ export function openUntrustedNetwork(
       if (proxyOf(url) !== undefined && isIP(url.hostname) === 0) {
         const found = resolve(url.hostname).catch(() => [])
         // A look-up cannot be stopped, and may take longer than anyone waits for it.
-        const addresses = await (signal ? unlessAborted(found, signal, () => {}) : found)
+        const addresses = await (signal ? unlessAborted(found, signal) : found)
         allowedAddresses(url.hostname, addresses, policy)
       }
       return guarded
