@@ -95,7 +95,8 @@ function readTask(table: TaskTable, json: unknown, task: Task): Reading {
     const places = table.status.length > 0 ? table.status : ['data.status']
     return refusal ? { kind: 'refusal', ...refusal } : { kind: 'other', expected: `the string ${places.join(' or ')}` }
   }
-  const meaning = readWord(table, word)
+  const said = readWord(table, word)
+  const meaning = badEndWithin({ table, objects, envelope, task, status: said.status }) ?? said
   const answer: TaskAnswer = { table, objects, envelope, task, status: meaning.status }
   const lookup = lookupOf(answer)
   return {
@@ -114,6 +115,15 @@ interface TaskAnswer {
   envelope: Envelope | undefined
   task: Task
   status: Status
+}
+
+/** The bad end that the vendor reports of a task without files, although the gateway calls it a success. */
+function badEndWithin(answer: TaskAnswer): Meaning | undefined {
+  const { table, envelope, status } = answer
+  if (!envelope || status !== 'succeeded' || filesOf(answer).length > 0) return undefined
+  const word = wordOf(table, vendorObjects(table, [envelope.inner]))
+  const meaning = word === undefined ? undefined : readWord(table, word)
+  return meaning?.status === 'failed' || meaning?.status === 'canceled' ? meaning : undefined
 }
 
 const vendorObjects = ({ layers = [''] }: TaskTable, roots: readonly unknown[]) =>
@@ -136,7 +146,13 @@ function wordOf({ status }: TaskTable, objects: readonly unknown[]): string | un
   return undefined
 }
 
-function readWord({ words = {} }: TaskTable, word: string): { status: Status; why?: string } {
+/** What a word means; `why`: a sentence of ours, if it needs one. */
+interface Meaning {
+  status: Status
+  why?: string
+}
+
+function readWord({ words = {} }: TaskTable, word: string): Meaning {
   const plain = word.trim().toLowerCase()
   for (const list of [words, GATEWAY_WORDS]) {
     const meaning = Object.hasOwn(list, plain) ? list[plain] : undefined
