@@ -96,7 +96,7 @@ export async function readAnswer(
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
   const keys = Object.keys(body).slice(0, NAMED_KEYS).join(', ').slice(0, LONGEST_KEYS)
-  // The answer to a creation is quoted whole by whoever sent it.
+  // The error of a creation quotes the answer itself.
   const said = request.call === 'create' ? undefined : messageIn(body)
   throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, {
     said,

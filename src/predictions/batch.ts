@@ -169,38 +169,56 @@ function isRefusedInput({ outcome, refusal, mayRun }: EntryResult): boolean {
   return cause instanceof RefusalError ? ONE_INPUT.has(cause.status) : !(cause instanceof ApiError)
 }
 
-async function runEntry<Request>(
+/** Why nothing new is started, as the end of a sentence or as one; undefined while it is. */
+const stopReason = ({ stopped }: BatchState, { signal }: { signal: AbortSignal }): string | undefined =>
+  signal.aborted ? (signal.reason as Error).message : stopped
+
+/** Starts one prediction. @throws Stopped, or CreateError */
+async function start<Request>(
   { name, request }: Entry<Request>,
   state: BatchState,
   options: BatchOptions<Request>,
+): Promise<Answer> {
+  const { signal } = options
+  try {
+    return await state.creations.run(async () => {
+      const reason = stopReason(state, options)
+      if (reason !== undefined) throw new Stopped(reason)
+      return await options.create(request, name)
+    })
+  } catch (error) {
+    if (error instanceof CreateError) state.creationFailed(error)
+    if (signal.aborted && error === signal.reason) throw new Stopped((signal.reason as Error).message)
+    throw error
+  }
+}
+
+async function runEntry<Request>(
+  entry: Entry<Request>,
+  state: BatchState,
+  options: BatchOptions<Request>,
 ): Promise<EntryResult> {
+  const { name } = entry
   const { signal, attempts, ownDeadline, clock, observer, random = Math.random } = options
   const earlier: Outcome[] = []
   const refused = (refusal: Error, mayRun = false): EntryResult => {
     return { name, outcome: earlier.pop(), earlier, refusal, mayRun }
   }
-  const stopReason = () => (signal.aborted ? (signal.reason as Error).message : state.stopped)
   const notStarted = (reason: string) => refused(new NotStartedError(reason, earlier.length > 0))
   for (let attempt = 1; ; attempt++) {
     let answer: Answer
     try {
-      answer = await state.creations.run(async () => {
-        const reason = stopReason()
-        if (reason !== undefined) throw new Stopped(reason)
-        return await options.create(request, name)
-      })
+      answer = await start(entry, state, options)
     } catch (error) {
       if (error instanceof Stopped) return notStarted(error.message)
-      if (signal.aborted && error === signal.reason) return notStarted((signal.reason as Error).message)
-      if (!(error instanceof CreateError)) throw error
-      state.creationFailed(error)
-      return refused(error, error.mayRun)
+      if (error instanceof CreateError) return refused(error, error.mayRun)
+      throw error
     }
     observer.started(name, answer)
     const outcome = await options.wait(answer.prediction.id, answer, name)
     const isLast = attempt >= attempts || !mayBeTriedAgain(outcome, ownDeadline)
     if (isLast) return { name, outcome, earlier, refusal: undefined, mayRun: false }
-    const reason = stopReason()
+    const reason = stopReason(state, options)
     if (reason !== undefined) {
       earlier.push(outcome)
       return notStarted(reason)

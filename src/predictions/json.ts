@@ -195,7 +195,7 @@ class Scanner {
         this.#strings--
         this.#shapes.name(this.#depth, hashOf(text, this.#string, this.#stringEnd))
       } else if (code === BRACE || code === BRACKET) this.#open()
-      else if (code === BRACE + 2 || code === BRACKET + 2) this.#shapes.close(this.#depth--)
+      else if (code === CLOSING_BRACE || code === CLOSING_BRACKET) this.#shapes.close(this.#depth--)
       else if (code === MINUS || (code >= ZERO && code <= NINE) || code === CAPITAL_I || code === CAPITAL_N) {
         at = this.#word(at) - 1
       }
@@ -269,16 +269,19 @@ function hashOf(text: string, start: number, end: number): number {
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const PLUS = 0x2b
 const COMMA = 0x2c
 const MINUS = 0x2d
+const POINT = 0x2e
 const ZERO = 0x30
 const NINE = 0x39
 const COLON = 0x3a
 const CAPITAL_I = 0x49
 const CAPITAL_N = 0x4e
-/** `{` and `[`; what closes them stands two places after. */
 const BRACE = 0x7b
+const CLOSING_BRACE = 0x7d
 const BRACKET = 0x5b
+const CLOSING_BRACKET = 0x5d
 
 /** The position of the quote that ends a string: one before which an even number of backslashes stands; else the end of the text. */
 function endOfString(text: string, start: number): number {
@@ -298,7 +301,7 @@ function endOfWord(text: string, start: number): number {
 }
 
 const isWordCode = (code: number) =>
-  (code >= ZERO && code <= NINE) || code === MINUS || code === 0x2b || code === 0x2e || isLetter(code)
+  (code >= ZERO && code <= NINE) || code === MINUS || code === PLUS || code === POINT || isLetter(code)
 const isLetter = (code: number) => (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a)
 
 /** Whether a short word has a letter: an exponent, or no number at all. */

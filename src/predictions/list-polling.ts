@@ -6,9 +6,9 @@ export interface Listed {
   readonly id: string
   /** Takes what a list says. */
   deliver(answer: Answer): void
-  /** A list is under way: whoever sleeps need not wake before it has ended, because it probably tells. */
+  /** A list is under way: a sleeping wait need not wake before it has ended, because the list probably has its prediction. */
   listBegins(): void
-  /** It has ended: whoever it told nothing goes on as without it. */
+  /** It has ended: a wait whose prediction it did not have goes on as without it. */
   listEnds(): void
   /** Asks for a poll of this single prediction, soon. */
   pollSingly(): void
@@ -54,7 +54,7 @@ export class ListPolling {
 
   /**
    * Polls of single predictions beside each list: they show whether the list lags behind, and they include the logs. One
-   * is enough for few predictions, and once the list has told an end in time.
+   * is enough for few predictions, and once the list has reported an end in time.
    */
   get #singlesBeside(): number {
     return this.#open.size < LIST_FROM || this.#list.isCurrent ? 1 : 2

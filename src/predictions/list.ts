@@ -66,7 +66,7 @@ export class PredictionList {
     return this.#usable
   }
 
-  /** Whether it told an end before a poll did, which a poll then confirmed, and never lagged behind one. */
+  /** Whether it reported an end before a poll did, which a poll then confirmed, and never lagged behind a poll. */
   get isCurrent(): boolean {
     return this.#hasConfirmedEnd && this.#behind === 0
   }

@@ -72,7 +72,7 @@ function isText(output: unknown): output is string | readonly string[] {
 
 /**
  * The text of an output that is text or a list of tokens; undefined for anything else, files included.
- * @param most characters that are wanted; a text that is longer may be cut off behind them
+ * @param most characters that are wanted; a longer text may be cut off after them
  */
 export function outputText(output: unknown, most = Number.POSITIVE_INFINITY): string | undefined {
   if (!isText(output)) return undefined

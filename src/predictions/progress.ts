@@ -16,10 +16,10 @@ export interface Progress {
 const TAIL = 2000
 
 const NUMBER = String.raw`\d{1,12}(?:\.\d{1,6})?`
-/** Before what is left may stand `?`, as long as nobody knows it. */
+/** The time left, or `?` while it is unknown. */
 const LEFT = String.raw`(?:(?:(?<hours>\d{1,4}):)?(?<minutes>\d{1,4}):(?<seconds>\d{1,2})|\?)`
 const RATE = String.raw`(?<rate>${NUMBER}|\?)(?<steps>[^\]/]{0,12})/(?<per>[^\],]{1,12})`
-/** A bar of tqdm behind its picture: `18/40 [00:03<00:04,  5.08it/s]`, with units, hours, `?` and seconds per step. */
+/** A bar of tqdm after its picture: `18/40 [00:03<00:04,  5.08it/s]`, with units, hours, `?` and seconds per step. */
 const BAR = new RegExp(
   `(?<done>${NUMBER})(?<doneUnit>[kMGT]?)/(?<all>${NUMBER})(?<allUnit>[kMGT]?)B? ` +
     String.raw`\[(?:\d{1,4}:)?\d{1,4}:\d{1,2}<${LEFT}(?:, {1,8}${RATE})?`,

@@ -73,7 +73,7 @@ const SIBLINGS = {
   queuePart: 0.2,
   queueMost: 8,
 }
-/** While no sibling has ended, many watch for the few: from this run time on, as if so many shared one poll. */
+/** While no sibling has ended, each polls less: from `after` seconds of run time on, as if `share` of them shared one poll. */
 const SCOUTS = { after: 10, share: 4 }
 
 const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))

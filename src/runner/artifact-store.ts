@@ -2,7 +2,7 @@ import type { Content } from './artifact-content.ts'
 
 export interface ListedArtifact {
   id: number
-  /** SHA-256 in hexadecimal; empty for an upload that did not come to its end, and on servers that keep none. */
+  /** SHA-256 in hexadecimal; empty for an upload that was not completed, and on servers that keep none. */
   digest: string
   /** Bytes. */
   size: number

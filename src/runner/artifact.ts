@@ -259,7 +259,7 @@ const CLOCK_SKEW = 60_000
 class Tries {
   readonly #context: Pick<UploadContext, 'clock' | 'signal' | 'random'>
   readonly #began = Date.now()
-  /** Times that the name was taken from an upload that did not come to its end. */
+  /** Times that the name was taken from an upload that was not completed. */
   #rounds = 0
   /** Whether the first round is not over, or there was a pause in this one. */
   #paused = true

@@ -10,7 +10,7 @@ import { info } from './print.ts'
 import { refusalsOf } from './refusals.ts'
 import { Starter } from './starter.ts'
 
-/** If the answers to so many creations were lost and none came, no more are sent: each may have cost money. */
+/** If the answers to this many creations were lost and none came, no more are sent: each may have cost money. */
 const MOST_LOST = 10
 
 /** Starts a prediction for each input, without waiting for any. */

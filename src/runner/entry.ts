@@ -1,3 +1,4 @@
+import { predictTime } from '../predictions/prediction.ts'
 import type { Judged } from '../predictions/verdict.ts'
 
 /** An input for which no prediction was started. */
@@ -13,3 +14,7 @@ export interface Unstarted {
 export type Entry = Judged | Unstarted
 
 export const isJudged = (entry: Entry): entry is Judged => 'outcome' in entry
+
+/** The run times of a prediction and of those that were started for the same input before. */
+export const predictTimesOf = ({ outcome, earlier = [] }: Judged): number[] =>
+  [...earlier, outcome].flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))

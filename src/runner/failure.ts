@@ -8,7 +8,7 @@ export interface Failure {
   message: string
 }
 
-/** Ends the step red with an annotation for each failure. Thrown when everything that is known has been handed on. */
+/** Ends the step red with an annotation for each failure. Thrown when everything that is known has been passed on. */
 export class StepFailed extends Error {
   override readonly name = 'StepFailed'
   readonly failures: readonly Failure[]

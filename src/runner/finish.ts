@@ -59,8 +59,9 @@ export async function finishStep(
   { saving, outputs, saved }: Finish,
 ): Promise<void> {
   const judged = entries.filter(isJudged)
-  const delivery = saving ? await deliver(judged, saving, inputs, around) : nothingDelivered
-  delivery.failures.push(...((await saved?.(entries, delivery)) ?? []))
+  const delivered = saving ? await deliver(judged, saving, inputs, around) : nothingDelivered
+  const unrecorded = (await saved?.(entries, delivered)) ?? []
+  const delivery = { ...delivered, failures: [...delivered.failures, ...unrecorded] }
   const resultFile = await writeResultFile(entries, delivery.files, around.runner.temp)
   const unset = outputs.set({
     ...outputsOf(entries, delivery),

@@ -12,13 +12,11 @@ import {
   Scalar,
   visit,
 } from 'yaml'
-import { exactNumber, parseJson } from '../predictions/json.ts'
+import { DEEPEST, exactNumber, parseJson } from '../predictions/json.ts'
 import { ModelInputError } from './embedded-files.ts'
 
 /** Aliases of one text: a few lines cannot grow into gigabytes. */
 const MOST_ALIASES = 100
-/** The deepest nesting of an input. */
-const DEEPEST = 200
 const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: an expression of workflows, as the user writes it

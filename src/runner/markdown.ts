@@ -25,7 +25,7 @@ const ENTITY = /(?<entity>[<>|$]|&(?=#?\w{1,40};))/u
 const AUTOLINK = /(?<autolink>:(?=\/\/)|(?<=script):|(?<=www)\.)/u
 /**
  * GitHub searches for mentions, mail addresses, references and emoji (but not `10:30:00`) in each rendered text,
- * when no escape is left: a tag behind the character cuts the text in two.
+ * when no escape is left: a tag after the character cuts the text in two.
  */
 const RENDERED = /(?<rendered>[@#]|:(?!\d{1,2}:)(?=[\w+-]{1,100}:))/u
 const ACTING = new RegExp([MARKUP, ENTITY, AUTOLINK, RENDERED].map(({ source }) => source).join('|'), 'giu')
@@ -76,7 +76,7 @@ export const thumbnail = (url: string, width: number): string => {
   return `<a href="${address}"><img src="${address}" alt="${attribute(nameOf(url))}" width="${width}"></a>`
 }
 
-/** Names that no host has: one dot, and behind it an ending that is no top-level domain, as `zip` and `mov` are. */
+/** Names that no host has: one dot, and after it an ending that is no top-level domain, as `zip` and `mov` are. */
 const ENDINGS = 'png|jpe?g|webp|gif|avif|svg|mp4|webm|mkv|mp3|wav|ogg|opus|flac|m4a|txt|json|csv|pdf|glb'
 const FILE_NAME = new RegExp(String.raw`^[\p{L}\p{N}\p{M}_() +\-]+\.(?:${ENDINGS})$`, 'iu')
 

@@ -21,8 +21,8 @@ export const emptyLog: LogView = { length: 0, tail: '', barAt: Number.NEGATIVE_I
 /** Seconds between two lines of a progress bar: a short run shows some, a long one not hundreds. */
 const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
 /**
- * Characters of one prediction's log that are shown in all, where so many are waited for: a megabyte, and not much more
- * than four of all together. A step whose log is read more slowly than it is printed cannot react to signals in the meantime.
+ * Characters of one prediction's log that are shown in all, by how many are waited for: at most a megabyte, and of all
+ * together not much more than four. A step whose log is read more slowly than it is printed cannot react to signals in the meantime.
  */
 export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))
 
@@ -30,7 +30,7 @@ export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(40
 export interface LogProgress {
   /** Seconds. */
   now: number
-  /** Whether the log has come to its end, so that its last line is whole. */
+  /** Whether the log is complete, so that its last line is whole. */
   complete: boolean
   /** Characters of the log that are shown in all. */
   limit?: number

@@ -1,11 +1,11 @@
 import { setOutput } from '@actions/core'
 import type { OutputView } from '../predictions/output.ts'
-import { predictTime, totalTime } from '../predictions/prediction.ts'
+import { totalTime } from '../predictions/prediction.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
 import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
-import { type Entry, isJudged } from './entry.ts'
+import { type Entry, isJudged, predictTimesOf } from './entry.ts'
 import { type Failure, messageOf } from './failure.ts'
 import { linesWithin } from './format.ts'
 import { warn } from './print.ts'
@@ -130,10 +130,6 @@ function worst(statuses: readonly string[]): string {
   }
   return statuses.reduce((a, b) => (rank(b) < rank(a) ? b : a), statuses[0] ?? '')
 }
-
-/** The run times of a prediction and of those that were started for the same input before. */
-const predictTimesOf = ({ outcome, earlier = [] }: Judged): number[] =>
-  [...earlier, outcome].flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))
 
 function reasonsOf(entry: Judged, named: boolean): string[] {
   if (entry.verdict.ok) return []

@@ -70,7 +70,7 @@ export function warnAll(messages: readonly string[]): void {
  * title. Of its commands only those act that mask, debug, warn or notify. It prints names and answers as they are, and
  * its commands cannot be stopped as in a block: it would print signed URLs instead of masking them.
  *
- * The group ends when the signal is aborted; the lines of what is left behind are watched until it has come to its end.
+ * The group ends when the signal is aborted; the lines of what is left behind are watched until it has ended.
  */
 export async function toolkitOutput<T>(
   title: string | undefined,

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { isJsonObject } from '../predictions/json.ts'
 import { isRecord } from '../predictions/text.ts'
 
 /** The file beside saved files that says which input made them. */
@@ -43,13 +44,10 @@ export function hashOf(value: unknown): string {
 
 function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
-  if (!isRecord(value) || isRawJson(value)) return JSON.stringify(value) ?? 'null'
+  if (!isJsonObject(value)) return JSON.stringify(value) ?? 'null'
   const keys = Object.keys(value).sort()
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join()}}`
 }
-
-/** Numbers that keep their digits; TypeScript does not know them yet. */
-const { isRawJSON: isRawJson } = JSON as unknown as { isRawJSON(value: unknown): boolean }
 
 /** The record is damaged. The message is whole sentences. */
 export class RecordError extends Error {

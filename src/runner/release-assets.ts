@@ -168,7 +168,7 @@ class AttachSession {
     return old.length === 0 ? this.#upload(file, content) : this.#replace(old, file, content)
   }
 
-  /** The new asset is there, under another name, before the old one goes; then a cancel does not leave the name without one. */
+  /** The new asset is uploaded under another name before the old one is removed, so that a cancel leaves an asset of the name. */
   async #replace(old: readonly Asset[], file: AttachedFile, content: AssetContent): Promise<Asset> {
     const added = await this.#upload(file, { ...content, name: await this.#temporaryName(file, content), label: '' })
     this.#around.signal.throwIfAborted()
@@ -219,7 +219,7 @@ class AttachSession {
     throw new Error(`${file.name} does not have the content that was sent`)
   }
 
-  /** An upload may have come to its end although its answer was lost. @returns the asset if it did */
+  /** An upload may have been completed although its answer was lost. @returns the asset if it did */
   async #clearLeftover(file: AttachedFile, name: string, known: ReadonlySet<number>): Promise<Asset | undefined> {
     const added = (await this.#api.assets(this.#release)).filter((asset) => asset.name === name && !known.has(asset.id))
     const whole = added.find((asset) => asset.complete && hasContent(asset, file))

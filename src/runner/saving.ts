@@ -1,6 +1,13 @@
 import type { Answer } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
-import type { EndedPrediction, SavedFile, SaveObserver, Saver, SavingState } from '../predictions/files/save.ts'
+import type {
+  EndedPrediction,
+  SavedFile,
+  SaveObserver,
+  SaveResult,
+  Saver,
+  SavingState,
+} from '../predictions/files/save.ts'
 import type { Outcome } from '../predictions/outcome.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
@@ -119,16 +126,10 @@ export function startSaving(
     },
     async finish() {
       try {
-        const { files, failures, warnings, canceled } = (await (await saver)?.finish()) ?? NOTHING
+        const result = (await (await saver)?.finish()) ?? NOTHING
         warnAll(renamed)
-        warnAll(warnings)
-        const failed = failures.map(({ message }) => ({ title: 'File not saved', message }))
-        if (canceled > 0) failed.push({ title: 'Files not saved', message: messageOf(around.signal.reason) })
-        failed.push(...expired(ended))
-        failed.push(...missing(ended, files.length + failed.length, inputs.download.ifNoFilesFound))
-        const incomplete = new Set(failures.map(({ predictionId }) => predictionId))
-        if (canceled > 0) for (const id of unfinished(ended, files)) incomplete.add(id)
-        return { files, failures: failed, incomplete }
+        warnAll(result.warnings)
+        return savedOf(result, ended, { ...inputs.download, reason: around.signal.reason })
       } catch (error) {
         const incomplete = new Set(ended.map(({ id }) => id))
         return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
@@ -154,7 +155,22 @@ const outputToSave = ({
   expires: linkLife !== 'unknown',
 })
 
-const NOTHING = { files: [], failures: [], warnings: [], canceled: 0 }
+const NOTHING: SaveResult = { files: [], failures: [], warnings: [], canceled: 0 }
+
+/** @param reason why files are canceled, if they are */
+function savedOf(
+  { files, failures, canceled }: SaveResult,
+  ended: readonly Ended[],
+  { ifNoFilesFound, reason }: Pick<StepInputs['download'], 'ifNoFilesFound'> & { reason: unknown },
+): Saved {
+  const failed = failures.map(({ message }) => ({ title: 'File not saved', message }))
+  if (canceled > 0) failed.push({ title: 'Files not saved', message: messageOf(reason) })
+  failed.push(...expired(ended))
+  failed.push(...missing(ended, files.length + failed.length, ifNoFilesFound))
+  const incomplete = new Set(failures.map(({ predictionId }) => predictionId))
+  if (canceled > 0) for (const id of unfinished(ended, files)) incomplete.add(id)
+  return { files, failures: failed, incomplete }
+}
 
 async function openSaver(
   { api, apiUrl, apiKey, download, policy }: SavingInputs,

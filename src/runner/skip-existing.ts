@@ -107,7 +107,7 @@ async function record(
 interface Patterns {
   /** The template with its name and any index. */
   exact: RegExp
-  /** Also with a number behind, for one of several files, or one whose name was taken. */
+  /** Also with a number at the end, for one of several files, or one whose name was taken. */
   numbered: RegExp
 }
 

@@ -342,8 +342,8 @@ function details(judged: readonly Judged[], { files }: Delivery): string {
 }
 
 function detailsOf({ outcome }: Judged): string[] {
-  const { model = '', version = '', created_at: created = '' } = outcome.answer?.prediction ?? {}
   const prediction = outcome.answer?.prediction
+  const { model = '', version = '', created_at: created = '' } = prediction ?? {}
   return [
     idOf(outcome),
     code(model, LONGEST_NAME),

@@ -1,6 +1,6 @@
 import type { Outcome } from '../predictions/outcome.ts'
 import { predictTime } from '../predictions/prediction.ts'
-import { type Entry, isJudged } from './entry.ts'
+import { type Entry, isJudged, predictTimesOf } from './entry.ts'
 import { seconds } from './format.ts'
 
 /**
@@ -9,8 +9,9 @@ import { seconds } from './format.ts'
  */
 export function tallyOf(entries: readonly Entry[]): string[] {
   const isRun = entries.some(({ name }) => name !== undefined)
-  const started = entries.filter(isJudged).flatMap(({ outcome, earlier = [] }) => [...earlier, outcome])
-  const times = started.flatMap(({ answer }) => (answer ? (predictTime(answer.prediction) ?? []) : []))
+  const judged = entries.filter(isJudged)
+  const started = judged.flatMap(({ outcome, earlier = [] }) => [...earlier, outcome])
+  const times = judged.flatMap(predictTimesOf)
   const count = (status: 'refused' | 'skipped') =>
     entries.filter((entry) => !isJudged(entry) && entry.status === status).length
   const [refused, skipped] = [count('refused'), count('skipped')]

@@ -176,7 +176,7 @@ describe('a connection that brought nothing', () => {
   })
   test('cannot have reached the server if no connection was established', () => {
     assert.equal(failed(coded('ECONNREFUSED')).neverSent, true)
-    assert.equal(failed(new ProxyRefusal({ variable: 'https_proxy', hasPassword: false }, 502)).neverSent, true)
+    assert.equal(failed(new ProxyRefusal({ variable: 'https_proxy', hasUserName: false }, 502)).neverSent, true)
   })
   test('keeps no file names and numbers of OpenSSL', () => {
     const cause = Object.assign(new Error('40ADC1A9F27F0000:error:0A00010B:SSL routines:tlsany_meth.c:77:'), {

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Simulator, startSimulator, type Trick } from '../servers/simulator.ts'
+import { eventually } from '../support/eventually.ts'
 import { type RunResult, runAction, startAction } from '../support/run-action.ts'
 
 const inputs = (simulator: Simulator, id: string, more: Record<string, string> = {}) => ({
@@ -145,7 +146,7 @@ test('a process that was suspended past its deadline still notices the end of th
     ],
   })
   const started = await startAction({ inputs: inputs(simulator, id, { timeout: '4s' }) })
-  while (polls(simulator, id) < 2) await sleep(20)
+  await eventually('the second poll', () => polls(simulator, id) >= 2)
   started.child.kill('SIGSTOP')
   await sleep(7000)
   started.child.kill('SIGCONT')

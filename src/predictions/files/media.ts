@@ -16,7 +16,7 @@ export interface Media {
   height?: number
 }
 
-/** Bytes at the start of a file that are looked at: the size of a JPEG can stand behind a large preview. */
+/** Bytes at the start of a file that are looked at: the size of a JPEG can follow a large preview. */
 const HEAD = 256 * 1024
 
 /** The content is not what it claims to be, or not all of it. */
@@ -84,7 +84,7 @@ async function sniff(head: Buffer, size: number, claim: Claim): Promise<Media | 
   return claimed.extension === 'bin' || claimed.extension === media.extension ? media : undefined
 }
 
-/** An icon's directory: every entry lies behind it and within the file. */
+/** An icon's directory: the data of every entry is after it and within the file. */
 function iconsFit(head: Buffer, size: number): boolean {
   const count = head.length < 6 ? 0 : head.readUInt16LE(4)
   const end = 6 + 16 * count

@@ -282,8 +282,7 @@ export class Transfer {
     const part = status === 206 && !packed ? lengthOfPart(headers, this.#size) : undefined
     if (status === 206 && part === undefined) throw this.#startOver('the server sent a different range than requested')
     const length = headerOf(headers, 'content-length')
-    const told = length === undefined || packed ? undefined : Number(length)
-    const total = part ?? told
+    const total = part ?? (length === undefined || packed ? undefined : Number(length))
     if (total !== undefined) allowance.expect(total)
     const validator = validatorOf(headers)
     if (this.#size > 0 && this.#isOfAnother(validator, total)) {

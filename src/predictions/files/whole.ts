@@ -128,10 +128,11 @@ async function glbIsWhole(bytes: Bytes): Promise<boolean> {
   return header.length === 12 && header.readUInt32LE(8) <= bytes.size
 }
 
-/** The record at the end of every zip (APPNOTE 4.3.16), behind which only a comment may stand. */
+/** The record at the end of every zip (APPNOTE 4.3.16), after which only a comment may stand. */
 const END_OF_ZIP = Buffer.from('PK\x05\x06', 'latin1')
 
 async function zipIsWhole(bytes: Bytes): Promise<boolean> {
+  // Nearly every zip has it there; others have more data after it.
   const atEnd = Math.max(0, bytes.size - 2 * WINDOW)
   return (await contains(bytes, atEnd, END_OF_ZIP)) || (await contains(bytes, 0, END_OF_ZIP))
 }

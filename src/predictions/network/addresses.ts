@@ -1,4 +1,4 @@
-import { lookup as resolve } from 'node:dns'
+import { lookup as systemLookup } from 'node:dns'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 
 /** Which hosts files and streams may come from. */
@@ -20,6 +20,9 @@ const PUBLIC_HOSTS = 'public'
 /** All of IPv6 that is given out to the internet so far (RFC 4291, IANA): what is not known to be public is not public. */
 const GLOBAL_IPV6 = ['2000::', 3] as const
 
+/** Reserved for benchmarks; local proxies map names to it, see {@link isMappedAddress}. */
+const MAPPED = ['198.18.0.0', 15] as const
+
 /** Ranges within those that are not the public internet, after the registries of special-purpose addresses (RFC 6890, IANA). */
 const SPECIAL: readonly (readonly [string, number])[] = [
   ['0.0.0.0', 8],
@@ -32,7 +35,7 @@ const SPECIAL: readonly (readonly [string, number])[] = [
   ['192.0.2.0', 24],
   ['192.88.99.0', 24],
   ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
+  MAPPED,
   ['198.51.100.0', 24],
   ['203.0.113.0', 24],
   ['224.0.0.0', 4],
@@ -58,7 +61,7 @@ function lazyList(networks: readonly (readonly [string, number])[]): () => Block
 
 const special = lazyList(SPECIAL)
 const globalIpv6 = lazyList([GLOBAL_IPV6])
-const mapped = lazyList([['198.18.0.0', 15]])
+const mapped = lazyList([MAPPED])
 
 /** True for an address of the public internet, IPv4 or IPv6; IPv4 inside IPv6 (mapped, NAT64) is judged as IPv4. */
 export function isPublicAddress(address: string): boolean {
@@ -137,7 +140,7 @@ function remedy(host: string, { allowedHosts }: HostPolicy): string {
  */
 export const publicLookup = (policy: HostPolicy): LookupFunction => {
   return (hostname, options, callback) => {
-    resolve(hostname, { ...options, all: true }, (error, addresses) => {
+    systemLookup(hostname, { ...options, all: true }, (error, addresses) => {
       if (error) return callback(error, '', 0)
       let allowed: typeof addresses
       try {

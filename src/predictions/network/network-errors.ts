@@ -173,23 +173,23 @@ export class ProxyRefusal extends Error {
   readonly status: number
 
   /**
-   * @param proxy `variable`: the environment variable that names it; `hasPassword`: whether it holds a user name
+   * @param proxy `variable`: the environment variable that names it; `hasUserName`: whether it holds a user name
    * @param schemes the kinds of authentication that a 407 offers, such as `Basic`; empty if it names none
    */
-  constructor(proxy: { variable: string; hasPassword: boolean }, status: number, schemes: readonly string[] = []) {
+  constructor(proxy: { variable: string; hasUserName: boolean }, status: number, schemes: readonly string[] = []) {
     super(status === 407 ? passwordWanted(proxy, schemes) : `the proxy of ${proxy.variable} returned ${status}`)
     this.status = status
   }
 }
 
 function passwordWanted(
-  { variable, hasPassword }: { variable: string; hasPassword: boolean },
+  { variable, hasUserName }: { variable: string; hasUserName: boolean },
   schemes: readonly string[],
 ) {
   if (schemes.length > 0 && !schemes.some((scheme) => scheme.toLowerCase() === 'basic')) {
     return `the proxy of ${variable} requires ${schemes.join(' or ')} authentication (407), but this action supports only a user name and a password (Basic)`
   }
-  return hasPassword
+  return hasUserName
     ? `the proxy of ${variable} rejects the user name and password in it (407): correct them in the environment variable ${variable}, with special characters percent-encoded`
     : `the proxy requires a user name and a password (407), but the environment variable ${variable} has none: add them, as in http://USER:PASSWORD@proxy.example.com:3128`
 }

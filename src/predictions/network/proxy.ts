@@ -12,7 +12,7 @@ export interface ProxyServer {
   url: URL
   /** The environment variable that names it, as it is written there. */
   variable: string
-  hasPassword: boolean
+  hasUserName: boolean
   /** The value of `proxy-authorization`; undefined without a user name. */
   authorization: string | undefined
 }
@@ -54,10 +54,10 @@ function readProxy(env: ProxyEnvironment, name: string): ProxyServer | undefined
   if (setting === '') return undefined
   const url = URL.parse(/^[a-z][a-z\d+.-]*:\/\//i.test(setting) ? setting : `http://${setting}`)
   if (url?.protocol !== 'http:' && url?.protocol !== 'https:') throw new ProxyError(variable)
-  const hasPassword = url.username !== ''
+  const hasUserName = url.username !== ''
   const credentials = [url.username, url.password].map(percentDecoded).join(':')
-  const authorization = hasPassword ? `Basic ${Buffer.from(credentials).toString('base64')}` : undefined
-  return { url, variable, hasPassword, authorization }
+  const authorization = hasUserName ? `Basic ${Buffer.from(credentials).toString('base64')}` : undefined
+  return { url, variable, hasUserName, authorization }
 }
 
 /** A password with a bare percent sign is used unchanged. */

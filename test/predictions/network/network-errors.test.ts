@@ -17,8 +17,8 @@ import {
 
 const coded = (code: string, message = 'it failed', more: ErrorOptions = {}) =>
   Object.assign(new Error(message, more), { code })
-const proxy = (status: number, { hasPassword = false, schemes = [] as string[] } = {}) =>
-  new ProxyRefusal({ variable: 'https_proxy', hasPassword }, status, schemes)
+const proxy = (status: number, { hasUserName = false, schemes = [] as string[] } = {}) =>
+  new ProxyRefusal({ variable: 'https_proxy', hasUserName }, status, schemes)
 
 describe('a chain of causes', () => {
   test('is searched for the first code', () => {
@@ -121,7 +121,7 @@ describe('a proxy that does not pass a request on', () => {
   })
   test('wants a password that is missing, wrong or of a kind that cannot be given', () => {
     assert.match(describeNetworkError(proxy(407)), /\(407\), but the environment variable https_proxy has none/)
-    assert.match(describeNetworkError(proxy(407, { hasPassword: true })), /https_proxy rejects .*\(407\): correct them/)
+    assert.match(describeNetworkError(proxy(407, { hasUserName: true })), /https_proxy rejects .*\(407\): correct them/)
     assert.match(
       describeNetworkError(proxy(407, { schemes: ['Negotiate', 'NTLM'] })),
       /requires Negotiate or NTLM authentication \(407\), .*\(Basic\)$/,
