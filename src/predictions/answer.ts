@@ -101,8 +101,15 @@ export async function readAnswer(
   throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, {
     said,
     body,
+    ...adviceOf(api),
   })
 }
+
+/** What to check where an answer is no task; of predictions the error itself says it. */
+const adviceOf = (api: Api): { advice?: string } =>
+  api === predictions
+    ? {}
+    : { advice: `Check that the task is one of api: ${api.name}, and that api-url is the root URL of the gateway.` }
 
 /** Characters quoted of text that is not an answer. */
 const LONGEST_QUOTE = 80
@@ -122,18 +129,18 @@ export async function readBody(
   try {
     json = await parseJsonInTurns(trimmed)
   } catch (error) {
-    throw unreadable(request, trimmed, error)
+    throw unreadable({ request, api }, trimmed, error)
   }
   const { value, hadNonFinite } = json
-  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array')
+  if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array', adviceOf(api))
   if (!isJsonObject(value)) {
-    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`)
+    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`, adviceOf(api))
   }
   return { body: value, hadNonFinite }
 }
 
 /** What it means that a text cannot be parsed. */
-function unreadable(request: ApiRequest, text: string, error: unknown): ApiError {
+function unreadable({ request, api }: { request: ApiRequest; api: Api }, text: string, error: unknown): ApiError {
   if (error instanceof JsonTooDeepError) return new TooDeepError(request, DEEPEST)
   if (error instanceof JsonTooManyPartsError) return new TooManyPartsError(request, error.message)
   if (text === '') return new BrokenAnswerError(request, 'it is empty')
@@ -141,7 +148,8 @@ function unreadable(request: ApiRequest, text: string, error: unknown): ApiError
     return new BrokenAnswerError(request, `its JSON is incomplete or damaged (${text.length} characters)`)
   }
   if (isPage(text)) return pageError(request, text)
-  return new NotAPredictionError(request, `text that is not JSON (${JSON.stringify(text.slice(0, LONGEST_QUOTE))})`)
+  const start = JSON.stringify(text.slice(0, LONGEST_QUOTE))
+  return new NotAPredictionError(request, `text that is not JSON (${start})`, adviceOf(api))
 }
 
 function pageError(request: ApiRequest, page: string): NotAPredictionError {

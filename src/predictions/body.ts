@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { decoded } from './decode.ts'
 import { type ApiRequest, TooLargeError } from './errors.ts'
 import { collectBuffers } from './garbage.ts'
 
@@ -33,6 +34,8 @@ export interface ReceiveOptions {
   limit: number
   /** Takes large bodies; without it they stay in memory. */
   store: TextStore | undefined
+  /** The header, which may name the encoding. */
+  contentType?: string | undefined
 }
 
 /**
@@ -42,7 +45,7 @@ export interface ReceiveOptions {
 export async function receive(
   chunks: AsyncIterable<Buffer>,
   request: ApiRequest,
-  { limit, store }: ReceiveOptions,
+  { limit, store, contentType }: ReceiveOptions,
 ): Promise<Body> {
   await using receiver = new Receiver(store)
   let size = 0
@@ -51,7 +54,7 @@ export async function receive(
     if (size > limit) throw new TooLargeError(request, limit)
     await receiver.take(chunk)
   }
-  return await receiver.finish()
+  return await receiver.finish(contentType)
 }
 
 /** Collects a body: in memory while it is small, else in a store. */
@@ -72,12 +75,12 @@ class Receiver implements AsyncDisposable {
     if (this.#pendingSize > LARGE) await this.#putAway()
   }
 
-  async finish(): Promise<Body> {
+  async finish(contentType: string | undefined): Promise<Body> {
     if (this.#stored) await this.#putAway()
     const stored = this.#stored
     // It is the caller's now.
     this.#stored = undefined
-    return stored ?? Buffer.concat(this.#pending).toString('utf8')
+    return stored ?? decoded(Buffer.concat(this.#pending), contentType)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Client } from './client.ts'
 import type { Clock } from './clock.ts'
-import { ApiError, isSuccessWithoutPrediction, RefusalError } from './errors.ts'
+import { saysRefused } from './error-body.ts'
+import { ApiError, isSuccessWithoutPrediction, NotAPredictionError, RefusalError } from './errors.ts'
 import { isTerminal, type Status, statusOf } from './prediction.ts'
 import type { RateLimiter } from './rate-limiter.ts'
 import { backOff, retry } from './retry.ts'
@@ -29,6 +30,8 @@ const FIRST_PAUSE = 0.5
 const LONGEST_HINT = 10
 /** Statuses with which APIs say that they do not know the call. 404 is among them only if the prediction is known. */
 const UNKNOWN_CALL: ReadonlySet<number> = new Set([404, 405, 501])
+/** Statuses with which APIs say that a prediction cannot be canceled, mostly because it has ended. */
+const NOT_NOW: ReadonlySet<number> = new Set([400, 422])
 /** How a canceled prediction ends: `aborted` if it had not started. */
 const CANCELED: ReadonlySet<Status> = new Set(['canceled', 'aborted'])
 
@@ -58,19 +61,33 @@ async function cancelOne(id: string, options: CancelOptions): Promise<Cancellati
   }
 }
 
-/** Cancels, and takes any 2xx for a success: there are servers that answer `{}`. Then it looks what has become of it. */
+/**
+ * Cancels, and takes any 2xx for a success that does not say that it is none: there are servers that answer `{}`. Then
+ * it looks what has become of the prediction.
+ * @throws the refusal, if the prediction runs on
+ */
 async function statusAfterCancel(id: string, { client, signal }: CancelOptions): Promise<Status> {
+  let refusal: unknown
   try {
     return statusOf((await client.cancel(id, signal)).prediction)
   } catch (error) {
-    if (!isSuccessWithoutPrediction(error)) throw error
+    if (isRefusal(error)) refusal = error
+    else if (!isSuccessWithoutPrediction(error)) throw error
   }
   try {
-    return statusOf((await client.get(id, signal)).prediction)
+    const status = statusOf((await client.get(id, signal)).prediction)
+    if (refusal === undefined || isTerminal(status)) return status
   } catch (error) {
-    if (error instanceof ApiError) return 'canceled'
-    throw error
+    if (!(error instanceof ApiError)) throw error
+    if (refusal === undefined) return 'canceled'
   }
+  throw refusal
+}
+
+/** Whether the API refused to cancel: by its status, in the body of a success, or with the page of a path that it does not have. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof NotAPredictionError) return error.scope === 'account' || saysRefused(error.body)
+  return error instanceof RefusalError && NOT_NOW.has(error.status)
 }
 
 /** A prediction that runs on after the API accepted the call counts as canceled: the API may take a moment. */

@@ -17,7 +17,7 @@ import {
   TooLargeError,
 } from './errors.ts'
 import { type Attempt, createHedge } from './hedge.ts'
-import { type Headers, USER_AGENT } from './http.ts'
+import { type Headers, headerOf, USER_AGENT } from './http.ts'
 import { type ListPage, PAGE_LIMIT, readListPage } from './list-page.ts'
 import type { Connections, RequestOptions } from './network/dispatcher.ts'
 import { isBug } from './network/network-errors.ts'
@@ -364,7 +364,8 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest, store }: Client
       const { statusCode, headers, body } = await dispatcher.request(options)
       status = statusCode
       const limit = call.limit ?? BODY_LIMIT
-      return { status, headers, body: await receive(unpacked(body, headers), request, { limit, store }) }
+      const contentType = headerOf(headers, 'content-type')
+      return { status, headers, body: await receive(unpacked(body, headers), request, { limit, store, contentType }) }
     } catch (error) {
       throw explain(error, request, signal)
     } finally {

@@ -115,7 +115,7 @@ async function follow(
   onData: () => void,
 ): Promise<'over' | 'ended' | 'useless'> {
   try {
-    if (statusCode !== 200 || !String(headers['content-type']).startsWith('text/event-stream')) return 'useless'
+    if (statusCode !== 200 || !/^text\/event-stream\b/i.test(String(headers['content-type']))) return 'useless'
     let over = false
     let sinceEvent = 0
     const heard = () => {

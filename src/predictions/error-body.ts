@@ -1,5 +1,6 @@
 import type { Headers } from './http.ts'
 import { isRawNumber, parseJson, parseJsonInTurns, stringifyJson } from './json.ts'
+import { errorText } from './prediction-error.ts'
 import { clip, isRecord } from './text.ts'
 
 /** Characters of a message that are kept: it goes into an annotation. */
@@ -76,6 +77,16 @@ export function errorBodyCode(body: unknown): string | undefined {
   if (isRawNumber(code)) return code.rawJSON.slice(0, LONGEST_CODE)
   const isGiven = (typeof code === 'string' && code !== '') || typeof code === 'number'
   return isGiven ? String(code).slice(0, LONGEST_CODE) : undefined
+}
+
+/** Codes, in lower case, with which gateways say that all is well. */
+const SUCCESS_CODES: ReadonlySet<string> = new Set(['0', '200', 'success', 'ok'])
+
+/** True if a body says that the request was refused, whatever the HTTP status. */
+export function saysRefused(body: unknown): boolean {
+  if (!isRecord(body)) return false
+  const code = errorBodyCode(body) ?? '0'
+  return body.success === false || errorText(body.error) !== '' || !SUCCESS_CODES.has(code.toLowerCase())
 }
 
 /** True if the body itself says that the request may be repeated, as the edge in front of many APIs does. */

@@ -5,10 +5,13 @@ import { clip, sentences } from './text.ts'
 /** Characters of an error that are read. The longest seen is a traceback of some thousands. */
 const LONGEST_ERROR = 2 ** 16
 
+/** Values that stand for no error. */
+const NOTHING: ReadonlySet<unknown> = new Set([null, '', 0, false])
+
 /** The message inside an `error` of any of the shapes seen: text, or an object with `message` or `detail`. `""` if there is none. */
 export function errorText(error: unknown): string {
   if (typeof error === 'string') return clip(error.trim(), LONGEST_ERROR)
-  if (error === null || error === undefined || error === false) return ''
+  if (error === undefined || NOTHING.has(error)) return ''
   if (typeof error === 'object') {
     for (const key of ['message', 'detail'] as const) {
       const text: unknown = (error as Record<string, unknown>)[key]
@@ -18,8 +21,9 @@ export function errorText(error: unknown): string {
   return isEmpty(error) ? '' : clip(jsonStart(error, LONGEST_ERROR), LONGEST_ERROR)
 }
 
-/** `{}` and `[]` stand for no error with some gateways. */
-const isEmpty = (error: unknown) => typeof error === 'object' && error !== null && Object.keys(error).length === 0
+/** `{}`, `[]` and an object whose fields are all empty, such as `{"code": 0, "message": ""}`, stand for no error with some gateways. */
+const isEmpty = (error: unknown) =>
+  typeof error === 'object' && error !== null && Object.values(error).every((value) => NOTHING.has(value))
 
 /** Characters of a log that are read for its last line, and characters of that line that are quoted. */
 const LOG_TAIL = 20_000

@@ -43,6 +43,8 @@ const SYNONYMS: Readonly<Record<string, Status>> = {
   finished: 'succeeded',
   ready: 'succeeded',
   succeed: 'succeeded',
+  成功: 'succeeded',
+  已完成: 'succeeded',
   failure: 'failed',
   fail: 'failed',
   error: 'failed',
@@ -58,8 +60,10 @@ const SYNONYMS: Readonly<Record<string, Status>> = {
   stopped: 'failed',
   killed: 'failed',
   not_found: 'failed',
+  失败: 'failed',
   cancelled: 'canceled',
   cancel: 'canceled',
+  已取消: 'canceled',
   queued: 'starting',
   pending: 'starting',
   submitted: 'starting',
@@ -69,27 +73,37 @@ const SYNONYMS: Readonly<Record<string, Status>> = {
   booting: 'starting',
   in_queue: 'starting',
   not_start: 'starting',
+  not_started: 'starting',
   queueing: 'starting',
   preparing: 'starting',
   throttled: 'starting',
+  排队中: 'starting',
   running: 'processing',
   in_progress: 'processing',
   started: 'processing',
   generating: 'processing',
   dreaming: 'processing',
+  进行中: 'processing',
+  处理中: 'processing',
+  生成中: 'processing',
 }
 
 /** Ends of longer words: `Request Moderated`, `Task not found`. */
 const FAILED_ENDINGS = ['_moderated', '_not_found']
 
 /**
- * Reads the word in a prediction's `status`; case and surrounding white space do not count, nor whether blanks, hyphens
- * or underscores are between its parts.
+ * Reads the word in a prediction's `status`; case and surrounding white space do not count, nor whether blanks, hyphens,
+ * underscores or capitals (`TimedOut`) show its parts.
  * @returns the status, and whether the word was the API's own, another's for it, or nobody's
  */
 export function readStatus(word: string): { status: Status; spelling: 'own' | 'synonym' | 'unknown' } {
   // First as it is: a list of a thousand has thousands of them in a second.
   if (isOwn(word)) return { status: word, spelling: 'own' }
+  const known = readPlain(word)
+  return known.spelling === 'unknown' ? readPlain(word.replaceAll(/(?<=[a-z])(?=[A-Z])/g, '_')) : known
+}
+
+function readPlain(word: string): ReturnType<typeof readStatus> {
   const plain = word
     .trim()
     .toLowerCase()
@@ -128,11 +142,11 @@ const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/
 
 /**
  * Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined if it is not one.
- * Without a time zone it is one of UTC, not of the machine.
+ * Without a time zone it is one of UTC, not of the machine. Servers in Go write the year 1 where there is no time.
  */
 export function timestamp(text: string | undefined): number | undefined {
   const ms = Date.parse(WITHOUT_ZONE.test(text ?? '') ? `${text}Z` : (text ?? ''))
-  return Number.isNaN(ms) ? undefined : ms
+  return ms > 0 ? ms : undefined
 }
 
 /**

@@ -187,14 +187,16 @@ function endedVerdict(status: string, which: string, prediction: Prediction | un
 }
 
 function succeededVerdict(which: string, prediction: Prediction | undefined): Verdict {
+  const said = errorText(prediction?.error)
+  const besides = said !== '' && `The API also reports an error: ${sentence(said)}`
   if (prediction && isExpired(prediction)) {
     const warning = `${which} succeeded, but its output has expired: the API deletes inputs, outputs, files and logs ${RETENTION}. Wait for a prediction within that hour. To get this output, start a new one.`
-    return { ok: true, warning }
+    return { ok: true, warning: sentences(warning, besides) }
   }
   if (prediction && hasNoOutput(prediction)) {
-    return { ok: true, warning: `${which} succeeded, but the API returned no output.` }
+    return { ok: true, warning: sentences(`${which} succeeded, but the API returned no output.`, besides) }
   }
-  return { ok: true }
+  return besides ? { ok: true, warning: sentences(`${which} succeeded.`, besides) } : { ok: true }
 }
 
 /** Model servers leave the error empty after some exceptions, and print them to the log. */

@@ -98,6 +98,13 @@ describe('an answer that is no prediction', () => {
         /, not a prediction\. It says: channel is not available\. Check that api-url/,
       )
   })
+  test('of a task API says what to check about that API', async () => {
+    for (const body of ['{"id": "a"}', '[]', '5', 'not found'])
+      assert.match(
+        (await errorOf(NotAPredictionError, body, 'luma')).message,
+        /, not a prediction\. Check that the task is one of api: luma, and that api-url is the root URL of the gateway\.$/,
+      )
+  })
   test('is a list, or a single value', async () => {
     assert.match((await errorOf(NotAPredictionError, '[1]')).message, /returned a JSON array, /)
     assert.match((await errorOf(NotAPredictionError, '"text"')).message, /returned the JSON value "text", /)

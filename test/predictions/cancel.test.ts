@@ -79,6 +79,36 @@ describe('a cancellation', () => {
     assert.deepEqual(gone.result, { id: 'abc', end: 'canceled' })
   })
 
+  test('has failed if a 2xx says so and the prediction runs on', async () => {
+    for (const body of [
+      '{"error":{"message":"no"}}',
+      '{"success":false}',
+      '{"code":"no_route","data":null}',
+      '<html>',
+    ]) {
+      const { result, methods } = await cancel(running, () => answers(200, body))
+      assert.deepEqual([result.end, methods], ['failed', ['GET', 'POST', 'GET']], body)
+      const unknown = await cancel(
+        (i) => (i === 0 ? running() : answers(404)),
+        () => answers(200, body),
+      )
+      assert.equal(unknown.result.end, 'failed', body)
+    }
+    for (const body of ['{"code":"success","data":null}', '{"code":0,"error":null}', '{"message":"canceling"}'])
+      assert.equal((await cancel(running, () => answers(200, body))).result.end, 'canceled', body)
+  })
+
+  test('that is refused because the prediction has just ended reports that', async () => {
+    for (const status of [400, 422]) {
+      const { result } = await cancel(
+        (i) => says(i === 0 ? 'processing' : 'succeeded'),
+        () => answers(status),
+      )
+      assert.deepEqual(result, { id: 'abc', end: 'over', status: 'succeeded' })
+      assert.equal((await cancel(running, () => answers(status))).result.end, 'failed')
+    }
+  })
+
   test('has worked if the prediction runs on for a moment, or ended before it started', async () => {
     assert.deepEqual((await cancel(running, running)).result, { id: 'abc', end: 'canceled' })
     assert.deepEqual((await cancel(running, () => says('aborted'))).result, { id: 'abc', end: 'canceled' })

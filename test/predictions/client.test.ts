@@ -240,6 +240,18 @@ describe('a refusal', () => {
     })
   }
 
+  test('says what its page says, also in another encoding than UTF-8', async () => {
+    const page = Buffer.concat([
+      Buffer.from('<title>'),
+      Buffer.from('cfb5cdb3ceacbba4', 'hex'),
+      Buffer.from('</title>'),
+    ])
+    const error = await failure((_, response) => {
+      response.writeHead(503, { 'content-type': 'text/html; charset=gbk' }).end(page)
+    })
+    assert.match(error.message, /a web page titled "系统维护"/)
+  })
+
   test('is passing, missing or final by its status and code', async () => {
     const retryability = async (status: number, body = '') => (await failure(send(status, body))).retryability
     for (const status of [

@@ -102,6 +102,11 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual(await hear((response) => response.end('event: error\ndata: x\n\n')), { opened: 1, rang: 1 })
   })
 
+  test('is heard whatever the case and the parameters of its type', async () => {
+    for (const type of ['Text/Event-Stream', 'text/event-stream;charset=UTF-8'])
+      assert.deepEqual(await hear({ status: 200, type, react: tellsTheEnd }), { opened: 1, rang: 1 })
+  })
+
   test('of many events that together are longer than a megabyte is heard to its end', async () => {
     const talkative = (response: ServerResponse) => {
       for (let i = 0; i < 40; i++) response.write(`data: ${'x'.repeat(2 ** 15)}\n\n`)

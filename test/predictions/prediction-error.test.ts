@@ -33,7 +33,8 @@ test('an error code at the end of the text is explained, an unknown one is not',
 })
 
 test('an error that is empty is none', () => {
-  for (const error of [null, undefined, '', ' ', false, {}, []]) assert.equal(errorText(error), '')
+  const emptyFields = { code: 0, message: '', type: null, retryable: false }
+  for (const error of [null, undefined, '', ' ', false, 0, {}, [], emptyFields]) assert.equal(errorText(error), '')
 })
 
 test('the last line of a log is the last that says something', () => {

@@ -47,16 +47,17 @@ describe('the schema', () => {
 
 describe('a status', () => {
   test('is read whatever its case and the blanks around it', () => {
-    assert.deepEqual(readStatus(' SUCCEEDED\n'), { status: 'succeeded', spelling: 'own' })
+    for (const word of [' SUCCEEDED\n', 'sUCCEEDED'])
+      assert.deepEqual(readStatus(word), { status: 'succeeded', spelling: 'own' })
   })
   const SYNONYMS = {
-    succeeded: 'successful success completed complete done finished ready succeed',
+    succeeded: 'successful success completed complete done finished ready succeed 成功 已完成',
     failed:
-      'failure fail error errored expired timeout timed_out rejected moderated nsfw blocked terminated stopped killed not_found',
-    canceled: 'cancelled cancel',
+      'failure fail error errored expired timeout timed_out rejected moderated nsfw blocked terminated stopped killed not_found 失败',
+    canceled: 'cancelled cancel 已取消',
     starting:
-      'queued pending submitted created waiting scheduled booting in_queue not_start queueing preparing throttled',
-    processing: 'running in_progress started generating dreaming',
+      'queued pending submitted created waiting scheduled booting in_queue not_start not_started queueing preparing throttled 排队中',
+    processing: 'running in_progress started generating dreaming 进行中 处理中 生成中',
   }
   for (const [status, words] of Object.entries(SYNONYMS)) {
     test(`of another gateway is understood as ${status}, however it is written`, () => {
@@ -77,6 +78,9 @@ describe('a status', () => {
       'timeout',
       'timed_out',
       'Timed Out',
+      'TimedOut',
+      'requestModerated',
+      'TaskNotFound',
       'timed-out',
       'rejected',
       'moderated',
@@ -215,6 +219,7 @@ describe('times', () => {
   test('are unknown where a stamp is missing, broken or before the creation', () => {
     assert.equal(totalTime([at('2026-01-01T00:00:00Z')]), undefined)
     assert.equal(totalTime([at('<string>', '<string>')]), undefined)
+    assert.equal(totalTime([at('0001-01-01T00:00:00Z', '2026-01-01T00:00:08Z')]), undefined)
     assert.equal(totalTime([at('2026-01-01T00:00:09Z', '2026-01-01T00:00:08Z')]), undefined)
     assert.equal(totalTime([]), undefined)
   })

@@ -34,6 +34,16 @@ describe('a status that nobody documents', () => {
     const plain = strange({ error: {} })
     assert.deepEqual(judged([0, plain], [50, plain], [100, plain], [150, plain]), [false, false, false, false])
   })
+  test('is no end beside an empty end time, the zero time of Go or an error with empty fields', () => {
+    for (const empty of [
+      { error: null, completed_at: '' },
+      { error: null, completed_at: '0001-01-01T00:00:00Z' },
+      { error: { code: '', message: '' } },
+    ]) {
+      const answers = judged([0, strange(empty)], [50, strange(empty)], [100, strange(empty)])
+      assert.deepEqual(answers, [false, false, false], JSON.stringify(empty))
+    }
+  })
   test('is no end while something about it changes', () => {
     for (const change of [
       { status: 'musing' },

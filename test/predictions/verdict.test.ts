@@ -38,6 +38,16 @@ describe('the verdict on a prediction that has ended', () => {
       'ok Prediction abc succeeded, but the API returned no output.',
     ],
     [
+      'that succeeded with an error warns',
+      ended('succeeded', { output: 'x', error: '2 of 4 images were flagged' }),
+      'ok Prediction abc succeeded. The API also reports an error: 2 of 4 images were flagged.',
+    ],
+    [
+      'that succeeded with an error in place of an output warns of both',
+      ended('succeeded', { error: 'flagged' }),
+      'ok Prediction abc succeeded, but the API returned no output. The API also reports an error: flagged.',
+    ],
+    [
       'that failed quotes the API and says what to do',
       ended('failed', { error: 'CUDA broke', model: 'o/m' }),
       `Prediction failed: Prediction abc of o/m failed: CUDA broke. ${NEW}`,

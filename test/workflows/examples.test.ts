@@ -1,10 +1,13 @@
 /** Every workflow of examples/, which the README quotes, run unchanged. `npm run test:workflows` finds act and says where it is. */
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { json } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { parse } from 'yaml'
+import { listen } from '../support/listen.ts'
+import { temporaryFolder } from '../support/temporary-folder.ts'
 import { runWorkflow, type WorkflowOptions, type WorkflowRun } from './act.ts'
 import { type Stage, startStage } from './stage.ts'
 
@@ -91,7 +94,7 @@ const SEEN: Record<string, (run: WorkflowRun) => void | Promise<void>> = {
   'matrix.yml': () => assert.ok(stage.results.artifacts.length >= 2),
   'release-notes.yml': () => {
     const notes = stage.ghCalls.findLast(([, verb]) => verb === 'edit')?.at(-1) ?? ''
-    const url = /^!\[\]\((.*)\)$/.exec(notes)?.[1] ?? ''
+    const url = /!\[\]\((.*)\)$/.exec(notes)?.[1] ?? ''
     assert.ok(stage.releases.download(url), `the picture in the notes leads nowhere: ${notes}`)
   },
   'comment.yml': () => {
@@ -130,6 +133,60 @@ describe('the example', { concurrency: 2 }, () => {
     assert.equal(run.exitCode, 0, run.raw)
     assert.match(run.text, /No picture, failed - .*out of memory/)
   })
+
+  test('release-notes.yml keeps the notes that a release has', async () => {
+    const event = { name: 'push', payload: { ref: 'refs/tags/v2.0.0' } }
+    const notes = async () => {
+      const { exitCode, raw } = await runWorkflow(stage, example('release-notes.yml'), { event })
+      assert.equal(exitCode, 0, raw)
+      return stage.ghCalls.findLast(([, verb, tag]) => verb === 'edit' && tag === 'v2.0.0')?.at(-1) ?? ''
+    }
+    const first = await notes()
+    assert.ok((await notes()).startsWith(`${first}\n\n![](`), 'the second picture stands below the first one')
+  })
+
+  // Not under act, which may lose the last lines of a step that fails.
+  test('video.yml shows why the API starts no video', async () => {
+    await using folder = await temporaryFolder('video')
+    const curl = path.join(folder.path, 'curl')
+    writeFileSync(curl, '#!/bin/sh\ncat > input\nprintf %s \'{"error": "no credit"}\'\nexit 22\n', { mode: 0o755 })
+    const { run: script } = parse(example('video.yml')).jobs.start.steps[0]
+    const { status, stdout } = spawnSync('bash', ['-e', '-c', script], {
+      cwd: folder.path,
+      encoding: 'utf8',
+      env: {
+        PATH: `${folder.path}:${process.env.PATH}`,
+        KEY: 'sk-0123',
+        GITHUB_OUTPUT: path.join(folder.path, 'output'),
+      },
+    })
+    assert.equal(status, 1)
+    assert.equal(stdout, '| {"error": "no credit"}\n')
+  })
+
+  test('comment.yml does not run for a pull request from Dependabot, which has no secrets', async () => {
+    const head = { repo: { full_name: 'octo/pictures' } }
+    const pull = { number: 8, title: 'Bump undici', head, user: { login: 'dependabot[bot]' } }
+    const event = { name: 'pull_request', payload: { action: 'opened', number: 8, pull_request: pull } }
+    const { exitCode, jobs, raw } = await runWorkflow(stage, example('comment.yml'), { event })
+    assert.equal(exitCode, 0, raw)
+    assert.deepEqual(jobs, {}, raw)
+  })
+
+  test('notify-slack.yml sends an error in which nothing notifies anyone', async () => {
+    const messages: unknown[] = []
+    const slack = await listen(async (request, response) => {
+      messages.push(await json(request))
+      response.end('ok')
+    })
+    const id = stage.gateway.ended({ status: 'failed', error: '<!channel> "a" & b' })
+    const args = [...stage.args, '--secret', `SLACK_WEBHOOK=${slack.origin}/hook`]
+    const { jobs, raw } = await runWorkflow({ ...stage, args }, example('notify-slack.yml'), { inputs: { id } })
+    await slack.close()
+    assert.deepEqual(jobs, { picture: 'failure' }, raw)
+    const [{ text = '' } = {}] = messages as { text?: string }[]
+    assert.match(text, new RegExp(`^Prediction ${id}: .*&lt;!channel&gt; "a" &amp; b`))
+  })
 })
 
 describe('commit-pictures.yml', () => {
@@ -160,6 +217,27 @@ describe('commit-pictures.yml', () => {
     list('cake: {prompt: "a cake"}\npie: {prompt: "an apple pie"}\n')
     assert.deepEqual(await run(), ['an apple pie'])
     assert.deepEqual(await run(), [])
+  })
+
+  test('commits nothing if the first run saves no picture', async () => {
+    list('cake: {prompt: "a cake"}\n')
+    git('rm', '-r', '--quiet', '--ignore-unmatch', 'pictures')
+    git(
+      '-c',
+      'user.name=octo',
+      '-c',
+      'user.email=octo@example.com',
+      'commit',
+      '--quiet',
+      '--allow-empty',
+      '--message',
+      'Empty',
+    )
+    git('push', '--quiet', stage.remote, 'HEAD:main')
+    const yaml = example('commit-pictures.yml').replace('secrets.FUHUAPI_KEY', 'secrets.MISSPELLED')
+    const { jobs, raw } = await runWorkflow(stage, yaml, eventOf(yaml))
+    assert.deepEqual(jobs, { pictures: 'failure' }, raw)
+    assert.doesNotMatch(raw, /fatal:/)
   })
 })
 

@@ -197,6 +197,7 @@ async function startGh(releases: ReleasesApi) {
   const calls: string[][] = []
   const files: string[] = []
   const drafts = new Map<string, ReturnType<ReleasesApi['add']>>()
+  const notes = new Map<string, string>()
   const listening = await listen(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += chunk
@@ -209,7 +210,8 @@ async function startGh(releases: ReleasesApi) {
     const draft = drafts.get(name)
     if (thing === 'release' && verb === 'edit' && draft && args.includes('--draft=false')) releases.publish(draft)
     if (thing === 'release' && verb === 'view' && !draft) response.statusCode = 404
-    response.end('done')
+    if (args.includes('--notes')) notes.set(name, args[args.indexOf('--notes') + 1] ?? '')
+    response.end(args.includes('--json') ? notes.get(name) : 'done')
   })
   return { calls, files, origin: listening.origin, [Symbol.asyncDispose]: listening.close }
 }

@@ -11,8 +11,12 @@ const link =
       text(path)(from).flatMap((found) => (/^[\w-]+(?:\.[\w-]+)+(?:\/|$)/.test(found) ? [`https://${found}`] : [])),
     )(json)
 
-/** Too many requests. Other codes of `base_resp` are the key's (1004, 2049), the balance's (1008) or the content's (1026, 1027). */
-const LIMIT_CODE = '1002'
+/**
+ * An unknown error, a timeout, too many requests, an internal error, an error of a service behind it: for these the
+ * list of error codes (platform.minimax.io, API reference) advises another try. Other codes of `base_resp` are the key's
+ * (1004, 2049), the balance's (1008) or the content's (1026, 1027).
+ */
+const TRANSIENT_CODES: ReadonlySet<string> = new Set(['1000', '1001', '1002', '1024', '1033'])
 
 /** What `base_resp` says when it does not say that all is well. */
 const ifRefused =
@@ -27,7 +31,7 @@ const refusalMessage = ifRefused(text('base_resp.status_msg'))
 function refusal(json: unknown): Refusal | undefined {
   const [code] = refusalCode(json)
   if (code === undefined) return undefined
-  return { code, message: refusalMessage(json)[0] ?? '', transient: code === LIMIT_CODE }
+  return { code, message: refusalMessage(json)[0] ?? '', transient: TRANSIENT_CODES.has(code) }
 }
 
 /**

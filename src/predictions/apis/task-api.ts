@@ -15,7 +15,7 @@ import {
   GATEWAY_WORDS,
   isUnknownToGateway,
 } from './gateway.ts'
-import { at, type Find, text } from './places.ts'
+import { at, errorMessage, type Find, first, text } from './places.ts'
 
 /** An API of tasks as a table: where its answers have what. Every place is relative to the vendor's object. */
 export interface TaskTable {
@@ -33,7 +33,7 @@ export interface TaskTable {
   readonly files: Find<string>
   /** The result of tasks that make no file. */
   readonly text?: Find<string>
-  /** Read only of a task that failed. */
+  /** Read only of a task that failed, or has no result. */
   readonly error: Find<string>
   readonly errorCode?: Find<string>
   /** `of`: the value at the end. */
@@ -95,7 +95,8 @@ function readTask(table: TaskTable, json: unknown, task: Task): Reading {
     const places = table.status.length > 0 ? table.status : ['data.status']
     return refusal ? { kind: 'refusal', ...refusal } : { kind: 'other', expected: `the string ${places.join(' or ')}` }
   }
-  const meaning = readWord(table, word)
+  const said = readWord(table, word)
+  const meaning = badEndWithin({ table, objects, envelope, task, status: said.status }) ?? said
   const answer: TaskAnswer = { table, objects, envelope, task, status: meaning.status }
   const lookup = lookupOf(answer)
   return {
@@ -114,6 +115,15 @@ interface TaskAnswer {
   envelope: Envelope | undefined
   task: Task
   status: Status
+}
+
+/** The bad end that the vendor reports of a task without files, although the gateway calls it a success. */
+function badEndWithin(answer: TaskAnswer): Meaning | undefined {
+  const { table, envelope, status } = answer
+  if (!envelope || status !== 'succeeded' || filesOf(answer).length > 0) return undefined
+  const word = wordOf(table, vendorObjects(table, [envelope.inner]))
+  const meaning = word === undefined ? undefined : readWord(table, word)
+  return meaning?.status === 'failed' || meaning?.status === 'canceled' ? meaning : undefined
 }
 
 const vendorObjects = ({ layers = [''] }: TaskTable, roots: readonly unknown[]) =>
@@ -136,7 +146,13 @@ function wordOf({ status }: TaskTable, objects: readonly unknown[]): string | un
   return undefined
 }
 
-function readWord({ words = {} }: TaskTable, word: string): { status: Status; why?: string } {
+/** What a word means; `why`: a sentence of ours, if it needs one. */
+interface Meaning {
+  status: Status
+  why?: string
+}
+
+function readWord({ words = {} }: TaskTable, word: string): Meaning {
   const plain = word.trim().toLowerCase()
   for (const list of [words, GATEWAY_WORDS]) {
     const meaning = Object.hasOwn(list, plain) ? list[plain] : undefined
@@ -153,12 +169,16 @@ function predictionOf(
   const [model] = findIn(objects, text('model'))
   const created = findIn(envelope ? [envelope.record] : objects, envelope ? at('submit_time') : table.created)
   const completed = findIn(envelope ? [envelope.record] : objects, envelope ? at('finish_time') : table.completed)
+  const output = status === 'succeeded' && !awaitsFile ? outputOf(answer) : null
+  // Of a success, what the gateway says is no error: it can be the link.
+  const ownError =
+    status === 'succeeded' && !awaitsFile && output === null ? findIn(objects, table.error)[0] : undefined
   return {
     id: task.id,
     status: status === 'unknown' ? word : status,
     model,
-    output: status === 'succeeded' && !awaitsFile ? outputOf(answer) : null,
-    error: status === 'failed' || status === 'canceled' ? (why ?? errorOf(answer)) : null,
+    output,
+    error: status === 'failed' || status === 'canceled' ? (why ?? errorOf(answer)) : (ownError ?? null),
     created_at: isoTime(created[0]),
     // Some gateways move the time of the end while a task runs.
     completed_at: isTerminal(status) ? isoTime(completed[0]) : undefined,
@@ -190,10 +210,13 @@ function lookupOf(answer: TaskAnswer): Lookup | undefined {
     : { path: table.lookup.path.replace('{file}', encodeURIComponent(id)), file: table.lookup.file }
 }
 
+/** Where gateways put the reason of a failure, whatever API the task is of. */
+const otherErrors = first(...['error', 'fail_reason', 'failure_reason', 'error_message', 'error_msg'].map(errorMessage))
+
 function errorOf({ table, objects, envelope }: TaskAnswer): string | null {
   const [message] = [...(envelope ? envelopeError(envelope.record) : []), ...findIn(objects, table.error)]
   const [code] = findIn(objects, table.errorCode)
-  if (message === undefined) return code ?? null
+  if (message === undefined) return code ?? findIn(objects, otherErrors)[0] ?? null
   return code === undefined || message.includes(code) ? message : `${message} (code: ${code})`
 }
 

@@ -60,7 +60,7 @@ const SVG = new RegExp(String.raw`^(?:${PROLOG})*<svg[\s>]`, 'i')
 export const isSvg = (head: Buffer): boolean => SVG.test(head.subarray(0, SAMPLE).toString('utf8'))
 
 /** The start of a web page, after comments. */
-const PAGE = new RegExp(String.raw`^\uFEFF?\s*(?:${COMMENT}\s*)*<(?:!doctype\s+html|html|head|body|title)\b`, 'i')
+const PAGE = new RegExp(String.raw`^(?:\uFEFF|\s|${COMMENT})*<(?:!doctype\s+html|html|head|body|title)\b`, 'i')
 
 /** What text is that servers send in place of a file: a web page, or an object in JSON; undefined for other text. */
 export function substituteIn(head: Buffer): 'page' | 'object' | undefined {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { all, at, each, file, first, text } from '../../../src/predictions/apis/places.ts'
+import { all, at, each, errorMessage, file, first, text } from '../../../src/predictions/apis/places.ts'
 import { parseJson } from '../../../src/predictions/json.ts'
 
 const link = (name: string) => `https://files.example/${name}`
@@ -19,6 +19,14 @@ describe('a place in JSON', () => {
     for (const path of ['x', 'none', 'none.x', 'a.b.c', 'a.*', 'list.n', 'list.length', '*'])
       assert.deepEqual(at(path)(json), [], path)
     assert.deepEqual(at('')(null), [])
+  })
+  test('has its keys in snake case or in camel case, first as they are written', () => {
+    assert.deepEqual(at('video_url')({ videoUrl: 1 }), [1])
+    assert.deepEqual(at('videoUrl')({ video_url: 1 }), [1])
+    assert.deepEqual(at('task_result.last_frame_url')({ taskResult: { lastFrameUrl: 1 } }), [1])
+    assert.deepEqual(at('video_url')({ videoUrl: 1, video_url: 2 }), [2])
+    assert.deepEqual(at('video_url')({ videoUrl: 1, video_url: null }), [1])
+    assert.deepEqual(at('video_url')({ VideoUrl: 1, videourl: 1 }), [])
   })
   test('is not what every object inherits', () => {
     for (const path of ['constructor', '__proto__', 'toString']) assert.deepEqual(at(path)(json), [], path)
@@ -41,6 +49,15 @@ describe('the texts at a place', () => {
     assert.deepEqual(text('id')(parseJson('{"id":12345678901234567890}').value), ['12345678901234567890'])
   })
   test('are no other values', () => assert.deepEqual(text('*')([true, {}, [], ['a']]), []))
+})
+
+describe('the error messages at a place', () => {
+  test('are texts, and those inside objects', () => {
+    assert.deepEqual(errorMessage('*')([' a ', { message: 'b' }, { detail: 'c' }]), ['a', 'b', 'c'])
+  })
+  test('are none where the error is empty', () => {
+    assert.deepEqual(errorMessage('*')(['', false, {}, { code: 0, message: '' }]), [])
+  })
 })
 
 describe('several places', () => {

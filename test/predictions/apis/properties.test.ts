@@ -114,11 +114,12 @@ const PLACES: Readonly<Record<string, readonly string[]>> = {
   seedance: ['content.video_url'],
   dashscope: ['output.video_url', 'output.results.*.url'],
 }
+const snakeCase = (path: string) => path.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 const ENVELOPE_PLACES = ['data.result_url', 'data.fail_reason']
 const isNamed = (api: Api, path: string): boolean =>
   ENVELOPE_PLACES.includes(path) ||
   ['', 'data.', 'task.', 'data.data.', 'data.task.', 'data.data.data.', 'data.data.task.'].some((layer) =>
-    PLACES[api.name]?.some((place) => layer + place === path),
+    PLACES[api.name]?.some((place) => snakeCase(layer + place) === snakeCase(path)),
   )
 
 describe('a file of a task', () => {
