@@ -21,6 +21,7 @@ import {
 } from './json.ts'
 import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
+import { clip } from './text.ts'
 
 /** A prediction as it was answered: what we read of it, and the whole body for those who want more. */
 export interface Answer {
@@ -95,7 +96,7 @@ export async function readAnswer(
     const advice = 'Check prediction-id: the API responded as if the request had no ID.'
     throw new NotAPredictionError(request, 'the list of all predictions', { advice, body })
   }
-  const keys = Object.keys(body).slice(0, NAMED_KEYS).join(', ').slice(0, LONGEST_KEYS)
+  const keys = clip(Object.keys(body).slice(0, NAMED_KEYS).join(', '), LONGEST_KEYS)
   // The error of a creation quotes the answer itself.
   const said = request.call === 'create' ? undefined : messageIn(body)
   throw new NotAPredictionError(request, `JSON without ${reading.expected} (its keys: ${keys || 'none'})`, {
@@ -134,7 +135,7 @@ export async function readBody(
   const { value, hadNonFinite } = json
   if (Array.isArray(value)) throw new NotAPredictionError(request, 'a JSON array', adviceOf(api))
   if (!isJsonObject(value)) {
-    throw new NotAPredictionError(request, `the JSON value ${trimmed.slice(0, LONGEST_QUOTE)}`, adviceOf(api))
+    throw new NotAPredictionError(request, `the JSON value ${clip(trimmed, LONGEST_QUOTE)}`, adviceOf(api))
   }
   return { body: value, hadNonFinite }
 }
@@ -148,7 +149,7 @@ function unreadable({ request, api }: { request: ApiRequest; api: Api }, text: s
     return new BrokenAnswerError(request, `its JSON is incomplete or damaged (${text.length} characters)`)
   }
   if (isPage(text)) return pageError(request, text)
-  const start = JSON.stringify(text.slice(0, LONGEST_QUOTE))
+  const start = JSON.stringify(clip(text, LONGEST_QUOTE))
   return new NotAPredictionError(request, `text that is not JSON (${start})`, adviceOf(api))
 }
 

@@ -1,5 +1,6 @@
 import { pipeline, type Transform } from 'node:stream'
 import { type Headers, headerOf } from './http.ts'
+import { clip } from './text.ts'
 
 /** The bytes of a body do not fit the packing that its headers name. */
 export class UnpackError extends Error {
@@ -9,6 +10,8 @@ export class UnpackError extends Error {
 /** Names in the header of a body that is not packed; S3-compatible stores keep `aws-chunked` from the upload. */
 const NO_PACKING: ReadonlySet<string> = new Set(['', 'identity', 'none', 'binary', 'utf-8', 'utf8', 'aws-chunked'])
 
+/** Characters quoted of an unknown encoding. */
+const LONGEST_ENCODING = 40
 /** More packings on top of each other than this are an attack. */
 const MOST_PACKINGS = 3
 
@@ -49,7 +52,7 @@ export async function* unpacked(
 
 async function* unpackOne(packed: AsyncIterable<Buffer> | Iterable<Buffer>, name: string): AsyncGenerator<Buffer> {
   const create = UNPACKERS[name]
-  if (!create) throw new UnpackError(`its compression is not supported (${name.slice(0, 40)})`)
+  if (!create) throw new UnpackError(`its compression is not supported (${clip(name, LONGEST_ENCODING)})`)
   const source = new Source(packed)
   const first = await source.next()
   // A body without bytes has nothing to unpack, whatever its headers say.

@@ -13,8 +13,11 @@ import {
   visit,
 } from 'yaml'
 import { DEEPEST, exactNumber, parseJson } from '../predictions/json.ts'
+import { clip } from '../predictions/text.ts'
 import { ModelInputError } from './embedded-files.ts'
 
+/** Characters quoted of a text that is cut off. */
+const LONGEST_QUOTE = 60
 /** Aliases of one text: a few lines cannot grow into gigabytes. */
 const MOST_ALIASES = 100
 const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
@@ -177,7 +180,7 @@ function refuseCut(node: Scalar, text: string, where: () => string): void {
   if (typeof value === 'string') {
     reject(
       where(),
-      `the text ${JSON.stringify(value.slice(0, 60))} is cut off at " #", which starts a comment in YAML. Put the text in quotes, or remove the comment.`,
+      `the text ${JSON.stringify(clip(value, LONGEST_QUOTE))} is cut off at " #", which starts a comment in YAML. Put the text in quotes, or remove the comment.`,
     )
   }
 }

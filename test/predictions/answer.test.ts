@@ -84,7 +84,7 @@ describe('an answer that is no prediction', () => {
     )
     assert.match((await errorOf(NotAPredictionError, '{}')).message, /\(its keys: none\)/)
     const long = (await errorOf(NotAPredictionError, JSON.stringify({ ['x'.repeat(500)]: 1 }))).message
-    assert.match(long, /\(its keys: x{200}\)/)
+    assert.match(long, /\(its keys: x{200}…\)/)
   })
   test('says why, in the words that gateways put into a success', async () => {
     const bodies = [
@@ -112,7 +112,7 @@ describe('an answer that is no prediction', () => {
       (await errorOf(NotAPredictionError, '12345678901234567890')).message,
       /returned the JSON value 12345678901234567890, /,
     )
-    assert.match((await errorOf(NotAPredictionError, `"${'x'.repeat(200)}"`)).message, /the JSON value "x{79}, not/)
+    assert.match((await errorOf(NotAPredictionError, `"${'x'.repeat(200)}"`)).message, /the JSON value "x{79}…, not/)
   })
   test('is a broken one if it is empty, or JSON that breaks off', async () => {
     assert.match((await errorOf(BrokenAnswerError, '')).message, /it is empty/)
@@ -124,7 +124,7 @@ describe('an answer that is no prediction', () => {
   })
   test('is text, quoted by its start, also if braces stand in it', async () => {
     assert.match((await errorOf(NotAPredictionError, 'no { json')).message, /text that is not JSON \("no \{ json"\)/)
-    assert.match((await errorOf(NotAPredictionError, 'x'.repeat(200))).message, /\("x{80}"\)/)
+    assert.match((await errorOf(NotAPredictionError, 'x'.repeat(200))).message, /\("x{80}…"\)/)
   })
   test('is a page, whose advice is about the address or about the edge', async () => {
     const page = await errorOf(NotAPredictionError, '<html><title>Home</title>')

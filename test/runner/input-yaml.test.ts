@@ -67,7 +67,7 @@ describe('an input', () => {
     refused('a: {prompt: a cake # with\n}', /is cut off at " #"/)
     refused('- a cake # with candles', /is cut off at " #"/)
     refused('prompt: a cake   # with candles', /is cut off at " #"/)
-    refused(`prompt: ${'x'.repeat(100)} # with candles`, /the text "x{60}" is cut off/)
+    refused(`prompt: ${'x'.repeat(100)} # with candles`, /the text "x{60}…" is cut off/)
     assert.equal(sent('prompt: a cake # with candles', { isFile: true }), '{"prompt":"a cake"}')
   })
 
