@@ -8,7 +8,7 @@ import { verdictOf } from '../../src/predictions/verdict.ts'
 import { nothingDelivered } from '../../src/runner/delivery.ts'
 import { outputsOf } from '../../src/runner/outputs.ts'
 import { publicResult } from '../../src/runner/result-file.ts'
-import { redactJudged } from '../../src/runner/secrets.ts'
+import { hideKey, redacted, redactJudged } from '../../src/runner/secrets.ts'
 import { summaryOf } from '../../src/runner/summary.ts'
 
 const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/abc', call: 'get' } as const
@@ -61,6 +61,45 @@ const shape = fc.constantFrom<(text: string) => unknown>(
   (text) => ({ [text]: { message: text } }),
   (text) => [`https://files.test/${text}/a.png`, { a: [text] }],
 )
+
+test('everything stays as it is until a key is hidden, and loses that key from then on', async () => {
+  const key = 'sk-test-0123456789abcdef'
+  const text = `the key ${key} is invalid`
+  const value = { [text]: [key], count: 1 }
+  const all = async () => {
+    const prepared = await redacted.prepare(value)
+    return [
+      redacted.text(text),
+      redacted.identifier(key),
+      redacted.tokens(['a', key]),
+      redacted.value(value),
+      prepared.text(text),
+    ]
+  }
+  assert.deepEqual(await all(), [text, key, ['a', key], value, text])
+  hideKey(key)
+  const clean = 'the key *** is invalid'
+  assert.deepEqual(await all(), [clean, '***', ['a', '***'], { [clean]: ['***'], count: 1 }, clean])
+})
+
+test('the key is removed from a warning, from a message and from an outcome without an answer', async () => {
+  const key = 'sk-test-0123456789abcdef'
+  const outcome = { id: 'abc', end: 'refused', status: key, answer: undefined, error: undefined, waited: 1 } as const
+  const verdicts = [
+    { ok: true, warning: `It holds ${key}.` },
+    { ok: true },
+    { ok: false, kind: 'failed', title: 'Failed', message: `Because of ${key}.` },
+  ] as unknown as Parameters<typeof redactJudged>[0]['verdict'][]
+  const judged = await Promise.all(verdicts.map((verdict) => redactJudged({ outcome, verdict }, createRedactor(key))))
+  assert.deepEqual(
+    judged.map(({ outcome, verdict }) => [outcome.status, outcome.answer, verdict]),
+    [
+      ['***', undefined, { ok: true, warning: 'It holds ***.' }],
+      ['***', undefined, { ok: true }],
+      ['***', undefined, { ...verdicts[2], message: 'Because of ***.' }],
+    ],
+  )
+})
 
 describe('for any key', () => {
   test('and any answer that does not hold it, everything that leaves the process is that of the answer', async () => {

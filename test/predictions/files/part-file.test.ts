@@ -23,6 +23,7 @@ async function limitWrites(t: TestContext, most: number, total = Number.POSITIVE
     handles.write
   let written = 0
   async function writeSome(this: FileHandle, bytes: Buffer, offset: number, length: number, position: number) {
+    assert.ok(offset + length <= bytes.length, 'no more is written than there is')
     const allowed = Math.min(length, most, total - written)
     written += allowed
     return await write.call(this, bytes, offset, allowed, position)
@@ -56,6 +57,15 @@ describe('a part file', () => {
     await part.write(pieces('..'), 12)
     await part.cut(11)
     assert.equal(await readFile(part.path, 'utf8'), 'hello world')
+  })
+
+  test('is not kept open while it rests', async () => {
+    await using part = (await partIn()).part
+    const handle = await part.use(async (each) => each)
+    assert.notEqual(handle.fd, -1)
+    await part.rest()
+    assert.equal(handle.fd, -1)
+    await part.rest()
   })
 
   test('is gone once it is disposed of, and never was if nothing was written', async () => {
