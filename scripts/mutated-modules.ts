@@ -118,7 +118,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
   'predictions/prediction-wait': WAIT,
   'predictions/promises': WAIT,
-  'predictions/redact-value': ['predictions/redact'],
   'predictions/second-look': WAIT,
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
