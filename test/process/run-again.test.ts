@@ -181,6 +181,14 @@ describe('skip-existing', { concurrency: 3 }, () => {
     })
   })
 
+  test('needs no folder that can be written to if all files exist', async (t) => {
+    if (process.platform !== 'linux') return t.skip('not even root can write to /proc, which only Linux has')
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    const run = await repository.run({ version: { prompt: 'a cake' } }, { ...SKIPPING, 'output-dir': '/proc' })
+    assert.deepEqual([run.exitCode, run.started], [0, []], run.log)
+  })
+
   test('starts again what lost its file', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
