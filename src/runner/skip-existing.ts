@@ -25,7 +25,7 @@ import {
 export interface Plan {
   toStart: NamedInput[]
   skipped: string[]
-  /** Names of the files that belong to inputs which are not started, also to those of other steps. */
+  /** Names of the record, and of files that belong to inputs which are not started, also to those of other steps. */
   kept: string[]
   /** Records which files were saved of each input, and that it is done if its prediction succeeded and none is missing. */
   record(entries: readonly Entry[], delivered: Delivered): Promise<Failure[]>
@@ -67,7 +67,7 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
       )
     }
   }
-  const kept = [...unrecorded, ...recordedForOthers(recorded, toStart, there)]
+  const kept = [RECORD_FILE, ...unrecorded, ...recordedForOthers(recorded, toStart, there)]
   return { toStart, skipped, kept, record: (entries, delivered) => record(directory, hashes, entries, delivered) }
 }
 

@@ -181,6 +181,16 @@ describe('skip-existing', { concurrency: 3 }, () => {
     })
   })
 
+  test('saves no file under the name of the record', async () => {
+    await using simulator = await startSimulator({
+      onCreate: () => ({ moments: [{ at: 0.1, status: 'succeeded', output: { paid: true } }] }),
+    })
+    await using repository = await Repository.open(simulator)
+    const run = await repository.run({ '.predictions': { prompt: 'a cake' } }, SKIPPING)
+    assert.equal(path.basename(run.outputs.files ?? ''), '.predictions-2.json', run.log)
+    assert.deepEqual(JSON.parse(await repository.text('.predictions-2.json')), { paid: true })
+  })
+
   test('needs no folder that can be written to if all files exist', async (t) => {
     if (process.platform !== 'linux') return t.skip('not even root can write to /proc, which only Linux has')
     await using simulator = await startGateway()
