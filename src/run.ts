@@ -34,7 +34,8 @@ await failOnThrow(async () => {
       `This is attempt ${runner.runAttempt} of the run: the predictions are started, and paid for, again. To collect those of an earlier attempt, use OWNER/await-prediction with their IDs.`,
     )
   }
-  await makeOutputFolder(inputs.download.directory, runner)
+  // What exists already may be in a folder that cannot be written to.
+  if (plan.toStart.length > 0 || plan.skipped.length === 0) await makeOutputFolder(inputs.download.directory, runner)
   const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
   const names = new Map<string, string>()
   using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesByName(named, names, plan.kept), around) : undefined

@@ -61,21 +61,25 @@ async function attachAll(
   signal: AbortSignal,
 ): Promise<string[]> {
   const failures: string[] = []
-  for (const [i, file] of files.entries()) {
+  let areRefused = false
+  let left = 0
+  for (const file of files) {
     signal.throwIfAborted()
+    if (areRefused && !session.attached(file)) {
+      urls.push(undefined)
+      left++
+      continue
+    }
     try {
       urls.push((await session.attach(file)).url)
     } catch (error) {
       signal.throwIfAborted()
       urls.push(undefined)
       failures.push(error instanceof ReleaseError ? error.message : notAttached(file, tag, error))
-      const others = files.slice(i + 1)
-      if (others.length === 0 || !(error instanceof ReleaseError && error.concernsAll)) continue
-      urls.push(...others.map(() => undefined))
-      return [...failures, othersNotAttached(others.length, tag)]
+      areRefused ||= error instanceof ReleaseError && error.concernsAll
     }
   }
-  return failures
+  return left === 0 ? failures : [...failures, othersNotAttached(left, tag)]
 }
 
 /** Seconds that a replacement which has begun has after a cancel. It is less than the process has. */
@@ -136,6 +140,13 @@ class AttachSession {
     }
   }
 
+  /** The asset that is the file already; undefined if there is none. */
+  attached(file: AttachedFile): Asset | undefined {
+    const isSame = (asset: Asset) =>
+      asset.complete && hasContent(asset, file) && (asset.digest !== undefined || !this.#request.overwrite)
+    return this.#named(file).find(isSame)
+  }
+
   /** @throws ReleaseError, or why the file cannot be read */
   async attach(file: AttachedFile): Promise<Asset> {
     try {
@@ -156,9 +167,9 @@ class AttachSession {
         `The file ${file.name} has ${file.size} bytes; a release asset must be smaller than ${limit / 2 ** 30} GiB.`,
       )
     }
-    const old = this.#named(file).filter(({ complete }) => complete)
-    const same = old.find((asset) => hasContent(asset, file) && (asset.digest !== undefined || !overwrite))
+    const same = this.attached(file)
     if (same) return same
+    const old = this.#named(file).filter(({ complete }) => complete)
     if (old.length > 0 && !overwrite) {
       throw new ReleaseError(
         `The release ${tag} already has ${file.name} with other content. It was not attached. Set overwrite: true to replace it.`,

@@ -62,8 +62,9 @@ export async function runPredictions(
       observer: batchObserver(reporter, saving, names),
     },
   )
-  // What still runs may not have read its input yet.
-  if (results.every(({ outcome }) => outcome === undefined || outcome.end === 'ended')) await starter.deleteUploads()
+  // What runs, or may run, may not have read its input yet.
+  const isOver = results.every(({ outcome, mayRun }) => !mayRun && (outcome === undefined || outcome.end === 'ended'))
+  if (isOver) await starter.deleteUploads(around.signal)
   return await entriesOf(results, inputs, around)
 }
 

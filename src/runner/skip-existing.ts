@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises'
 import { stemOf } from '../predictions/files/extensions.ts'
 import { nameInName } from '../predictions/files/file-name.ts'
 import { statusOf } from '../predictions/prediction.ts'
@@ -15,6 +16,7 @@ import {
   RECORD_FILE,
   type RecordEntry,
   RecordError,
+  type Recorded,
   readRecord,
   writeRecord,
 } from './record.ts'
@@ -23,7 +25,7 @@ import {
 export interface Plan {
   toStart: NamedInput[]
   skipped: string[]
-  /** Names of the files that are recorded for what is skipped. */
+  /** Names of the record, and of files that belong to inputs which are not started, also to those of other steps. */
   kept: string[]
   /** Records which files were saved of each input, and that it is done if its prediction succeeded and none is missing. */
   record(entries: readonly Entry[], delivered: Delivered): Promise<Failure[]>
@@ -47,6 +49,8 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
   const hashes = new Map<string, string>()
   const toStart: NamedInput[] = []
   const skipped: string[] = []
+  const there = await readdir(directory).catch(() => [])
+  const unrecorded: string[] = []
   for (const [i, each] of named.entries()) {
     const { name, input } = each
     const hash = hashOf({ target: inputs.target, input: await fingerprint(input) })
@@ -57,13 +61,23 @@ export async function planOf(named: readonly NamedInput[], inputs: RunInputs): P
     else skipped.push(name)
     if (found === 'unchanged') info(`${name}: not started, because its files exist and its input has not changed`)
     if (found === 'unrecorded') {
+      unrecorded.push(...there.filter(isOurs))
       notice(
         `${name}: not started, because files of that name exist. There is no record of their input: delete them to generate them again.`,
       )
     }
   }
-  const kept = skipped.flatMap((name) => recorded.get(name)?.files ?? [])
+  const kept = [RECORD_FILE, ...unrecorded, ...recordedForOthers(recorded, toStart, there)]
   return { toStart, skipped, kept, record: (entries, delivered) => record(directory, hashes, entries, delivered) }
+}
+
+/** The files that are there and recorded, but not for what is started, or what it was called before. */
+function recordedForOthers(recorded: Recorded, toStart: readonly NamedInput[], there: readonly string[]): string[] {
+  const folded = (name: string) => nameInName(name).toLowerCase()
+  const started = new Set(toStart.map(({ name }) => folded(name)))
+  const existing = new Set(there.map((file) => file.normalize('NFC')))
+  const others = [...recorded].filter(([name]) => !started.has(folded(name)))
+  return others.flatMap(([, { files }]) => files).filter((file) => existing.has(file.normalize('NFC')))
 }
 
 /** What became of each input, in the order of the inputs. */

@@ -120,12 +120,13 @@ export class Starter {
     this.#open.delete(id)
   }
 
-  /** Deletes what was uploaded, as far as that is possible within a few seconds. */
-  async deleteUploads(): Promise<void> {
+  /** Deletes what was uploaded, as far as that is possible within a few seconds and before the signal. */
+  async deleteUploads(signal: AbortSignal): Promise<void> {
     const { client, clock } = this.#options
     if (this.#uploads.length === 0) return
     using limit = deadlineSignal(clock, DELETE_LIMIT, 'deleting uploads took too long')
-    await Promise.allSettled(this.#uploads.map((id) => client.deleteUpload(id, limit.signal)))
+    const stop = AbortSignal.any([signal, limit.signal])
+    await Promise.allSettled(this.#uploads.map((id) => client.deleteUpload(id, stop)))
   }
 
   async #resolved(input: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {

@@ -122,24 +122,81 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual(unrecorded.started, [], unrecorded.log)
   })
 
-  test('replaces no file that another input has, although its name would fit', async () => {
+  describe('replaces no file that another input has, although its name would fit', () => {
+    const page = { texts: ['left', 'right'] }
+    const one = { texts: ['one'] }
+    const two = { texts: ['two'] }
+
+    /** A repository, and an API that makes a file of each text. */
+    async function open() {
+      const simulator = await startSimulator({
+        onCreate: ({ input }) => {
+          const texts = [input.texts].flat().map(String)
+          const urls = texts.map((text) => simulator.file(text, { body: Buffer.from(text), type: 'text/plain' }))
+          return { moments: [{ at: 0.1, status: 'succeeded', output: urls }] }
+        },
+      })
+      return { simulator, repository: await Repository.open(simulator) }
+    }
+
+    test('the file of an input of the same step stays', async () => {
+      const opened = await open()
+      await using _simulator = opened.simulator
+      await using repository = opened.repository
+      await repository.run({ page }, SKIPPING)
+      const second = await repository.run({ page, 'page-1': one }, SKIPPING)
+      assert.equal(second.started.length, 1, second.log)
+      assert.equal(await repository.text('page-1.txt'), 'right')
+      assert.equal(await repository.text('page-1-2.txt'), 'one')
+    })
+
+    test('the file of an input of another step stays', async () => {
+      const opened = await open()
+      await using _simulator = opened.simulator
+      await using repository = opened.repository
+      await repository.run({ page }, SKIPPING)
+      await repository.run({ 'page-1': one }, SKIPPING)
+      assert.equal(await repository.text('page-1.txt'), 'right')
+      assert.equal(await repository.text('page-1-2.txt'), 'one')
+    })
+
+    test('a file without a record stays', async () => {
+      const opened = await open()
+      await using _simulator = opened.simulator
+      await using repository = opened.repository
+      await mkdir(repository.pictures(), { recursive: true })
+      await writeFile(repository.pictures('page-1.txt'), 'by hand')
+      await repository.run({ page, 'page-1': one }, SKIPPING)
+      assert.equal(await repository.text('page-1.txt'), 'by hand')
+      assert.equal(await repository.text('page-1-2.txt'), 'right')
+    })
+
+    test('an input that has another case now replaces its own file', async () => {
+      const opened = await open()
+      await using _simulator = opened.simulator
+      await using repository = opened.repository
+      await repository.run({ page: one }, SKIPPING)
+      await repository.run({ Page: two }, SKIPPING)
+      assert.equal(await repository.text('Page.txt'), 'two')
+    })
+  })
+
+  test('saves no file under the name of the record', async () => {
     await using simulator = await startSimulator({
-      onCreate: ({ input }) => {
-        const texts = [input.texts].flat().map(String)
-        const urls = texts.map((text) => simulator.file(text, { body: Buffer.from(text), type: 'text/plain' }))
-        return { moments: [{ at: 0.1, status: 'succeeded', output: urls }] }
-      },
+      onCreate: () => ({ moments: [{ at: 0.1, status: 'succeeded', output: { paid: true } }] }),
     })
     await using repository = await Repository.open(simulator)
-    const page = { texts: ['left', 'right'] }
-    await repository.run({ page, 'page-1': { texts: ['one'] } }, SKIPPING)
-    const changed = await repository.run({ page, 'page-1': { texts: ['two'] } }, SKIPPING)
-    assert.equal(changed.started.length, 1, changed.log)
-    const texts = Object.fromEntries(
-      await Promise.all((await repository.files()).map(async (name) => [name, await repository.text(name)] as const)),
-    )
-    assert.equal(texts['page-1.txt'], 'right')
-    assert.equal(texts['page-1-2.txt'], 'two')
+    const run = await repository.run({ '.predictions': { prompt: 'a cake' } }, SKIPPING)
+    assert.equal(path.basename(run.outputs.files ?? ''), '.predictions-2.json', run.log)
+    assert.deepEqual(JSON.parse(await repository.text('.predictions-2.json')), { paid: true })
+  })
+
+  test('needs no folder that can be written to if all files exist', async (t) => {
+    if (process.platform !== 'linux') return t.skip('not even root can write to /proc, which only Linux has')
+    await using simulator = await startGateway()
+    await using repository = await Repository.open(simulator)
+    const run = await repository.run({ version: { prompt: 'a cake' } }, { ...SKIPPING, 'output-dir': '/proc' })
+    assert.deepEqual([run.exitCode, run.started], [0, []], run.log)
   })
 
   test('starts again what lost its file', async () => {

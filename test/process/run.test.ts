@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import type { Simulator } from '../servers/simulator.ts'
@@ -163,14 +163,45 @@ test('a file that is too large for an API without uploads is refused, and the ot
   assert.equal(run.outputs.prediction_id?.split(',').length, 1)
 })
 
-test('a file above 256 kB is uploaded, and deleted after the end', async () => {
-  await using simulator = await gateway()
+/** Starts the prediction of an input with a file that is large enough to be uploaded. */
+async function startWithLargeFile(simulator: Simulator) {
   const inputs = gatewayInputs(simulator, { input: '{"prompt": "a cake", "image": "@large.bin"}' })
-  const home = (await runAction({ action: 'run', inputs: { ...inputs, 'dry-run': 'true' } }).then((run) => run)).home
+  const { home } = await runAction({ action: 'run', inputs: { ...inputs, 'dry-run': 'true' } })
   await writeFile(path.join(home, 'workspace/large.bin'), Buffer.alloc(300_000, 1))
-  const run = await runAction({ action: 'run', inputs, home })
-  assert.equal(run.exitCode, 0, run.log)
-  assert.match(run.log, /uploaded large\.bin/)
-  assert.equal(simulator.uploaded.length, 0)
-  await rm(home, { recursive: true })
+  return await startAction({ action: 'run', inputs, home })
+}
+
+describe('a file above 256 kB', () => {
+  test('is uploaded, and deleted after the end', async () => {
+    await using simulator = await gateway()
+    await using run = await (await startWithLargeFile(simulator)).result
+    assert.equal(run.exitCode, 0, run.log)
+    assert.match(run.log, /uploaded large\.bin/)
+    assert.equal(simulator.uploaded.length, 0)
+  })
+
+  test('is not deleted while a prediction may run whose ID is unknown', async () => {
+    await using simulator = await startGateway({ refuse: () => ({ status: 504 }) })
+    await using run = await (await startWithLargeFile(simulator)).result
+    assert.match(run.errors[0] ?? '', /may have been started anyway/)
+    assert.equal(simulator.uploaded.length, 1)
+  })
+
+  test('is left to the API if the step is canceled while it is deleted, so that the outputs are set', async () => {
+    const deleting = Promise.withResolvers<void>()
+    const over = Promise.withResolvers<void>()
+    await using simulator = await startGateway({
+      async onMoment(moment, { method }) {
+        if (method !== 'DELETE' || moment !== 'arrived') return
+        deleting.resolve()
+        await over.promise
+      },
+    })
+    const started = await startWithLargeFile(simulator)
+    await deleting.promise
+    started.child.kill('SIGINT')
+    await using run = await started.result
+    over.resolve()
+    assert.equal(run.outputs.status, 'succeeded', run.log)
+  })
 })

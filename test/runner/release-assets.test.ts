@@ -388,6 +388,17 @@ describe('attaching files to a release', () => {
     assert.deepEqual(urls, [undefined, undefined, undefined])
   })
 
+  test('returns the address of an asset that is there already also after such a refusal', async () => {
+    await using strict = await startReleasesApi({ permitted: false })
+    const [first, second] = files
+    assert.ok(first && second)
+    strict.add('v1', { assets: [{ ...asset(second.name, ''), bytes: await cake('webp') }] })
+    const request = { tag: 'v1', token: strict.token, files, overwrite: false }
+    const { failures, urls } = await attachToRelease(request, around(strict.env))
+    assert.equal(failures.length, 1)
+    assert.deepEqual(urls, [undefined, urlOf('v1', second.name)])
+  })
+
   test('tries the others after a refusal that is a web page, and so of something on the way', async () => {
     api.add('v7.2')
     api.fail('POST', 'blocked page')

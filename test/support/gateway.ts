@@ -7,7 +7,8 @@ export interface End {
   seconds?: number
 }
 
-export interface GatewayOptions extends Pick<SimulatorOptions, 'refuse' | 'requestsPerMinute' | 'uploads'> {
+export interface GatewayOptions
+  extends Pick<SimulatorOptions, 'onMoment' | 'refuse' | 'requestsPerMinute' | 'uploads'> {
   /** How the n-th prediction of a prompt ends, from 1; it succeeds after a moment unless given. */
   end?: (prompt: string, attempt: number) => End | undefined
 }
