@@ -242,7 +242,7 @@ export function createClient(options: ClientOptions): Client {
       if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel tasks`)
       const { method, path } = api.cancel
       const { request, text } = await sendForText({ method, path: path(id) }, signal)
-      if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
+      if (method === 'DELETE' && text === '') return { prediction: { id, status: 'canceled' }, body: {} }
       return await readAnswer(request, text, api, taskOf(id))
     },
     ...(api.list === undefined ? {} : listCalls(api.list, api, sender)),
