@@ -49,8 +49,12 @@ export interface Client {
   upload(file: UploadedContent, signal: AbortSignal): Promise<UploadedFile | undefined>
   /** Deletes an uploaded file. Never throws because of the API: it deletes them by itself after a day. */
   deleteUpload(id: string, signal: AbortSignal): Promise<void>
-  /** Starts a prediction, once: a lost answer may be that of one that was created. @throws as `get` */
-  create(request: CreateRequest, signal: AbortSignal): Promise<Answer>
+  /**
+   * Starts a prediction, once: a lost answer may be that of one that was created.
+   * @param unsent gives up a request that has not been sent
+   * @throws as `get`, or the reason of `unsent`
+   */
+  create(request: CreateRequest, signal: AbortSignal, unsent?: AbortSignal): Promise<Answer>
 }
 
 /** What the list of predictions shows of the last moments. */
@@ -131,6 +135,8 @@ interface Call {
   headers?: Record<string, string>
   /** The largest body that is read, in bytes. */
   limit?: number
+  /** Gives up a request that has not been sent. */
+  unsent?: AbortSignal | undefined
 }
 
 /** Makes the calls. They throw an `ApiError`, unless the answer is a success, or the reason of the signal. */
@@ -242,19 +248,19 @@ export function createClient(options: ClientOptions): Client {
       if (!api.cancel) throw new Error(`the API ${api.name} cannot cancel tasks`)
       const { method, path } = api.cancel
       const { request, text } = await sendForText({ method, path: path(id) }, signal)
-      if (method === 'DELETE') return { prediction: { id, status: 'canceled' }, body: {} }
+      if (method === 'DELETE' && text === '') return { prediction: { id, status: 'canceled' }, body: {} }
       return await readAnswer(request, text, api, taskOf(id))
     },
     ...(api.list === undefined ? {} : listCalls(api.list, api, sender)),
     ...uploadCalls(api, sender),
-    async create({ target, input, cancelAfter }, signal) {
+    async create({ target, input, cancelAfter }, signal, unsent) {
       const body = 'version' in target ? { version: target.version, input } : { input }
       const headers = {
         'content-type': 'application/json',
         ...(cancelAfter === undefined ? {} : { 'cancel-after': cancelAfter }),
       }
       const { request, text } = await sendForText(
-        { method: 'POST', path: pathOf(target), body: JSON.stringify(body), headers },
+        { method: 'POST', path: pathOf(target), body: JSON.stringify(body), headers, unsent },
         signal,
       )
       return await readAnswer(request, text)
@@ -356,6 +362,7 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest, store }: Client
         },
         ...(call.body === undefined ? {} : { body: call.body }),
         signal,
+        unsent: call.unsent,
         silence,
         // The signal is the limit.
         headersTimeout: 0,
@@ -367,6 +374,7 @@ function createExchange({ apiUrl, apiKey, dispatcher, onRequest, store }: Client
       const contentType = headerOf(headers, 'content-type')
       return { status, headers, body: await receive(unpacked(body, headers), request, { limit, store, contentType }) }
     } catch (error) {
+      if (call.unsent?.aborted && error === call.unsent.reason) throw error
       throw explain(error, request, signal)
     } finally {
       onRequest?.({ method: call.method, path: `${prefix}${call.path}`, status, ms: performance.now() - start })

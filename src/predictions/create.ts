@@ -11,7 +11,7 @@ import { clip, isRecord, sentence, sentences } from './text.ts'
 const PATIENCE = 300
 const LONGEST_PAUSE = 30
 const LONGEST_HINT = 120
-/** Seconds that an answer is waited for after the signal: without its ID, a prediction cannot be canceled. */
+/** Seconds that the answer to a request that was sent is waited for after the signal: without its ID, a prediction cannot be canceled. */
 const ANSWER_GRACE = 1
 
 /** A prediction was not started, or it is unknown whether it was. The message consists of complete sentences. */
@@ -80,7 +80,7 @@ async function createOnce(request: CreateRequest, { client, clock, signal, warn 
   signal.throwIfAborted()
   using late = delayedSignal(clock, signal, ANSWER_GRACE)
   try {
-    return checked(await client.create(request, late.signal))
+    return checked(await client.create(request, late.signal, signal))
   } catch (error) {
     if (error instanceof CreateError) throw error
     if (late.signal.aborted) {

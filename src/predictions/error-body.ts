@@ -79,14 +79,14 @@ export function errorBodyCode(body: unknown): string | undefined {
   return isGiven ? String(code).slice(0, LONGEST_CODE) : undefined
 }
 
-/** Codes, in lower case, with which gateways say that all is well. */
-const SUCCESS_CODES: ReadonlySet<string> = new Set(['0', '200', 'success', 'ok'])
+/** Codes with which gateways say that all is well: their own, and those of HTTP. */
+const SUCCESS_CODE = /^(?:0|2\d\d|success|ok)$/i
 
 /** True if a body says that the request was refused, whatever the HTTP status. */
 export function saysRefused(body: unknown): boolean {
   if (!isRecord(body)) return false
   const code = errorBodyCode(body) ?? '0'
-  return body.success === false || errorText(body.error) !== '' || !SUCCESS_CODES.has(code.toLowerCase())
+  return body.success === false || errorText(body.error) !== '' || !SUCCESS_CODE.test(code)
 }
 
 /** True if the body itself says that the request may be repeated, as the edge in front of many APIs does. */

@@ -155,7 +155,7 @@ export class NotAPredictionError extends ApiError {
   override readonly name = 'NotAPredictionError'
   readonly retryability: Retryability = 'permanent'
   override readonly scope: Scope
-  /** The answer to a creation, if it is a JSON object. */
+  /** The answer to a creation or a cancellation, if it is a JSON object. */
   readonly body: Readonly<Record<string, unknown>> | undefined
 
   /** @param what came instead, such as `a web page`; `said`: its own message, as gateways put errors into a success */
@@ -172,8 +172,8 @@ export class NotAPredictionError extends ApiError {
     const words = said === undefined ? undefined : `It says: ${sentence(said)}`
     super(request, sentences(`${nameOf(request)} returned ${what}, not a prediction.`, words, advice))
     this.scope = scope ?? 'prediction'
-    // Of a creation it may hold the ID; else nobody needs it, and it can be 64 MB.
-    this.body = request.method === 'POST' ? body : undefined
+    // Of a creation it may hold the ID, of a cancellation a refusal; else nobody needs it, and it can be 64 MB.
+    this.body = request.method === 'GET' ? undefined : body
   }
 }
 

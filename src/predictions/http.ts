@@ -72,7 +72,7 @@ const PHRASE_UNITS = {
 const CONNECTIVES =
   'about|after|again|another|approximately|around|at|at least|for|in|is|of|on|the|this|time|your|requests?'
 const PHRASE = new RegExp(
-  String.raw`\b(?:resets?|available|retry|again|wait)\b(?:[ :~≈=(-]|\b(?:${CONNECTIVES})\b){0,20}?` +
+  String.raw`\b(?:resets?|available|retry|again|wait)\b(?:[ :~≈=("-]|\b(?:${CONNECTIVES})\b){0,20}?` +
     String.raw`\b(?<count>\d{1,6}(?:\.\d{1,3})?) ?` +
     String.raw`(?:${Object.entries(PHRASE_UNITS)
       .map(([unit, { words }]) => `(?<${unit}>${words})`)

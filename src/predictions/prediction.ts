@@ -127,6 +127,13 @@ export const isRunning = (status: string): status is 'starting' | 'processing' =
 /** Milliseconds since the epoch at which it ended, by the API's own time stamp; undefined if it has none. */
 export const completedAt = (prediction: Prediction): number | undefined => timestamp(prediction.completed_at)
 
+/** What servers write where there is no time: the first year or day of their calendar. */
+const ZERO_TIME = /^\s*(?:000[01]-|1970-01-01)/
+
+/** Whether there is a time of the end, in whatever form. */
+export const hasCompletedAt = ({ completed_at: time = '' }: Prediction): boolean =>
+  Number(time) !== 0 && !ZERO_TIME.test(time)
+
 /** True if there is no output at all: not an empty list, not an empty text. */
 export const hasNoOutput = ({ output }: Prediction): boolean => output === undefined || output === null
 

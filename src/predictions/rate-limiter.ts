@@ -57,7 +57,6 @@ export function createRateLimiter({
   }
 }
 
-/** Waits for a promise, but no longer than until the signal. @throws the reason of the signal */
 /** The longest interval that is learned, in seconds: no API requires slower polling. */
 const LONGEST_INTERVAL = 30
 /**

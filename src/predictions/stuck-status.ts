@@ -1,4 +1,4 @@
-import { completedAt, type Prediction, readStatus } from './prediction.ts'
+import { hasCompletedAt, type Prediction, readStatus } from './prediction.ts'
 import { errorText } from './prediction-error.ts'
 
 /** Polls in a row, and seconds, in which nothing changes before an unknown status counts as an end. */
@@ -20,7 +20,7 @@ export class StuckStatus {
   isStuck(prediction: Prediction, now: number): boolean {
     const { status, completed_at, logs } = prediction
     const error = errorText(prediction.error)
-    if (readStatus(status).spelling !== 'unknown' || (error === '' && completedAt(prediction) === undefined)) {
+    if (readStatus(status).spelling !== 'unknown' || (error === '' && !hasCompletedAt(prediction))) {
       this.#seen = ''
       return false
     }

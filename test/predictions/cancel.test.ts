@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Api } from '../../src/predictions/apis/api.ts'
+import { runway } from '../../src/predictions/apis/runway.ts'
 import { type Cancellation, cancelPredictions, describeCancellations } from '../../src/predictions/cancel.ts'
 import { createClient } from '../../src/predictions/client.ts'
 import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
@@ -16,6 +18,7 @@ const answers = (status: number, body = '', headers: Record<string, string> = {}
 async function cancel(
   look: (index: number) => Reaction,
   call: (index: number) => Reaction,
+  api?: Api,
 ): Promise<{ result: Cancellation; methods: string[]; requests: ScriptedRequest[] }> {
   const clock = new VirtualClock()
   let looks = 0
@@ -25,7 +28,7 @@ async function cancel(
   )
   const [result] = await clock.run(
     cancelPredictions(['abc'], {
-      client: createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock }),
+      client: createClient({ ...(api && { api }), apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock }),
       clock,
       limiter: createRateLimiter({ clock }),
       signal: new AbortController().signal,
@@ -94,8 +97,29 @@ describe('a cancellation', () => {
       )
       assert.equal(unknown.result.end, 'failed', body)
     }
-    for (const body of ['{"code":"success","data":null}', '{"code":0,"error":null}', '{"message":"canceling"}'])
+    for (const body of [
+      '{"code":"success","data":null}',
+      '{"code":0,"error":null}',
+      '{"code":202,"message":"accepted"}',
+      '{"message":"canceling"}',
+    ])
       assert.equal((await cancel(running, () => answers(200, body))).result.end, 'canceled', body)
+  })
+
+  test('of a task that is deleted has failed, too, if a 2xx says so and the task runs on', async () => {
+    const byDelete = async (call: Reaction) =>
+      (
+        await cancel(
+          () => says('RUNNING'),
+          () => call,
+          runway,
+        )
+      ).result.end
+    for (const body of ['{"error":"no such route"}', '<!doctype html><title>Gateway</title>'])
+      assert.equal(await byDelete(answers(200, body)), 'failed', body)
+    for (const body of ['', '{}', 'OK', '{"id":"abc"}', '{"id":"abc","status":"RUNNING"}'])
+      assert.equal(await byDelete(answers(200, body)), 'canceled', body)
+    assert.equal(await byDelete(answers(204)), 'canceled')
   })
 
   test('that is refused because the prediction has just ended reports that', async () => {

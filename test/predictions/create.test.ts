@@ -3,6 +3,8 @@ import { describe, test } from 'node:test'
 import { createClient } from '../../src/predictions/client.ts'
 import { CreateError, createPrediction } from '../../src/predictions/create.ts'
 import type { ApiError } from '../../src/predictions/errors.ts'
+import type { RequestOptions } from '../../src/predictions/network/dispatcher.ts'
+import { unlessAborted } from '../../src/predictions/promises.ts'
 import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
 
 const CREATED: Reaction = { status: 201, body: '{"id":"abc","status":"starting"}' }
@@ -263,6 +265,24 @@ describe('a creation', () => {
       error?.message ?? '',
       /^There was no response to the create request: the step was canceled\. The prediction may have been started/,
     )
+  })
+
+  test('that has not been sent when the step is canceled never is, and is not said to have been', async () => {
+    const clock = new VirtualClock()
+    const stop = new AbortController()
+    const reason = new Error('the step was canceled')
+    // The connection is under way for as long as anyone waits.
+    const request = ({ unsent, signal }: RequestOptions) =>
+      unlessAborted(
+        new Promise<never>(() => {}),
+        AbortSignal.any([unsent, signal].filter((each) => each !== undefined)),
+      )
+    const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher: { request }, clock })
+    const options = { client, clock, signal: stop.signal, onRetry: assert.fail, warn: assert.fail }
+    clock.sleep(5).then(() => stop.abort(reason))
+    const creation = createPrediction({ target: { model: 'o/m' }, input: {}, cancelAfter: undefined }, options)
+    await assert.rejects(clock.run(creation), (error) => error === reason)
+    assert.equal(clock.now(), 1005)
   })
 
   test('that is refused after the step was canceled was not started, and is not repeated', async () => {

@@ -86,6 +86,7 @@ describe('the pause that an answer asks for', () => {
       ['Please retry your request after approximately 20 seconds (request 7)', 20],
       ['Estimated wait time: 45s', 45],
       ['Retry-After: 5s', 5],
+      ['{"retry-after":"5 seconds"}', 5],
     ]
     for (const [text, seconds] of phrases) assert.equal(hint({}, undefined, text), seconds, text)
     for (const text of ['it took 30 s', 'retry in a while', 'retry. In 30 s it is over', 'wait 5 sheep', 'await 5 s'])

@@ -27,8 +27,10 @@ describe('a status that nobody documents', () => {
     assert.deepEqual(judged([0, strange()], [60, strange()], [61, strange()]), [false, false, true])
   })
   test('is an end also beside the time of the end, without an error', () => {
-    const ended = strange({ error: null, completed_at: '2026-03-01T12:00:00Z' })
-    assert.deepEqual(judged([0, ended], [5, ended], [10, ended]), [false, false, true])
+    for (const completed_at of ['2026-03-01T12:00:00Z', '1772366400']) {
+      const ended = strange({ error: null, completed_at })
+      assert.deepEqual(judged([0, ended], [5, ended], [10, ended]), [false, false, true], completed_at)
+    }
   })
   test('an unknown status with neither an error nor an end time never ends a wait', () => {
     const plain = strange({ error: {} })
@@ -37,7 +39,9 @@ describe('a status that nobody documents', () => {
   test('is no end beside an empty end time, the zero time of Go or an error with empty fields', () => {
     for (const empty of [
       { error: null, completed_at: '' },
+      { error: null, completed_at: '0' },
       { error: null, completed_at: '0001-01-01T00:00:00Z' },
+      { error: null, completed_at: '1970-01-01T00:00:00Z' },
       { error: { code: '', message: '' } },
     ]) {
       const answers = judged([0, strange(empty)], [50, strange(empty)], [100, strange(empty)])

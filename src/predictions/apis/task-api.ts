@@ -89,11 +89,15 @@ function readTask(table: TaskTable, json: unknown, task: Task): Reading {
   const envelope = envelopeOf(json)
   const objects = vendorObjects(table, envelope ? [envelope.inner, envelope.record] : [json])
   const word = envelope ? String(envelope.record.status) : wordOf(table, objects)
-  if (word === undefined) {
+  // In a refusal the word is missing or empty.
+  if (!envelope && !word?.trim()) {
     if (isUnknownToGateway(json)) return { kind: 'unknown-id' }
     const refusal = table.refusal?.(json)
+    if (refusal) return { kind: 'refusal', ...refusal }
+  }
+  if (word === undefined) {
     const places = table.status.length > 0 ? table.status : ['data.status']
-    return refusal ? { kind: 'refusal', ...refusal } : { kind: 'other', expected: `the string ${places.join(' or ')}` }
+    return { kind: 'other', expected: `the string ${places.join(' or ')}` }
   }
   const said = readWord(table, word)
   const meaning = badEndWithin({ table, objects, envelope, task, status: said.status }) ?? said

@@ -8,6 +8,7 @@ import { allowedAddresses, checkUrl, type HostPolicy, publicLookup } from './add
 import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
 import { errorCode, ProxyRefusal } from './network-errors.ts'
 import { offeredSchemes, type ProxyEnvironment, type ProxyServer, proxiesOf } from './proxy.ts'
+import { UntilSent } from './until-sent.ts'
 
 export type { ProxyEnvironment } from './proxy.ts'
 
@@ -26,6 +27,8 @@ export interface RequestOptions {
   body?: string | Buffer
   /** Ends the request at once, wherever it is: in a queue, in a handshake, in its body. */
   signal?: AbortSignal
+  /** Ends the request as `signal` does, but only as long as it has not been sent. */
+  unsent?: AbortSignal | undefined
   /** Aborted by a caller that has waited for too long: the connection in use gets no new requests. */
   silence?: AbortSignal
   /** Milliseconds until the headers of the answer must have come, from now on; 0 or undefined for no limit. */
@@ -159,13 +162,21 @@ class OriginPool {
     this.#connector.destroy()
   }
 
-  async request({ silence: _, headersTimeout = 0, ...options }: RequestOptions): Promise<Dispatcher.ResponseData> {
+  async request({
+    silence: _,
+    headersTimeout = 0,
+    unsent,
+    ...options
+  }: RequestOptions): Promise<Dispatcher.ResponseData> {
     const { signal } = options
     using limit = new Limit(headersTimeout)
-    const stop = AbortSignal.any([limit.signal, ...(signal ? [signal] : [])])
+    using untilSent = unsent && new UntilSent(unsent)
+    const signals = [limit.signal, untilSent?.signal, signal].filter((each) => each !== undefined)
+    const stop = AbortSignal.any(signals)
+    const pool = untilSent ? this.#pool.compose(untilSent.watch) : this.#pool
     // undici passes the signal to a request only after the queue and the handshake.
     const answer = await unlessAborted(
-      this.#pool.request({ ...this.#forwarded(options), signal: stop, headersTimeout: 0 }),
+      pool.request({ ...this.#forwarded(options), signal: stop, headersTimeout: 0 }),
       stop,
       ({ body }) => discard(body),
     )
@@ -178,7 +189,7 @@ class OriginPool {
   }
 
   /** A proxy forwards plain http by its whole URL. */
-  #forwarded(options: Omit<RequestOptions, 'silence' | 'headersTimeout'>) {
+  #forwarded(options: Omit<RequestOptions, 'silence' | 'headersTimeout' | 'unsent'>) {
     if (!this.#forwarder) return options
     const { authorization } = this.#forwarder
     const headers = {

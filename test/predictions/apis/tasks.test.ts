@@ -82,6 +82,17 @@ describe('an answer about a task', () => {
       message: 'insufficient balance',
       transient: false,
     })
+    const emptied = { task_id: '', status: '', file_id: '', ...refused(1008, 'insufficient balance') }
+    assert.deepEqual(read('minimax', emptied), read('minimax', refused(1008, 'insufficient balance')))
+  })
+  test('with an empty status is one about a task, unless the vendor refused the request', () => {
+    const submitted = { code: 'success', message: '', data: { task_id: '1', status: '', data: null } }
+    for (const [api, id] of [
+      ['minimax', '1'],
+      ['kling', 'text2video/1'],
+    ] as const)
+      assert.equal(read(api, submitted, id).kind, 'prediction')
+    assert.equal(read('midjourney', { id: '1', status: '' }).kind, 'prediction')
   })
   test('that says nothing about a task names what is missing', () => {
     assert.deepEqual(read('luma', { id: 'task-1', status: 'completed' }), {

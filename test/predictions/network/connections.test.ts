@@ -25,7 +25,7 @@ import {
 } from '../../../src/predictions/network/network-errors.ts'
 import { type Authority, certificateAuthority } from '../../support/certificate.ts'
 import { eventually } from '../../support/eventually.ts'
-import { listen } from '../../support/listen.ts'
+import { type ListenOptions, listen } from '../../support/listen.ts'
 
 let authority: Authority
 let ca: string
@@ -136,6 +136,16 @@ describe('a request hears its signal at once, and destroying the connections clo
     assert.equal((reason as Error | undefined)?.message, 'enough')
   })
 
+  test('in a TLS handshake, if it is given up only while it is unsent', async () => {
+    await using server = await tcp(() => {})
+    await using made = connections()
+    const stop = new AbortController()
+    const request = made.request(get(`https://${server.host}`, '/', { unsent: stop.signal }))
+    await eventually('the connection', () => server.sockets.length > 0)
+    stop.abort(new Error('enough'))
+    await assert.rejects(request, /enough/)
+  })
+
   test('before it is made', async () => {
     await using made = connections()
     const signal = AbortSignal.abort(new Error('enough'))
@@ -150,6 +160,47 @@ function createOne(): Connections & AsyncDisposable {
     [Symbol.asyncDispose]: () => made.destroy(),
   })
 }
+
+describe('a request that is given up only while it is unsent', () => {
+  /** A server that holds the response to `/held`. */
+  async function holding(options: ListenOptions = {}) {
+    const paths: (string | undefined)[] = []
+    const held = Promise.withResolvers<void>()
+    const server = await listen(({ url }, response) => {
+      paths.push(url)
+      ;(url === '/held' ? held.promise : Promise.resolve()).then(() => response.end())
+    }, options)
+    return Object.assign(server, { paths, release: held.resolve })
+  }
+
+  test('is not sent after a queue', async () => {
+    await using server = await holding()
+    await using made = createOne()
+    const stop = new AbortController()
+    const held = made.request(get(server.origin, '/held'))
+    const queued = made.request(get(server.origin, '/queued', { unsent: stop.signal }))
+    await eventually('the first request', () => server.paths.length === 1)
+    stop.abort(new Error('enough'))
+    await assert.rejects(queued, /enough/)
+    server.release()
+    await (await held).body.dump()
+    await (await made.request(get(server.origin, '/next'))).body.dump()
+    assert.deepEqual(server.paths, ['/held', '/next'])
+  })
+
+  for (const http2 of [false, true]) {
+    test(`is answered once it is sent over HTTP/${http2 ? 2 : 1.1}`, async () => {
+      await using server = await holding({ tls: authority.certificate, http2 })
+      await using made = connections()
+      const stop = new AbortController()
+      const sent = made.request(get(server.origin, '/held', { unsent: stop.signal }))
+      await eventually('the request', () => server.paths.length === 1)
+      stop.abort(new Error('enough'))
+      server.release()
+      assert.equal((await sent).statusCode, 200)
+    })
+  }
+})
 
 test('requests use the connections that are there, and the end of one request ends no other', async () => {
   const ports: (number | undefined)[] = []
