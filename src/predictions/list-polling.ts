@@ -14,6 +14,9 @@ export interface Listed {
   pollSingly(): void
 }
 
+/** Fewer open predictions than this are few, once the list has reported an end in time. */
+const FEW = 2 * LIST_FROM
+
 /** One list at a time for all open predictions of a step; the first that is due requests it, and all use its result. */
 export class ListPolling {
   readonly #list: PredictionList
@@ -54,10 +57,10 @@ export class ListPolling {
 
   /**
    * Polls of single predictions beside each list: they show whether the list lags behind, and they include the logs. One
-   * is enough for few predictions, and once the list has reported an end in time.
+   * is enough for few predictions: each has its turn soon.
    */
   get #singlesBeside(): number {
-    return this.#open.size < LIST_FROM || this.#list.isCurrent ? 1 : 2
+    return this.#open.size < (this.#list.isCurrent ? FEW : LIST_FROM) ? 1 : 2
   }
 
   /** Notes what a poll of a single prediction said. */
