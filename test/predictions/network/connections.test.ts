@@ -53,6 +53,9 @@ const get = (origin: string, path: string, more: Partial<RequestOptions> = {}): 
   ...more,
 })
 
+/** Milliseconds that a server and, because it says so, a client keep idle connections: longer than a test takes. */
+const IDLE_MS = 600_000
+
 /** A TCP server whose sockets can be looked at. */
 async function tcp(greet: (socket: Socket) => void) {
   const sockets: Socket[] = []
@@ -223,10 +226,19 @@ test('requests use the connections that are there, and the end of one request en
   assert.ok(new Set(ports).size <= 3, ports.join())
 })
 
-test('requests are refused once the connections are destroyed', async () => {
-  await using server = await listen((_, response) => response.end())
+test('destroying the connections closes those in use and the idle ones, and ends and refuses requests', async () => {
+  const sockets = new Set<Socket>()
+  await using server = await listen((request, response) => {
+    if (request.url !== '/held') response.end('fast')
+  })
+  server.server.keepAliveTimeout = IDLE_MS
+  server.server.on('connection', (socket) => sockets.add(socket.once('close', () => sockets.delete(socket))))
   const made = connections()
-  await made.destroy()
+  const held = made.request(get(server.origin, '/held'))
+  await (await made.request(get(server.origin, '/fast'))).body.text()
+  await eventually('both connections', () => sockets.size === 2)
+  await Promise.all([assert.rejects(held), made.destroy()])
+  await eventually('the end of both connections', () => sockets.size === 0)
   await assert.rejects(made.request(get(server.origin, '/')), /the connections are closed/)
 })
 
@@ -258,6 +270,7 @@ for (const http2 of [false, true]) {
         },
         { tls: authority.certificate, http2 },
       )
+      listening.server.keepAliveTimeout = IDLE_MS
       return { ...listening, seen, [Symbol.asyncDispose]: listening.close }
     }
 
