@@ -3,7 +3,7 @@ import { predictions } from './apis/predictions.ts'
 import type { Client, CreateRequest } from './client.ts'
 import { type Clock, delayedSignal } from './clock.ts'
 import { ApiError, ConnectionError, isSuccessWithoutPrediction, NotAPredictionError, RefusalError } from './errors.ts'
-import { stringifyJson } from './json.ts'
+import { jsonStart } from './json.ts'
 import { backOff, retry } from './retry.ts'
 import { clip, isRecord, sentence, sentences } from './text.ts'
 
@@ -115,7 +115,7 @@ const LONGEST_ANSWER = 500
  */
 function explain(error: ApiError): string {
   if (error instanceof NotAPredictionError && error.body !== undefined) {
-    return `${error.message} The response was ${sentence(clip(stringifyJson(error.body), LONGEST_ANSWER))}`
+    return `${error.message} The response was ${sentence(clip(jsonStart(error.body, LONGEST_ANSWER), LONGEST_ANSWER))}`
   }
   const fields = error instanceof RefusalError ? error.fields : []
   const fieldErrors = fields.map(

@@ -173,10 +173,10 @@ function predictionOf(
   const [model] = findIn(objects, text('model'))
   const created = findIn(envelope ? [envelope.record] : objects, envelope ? at('submit_time') : table.created)
   const completed = findIn(envelope ? [envelope.record] : objects, envelope ? at('finish_time') : table.completed)
-  const output = status === 'succeeded' && !awaitsFile ? outputOf(answer) : null
+  const isDone = status === 'succeeded' && !awaitsFile
+  const output = isDone ? outputOf(answer) : null
   // Of a success, what the gateway says is no error: it can be the link.
-  const ownError =
-    status === 'succeeded' && !awaitsFile && output === null ? findIn(objects, table.error)[0] : undefined
+  const ownError = isDone && output === null ? findIn(objects, table.error)[0] : undefined
   return {
     id: task.id,
     status: status === 'unknown' ? word : status,
