@@ -39,7 +39,7 @@ describe('a wait that had a good answer', { concurrency: 6 }, () => {
     ['a redirect', { status: 301, headers: { location: 'https://elsewhere.example/' } }],
   ]
   for (const [name, trick] of strays) {
-    test(`goes on after ${name}, and polls again after twelve seconds`, async () => {
+    test(`a wait continues after ${name}, and polls again after twelve seconds`, async () => {
       await using simulator = await startSimulator()
       const id = simulator.add(ENDS_SOON)
       simulator.trick(id, 'pass', trick)
@@ -50,7 +50,7 @@ describe('a wait that had a good answer', { concurrency: 6 }, () => {
     })
   }
 
-  test('goes on after statuses that are rarely seen, as late as the server asks for', async () => {
+  test('a wait continues after rare statuses, and retries after the delay that the server asks for', async () => {
     await using simulator = await startSimulator()
     const moments = [
       { at: 0, status: 'processing' },
@@ -65,7 +65,7 @@ describe('a wait that had a good answer', { concurrency: 6 }, () => {
   })
 })
 
-test('an output folder that cannot be made is said before any request', async () => {
+test('an output folder that cannot be created is reported before any request', async () => {
   await using simulator = await startSimulator()
   for (const directory of ['/dev/null/pictures', '/proc/pictures']) {
     await using run = await runAction({
@@ -79,7 +79,7 @@ test('an output folder that cannot be made is said before any request', async ()
 })
 
 describe('an end in words that the API does not document', { concurrency: 3 }, () => {
-  test('fails the step with what the API says', async () => {
+  test('an undocumented status that means a failure fails the step with the error of the API', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({ moments: [{ at: 0, status: 'Request Moderated', error: 'The prompt is not allowed' }] })
     await using run = await runAction({ inputs: inputs(simulator, id) })
@@ -89,7 +89,7 @@ describe('an end in words that the API does not document', { concurrency: 3 }, (
     assert.match(messages(run, 'warning').join(), /"Request Moderated" is treated as "failed"/)
   })
 
-  test('counts as a failure once nothing changes any more', async () => {
+  test('a prediction with an unknown status counts as failed once its response no longer changes', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({ moments: [{ at: 0, status: 'halted', error: 'out of credit' }] })
     await using run = await runAction({ inputs: inputs(simulator, id) })
@@ -97,7 +97,7 @@ describe('an end in words that the API does not document', { concurrency: 3 }, (
     assert.match(messages(run, 'error')[0] ?? '', /status "halted" is unknown/)
   })
 
-  test('is not guessed at the timeout, which passes on what the API says', async () => {
+  test('an unknown status is passed on unchanged at the timeout, with the error of the API', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({ moments: [{ at: 0, status: 'halted', error: 'out of credit' }] })
     await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '2s' }) })
@@ -107,7 +107,7 @@ describe('an end in words that the API does not document', { concurrency: 3 }, (
 })
 
 describe('the body of an answer', { concurrency: 3 }, () => {
-  test('with numbers of 64 bits keeps their digits in outputs and in the result file', async () => {
+  test('64-bit integers in a response keep their digits in the outputs and in the result file', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: 'x' })
     const seed = '18446744073709551615'
@@ -117,7 +117,7 @@ describe('the body of an answer', { concurrency: 3 }, () => {
     assert.match(await readFile(run.outputs.result_file ?? '', 'utf8'), new RegExp(seed))
   })
 
-  test('with NaN is read, with a warning', async () => {
+  test('a response with NaN is read, with a warning', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: 'x' })
     simulator.trick(id, { status: 200, body: `{"id":"${id}","status":"succeeded","output":[NaN,-Infinity,1]}` })

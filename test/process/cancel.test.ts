@@ -39,7 +39,7 @@ async function cutOff(simulator: Simulator, id: string, signal: NodeJS.Signals, 
 
 describe('a step that is cancelled', { concurrency: 4 }, () => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    test(`ends soon after ${signal} with its outputs in place, and post cancels what runs`, async () => {
+    test(`a step ends soon after ${signal} with its outputs set, and post cancels the running prediction`, async () => {
       await using simulator = await startSimulator()
       const id = simulator.add(RUNNING)
       const { main, post, took } = await cutOff(simulator, id, signal)
@@ -58,7 +58,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     })
   }
 
-  test('ends soon also while the API hangs', async () => {
+  test('a canceled step ends soon even if the API hangs', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add(RUNNING)
     simulator.trick(id, 'pass', 'hang')
@@ -89,7 +89,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     assert.match(run.log, /SIGBREAK: the step was canceled/)
   })
 
-  test('leaves to post no more than it was given, which the environment could hold', async () => {
+  test('the state for post is no longer than the IDs that the step was given', async () => {
     await using simulator = await startSimulator()
     const ids = [simulator.add(RUNNING), simulator.add(RUNNING)].join('\n')
     const { main, post } = await cutOff(simulator, ids, 'SIGKILL')
@@ -97,7 +97,7 @@ describe('a step that is cancelled', { concurrency: 4 }, () => {
     assert.match(post.log, /\w+, \w+ canceled/)
   })
 
-  test('and is killed outright is cleaned up by post', async () => {
+  test('post cancels the running prediction after SIGKILL', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add(RUNNING)
     const { main, post } = await cutOff(simulator, id, 'SIGKILL')
@@ -140,7 +140,7 @@ describe('the post step', { concurrency: 4 }, () => {
   })
 
   for (const cancelRefusal of [404, 405, 501]) {
-    test(`says in one line that an API cannot cancel: ${cancelRefusal}`, async () => {
+    test(`the post step reports in one line that the API cannot cancel (${cancelRefusal})`, async () => {
       const options: SimulatorOptions = { cancelRefusal }
       await using simulator = await startSimulator(options)
       await using run = await post(simulator, [simulator.add(RUNNING)])
@@ -190,7 +190,7 @@ describe('the timeout', { concurrency: 4 }, () => {
   })
 
   for (const cancelAnswer of ['prediction', 'empty'] as const) {
-    test(`and its cancel call it canceled everywhere${cancelAnswer === 'empty' ? ', also after an empty answer' : ''}`, async () => {
+    test(`a prediction canceled at the timeout is reported as canceled${cancelAnswer === 'empty' ? ', even after an empty response' : ''}`, async () => {
       await using simulator = await startSimulator({ cancelAnswer })
       const id = simulator.add(RUNNING)
       await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '1s', 'cancel-on': 'timeout' }) })
@@ -204,7 +204,7 @@ describe('the timeout', { concurrency: 4 }, () => {
     })
   }
 
-  test('cancels nothing otherwise', async () => {
+  test('a step does not cancel predictions at the timeout unless cancel-on includes timeout', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add(RUNNING)
     await using run = await runAction({ inputs: inputs(simulator, id, { timeout: '1s' }) })

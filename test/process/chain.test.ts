@@ -43,7 +43,7 @@ test('a prediction is created, waited for, uploaded and released, each step fed 
   assert.ok(simulator.requests.every(({ headers }) => !JSON.stringify(headers).includes(api.token)))
 })
 
-test('a release that cannot be changed fails the step, with the files saved and uploaded', async () => {
+test('an immutable release fails the step after the files have been saved', async () => {
   await using simulator = await startSimulator()
   await using api = await startReleasesApi()
   api.add('v1', { immutable: true })

@@ -76,7 +76,7 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
       /does not speak TLS on this port \(ERR_SSL_WRONG_VERSION_NUMBER\).*http:\/\//,
     ],
     [
-      'TLS 1.1',
+      'a server of TLS 1.1',
       here,
       { maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' },
       /TLS 1\.2 or a later version \(/,
@@ -88,7 +88,7 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
       /certificate has expired \(CERT_HAS_EXPIRED\)\. Its certificate is for "gateway".*Renew it/,
     ],
     [
-      'a certificate of tomorrow',
+      'a certificate that is not yet valid',
       () => madeFor('127.0.0.1', [1, 2]),
       {},
       /not yet valid \(CERT_NOT_YET_VALID\)\..*not before.*clock/,
@@ -99,11 +99,11 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
       {},
       /for another host \(ERR_TLS_CERT_ALTNAME_INVALID\)\. Its certificate is for "gateway".*127\.0\.0\.9/,
     ],
-    ['no common cipher or a client certificate', here, alert(40), /refuses the TLS handshake \(.*client certificate/],
-    ['a client certificate', here, alert(116), /requires a client certificate \(/],
+    ['a refused handshake', here, alert(40), /refuses the TLS handshake \(.*client certificate/],
+    ['a required client certificate', here, alert(116), /requires a client certificate \(/],
   ]
   for (const [name, make, tls, words] of cases) {
-    test(name, async () => {
+    test(`${name} ends the step at once with a message of its own`, async () => {
       const made = await make()
       await using folder = await temporaryFolder('tls')
       const env = { NODE_EXTRA_CA_CERTS: folder.file('ca.pem') }
@@ -129,7 +129,7 @@ describe('TLS that cannot work ends the step at once, each in words of its own',
 describe('a gateway over TLS', { concurrency: 4 }, () => {
   const packings = { gzip: gzipSync, deflate: deflateSync, br: brotliCompressSync, zstd: zstdCompressSync }
   for (const http2 of [false, true]) {
-    test(`that packs whatever is asked for is understood over HTTP/${http2 ? 2 : 1.1}`, async () => {
+    test(`responses in gzip, deflate, br and zstd are decoded over HTTP/${http2 ? 2 : 1.1}`, async () => {
       await using authority = await certificateAuthority()
       for (const [encoding, pack] of Object.entries(packings)) {
         await using api = await listen(
@@ -142,7 +142,7 @@ describe('a gateway over TLS', { concurrency: 4 }, () => {
     })
   }
 
-  test('whose packing is damaged once is polled again', async () => {
+  test('a response with damaged compression is polled again', async () => {
     await using authority = await certificateAuthority()
     let polls = 0
     await using api = await listen(
@@ -158,7 +158,7 @@ describe('a gateway over TLS', { concurrency: 4 }, () => {
     assert.match(run.log, /gzip compression is damaged/)
   })
 
-  test('with headers of 250 KiB is understood', async () => {
+  test('a response with 250 KiB of headers is accepted', async () => {
     await using authority = await certificateAuthority()
     await using api = await listen(
       (_, response) => response.writeHead(200, { 'content-security-policy': 'p'.repeat(250 * 1024) }).end(SUCCEEDED),
@@ -188,7 +188,7 @@ describe('a connection that goes silent without a word', { concurrency: 4 }, () 
 
   for (const http2 of [false, true]) {
     const version = `HTTP/${http2 ? 2 : 1.1}`
-    test(`a connection of ${version} that goes silent delays a wait by ten seconds`, async () => {
+    test(`an ${version} connection that goes silent delays a wait by about ten seconds`, async () => {
       await using authority = await certificateAuthority()
       await using simulator = await startSimulator({ tls: authority.certificate, http2 })
       await using way = await nat(Number(new URL(simulator.origin).port))
@@ -223,7 +223,7 @@ describe('a connection that goes silent without a word', { concurrency: 4 }, () 
       assert.ok(seconds > 9 && seconds < 60, `${seconds} s`)
     })
 
-    test(`in a cancel is left for the next try of the post step over ${version}`, async () => {
+    test(`post retries a cancellation whose ${version} connection goes silent`, async () => {
       await using authority = await certificateAuthority()
       const cancels: string[] = []
       let forget = () => {}
@@ -250,7 +250,7 @@ describe('a connection that goes silent without a word', { concurrency: 4 }, () 
     })
   }
 
-  test('in a TLS handshake ends a wait at its timeout', async () => {
+  test('a TLS handshake without an answer ends a wait at its timeout', async () => {
     await using server = await serve(() => {})
     const start = performance.now()
     await using run = await runAction({ inputs: inputs(`https://127.0.0.1:${server.port}`, { timeout: '2s' }) })
@@ -260,7 +260,7 @@ describe('a connection that goes silent without a word', { concurrency: 4 }, () 
   })
 })
 
-test('a connection of HTTP/2 that breaks off at every third request ends no wait', async () => {
+test('an HTTP/2 connection that breaks off at every third request does not end a wait', async () => {
   await using authority = await certificateAuthority()
   let requests = 0
   const server = createSecureServer({ ...authority.certificate }, (request, response) => {
@@ -281,7 +281,7 @@ test('a connection of HTTP/2 that breaks off at every third request ends no wait
   assert.ok(requests >= 8, `${requests} requests`)
 })
 
-test('a file without a length whose transfer is reset in the middle is not taken for whole, and is requested again', async () => {
+test('a file without a length is downloaded again if its transfer is reset midway', async () => {
   await using authority = await certificateAuthority()
   const text = 'a cake '.repeat(1000)
   let transfers = 0

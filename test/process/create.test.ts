@@ -36,7 +36,7 @@ describe('creating', { concurrency: 4 }, () => {
     ['a deployment', { deployment: 'owner/mine' }, '/deployments/owner/mine/predictions', {}],
   ]
   for (const [name, inputs, url, body] of targets) {
-    test(`starts ${name} once and sets its outputs`, async () => {
+    test(`create starts a prediction of ${name} once and sets its outputs`, async () => {
       await using simulator = await startSimulator()
       const run = await create(simulator, { ...inputs, input: '{"prompt": "a cake"}', 'cancel-after': '90' })
       assert.equal(run.exitCode, 0, run.log)
@@ -51,7 +51,7 @@ describe('creating', { concurrency: 4 }, () => {
     })
   }
 
-  test('takes YAML, a file, both merged, and files of the workspace as data: URIs', async () => {
+  test('create merges input-file with input, and embeds files of the workspace as data: URIs', async () => {
     await using simulator = await startSimulator()
     const picture = await cake('png')
     const run = await create(
@@ -78,18 +78,18 @@ describe('creating', { concurrency: 4 }, () => {
   })
 
   const faults: [string, string, RegExp][] = [
-    ['a file that is not there', 'image: "@missing.png"', /no file missing\.png/],
+    ['a missing file', 'image: "@missing.png"', /no file missing\.png/],
     ['a file outside the workspace', 'image: "@../outside.txt"', /not inside the workspace/],
-    ['a link to the outside', 'image: "@link.txt"', /not inside the workspace/],
+    ['a link out of the workspace', 'image: "@link.txt"', /not inside the workspace/],
     ['an absolute path', 'image: "@/etc/passwd"', /not inside the workspace/],
-    ['what git keeps', 'image: "@.git/config"', /belongs to Git/],
-    ['a folder', 'image: "@.git"', /belongs to Git/],
+    ['a file of Git', 'image: "@.git/config"', /belongs to Git/],
+    ['the folder of Git', 'image: "@.git"', /belongs to Git/],
     ['a list', '[1, 2]', /is not a mapping but a list/],
     ['a text', 'hello', /is not a mapping but a string/],
     ['broken YAML', 'a: [', /In input: /],
-    ['keys twice', 'a: 1\na: 2', /In input: .*unique/],
+    ['duplicate keys', 'a: 1\na: 2', /In input: .*unique/],
     [
-      'aliases without end',
+      'aliases that grow exponentially',
       `a: &a [x]\n${Array.from(
         { length: 9 },
         (_, i) =>
@@ -101,7 +101,7 @@ describe('creating', { concurrency: 4 }, () => {
     ],
   ]
   for (const [name, input, words] of faults) {
-    test(`create sends nothing if the input contains ${name}`, async () => {
+    test(`create refuses an invalid input before any request: ${name}`, async () => {
       await using simulator = await startSimulator()
       const run = await create(
         simulator,
@@ -135,7 +135,7 @@ describe('creating', { concurrency: 4 }, () => {
     assert.equal(posts(simulator).length, 2)
   })
 
-  test('that is cancelled while the API answers says that it may have been carried out', async () => {
+  test('create says that the prediction may have been started if it is canceled before the response arrives', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', 'hang')
     const started = await startAction({
@@ -149,7 +149,7 @@ describe('creating', { concurrency: 4 }, () => {
     assert.match(run.errors[0] ?? '', /canceled or timed out \(SIGINT\)\. .*may have been started anyway/)
   })
 
-  test('that is killed in the pause after a 429 has nothing under way that post must warn of', async () => {
+  test('post warns of nothing if create is killed while it waits to retry after a 429', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', { status: 429, headers: { 'retry-after': '60' }, body: '{"detail":"slow down"}' })
     const inputs = { 'api-key': simulator.key, 'api-url': simulator.apiUrl, model: 'a/b', input: '{}' }
@@ -177,14 +177,14 @@ describe('creating', { concurrency: 4 }, () => {
     })
   }
 
-  test('says which fields of the input the model refuses', async () => {
+  test('create reports the fields of the input that the model refuses', async () => {
     await using simulator = await startSimulator()
     const run = await create(simulator, { model: 'a/b', input: 'steps: many' })
     assert.match(run.errors[0] ?? '', /422 .*\ninput steps: Invalid type\. Expected: integer, given: string\./)
     assert.doesNotMatch(run.errors[0] ?? '', /may have been started/)
   })
 
-  test('names what keeps running if some inputs are refused', async () => {
+  test('create reports the predictions that keep running if other inputs are refused', async () => {
     await using simulator = await startSimulator({
       refuse: ({ input }) =>
         String(input.prompt).includes('no') ? { status: 422, body: '{"detail":"bad"}' } : undefined,
@@ -214,7 +214,7 @@ describe('creating', { concurrency: 4 }, () => {
 })
 
 describe('a creation that is answered oddly', { concurrency: 4 }, () => {
-  test('passes on the ID that it was answered with, and warns', async () => {
+  test('create passes on the ID of a response without a status, and warns', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', { status: 201, body: '{"id":"abc","queue_position":3}' })
     const run = await create(simulator, { model: 'a/b', input: '{}' })
@@ -232,7 +232,7 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     assert.ok(!`${run.log.replace(`::add-mask::${key}`, '')}${JSON.stringify(run.outputs)}`.includes(key))
   })
 
-  test('may run if the answer is a success without a prediction', async () => {
+  test('create says that a prediction may have been started after a success without an ID', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', { status: 200, body: '{"id":null,"status":"succeeded","output":"x"}' })
     const run = await create(simulator, { model: 'a/b', input: '{}' })
@@ -240,7 +240,7 @@ describe('a creation that is answered oddly', { concurrency: 4 }, () => {
     assert.match(run.errors[0] ?? '', /may have been started anyway/)
   })
 
-  test('says what to do about a model that is not found and an input that is too large', async () => {
+  test('create says what to do if the model is not found or the input is too large', async () => {
     await using simulator = await startSimulator()
     simulator.trick('*', { status: 404, body: '{"detail":"Not found."}' }, { status: 413 })
     const missing = await create(simulator, { model: 'a/b', input: '{}' })

@@ -56,7 +56,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.ok(withoutKey(simulator))
   })
 
-  test('may be 249 in one output, and 23 of one base name', async () => {
+  test('249 files of one output and 23 files with one base name are all saved', async () => {
     await using simulator = await startSimulator()
     const body = await cake('png')
     const many = simulator.ended({
@@ -114,7 +114,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.match(run.summary, /has probably expired/)
   })
 
-  test('of a prediction that failed long ago are not said to have expired, nor to be missing', async () => {
+  test('files of a prediction that failed long ago are not reported as expired or missing', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ status: 'failed', error: 'broken', output: null, data_removed: true })
     await using run = await wait(simulator, id, { 'output-dir': 'out', 'if-no-files-found': 'error' })
@@ -148,7 +148,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     }
   })
 
-  test('of other JSON are JSON', async () => {
+  test('a JSON output without files is saved as a JSON file', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: { segments: [{ text: 'Hello', seed: 7 }] } })
     await using run = await wait(simulator, id, { 'output-dir': 'out' })
@@ -157,7 +157,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal(json, `${JSON.stringify({ segments: [{ text: 'Hello', seed: 7 }] }, null, 2)}\n`)
   })
 
-  test('are named by file-name in the order of the predictions, and replaced when they are made again', async () => {
+  test('files are named by file-name in the order of the predictions, and a second run replaces them', async () => {
     await using simulator = await startSimulator()
     const home = await testFolder('home')
     const named = { 'output-dir': 'out', 'file-name': '圖-{number}', overwrite: 'true' }
@@ -180,7 +180,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     }
   })
 
-  test('of one prediction are on disk while another one still runs', async () => {
+  test('files of one prediction are saved while another one still runs', async () => {
     await using simulator = await startSimulator()
     const quick = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
     const slow = simulator.add({
@@ -209,7 +209,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     )
   })
 
-  test('that were saved before a cancel are in the outputs, though others still ran', async () => {
+  test('files saved before a cancellation are in the outputs, even if another prediction still ran', async () => {
     await using simulator = await startSimulator()
     const quick = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
     const slow = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
@@ -228,7 +228,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal(run.outputs.files, path.join(run.workspace, 'out', `${quick}-0.png`))
   })
 
-  test('are not written through a link that leads out of the workspace', async () => {
+  test('files are not written through a symbolic link that leads out of the workspace', async () => {
     await using simulator = await startSimulator()
     const home = await testFolder('home')
     await mkdir(path.join(home, 'workspace'))
@@ -255,7 +255,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.equal((await readdir(path.join(run.workspace, 'out'))).length, 2)
   })
 
-  test('that are links to web pages beside a file are warnings', async () => {
+  test('links to web pages beside a file cause warnings', async () => {
     await using simulator = await startSimulator()
     const page = { type: 'text/html', body: Buffer.from('<!doctype html><title>License</title>') }
     const id = simulator.ended({
@@ -270,7 +270,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.deepEqual(await readdir(path.join(kept.workspace, 'out')), [`${only}-0.html`])
   })
 
-  test('of text are text', async () => {
+  test('a text output is saved as a text file', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: ['Once ', 'upon'] })
     await using run = await wait(simulator, id, { 'output-dir': 'out' })
@@ -287,7 +287,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     assert.deepEqual(saved, ['a *** b', '{\n  "echo": "***"\n}\n'])
   })
 
-  test('do not follow a symbolic link and overwrite nothing unnoticed', async () => {
+  test('an existing symbolic link is neither followed nor overwritten, with a warning', async () => {
     await using simulator = await startSimulator()
     const home = await testFolder('home')
     await mkdir(path.join(home, 'workspace'))
@@ -323,7 +323,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
   })
 })
 
-test('invalid inputs about files are reported', async () => {
+test('invalid inputs about files are reported together', async () => {
   await using run = await runAction({
     inputs: {
       'prediction-id': 'abc',

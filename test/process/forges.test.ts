@@ -26,7 +26,7 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
   describe(`on ${forge}`, () => {
     const env = { ...FORGE, ...runner }
 
-    test('an artifact is uploaded to the server', async () => {
+    test(`an artifact is uploaded to ${forge}`, async () => {
       await using simulator = await startSimulator()
       await using service = await startForgeArtifacts({ knowsMediaTypes: forge === 'Gitea' })
       const inputs = inputsOf(simulator, simulator.ended({ output: 'text' }), { 'upload-artifact': 'true' })
@@ -41,7 +41,7 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
       assert.deepEqual(run.annotations, [])
     })
 
-    test('a server that is too old is a warning at its first answer, and the files are on disk', async () => {
+    test(`a ${forge} server that is too old causes a warning at its first response, and the files are on disk`, async () => {
       await using simulator = await startSimulator()
       const present = forge === 'Gitea'
       await using service = await startForgeArtifacts({ knowsMediaTypes: false, present })
@@ -57,7 +57,7 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
       assert.deepEqual(service.calls, ['CreateArtifact'])
     })
 
-    test('a release gets its file, and no second one of the name in a second attempt', async () => {
+    test(`a release on ${forge} gets its file, and no duplicate in a second attempt`, async () => {
       await using simulator = await startSimulator()
       await using releases = await startReleasesApi({ forge: 'gitea' })
       const release = releases.add('v1')
@@ -73,7 +73,7 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
       assert.equal(release.assets.length, 1)
     })
 
-    test('a key with :: in it is masked in parts, and printed nowhere', async () => {
+    test(`a key with :: in it is masked in parts on ${forge}, and never printed`, async () => {
       await using simulator = await startSimulator()
       const key = 'sk-part-one::part-two:::part-three'
       const inputs = { ...inputsOf(simulator, 'abc', { timeout: '1s' }), 'api-key': key }
@@ -85,7 +85,7 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
       }
     })
 
-    test('an error with :: in it is whole in its command, and a plain line of the log', async () => {
+    test(`an error with :: in it is escaped in its command on ${forge}, and printed unchanged in the log`, async () => {
       await using simulator = await startSimulator()
       const id = simulator.ended({ status: 'failed', error: 'std::bad_alloc at model::run', output: null })
       await using run = await runAction({ inputs: inputsOf(simulator, id), env })
@@ -98,7 +98,7 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
       assert.ok(!lines.some((line) => line.startsWith('::')), run.log)
     })
 
-    test('post cancels what was running when main was killed without a signal before', async () => {
+    test(`post cancels the running prediction on ${forge} after SIGKILL`, async () => {
       await using simulator = await startSimulator()
       const id = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
       const inputs = inputsOf(simulator, id)
@@ -113,7 +113,7 @@ for (const [forge, runner] of Object.entries(RUNNERS)) {
   })
 }
 
-test('on GitHub an error is an annotation only', async () => {
+test('an error on GitHub is printed only as an annotation', async () => {
   await using simulator = await startSimulator()
   const id = simulator.ended({ status: 'failed', error: 'out of memory', output: null })
   await using run = await runAction({ inputs: inputsOf(simulator, id) })

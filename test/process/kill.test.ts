@@ -138,7 +138,7 @@ describe('a run of ten inputs that is ended', { concurrency: 4 }, () => {
   for (const [signal, end] of Object.entries(END)) {
     for (const point of POINTS) {
       const { kind, number, moment } = point
-      test(`by ${signal} when ${kind} ${number} has ${moment === 'arrived' ? '' : 'been '}${moment} leaves no prediction untold`, async () => {
+      test(`every prediction is canceled or reported if ${signal} ends run when ${kind} ${number} has ${moment === 'arrived' ? '' : 'been '}${moment}`, async () => {
         const cut = await cutAt(point, end)
         const { main, post, created, later } = cut
         const logs = `${main.log}\n--- post ---\n${post.log}`

@@ -90,7 +90,7 @@ describe('a prediction that succeeds', { concurrency: 4 }, () => {
     assert.ok(run.lines.includes('1 request to the API.'), run.log)
   })
 
-  test('has its tokens joined', async () => {
+  test('the tokens of a text output are joined', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, simulator.ended({ output: ['Hel', 'lo,', ' 世界\n'] }))
     assert.equal(run.outputs.output_text, 'Hello, 世界\n')
@@ -202,7 +202,7 @@ describe('an answer that is no prediction', { concurrency: 4 }, () => {
     })
   }
 
-  test('because the path of api-url is wrong is said so', async () => {
+  test('a wrong path in api-url is reported as a web page instead of a prediction', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, newId(), { 'api-url': `${simulator.origin}/v2` })
     assert.match(run.errors[0] ?? '', /web page/)
@@ -234,7 +234,7 @@ describe('a refusal', { concurrency: 4 }, () => {
     })
   }
 
-  test('that passes does not stop the wait', async () => {
+  test('transient errors do not end the wait', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({
       moments: [
@@ -255,7 +255,7 @@ describe('a refusal', { concurrency: 4 }, () => {
     assert.equal(run.outputs.output_text, 'x')
   })
 
-  test('of an unknown id is final after a grace, with all three reasons', async () => {
+  test('an unknown ID fails the step after a grace period, with all three possible reasons', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, newId())
     assert.equal(run.exitCode, 1)
@@ -308,7 +308,7 @@ describe('inputs', { concurrency: 4 }, () => {
     ['https://example.com/v1/predictions', /Use "https:\/\/example\.com\/v1" instead/],
   ]
   for (const [url, words] of urls) {
-    test(`an api-url such as ${url} has a sentence of its own`, async () => {
+    test(`an invalid api-url gets a message of its own: ${url}`, async () => {
       await using run = await runAction({
         inputs: { 'prediction-id': 'abc', 'api-key': 'sk-secret-0123456789', 'api-url': url },
       })
@@ -335,7 +335,7 @@ describe('inputs', { concurrency: 4 }, () => {
     assert.match(run.warnings.join(), /plain http/)
   })
 
-  test('logs and summary can be switched off', async () => {
+  test('logs and summary can be turned off', async () => {
     await using simulator = await startSimulator()
     await using run = await wait(simulator, simulator.ended({ output: 'x', logs: 'a line\n' }), {
       'stream-logs': 'false',
@@ -348,7 +348,7 @@ describe('inputs', { concurrency: 4 }, () => {
 })
 
 describe('several predictions', { concurrency: 4 }, () => {
-  test('are all waited for; the worst makes the status, lists keep the order, repeats are merged', async () => {
+  test('a step waits for several predictions, merges duplicates, keeps their order and reports the worst status', async () => {
     await using simulator = await startSimulator()
     const a = simulator.ended({ output: [PICTURE], metrics: { predict_time: 1.5 } })
     const b = simulator.ended({ status: 'failed', error: 'broken', metrics: { predict_time: 2 } })
@@ -372,7 +372,7 @@ describe('several predictions', { concurrency: 4 }, () => {
     assert.match(run.summary, /2 of 3 predictions succeeded/)
   })
 
-  test('whose outputs have all been deleted are five warnings, the last of which counts the others', async () => {
+  test('twelve deleted outputs cause five warnings, the last of which counts the others', async () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 12 }, () => simulator.ended({ output: null, data_removed: true }))
     await using run = await wait(simulator, ids.join())
@@ -391,7 +391,7 @@ describe('several predictions', { concurrency: 4 }, () => {
     assert.equal(run.lines.filter((line) => line.includes('the rest of this log is not shown')).length, 20)
   })
 
-  test('that all fail are ten annotations, the last of which counts the others', async () => {
+  test('fifteen failed predictions cause ten annotations, the last of which counts the others', async () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 15 }, () => simulator.ended({ status: 'failed', error: 'broken' }))
     await using run = await wait(simulator, JSON.stringify(ids))

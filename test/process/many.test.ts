@@ -17,7 +17,7 @@ async function waitFor(count: number, manner: ListManner, inputs: Record<string,
 }
 
 describe('a thousand predictions in one step', () => {
-  test('take ten pages of the list and a few polls', async () => {
+  test('a thousand predictions take ten pages of the list and a few polls', async () => {
     const { run, requests, lists } = await waitFor(1000, {})
     assert.ok(lists.length >= 10 && lists.length <= 20, `${lists.length}`)
     assert.ok(requests.length <= 40, `${requests.length}`)
@@ -27,7 +27,7 @@ describe('a thousand predictions in one step', () => {
     assert.ok(run.lines.includes('1000 predictions: only the logs of failed ones are shown.'))
   })
 
-  test('share one rate limiter of requests if the API has no list', async () => {
+  test('a thousand predictions share one rate limiter if the API has no list', async () => {
     const { requests, lists } = await waitFor(1000, { answer: 'missing' })
     assert.ok(lists.length <= 3, `${lists.length}`)
     assert.equal(requests.length, 1000 + lists.length)
@@ -43,7 +43,7 @@ test('list: never turns the list off', async () => {
   assert.equal((await waitFor(10, {}, { list: 'never' })).lists.length, 0)
 })
 
-test('the list of others is never printed and never kept', async () => {
+test('predictions of others in the list are never printed or stored', async () => {
   const simulator = await startSimulator()
   await using _ = simulator
   const ids = Array.from({ length: 10 }, () => simulator.ended({ output: 'a cake' }))

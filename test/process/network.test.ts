@@ -56,13 +56,13 @@ describe('a gateway with a certificate of its own', () => {
     assert.deepEqual(asked, [])
   })
 
-  test('is trusted with NODE_EXTRA_CA_CERTS', async () => {
+  test('a self-signed certificate is trusted with NODE_EXTRA_CA_CERTS', async () => {
     const { run, asked } = await ask({ NODE_EXTRA_CA_CERTS: certificate })
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual(asked, ['1.1'])
   })
 
-  test('a gateway that supports HTTP/2 is requested over it', async () => {
+  test('a gateway that supports HTTP/2 is requested over HTTP/2', async () => {
     const { run, asked } = await ask({ NODE_EXTRA_CA_CERTS: certificate }, createSecureServer as never)
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual(asked, ['2.0'])

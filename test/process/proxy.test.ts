@@ -16,7 +16,7 @@ const hostOf = ({ origin }: { origin: string }) => new URL(origin).host
 const RUNNING = { moments: [{ at: 0, status: 'processing' }] }
 
 describe('a proxy', { concurrency: 4 }, () => {
-  test('carries requests to the API and to the hosts of files', async () => {
+  test('a proxy carries requests to the API and to file hosts', async () => {
     await using simulator = await startSimulator()
     await using proxy = await startProxy({ 'gateway.test:80': hostOf(simulator), 'cdn.test:80': hostOf(simulator) })
     const id = simulator.ended({ output: ['http://cdn.test/files/a.png'] })
@@ -39,7 +39,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.equal(simulator.requests[1]?.headers.authorization, undefined)
   })
 
-  test('is not used for loopback, nor for what no_proxy names', async () => {
+  test('a proxy is not used for loopback hosts or hosts in no_proxy', async () => {
     await using simulator = await startSimulator()
     await using proxy = await startProxy()
     const id = simulator.ended({ output: 'x' })
@@ -59,7 +59,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.deepEqual(proxy.passed, [])
   })
 
-  test('for http only is not used for https', async () => {
+  test('http_proxy is not used for https requests', async () => {
     await using authority = await certificateAuthority()
     await using simulator = await startSimulator({ tls: authority.certificate })
     await using proxy = await startProxy()
@@ -78,7 +78,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.deepEqual([proxy.passed, proxy.refused], [[], []])
   })
 
-  test('does not disturb artifacts on loopback', async () => {
+  test('a proxy does not affect artifact uploads to a loopback host', async () => {
     await using simulator = await startSimulator()
     await using proxy = await startProxy()
     await using service = await startResultsService()
@@ -91,7 +91,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.equal(service.artifacts.length, 1)
   })
 
-  test('an unreachable proxy is retried for a while, and then named', async () => {
+  test('an unreachable proxy is retried until the timeout, and the error names its variable', async () => {
     await using run = await runAction({
       inputs: {
         'prediction-id': 'abc',
@@ -105,7 +105,7 @@ describe('a proxy', { concurrency: 4 }, () => {
     assert.ok(!run.log.includes('hidden'))
   })
 
-  test('that cuts every tunnel off has sent nothing, so a creation is tried again', async () => {
+  test('a creation is retried if the proxy closes or refuses the tunnel, because nothing was sent', async () => {
     await using authority = await certificateAuthority('gateway.test')
     await using simulator = await startSimulator({ tls: authority.certificate })
     let tunnels = 0
@@ -177,7 +177,7 @@ for (const http2 of [false, true]) {
       return simulator.ended({ output: [`https://cdn.test/files/${name}`] })
     }
 
-    test('a wait, its stream and its files go through it', async () => {
+    test(`a wait, its stream and its files go through a proxy with a password (HTTP/${http2 ? 2 : 1.1})`, async () => {
       await using proxy = await start()
       const name = `wait-${http2}.png`
       simulator.file(name, { body: await cake('png') })
@@ -206,7 +206,7 @@ for (const http2 of [false, true]) {
       assert.ok(!run.log.includes('p@ss') && !run.log.includes('p%40ss'))
     })
 
-    test('a creation goes through it', async () => {
+    test(`a creation goes through a proxy with a password (HTTP/${http2 ? 2 : 1.1})`, async () => {
       await using proxy = await start()
       const { 'prediction-id': _, ...rest } = inputs('', { model: 'owner/painter', input: 'prompt: x' })
       await using run = await runAction({ action: 'create', inputs: rest, env: env(proxy) })
@@ -215,7 +215,7 @@ for (const http2 of [false, true]) {
       assert.deepEqual(proxy.passed, ['CONNECT gateway.test:443'])
     })
 
-    test('the cancel of the post step goes through it', async () => {
+    test(`a cancellation in the post step goes through a proxy with a password (HTTP/${http2 ? 2 : 1.1})`, async () => {
       await using proxy = await start()
       const id = simulator.add(RUNNING)
       await using run = await runAction({ step: 'post', inputs: inputs(id), state: { open: id }, env: env(proxy) })
@@ -224,7 +224,7 @@ for (const http2 of [false, true]) {
       assert.deepEqual([...new Set(proxy.passed)], ['CONNECT gateway.test:443'])
     })
 
-    test('files are attached to a release through it', async () => {
+    test(`files are attached to a release through a proxy with a password (HTTP/${http2 ? 2 : 1.1})`, async () => {
       await using releases = await startReleasesApi({ tls: authority.certificate })
       await using proxy = await start({ 'api.github.test:443': new URL(releases.env.GITHUB_API_URL ?? '').host })
       releases.uploadOrigin = 'https://api.github.test'
@@ -242,7 +242,7 @@ for (const http2 of [false, true]) {
       assert.ok(proxy.passed.includes('CONNECT api.github.test:443'))
     })
 
-    test('an artifact is uploaded through it', async () => {
+    test(`an artifact is uploaded through a proxy with a password (HTTP/${http2 ? 2 : 1.1})`, async () => {
       await using service = await startResultsService()
       const { port } = new URL(service.env.ACTIONS_RESULTS_URL ?? '')
       const front = createTlsServer(authority.certificate, (socket) => {
@@ -272,11 +272,11 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
   const ways: [name: string, url: string, variable: string][] = [
     ['in absolute form', 'http://gateway.test/v1', 'http_proxy'],
     ['with CONNECT', 'https://gateway.test/v1', 'https_proxy'],
-    ['with CONNECT, by its name in capitals', 'https://gateway.test/v1', 'HTTPS_PROXY'],
+    ['with CONNECT, a variable in capitals', 'https://gateway.test/v1', 'HTTPS_PROXY'],
   ]
   const key = 'sk-secret-0123456789'
   for (const [name, url, variable] of ways) {
-    test(`ends a wait at once and names the variable, ${name}`, async () => {
+    test(`a proxy that requires a password ends a wait at once, and the error names the variable (${name})`, async () => {
       await using proxy = await startProxy({}, { credentials: 'user:right' })
       const inputs = { 'prediction-id': 'abc', 'api-key': key, 'api-url': url }
       await using missing = await runAction({ inputs, env: { [variable]: proxy.url } })
@@ -294,7 +294,7 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
       assert.ok(!wrong.log.includes('mistaken'))
     })
 
-    test(`ends a creation at once, and nothing may have been started, ${name}`, async () => {
+    test(`a proxy that requires a password ends a creation at once, and nothing was started (${name})`, async () => {
       await using proxy = await startProxy({}, { credentials: 'user:right' })
       const inputs = { 'api-key': key, 'api-url': url, model: 'owner/painter', input: 'prompt: x' }
       await using run = await runAction({ action: 'create', inputs, env: { [variable]: proxy.url } })
@@ -305,7 +305,7 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
     })
   }
 
-  test('of a kind that is not Basic says so', async () => {
+  test('a proxy that requires an authentication scheme other than Basic is reported with its scheme', async () => {
     await using proxy = await listen((_, response) => {
       response.writeHead(407, { 'proxy-authenticate': ['Negotiate', 'NTLM'] }).end()
     })
@@ -317,7 +317,7 @@ describe('a proxy that wants a password', { concurrency: 4 }, () => {
   })
 })
 
-test('a proxy that is spoken to over TLS carries https and http', async () => {
+test('a proxy that is reached over TLS carries https and http requests', async () => {
   await using authority = await certificateAuthority('gateway.test')
   await using secure = await startSimulator({ tls: authority.certificate, http2: true })
   await using plain = await startSimulator()

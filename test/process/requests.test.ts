@@ -30,7 +30,7 @@ function toldAs(run: RunResult, simulator: Simulator): string {
 }
 
 describe('the number of requests in the log and the summary', { concurrency: 4 }, () => {
-  test('tells polls, streams, and files with their redirects apart', async () => {
+  test('the number of requests separates the API, streams, and files with their redirects', async () => {
     await using simulator = await startSimulator()
     const body = Buffer.from('a cake')
     const target = simulator.file('x/there.txt', { body, type: 'text/plain' })
@@ -48,7 +48,7 @@ describe('the number of requests in the log and the summary', { concurrency: 4 }
     assert.ok(run.summary.includes(seenBy(simulator)), run.summary)
   })
 
-  test('counts a page of the list as one for all of many IDs', async () => {
+  test('a page of the list counts as one request, however many IDs it covers', async () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 12 }, () => simulator.ended({ output: 'a text' }))
     await using run = await act(simulator, '.', { 'prediction-id': ids.join() })
@@ -58,7 +58,7 @@ describe('the number of requests in the log and the summary', { concurrency: 4 }
     assert.ok(run.summary.includes(seenBy(simulator)), run.summary)
   })
 
-  test('counts the requests that failed, too', async () => {
+  test('failed requests are counted', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: 'a text' })
     simulator.trick(id, { status: 502 }, { status: 429, headers: { 'retry-after': '1' } })
@@ -67,7 +67,7 @@ describe('the number of requests in the log and the summary', { concurrency: 4 }
     assert.equal(toldAs(run, simulator), '3 requests to the API.')
   })
 
-  test('counts the creation and the polls of run', async () => {
+  test('the creation and the polls of run are counted', async () => {
     await using simulator = await startSimulator()
     await using run = await act(simulator, 'run', { model: 'a/b', input: 'prompt: x' })
     assert.equal(run.exitCode, 0, run.log)
@@ -75,7 +75,7 @@ describe('the number of requests in the log and the summary', { concurrency: 4 }
     assert.ok(run.summary.includes(seenBy(simulator)), run.summary)
   })
 
-  test('counts the creations, the polls and the files of run with many inputs', async () => {
+  test('the creations, polls and files of a run with many inputs are counted', async () => {
     await using simulator = await startSimulator()
     const inputs = '{"a": {"prompt": "x"}, "b": {"prompt": "y"}, "c": {"prompt": "z"}}'
     await using run = await act(simulator, 'run', { model: 'a/b', inputs, 'output-dir': 'out' })
@@ -85,7 +85,7 @@ describe('the number of requests in the log and the summary', { concurrency: 4 }
     assert.ok(run.summary.includes(seenBy(simulator)), run.summary)
   })
 
-  test('counts the creations of create', async () => {
+  test('the creations of create are counted', async () => {
     await using simulator = await startSimulator()
     const inputs = '[{"prompt": "x"}, {"prompt": "y"}]'
     await using run = await runAction({
@@ -96,7 +96,7 @@ describe('the number of requests in the log and the summary', { concurrency: 4 }
     assert.equal(toldAs(run, simulator), '2 requests to the API.')
   })
 
-  test('counts the cancellations after a timeout', async () => {
+  test('cancellations after a timeout are counted', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
     await using run = await act(simulator, '.', { 'prediction-id': id, timeout: '1s', 'cancel-on': 'timeout' })

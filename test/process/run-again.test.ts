@@ -43,7 +43,7 @@ class Repository implements AsyncDisposable {
 }
 
 describe('skip-existing', { concurrency: 3 }, () => {
-  test('starts and pays for nothing the second time', async () => {
+  test('skip-existing starts nothing in a second run', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     const first = await repository.run(THREE, SKIPPING)
@@ -64,7 +64,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.match(second.log, /Predictions: 0 started · 3 skipped, because their files exist\./)
   })
 
-  test('starts what has changed, in its input or what is shared, and replaces its file', async () => {
+  test('skip-existing starts again what has changed in its own or a shared input, and replaces its file', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run(THREE, SKIPPING)
@@ -76,7 +76,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.equal((await repository.run(THREE, { ...SKIPPING, input: 'steps: 4', model: 'octo/pie' })).started.length, 3)
   })
 
-  test('starts nothing for files without a record, with a notice for each', async () => {
+  test('skip-existing starts nothing for files without a record, with a notice for each', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run(THREE, SKIPPING)
@@ -90,7 +90,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     )
   })
 
-  test('knows files without a record by their names, whatever their extension and wherever it comes from', async () => {
+  test('skip-existing finds files without a record by name, whatever their extension', async () => {
     await using simulator = await startGateway()
     for (const [template, file] of [
       ['{name}', 'hero.tar.gz'],
@@ -107,7 +107,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     }
   })
 
-  test('takes no file for one of an input that is recorded for another, or has the name of another', async () => {
+  test('skip-existing ignores a file that is recorded for another input or has the name of one', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run({ 'hero-1': { prompt: 'one' }, 'hero-2': { prompt: 'two' } }, SKIPPING)
@@ -139,7 +139,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
       return { simulator, repository: await Repository.open(simulator) }
     }
 
-    test('the file of an input of the same step stays', async () => {
+    test('a file of another input in the same step is not replaced', async () => {
       const opened = await open()
       await using _simulator = opened.simulator
       await using repository = opened.repository
@@ -150,7 +150,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
       assert.equal(await repository.text('page-1-2.txt'), 'one')
     })
 
-    test('the file of an input of another step stays', async () => {
+    test('a file of an input in another step is not replaced', async () => {
       const opened = await open()
       await using _simulator = opened.simulator
       await using repository = opened.repository
@@ -160,7 +160,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
       assert.equal(await repository.text('page-1-2.txt'), 'one')
     })
 
-    test('a file without a record stays', async () => {
+    test('a file without a record is not replaced', async () => {
       const opened = await open()
       await using _simulator = opened.simulator
       await using repository = opened.repository
@@ -171,7 +171,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
       assert.equal(await repository.text('page-1-2.txt'), 'right')
     })
 
-    test('an input that has another case now replaces its own file', async () => {
+    test('an input whose name changes only in case replaces its own file', async () => {
       const opened = await open()
       await using _simulator = opened.simulator
       await using repository = opened.repository
@@ -181,7 +181,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     })
   })
 
-  test('saves no file under the name of the record', async () => {
+  test('no file is saved under the name of the record', async () => {
     await using simulator = await startSimulator({
       onCreate: () => ({ moments: [{ at: 0.1, status: 'succeeded', output: { paid: true } }] }),
     })
@@ -191,7 +191,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual(JSON.parse(await repository.text('.predictions-2.json')), { paid: true })
   })
 
-  test('needs no folder that can be written to if all files exist', async (t) => {
+  test('skip-existing needs no writable folder if all files exist', async (t) => {
     if (process.platform !== 'linux') return t.skip('not even root can write to /proc, which only Linux has')
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
@@ -199,7 +199,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual([run.exitCode, run.started], [0, []], run.log)
   })
 
-  test('starts again what lost its file', async () => {
+  test('skip-existing starts an input again if its file was deleted', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run(THREE, SKIPPING)
@@ -208,7 +208,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.equal(await repository.text('icon.txt'), 'a bun')
   })
 
-  test('records nothing of what failed, which is started again', async () => {
+  test('a failed prediction is not recorded, and is started again', async () => {
     let isBroken = true
     await using simulator = await startGateway({
       end: (prompt) => (prompt === 'a pie' && isBroken ? { status: 'failed', error: 'no' } : undefined),
@@ -220,7 +220,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual((await repository.run(THREE, SKIPPING)).started, ['a pie'])
   })
 
-  test('starts again what was saved only in part', async () => {
+  test('a prediction with only some of its files saved is started again', async () => {
     let isBroken = true
     const picture = await cake('png')
     await using simulator = await startSimulator({
@@ -247,7 +247,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual((await repository.run(inputs, SKIPPING)).started, [])
   })
 
-  test('starts nothing beside a record with the marks of a merge conflict, and keeps it', async () => {
+  test('a record with merge conflict markers fails the step before anything is started, and is kept', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run(THREE, SKIPPING)
@@ -262,7 +262,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.equal(await repository.text('.predictions.json'), damaged)
   })
 
-  test('notices that an embedded file has changed', async () => {
+  test('skip-existing notices that an embedded file has changed', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     const large = { hero: { prompt: 'a cake', image: '@large.bin' } }
@@ -275,7 +275,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.equal((await repository.run(large, SKIPPING)).started.length, 1)
   })
 
-  test('of two steps at once keeps the files of both, and makes none of them again', async () => {
+  test('two concurrent steps keep the files of both in one folder, and a third step starts nothing', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run({}, { ...SKIPPING, 'dry-run': 'true' })
@@ -292,7 +292,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     assert.deepEqual(await repository.files(), ['.predictions.json', 'hero.txt', 'logo.txt'])
   })
 
-  test('says in a dry run what would be started, and records nothing', async () => {
+  test('a dry run with skip-existing reports what would be started, and records nothing', async () => {
     await using simulator = await startGateway()
     await using repository = await Repository.open(simulator)
     await repository.run({ hero: THREE.hero }, SKIPPING)
@@ -314,7 +314,7 @@ describe('a second run over the same folder', { concurrency: 3 }, () => {
     return { run, texts: await Promise.all(names.map(async (name) => [name, await repository.text(name)])) }
   }
 
-  test('keeps the first file, and says how it is replaced', async () => {
+  test('a second run keeps the first file, and says how to replace it', async () => {
     const { run, texts } = await second({})
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual(run.started, ['a tart'])
@@ -326,7 +326,7 @@ describe('a second run over the same folder', { concurrency: 3 }, () => {
     assert.match(run.warnings[0] ?? '', /^hero\.txt already exists with other content.*overwrite: true/)
   })
 
-  test('replaces it with overwrite', async () => {
+  test('a second run with overwrite replaces the first file', async () => {
     const { run, texts } = await second({ overwrite: 'true' })
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual(texts, [['hero.txt', 'a tart']])

@@ -32,7 +32,7 @@ const refusing = (prompt: string, trick: Trick) => ({
 })
 
 describe('run', { concurrency: 4 }, () => {
-  test('makes twenty files of twenty inputs, and its log is a page', async () => {
+  test('run makes twenty files from twenty inputs, with a short log', async () => {
     await using simulator = await startGateway()
     const names = namesOf(20)
     await using run = await runOf(simulator, names)
@@ -51,7 +51,7 @@ describe('run', { concurrency: 4 }, () => {
     assert.match(run.summary, /20 started · 20 ran/)
   })
 
-  test('goes on after a refusal of one in the middle, and names it', async () => {
+  test('run continues after a refused input, and names it', async () => {
     const refusal = problem(422, 'prompt: too long')
     await using simulator = await startGateway(refusing('n2', refusal))
     await using run = await runOf(simulator, namesOf(5), { 'max-parallel': '1' })
@@ -69,7 +69,7 @@ describe('run', { concurrency: 4 }, () => {
     )
   })
 
-  test('starts nothing after a 401 in the middle, and keeps what was started', async () => {
+  test('run starts nothing more after a 401, and keeps what was started', async () => {
     await using simulator = await startGateway(refusing('n3', problem(401, 'The token is not valid')))
     await using run = await runOf(simulator, namesOf(8), { 'max-parallel': '1' })
     assert.equal(run.exitCode, 1)
@@ -82,7 +82,7 @@ describe('run', { concurrency: 4 }, () => {
     assert.equal(stopped.length, 1, run.log)
   })
 
-  test('passes on the key nowhere if the API repeats it in a refusal, of a first or a later attempt', async () => {
+  test('run never passes on a key that a refusal repeats, on the first or a later attempt', async () => {
     const key = 'sk-simulator-0123456789abcdef'
     const creations = new Map<string, number>()
     await using simulator = await startGateway({
@@ -106,7 +106,7 @@ describe('run', { concurrency: 4 }, () => {
     }
   })
 
-  test('waits out a 429 in the middle, and repeats only the creation that it refused', async () => {
+  test('run waits out a 429, and repeats only the creation that got it', async () => {
     let refusals = 2
     const limited: Trick = {
       ...{ status: 429, body: '{"detail":"Request was throttled."}' },
@@ -125,7 +125,7 @@ describe('run', { concurrency: 4 }, () => {
     ['a broken connection', 'reset'],
     ['an answer that is cut off', { cutOff: '{"id":"abc' }],
   ] as [string, Trick][]) {
-    test(`never repeats a creation that got ${what}, whatever attempts says, and says that it may run`, async () => {
+    test(`run never repeats a creation that got ${what}, whatever attempts says, and reports that it may run`, async () => {
       await using simulator = await startGateway(refusing('n2', trick))
       await using run = await runOf(simulator, namesOf(4), { attempts: '5' })
       assert.equal(run.exitCode, 1)
@@ -135,7 +135,7 @@ describe('run', { concurrency: 4 }, () => {
     })
   }
 
-  test('starts no more than max-parallel at the same time', async () => {
+  test('run starts no more than max-parallel predictions at the same time', async () => {
     let most = 0
     await using simulator: Simulator = await startGateway({
       refuse() {
@@ -148,7 +148,7 @@ describe('run', { concurrency: 4 }, () => {
     assert.equal(most, 3)
   })
 
-  test('starts nothing new when the first ten have all failed', async () => {
+  test('run starts nothing more if the first ten predictions have all failed', async () => {
     await using simulator = await startGateway({ end: () => ({ status: 'failed', error: 'NSFW content' }) })
     await using run = await runOf(simulator, namesOf(30))
     assert.equal(run.exitCode, 1)
@@ -163,7 +163,7 @@ describe('run', { concurrency: 4 }, () => {
     )
   })
 
-  test('starts nothing once it is canceled, and cancels nothing that has ended', async () => {
+  test('run starts nothing more once it is canceled, and post cancels only what still runs', async () => {
     await using simulator = await startGateway({
       end: (prompt) => ({ status: 'succeeded', seconds: prompt === 'n1' ? 0.2 : 600 }),
     })
@@ -185,7 +185,7 @@ describe('run', { concurrency: 4 }, () => {
     )
   })
 
-  test('starts nothing after its timeout, and cancels what runs', async () => {
+  test('run starts nothing more after its timeout, and cancels what still runs', async () => {
     await using simulator = await startGateway({ end: () => ({ status: 'succeeded', seconds: 600 }) })
     await using run = await runOf(simulator, namesOf(4), { 'max-parallel': '2', timeout: '3s', attempts: '3' })
     assert.equal(run.exitCode, 1)
@@ -195,7 +195,7 @@ describe('run', { concurrency: 4 }, () => {
 })
 
 describe('attempts of run', { concurrency: 4 }, () => {
-  test('help after a fault of the platform, and are told with their IDs and times', async () => {
+  test('run makes another attempt after a platform error, and lists the IDs of earlier attempts', async () => {
     await using simulator = await startGateway({
       end: (prompt, attempt) =>
         prompt === 'n2' && attempt === 1 ? { status: 'failed', error: 'The service was down (code: E004)' } : undefined,
@@ -213,7 +213,7 @@ describe('attempts of run', { concurrency: 4 }, () => {
   })
 
   for (const error of ['NSFW content detected', 'Out of memory (E001)', 'flagged as sensitive (E005)', '']) {
-    test(`are not made after "${error}"`, async () => {
+    test(`run makes no other attempt after the error "${error}"`, async () => {
       await using simulator = await startGateway({ end: () => ({ status: 'failed', error }) })
       await using run = await runOf(simulator, ['n1'], { attempts: '5' })
       assert.equal(run.exitCode, 1)
@@ -221,7 +221,7 @@ describe('attempts of run', { concurrency: 4 }, () => {
     })
   }
 
-  test('attempts are made only if they are requested', async () => {
+  test('run makes another attempt only if attempts allows it', async () => {
     await using simulator = await startGateway({ end: () => ({ status: 'failed', error: '(code: E004)' }) })
     await using run = await runOf(simulator, ['n1'])
     assert.equal(run.exitCode, 1)

@@ -19,7 +19,7 @@ const creations = (simulator: Simulator) => creationsAt(simulator).length
 const THREE = 'hero: {prompt: "a cake"}\nlogo: {prompt: "a pie"}\nicon: {prompt: "a bun"}'
 
 describe('run', () => {
-  test('makes a file of one prompt', async () => {
+  test('run makes a file from one prompt', async () => {
     await using simulator = await gateway()
     const inputs = gatewayInputs(simulator, {
       input: 'prompt: "a cake"',
@@ -49,7 +49,7 @@ describe('run', () => {
     assert.ok(!run.log.includes('a cake'), 'prompts stay out of the log')
   })
 
-  test('goes on after a failure, and fails with its reason', async () => {
+  test('run continues after a failed prediction, and fails with its reason', async () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
@@ -66,7 +66,7 @@ describe('run', () => {
     )
   })
 
-  test('prints in a dry run what would be started, and starts nothing', async () => {
+  test('run with dry-run prints what would be started, and starts nothing', async () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
@@ -84,7 +84,7 @@ describe('run', () => {
     assert.equal(run.annotations[0]?.level, 'notice')
   })
 
-  test('refuses an entry that is no mapping before any request', async () => {
+  test('run refuses an entry that is not a mapping before any request', async () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
@@ -95,7 +95,7 @@ describe('run', () => {
     assert.match(run.errors[0] ?? '', /inputs\.prompt is not a mapping/)
   })
 
-  test('that is killed leaves what still runs to post, which cancels it', async () => {
+  test('post cancels the running predictions of run after SIGKILL', async () => {
     await using simulator = await gateway()
     const inputs = gatewayInputs(simulator, { inputs: 'a: {prompt: "slow"}\nb: {prompt: "slow"}' })
     const action = await startAction({ action: 'run', inputs })
@@ -106,7 +106,7 @@ describe('run', () => {
     assert.match(post.log, /still running: \w+, \w+ canceled\./)
   })
 
-  test('cancels what the timeout finds running, and says how to collect the rest', async () => {
+  test('run cancels what still runs at the timeout', async () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
@@ -116,7 +116,7 @@ describe('run', () => {
     assert.equal(run.outputs.status, 'canceled')
   })
 
-  test('warns that a later attempt of a run pays again', async () => {
+  test('run warns in a later attempt of the workflow run that it pays again', async () => {
     await using simulator = await gateway()
     await using run = await runAction({
       action: 'run',
@@ -131,7 +131,7 @@ describe('run', () => {
   })
 })
 
-test('create starts many inputs, and its IDs go straight into the root action', async () => {
+test('create starts many inputs, and the root action waits for the IDs that it outputs', async () => {
   await using simulator = await gateway()
   await using created = await runAction({
     action: 'create',
@@ -149,7 +149,7 @@ test('create starts many inputs, and its IDs go straight into the root action', 
   assert.equal(JSON.parse(waited.outputs.predictions ?? '').length, 3)
 })
 
-test('a file that is too large for an API without uploads is refused, and the others are started', async () => {
+test('a file that is too large for an API without uploads is refused, and the other inputs are started', async () => {
   await using simulator = await startGateway({ uploads: false })
   const inputs = gatewayInputs(simulator, { inputs: 'a: {image: "@large.bin"}\nb: {prompt: "a cake"}' })
   await using first = await runAction({ action: 'create', inputs: { ...inputs, inputs: '{}' } })
@@ -172,7 +172,7 @@ async function startWithLargeFile(simulator: Simulator) {
 }
 
 describe('a file above 256 kB', () => {
-  test('is uploaded, and deleted after the end', async () => {
+  test('a file above 256 kB is uploaded, and deleted at the end', async () => {
     await using simulator = await gateway()
     await using run = await (await startWithLargeFile(simulator)).result
     assert.equal(run.exitCode, 0, run.log)
@@ -180,14 +180,14 @@ describe('a file above 256 kB', () => {
     assert.equal(simulator.uploaded.length, 0)
   })
 
-  test('is not deleted while a prediction may run whose ID is unknown', async () => {
+  test('an uploaded file is kept while a prediction with an unknown ID may run', async () => {
     await using simulator = await startGateway({ refuse: () => ({ status: 504 }) })
     await using run = await (await startWithLargeFile(simulator)).result
     assert.match(run.errors[0] ?? '', /may have been started anyway/)
     assert.equal(simulator.uploaded.length, 1)
   })
 
-  test('is left to the API if the step is canceled while it is deleted, so that the outputs are set', async () => {
+  test('a step that is canceled while it deletes an uploaded file still sets its outputs', async () => {
     const deleting = Promise.withResolvers<void>()
     const over = Promise.withResolvers<void>()
     await using simulator = await startGateway({

@@ -28,22 +28,22 @@ const warnings = ({ annotations }: { annotations: { level: string; message: stri
 
 describe('the verdict is right', { concurrency: 4 }, () => {
   const oddities: [string, Record<string, string | undefined>, RegExp][] = [
-    ['without GITHUB_OUTPUT', { GITHUB_OUTPUT: undefined }, new RegExp(`${NOT_SET}: GITHUB_OUTPUT is not set`)],
-    ['without GITHUB_STEP_SUMMARY', { GITHUB_STEP_SUMMARY: undefined }, /summary could not be written/],
+    ['a missing GITHUB_OUTPUT', { GITHUB_OUTPUT: undefined }, new RegExp(`${NOT_SET}: GITHUB_OUTPUT is not set`)],
+    ['a missing GITHUB_STEP_SUMMARY', { GITHUB_STEP_SUMMARY: undefined }, /summary could not be written/],
     [
-      'with a RUNNER_TEMP that is not there',
+      'a RUNNER_TEMP that does not exist',
       { RUNNER_TEMP: '/nowhere/temp' },
       /result_file could not be written: No folder could be created under \/nowhere\/temp/,
     ],
     [
-      'with a RUNNER_TEMP that is full or cannot be written',
+      'a RUNNER_TEMP that cannot be written to',
       { RUNNER_TEMP: '/proc' },
       /result_file could not be written: No folder could be created under \/proc/,
     ],
-    ['without GITHUB_STATE', { GITHUB_STATE: undefined }, /^$/],
+    ['a missing GITHUB_STATE', { GITHUB_STATE: undefined }, /^$/],
   ]
   for (const [name, env, words] of oddities) {
-    test(name, async () => {
+    test(`${name} does not change the result of the step`, async () => {
       await using good = await run('succeeded', env)
       assert.equal(good.exitCode, 0, good.log)
       assert.match(warnings(good), words)
@@ -58,10 +58,10 @@ describe('the verdict is right', { concurrency: 4 }, () => {
 
 describe('a GITHUB_OUTPUT that cannot be written', () => {
   for (const [name, file, words] of [
-    ['is not there', '/nowhere/output', /Missing file at path/],
+    ['does not exist', '/nowhere/output', /Missing file at path/],
     ['is on a full disk', '/dev/full', /ENOSPC: no space left on device/],
   ] as const) {
-    test(`fails the step because it ${name}`, {
+    test(`a GITHUB_OUTPUT that ${name} fails the step`, {
       skip: process.platform !== 'linux' && 'has no /dev/full',
     }, async () => {
       await using result = await run('succeeded', { GITHUB_OUTPUT: file })
@@ -78,7 +78,7 @@ describe('a GITHUB_OUTPUT that cannot be written', () => {
 describe('every output is set', { concurrency: 4 }, () => {
   const wait = (inputs: Record<string, string>, action = '.') => runAction({ action, inputs })
 
-  test('empty, with the reasons in error, if inputs are invalid', async () => {
+  test('invalid inputs leave every output empty, except for the reasons in error', async () => {
     await using result = await wait({ 'prediction-id': '', 'api-key': 'sk-test-0123456789', timeout: 'soon' })
     const { error, ...others } = result.outputs
     assert.deepEqual(others, Object.fromEntries(OUTPUTS.filter((name) => name !== 'error').map((name) => [name, ''])))
@@ -89,12 +89,12 @@ describe('every output is set', { concurrency: 4 }, () => {
     )
   })
 
-  test('empty if nothing could be created', async () => {
+  test('a create step without a prediction leaves every output empty', async () => {
     await using result = await wait({ 'api-key': 'sk-test-0123456789' }, 'create')
     assert.deepEqual(result.outputs, Object.fromEntries(CREATE_OUTPUTS.map((name) => [name, ''])))
   })
 
-  test('also if the process is killed', async () => {
+  test('a killed process has set every output', async () => {
     await using simulator = await startSimulator()
     const id = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
     const started = await startAction({
@@ -107,7 +107,7 @@ describe('every output is set', { concurrency: 4 }, () => {
   })
 })
 
-test('a step whose log nobody reads any more ends by itself, with its files and outputs', async () => {
+test('a step ends by itself with its files and outputs if nothing reads its log', async () => {
   await using simulator = await startSimulator()
   const output = simulator.file('a.txt', { body: Buffer.from('paid') })
   for (const [status, exitCode] of [
@@ -151,7 +151,7 @@ test('the output error has one line per reason and no workflow command', async (
   assert.equal(single.outputs.error, line)
 })
 
-test('paths with blanks and characters of other scripts are no matter', async () => {
+test('paths with blanks and non-ASCII characters work', async () => {
   const home = path.join(await testFolder('run '), 'Ordner mit Leerzeichen 图片')
   await mkdir(home)
   await using odd = await run('succeeded', {}, home)

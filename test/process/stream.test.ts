@@ -47,7 +47,7 @@ describe('the stream of a prediction', { concurrency: 4 }, () => {
   })
 
   for (const manner of ['silent', 'short', 'flood', 'early', 'refused', 'none'] as const) {
-    test(`a stream that is ${manner} does not affect the outcome`, async () => {
+    test(`a stream of the kind "${manner}" does not affect the outcome`, async () => {
       await using simulator = await startSimulator()
       const { run, looks, streams } = await wait(simulator, manner)
       assert.equal(run.exitCode, 0, run.log)
@@ -59,7 +59,7 @@ describe('the stream of a prediction', { concurrency: 4 }, () => {
     })
   }
 
-  test('is not opened where the interval is fixed', async () => {
+  test('a stream is not opened if poll-interval is fixed', async () => {
     await using simulator = await startSimulator()
     const { streams } = await wait(simulator, 'honest', { 'poll-interval': '1s' })
     assert.equal(streams, 0)

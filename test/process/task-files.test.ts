@@ -10,7 +10,7 @@ const picture = await cake('png')
 
 describe('a task', { concurrency: 4 }, () => {
   for (const api of TASK_APIS) {
-    test(`of ${api} is waited for, and its file saved without the key`, async () => {
+    test(`a task of ${api} is waited for, and its file saved without the key`, async () => {
       await using simulator = await startSimulator()
       const link = simulator.file(`${api}/out.png`, { body: picture, type: 'image/png' })
       const id = simulator.tasks.add({ api, id: taskId(api), ends: 0.6, links: [link] })

@@ -6,7 +6,7 @@ import { keysFor, TASK_APIS, taskId, taskInputs, waitForTask } from '../support/
 
 describe('a task', { concurrency: 4 }, () => {
   for (const api of TASK_APIS) {
-    test(`of ${api} is waited for`, async () => {
+    test(`a task of ${api} is waited for`, async () => {
       await using simulator = await startSimulator()
       const link = 'https://files.example.com/out.mp4'
       const id = simulator.tasks.add({ api, id: taskId(api), ends: 0.6, links: [link] })
@@ -28,7 +28,7 @@ describe('a task', { concurrency: 4 }, () => {
     })
   }
 
-  test('in an envelope of the gateway is read as one without', async () => {
+  test('a task in an envelope of the gateway is read like one without', async () => {
     await using simulator = await startSimulator()
     const link = 'https://files.example.com/out.mp4'
     const id = simulator.tasks.add({ api: 'runway', ends: 0.4, links: [link], enveloped: true })
@@ -37,7 +37,7 @@ describe('a task', { concurrency: 4 }, () => {
     assert.equal(result.outputs.total_time, '240')
   })
 
-  test('among many is polled by its ID, because there is no list of tasks', async () => {
+  test('tasks are polled by ID, however many there are, because they have no list', async () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 10 }, () =>
       simulator.tasks.add({ api: 'luma', ends: 0.6, links: ['https://x.example/a'] }),
@@ -47,21 +47,21 @@ describe('a task', { concurrency: 4 }, () => {
     assert.ok(simulator.requests.every(({ url }) => url.startsWith('/dream-machine/v1/generations/task-')))
   })
 
-  test('that the gateway knows only after a second is waited for', async () => {
+  test('a task that the gateway knows only after a second is waited for', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'suno', ends: 1.5, unknownFor: 1, links: ['https://x.example/a.mp3'] })
     await using result = await waitForTask(simulator, 'suno', id)
     assert.equal(result.outputs.status, 'succeeded')
   })
 
-  test('that the gateway never knows ends the step with what to check', async () => {
+  test('a task that the gateway never knows ends the step with what to check', async () => {
     await using simulator = await startSimulator()
     await using result = await waitForTask(simulator, 'videos', 'nobody')
     assert.equal(result.exitCode, 1)
     assert.match(result.annotations[0]?.message ?? '', /task_not_exist.*check api-key and api-url/)
   })
 
-  test('that waits for a person fails with what to do', async () => {
+  test('a task that waits for a person fails with what to do', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'midjourney', ends: 60, body: { status: 'MODAL' } })
     await using result = await waitForTask(simulator, 'midjourney', id)
@@ -71,7 +71,7 @@ describe('a task', { concurrency: 4 }, () => {
 })
 
 describe('a file that has only an ID', () => {
-  test('has its link looked up with the key, if the answer has only its ID', async () => {
+  test('a file with only an ID has its link looked up with the key', async () => {
     await using simulator = await startSimulator()
     const link = 'https://files.example.com/out.mp4'
     const id = simulator.tasks.add({ api: 'minimax', ends: 0.3, links: [link] })
@@ -82,7 +82,7 @@ describe('a file that has only an ID', () => {
 })
 
 describe('cancel-on for a task', { concurrency: 4 }, () => {
-  test('says in one line that an API cannot cancel, and sends nothing', async () => {
+  test('a step reports in one line that an API cannot cancel tasks, and sends nothing', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'suno', ends: 60 })
     await using result = await waitForTask(simulator, 'suno', id, { timeout: '1s', 'cancel-on': 'timeout' })
@@ -91,14 +91,14 @@ describe('cancel-on for a task', { concurrency: 4 }, () => {
     await using post = await runAction({ inputs: taskInputs(simulator, 'suno', id), step: 'post', state: { open: id } })
     assert.match(post.log, /task-1 cannot be canceled: the API does not support it/)
   })
-  test('deletes a task of Runway that runs', async () => {
+  test('a running task of Runway is deleted at the timeout', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'runway', ends: 60 })
     await using result = await waitForTask(simulator, 'runway', id, { timeout: '1s', 'cancel-on': 'timeout' })
     assert.match(result.log, /task-1 canceled/)
     assert.equal(simulator.tasks.isDeleted(id), true)
   })
-  test('never deletes a task of Runway that has ended', async () => {
+  test('a task of Runway that has ended is never deleted', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'runway', ends: 0 })
     await using post = await runAction({
@@ -117,17 +117,17 @@ describe('the input api', { concurrency: 4 }, () => {
     assert.equal(result.exitCode, 1)
     return result.annotations[0]?.message ?? ''
   }
-  test('is one of the known words', async () => {
+  test('an unknown api is refused with a list of the known ones', async () => {
     assert.match(
       await faultsOf({ api: 'sora', 'prediction-id': 'abc' }),
       /api: "sora" is not one of replicate, videos, suno, midjourney, kling, runway, luma, minimax, seedance/,
     )
   })
-  test('decides what an ID looks like', async () => {
+  test('the input api decides the form of an ID', async () => {
     assert.match(await faultsOf({ api: 'kling', 'prediction-id': '8781' }), /"8781".*text2video\/<ID>/)
     assert.match(await faultsOf({ 'prediction-id': 'text2video/8781' }), /prediction-id: "text2video\/8781"/)
   })
-  test('wants the root of the gateway as api-url', async () => {
+  test('a task API requires the root of the gateway as api-url', async () => {
     const given = { api: 'videos', 'prediction-id': 'abc' }
     for (const base of ['https://gateway.example/replicate/v1', 'https://gateway.example/v1'])
       assert.match(

@@ -65,7 +65,7 @@ describe('an artifact', () => {
     assert.match(run.log, /^uploaded the artifact prediction-\w+ · [\d.]+ kB$/m)
   })
 
-  test('of each file is the file itself with archive: false', async () => {
+  test('an artifact with archive: false is the file itself, one for each file', async () => {
     await using simulator = await startSimulator()
     const pictures = [await cake('png', 1), await cake('webp', 2)]
     const id = simulator.ended({ output: pictures.map((body, i) => simulator.file(`${i}`, { body })) })
@@ -119,7 +119,7 @@ describe('an artifact', () => {
     assert.equal(third.exitCode, 0, third.log)
   })
 
-  test('holds an output that is large and deeply nested', async () => {
+  test('an artifact can hold an output that is large and deeply nested', async () => {
     await using simulator = await startSimulator()
     let deep: unknown = Array.from({ length: 1_000_000 }, () => 1)
     for (let depth = 0; depth < 150; depth++) deep = [deep]
@@ -158,7 +158,7 @@ describe('an artifact', () => {
     assert.deepEqual(releases.calls, [])
   })
 
-  test('is there in a second attempt, whether the service keeps the first or not', async () => {
+  test('a second attempt has its artifact, whether or not the service keeps the first one', async () => {
     await using simulator = await startSimulator()
     const output = [simulator.file('a.png', { body: await cake('png') })]
     const id = simulator.ended({ output })
@@ -175,7 +175,7 @@ describe('an artifact', () => {
     }
   })
 
-  test('with a name that the first attempt used for other files gets a name of its own and a warning', async () => {
+  test('an artifact gets a name of its own and a warning if the first attempt used the name for other files', async () => {
     await using simulator = await startSimulator()
     await using again = await startResultsService({ namesPer: 'run' })
     const inputs = { 'upload-artifact': 'true', 'artifact-name': 'pictures' }
@@ -191,7 +191,7 @@ describe('an artifact', () => {
     )
   })
 
-  test('has prediction.json if there are no files, and nothing but what may be public in it', async () => {
+  test('an artifact without files has prediction.json with nothing private in it', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({
       ...{ output: null, status: 'failed', error: 'no', webhook: 'https://x/?token=secret', prompt: 'secret' },
@@ -204,7 +204,7 @@ describe('an artifact', () => {
     assert.notEqual(run.outputs.artifact_id, '')
   })
 
-  test('with archive: false says that artifact-name has no effect, and gives advice that has', async () => {
+  test('a warning says that artifact-name has no effect with archive: false, and an error gives advice that works', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: 'text' })
     service.occupy(`${id}-text.txt`)
@@ -214,7 +214,7 @@ describe('an artifact', () => {
     assert.match(errors(run)[0] ?? '', /Set overwrite: true to replace it, or archive: true/)
   })
 
-  test('that cannot be uploaded leaves the files on the runner, and a warning says where and for how long', async () => {
+  test('files stay on the runner if the artifact cannot be uploaded, and a warning says where and for how long', async () => {
     await using simulator = await startSimulator()
     const output = [0, 1].map((i) => simulator.file(`${i}.txt`, { body: Buffer.from(`${i}`) }))
     const quota = { status: 403, body: { code: 'resource_exhausted', msg: 'Artifact storage quota has been hit.' } }
@@ -242,7 +242,7 @@ describe('an artifact', () => {
     assert.deepEqual([warnings(kept).length, warnings(partly).length], [0, 1])
   })
 
-  test('on a service without artifacts is a warning if the files are kept on disk, and an error if they are not', async () => {
+  test('a server without artifacts causes a warning if the files are kept on disk, and an error if they are not', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: [simulator.file('a.png', { body: await cake('png') })] })
     for (const env of [
@@ -295,7 +295,7 @@ describe('a file for a release', () => {
     assert.notEqual(run.summary, '')
   })
 
-  test('of a draft has an address that works when it is published, and the same in a second attempt', async () => {
+  test('an asset of a draft has a URL that works once it is published, and the same in a second attempt', async () => {
     await using simulator = await startSimulator()
     await using releases = await startReleasesApi()
     const release = releases.add('v1', { draft: true })
