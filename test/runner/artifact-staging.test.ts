@@ -29,25 +29,25 @@ describe('a staged file', () => {
     return copy
   }
 
-  test('is a copy with a fixed time and mode', async () => {
+  test('a staged file is a copy with a fixed time and mode', async () => {
     const { mtime, mode, nlink } = await stat(await staged())
     assert.deepEqual([mtime.toISOString(), nlink], ['1980-01-01T00:00:00.000Z', 1])
     if (process.platform !== 'win32') assert.equal(mode & 0o777, 0o644)
   })
 
-  test('is a link on a full disk', async () => {
+  test('a staged file is a hard link if the disk is full', async () => {
     const { nlink } = await stat(await staged({ copyFile: fault('ENOSPC') }))
     assert.equal(nlink, 2)
   })
 
-  test('is a symbolic link to another disk, if its own is full', {
+  test('a staged file is a symbolic link if the disk is full and the source is on another disk', {
     skip: process.platform === 'win32' && 'needs a privilege for symbolic links',
   }, async () => {
     const copy = await staged({ copyFile: fault('ENOSPC'), link: fault('EXDEV') })
     assert.ok((await lstat(copy)).isSymbolicLink())
   })
 
-  test('that cannot be made says why, and not that a link cannot be made', async () => {
+  test('a file that cannot be staged is reported with the error of the copy', async () => {
     const full = { copyFile: fault('ENOSPC'), link: fault('EXDEV'), symlink: fault('EPERM') }
     await assert.rejects(staged(full), /ENOSPC/)
     folder = await testFolder('staging')

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { readContext } from '../../src/runner/context.ts'
 
 describe('the context of the runner', () => {
-  test('is that of github.com if the environment says nothing or is empty', () => {
+  test('the runner context is that of github.com if the environment is empty', () => {
     for (const env of [{}, { GITHUB_SERVER_URL: '', GITHUB_API_URL: '', RUNNER_TEMP: '', GITHUB_OUTPUT: '' }]) {
       const { env: _env, forge, ...context } = readContext(env)
       assert.deepEqual(context, {
@@ -22,7 +22,7 @@ describe('the context of the runner', () => {
     }
   })
 
-  test('has what the environment says, addresses without a slash at the end', () => {
+  test('the runner context has the values of the environment, URLs without a trailing slash', () => {
     const {
       env: _env,
       forge,
@@ -52,7 +52,7 @@ describe('the context of the runner', () => {
     assert.equal(forge.name, 'GitHub Enterprise Server')
   })
 
-  test('tells the forge by its own variables, then by the host', () => {
+  test('a forge is recognized by its own variables, then by the host', () => {
     const forges: [string, Record<string, string>][] = [
       ['GitHub', { GITHUB_SERVER_URL: 'https://octo.ghe.com' }],
       ['GitHub', { GITHUB_SERVER_URL: 'http://github.localhost:3000' }],
@@ -69,7 +69,7 @@ describe('the context of the runner', () => {
     for (const [name, env] of forges) assert.equal(readContext(env).forge.name, name)
   })
 
-  test('knows how each forge names an asset and which artifacts it takes', () => {
+  test('each forge has its own asset paths and artifact protocol', () => {
     const forgeOf = (env: Record<string, string>) => readContext(env).forge
     const gitea = forgeOf({ GITEA_ACTIONS: 'true' })
     const forgejo = forgeOf({ FORGEJO_ACTIONS: 'true' })
@@ -87,7 +87,7 @@ describe('the context of the runner', () => {
     )
   })
 
-  test('links to an artifact by its number on GitHub, and by its name on the others', () => {
+  test('an artifact link has the ID on GitHub, and the name on Gitea and Forgejo', () => {
     const pageOn = (env: Record<string, string>) => readContext(env).forge.artifactPage({ id: 7, name: 'a b/c' })
     assert.deepEqual([{}, { GITEA_ACTIONS: 'true' }, { FORGEJO_ACTIONS: 'true' }].map(pageOn), [
       '7',
@@ -96,7 +96,7 @@ describe('the context of the runner', () => {
     ])
   })
 
-  test('knows the limits and habits that GitHub has and the others have not', () => {
+  test('annotations, separate uploads, renamed assets and asset limits exist only on GitHub', () => {
     const habits = (env: Record<string, string>) => {
       const { annotations, separateUploads, renamesAssets, assetLimits } = readContext(env).forge
       return { annotations, separateUploads, renamesAssets, assetLimits }
@@ -109,7 +109,7 @@ describe('the context of the runner', () => {
     for (const env of [{ GITEA_ACTIONS: 'true' }, { FORGEJO_ACTIONS: 'true' }]) assert.deepEqual(habits(env), others)
   })
 
-  test('takes every server but github.com for one that somebody runs, of any age', () => {
+  test('every server except github.com counts as self-hosted', () => {
     const servers = [{}, { GITHUB_SERVER_URL: 'https://github.example.com' }, { GITEA_ACTIONS: 'true' }]
     assert.deepEqual(
       servers.map((env) => readContext(env).forge.selfHosted),
@@ -117,7 +117,7 @@ describe('the context of the runner', () => {
     )
   })
 
-  test('drops any number of slashes at the end of an address', () => {
+  test('trailing slashes of a URL are removed', () => {
     assert.equal(readContext({ GITHUB_API_URL: 'https://x.example/api//' }).apiUrl, 'https://x.example/api')
   })
 })

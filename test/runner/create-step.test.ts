@@ -37,7 +37,7 @@ async function startTwenty(react: (request: ScriptedRequest, index: number) => R
 }
 
 describe('many creations', () => {
-  test('wait out refusals for five minutes together, after which nothing more is started', async () => {
+  test('create waits out 429 responses for five minutes in total, then starts nothing more', async () => {
     const { started, messages, minutes } = await startTwenty((_, i) => (i < 3 ? created(i) : THROTTLED))
     assert.equal(started, 3)
     assert.ok(minutes <= 5.1, `${minutes} min`)
@@ -46,7 +46,7 @@ describe('many creations', () => {
     assert.match(messages, /^3 other predictions were started and keep running: p0, p1, p2\./m)
   })
 
-  test('take as long as they need while the API accepts one now and then', async () => {
+  test('create takes as long as it needs while the API accepts a prediction now and then', async () => {
     const { started, minutes } = await startTwenty((_, i) =>
       i % 2 === 0 ? { ...THROTTLED, headers: { 'retry-after': '60' } } : created(i),
     )
@@ -55,7 +55,7 @@ describe('many creations', () => {
   })
 
   for (const code of ['ENOTFOUND', 'UND_ERR_CONNECT_TIMEOUT']) {
-    test(`end after five minutes without a connection (${code})`, async () => {
+    test(`create stops after five minutes without a connection (${code})`, async () => {
       for (const before of [0, 3]) {
         const { started, messages, minutes } = await startTwenty((_, i) =>
           i < before ? created(i) : { code, latency: 10 },
@@ -67,7 +67,7 @@ describe('many creations', () => {
     })
   }
 
-  test('end when the answers to the first ten were all lost', async () => {
+  test('create stops if the responses to the first ten requests were all lost', async () => {
     const { messages, creations } = await startTwenty(() => ({ status: 504, body: '', latency: 60 }))
     assert.equal(creations, 10)
     assert.match(messages, /others: No prediction was started: the first 10 have all failed\.$/m)

@@ -36,10 +36,10 @@ test('a file of the workspace is sent, however its path is written', () => {
   ])
     assert.equal(onWindows(name), undefined, name)
   for (const name of ['sub/cake.png', '..cake.png', 'a:b', '.gitignore', 'a\\b'])
-    assert.equal(whyNotSent('/work', path.posix.resolve('/work', name), path.posix), undefined, name)
+    assert.equal(whyNotSent('/workspace', path.posix.resolve('/workspace', name), path.posix), undefined, name)
 })
 
-test('a path on another drive, share or device, or above the workspace, is outside on Windows', () => {
+test('a path on another drive, share or device, or above the workspace, is refused on Windows', () => {
   for (const name of [
     '..\\secret',
     '../secret',
@@ -57,7 +57,7 @@ test('a path on another drive, share or device, or above the workspace, is outsi
     assert.equal(onWindows(name), 'is not inside the workspace', name)
 })
 
-test('files of Git are not sent under any name that a file system has for them', () => {
+test('files of Git are not sent under any name that a file system accepts for them', () => {
   for (const name of [
     '.git\\config',
     '.GIT/config',
@@ -68,10 +68,14 @@ test('files of Git are not sent under any name that a file system has for them',
   ])
     assert.match(onWindows(name) ?? '', /belongs to Git/, name)
   for (const name of ['.git/config', '.GIT/config', '.g\u200cit/config', 'sub/.git'])
-    assert.match(whyNotSent('/work', path.posix.resolve('/work', name), path.posix) ?? '', /belongs to Git/, name)
+    assert.match(
+      whyNotSent('/workspace', path.posix.resolve('/workspace', name), path.posix) ?? '',
+      /belongs to Git/,
+      name,
+    )
 })
 
-test('a stream behind the name of a file is not sent on Windows', () => {
+test('an alternate data stream of a file is not sent on Windows', () => {
   for (const name of ['cake.png:hidden', '.git::$INDEX_ALLOCATION\\config', 'cake.png::$DATA'])
     assert.match(onWindows(name) ?? '', /stream/, name)
 })
@@ -93,7 +97,7 @@ const large = (file: string, size: number): LargeFile =>
   new LargeFile({ where: 'input.a', name: path.basename(file), path: file, size, type: 'image/png' })
 
 describe('a value of an input', () => {
-  test('that begins with an @ is the file of that name, anywhere in lists and mappings', async () => {
+  test('a value that starts with @ is replaced by the file of that name, anywhere in lists and mappings', async () => {
     await using folder = await temporaryFolder()
     await writeFile(folder.file('A.PNG'), 'abc')
     const uri = 'data:image/png;base64,YWJj'
@@ -103,13 +107,13 @@ describe('a value of an input', () => {
     })
   })
 
-  test('is a text with @@ before it, with a blank after it, or with an @ inside', async () => {
+  test('a value with @@ at its start, a blank after @, or @ inside stays text', async () => {
     await using folder = await temporaryFolder()
     const texts = ['@@home', '@', '@ home', 'a@b', '']
     assert.deepEqual(await embed(texts, folder), ['@home', ...texts.slice(1)])
   })
 
-  test('that is no text stays what it is', async () => {
+  test('a value that is not a string stays unchanged', async () => {
     await using folder = await temporaryFolder()
     const number = exactNumber('18446744073709551615')
     const values = [number, null, true, 1.5, {}, []]
@@ -119,7 +123,7 @@ describe('a value of an input', () => {
     assert.equal(resolved[0], number)
   })
 
-  test('names a file by its place if there is none, or none that may be sent', async () => {
+  test('a missing or forbidden file is reported with its place in the input', async () => {
     await using folder = await temporaryFolder()
     await using outside = await temporaryFolder()
     await mkdir(folder.file('pictures'))
@@ -137,7 +141,7 @@ describe('a value of an input', () => {
 })
 
 describe('a file of the workspace', () => {
-  test('has a type by its extension', async () => {
+  test('an embedded file has the media type of its extension', async () => {
     await using folder = await temporaryFolder()
     for (const name of ['a.jpeg', 'a.mp3', 'a']) await writeFile(folder.file(name), '')
     assert.deepEqual(await embed(['@a.jpeg', '@a.mp3', '@a'], folder), [
@@ -147,7 +151,7 @@ describe('a file of the workspace', () => {
     ])
   })
 
-  test('is found also if the workspace is named by a link', async () => {
+  test('a file is found even if the workspace is given by a symbolic link', async () => {
     await using folder = await temporaryFolder()
     await mkdir(folder.file('real'))
     await writeFile(folder.file('real', 'a.txt'), 'a')
@@ -155,7 +159,7 @@ describe('a file of the workspace', () => {
     assert.equal(await resolveInside(folder.file('real', 'a.txt'), folder.file('link')), folder.file('real', 'a.txt'))
   })
 
-  test('of more than 256 KiB waits for its upload', async () => {
+  test('a file of more than 256 KiB is left for an upload', async () => {
     await using folder = await temporaryFolder()
     await sized(folder, 'a.webm', EMBEDDED_LIMIT + 1)
     const { hero } = (await embed({ hero: '@a.webm' }, folder)) as { hero: LargeFile }
@@ -168,7 +172,7 @@ describe('a file of the workspace', () => {
     )
   })
 
-  test('of a hundred megabytes is the largest that is sent, and all of a step have as many together', async () => {
+  test('100 MB is the limit for one file and for all files of a step together', async () => {
     await using folder = await temporaryFolder()
     await sized(folder, 'most', 100e6)
     await sized(folder, 'more', 100e6 + 1)
@@ -182,13 +186,13 @@ describe('a file of the workspace', () => {
 })
 
 describe('a large file', () => {
-  test('is replaced by the URL of its upload, anywhere in lists and mappings', async () => {
-    const input = { a: [large('/work/a.png', 300_000)], b: { c: large('/work/b.png', 300_000) }, d: 'text' }
+  test('a large file is replaced by the URL of its upload, anywhere in lists and mappings', async () => {
+    const input = { a: [large('/workspace/a.png', 300_000)], b: { c: large('/workspace/b.png', 300_000) }, d: 'text' }
     const resolved = await resolveLargeFiles(input, async ({ name }) => ({ url: `https://x.example/${name}` }))
     assert.deepEqual(resolved, { a: ['https://x.example/a.png'], b: { c: 'https://x.example/b.png' }, d: 'text' })
   })
 
-  test('is embedded all the same up to a mebibyte if the API takes no uploads', async () => {
+  test('a large file of up to 1 MiB is embedded if the API takes no uploads', async () => {
     await using folder = await temporaryFolder()
     await sized(folder, 'a.png', 2 ** 20)
     const notTaken = async () => ({ refusal: 'Use its URL.' })
@@ -201,14 +205,14 @@ describe('a large file', () => {
     })
   })
 
-  test('a file that cannot be uploaded is an error with its place if the message is of this action, and the same error otherwise', async () => {
-    const failing = (error: Error) => resolveLargeFiles(large('/work/a.png', 1), () => Promise.reject(error))
+  test('an upload fails with the place of the file for an input error, and with any other error unchanged', async () => {
+    const failing = (error: Error) => resolveLargeFiles(large('/workspace/a.png', 1), () => Promise.reject(error))
     await assert.rejects(failing(new ModelInputError('No.')), { message: 'input.a: No.' })
     const other = new Error('no connection')
     await assert.rejects(failing(other), (error) => error === other)
   })
 
-  test('counts by its content when inputs are compared', async () => {
+  test('a large file is compared by its content', async () => {
     await using folder = await temporaryFolder()
     await writeFile(folder.file('a.png'), 'abc')
     const sha256 = createHash('sha256').update('abc').digest('hex')

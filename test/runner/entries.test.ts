@@ -30,11 +30,11 @@ const refused = (texts: Partial<InputTexts>, message: RegExp) =>
   })
 
 describe('what is run', () => {
-  test('is one input with the name of the model unless several are given', async () => {
+  test('a single input is named after the model', async () => {
     assert.deepEqual(await read({ input: 'prompt: "a cake"' }), [{ name: 'flux-schnell', input: { prompt: 'a cake' } }])
   })
 
-  test('is a mapping from names, whose entries override what is shared', async () => {
+  test('a mapping in inputs gives entries with names, which override the shared input', async () => {
     await put('shared.yml', 'steps: 4\nformat: png')
     const entries = await read({
       inputFile: 'shared.yml',
@@ -47,7 +47,7 @@ describe('what is run', () => {
     ])
   })
 
-  test('is a list whose names are numbers', async () => {
+  test('the entries of a list are named by number', async () => {
     const entries = await read({ inputs: '[{"prompt": "a"}, {"prompt": "b"}]' })
     assert.deepEqual(
       entries.map(({ name }) => name),
@@ -55,7 +55,7 @@ describe('what is run', () => {
     )
   })
 
-  test('is merged from inputs-file and inputs, of which the latter wins', async () => {
+  test('inputs-file and inputs are merged, and inputs takes precedence', async () => {
     await put('pictures.yml', 'hero:\n  prompt: a cake # a comment\n  steps: 1\nlogo:\n  prompt: a pie')
     const entries = await read({ inputsFile: 'pictures.yml', inputs: 'hero: {steps: 2}\nicon: {prompt: "x"}' })
     assert.deepEqual(entries, [
@@ -65,19 +65,19 @@ describe('what is run', () => {
     ])
   })
 
-  test('is nothing if inputs is empty', async () => {
+  test('an empty mapping or list in inputs starts nothing', async () => {
     assert.deepEqual(await read({ inputs: '[]' }), [])
     assert.deepEqual(await read({ inputs: '{}' }), [])
   })
 
-  test('is not nothing at all: an expression may have had no value', async () => {
+  test('a step without any input is refused, because an expression may have had no value', async () => {
     const message = /^None of input, input-file, inputs and inputs-file is set\. For a model .*, set input: "\{\}"\.$/
     await refused({}, message)
     await refused({ input: '\n', inputs: ' ' }, message)
     assert.deepEqual(await read({ input: '{}' }), [{ name: 'flux-schnell', input: {} }])
   })
 
-  test('is at most five hundred predictions', async () => {
+  test('a step has at most 500 entries', async () => {
     const inputs = (count: number) => JSON.stringify(Array.from({ length: count }, (_, i) => ({ seed: i })))
     assert.equal((await read({ inputs: inputs(MOST_ENTRIES) })).length, 500)
     await refused(
@@ -93,38 +93,30 @@ describe('what is run', () => {
       /^inputs\.prompt is not a mapping\..*did you mean `input`\?$/,
     ],
     ['a list of texts', { inputs: '["a cake"]' }, /^inputs\[0\] is not a mapping/],
-    ['a text', { inputs: 'a cake' }, /^inputs is neither a mapping nor a list/],
+    ['a text instead of a mapping', { inputs: 'a cake' }, /^inputs is neither a mapping nor a list/],
     [
       'names that differ by case',
       { inputs: 'Hero: {a: 1}\nhero: {a: 2}' },
       /^The names "Hero" and "hero" in inputs would be the same file name/,
     ],
-    [
-      'names that are the same as file names',
-      { inputs: '"a/b": {a: 1}\n"a:b": {a: 2}' },
-      /would be the same file name/,
-    ],
+    ['names that become the same file name', { inputs: '"a/b": {a: 1}\n"a:b": {a: 2}' }, /would be the same file name/],
     ['an empty name', { inputs: '" ": {a: 1}' }, /^A name in inputs is empty/],
-    ['a file of lines', { inputsFile: 'pictures.jsonl' }, /cannot be read as jsonl/],
-    ['a file of one line', { inputFile: 'hero.jsonl' }, /cannot be read as jsonl/],
-    ['a table', { inputsFile: 'pictures.CSV' }, /cannot be read as csv/],
+    ['a JSONL file in inputs-file', { inputsFile: 'pictures.jsonl' }, /cannot be read as jsonl/],
+    ['a JSONL file in input-file', { inputFile: 'hero.jsonl' }, /cannot be read as jsonl/],
+    ['a CSV file', { inputsFile: 'pictures.CSV' }, /cannot be read as csv/],
     ['a list in input', { input: '[1]' }, /^input is not a mapping but a list/],
-    [
-      'a file that is not there',
-      { inputs: 'hero: {image: "@none.png"}' },
-      /^inputs\.hero\.image: There is no file none\.png/,
-    ],
+    ['a missing file', { inputs: 'hero: {image: "@none.png"}' }, /^inputs\.hero\.image: There is no file none\.png/],
   ] as const) {
-    test(`with ${name} is refused`, () => refused(texts, message))
+    test(`inputs are refused: ${name}`, () => refused(texts, message))
   }
 
-  test('is not a mapping and a list at once', async () => {
+  test('a mapping and a list cannot be merged', async () => {
     await put('list.yml', '- {prompt: a}')
     await refused({ inputsFile: 'list.yml', inputs: 'hero: {a: 1}' }, /is a mapping, the other a list/)
   })
 })
 
-test('what is wrong with an entry of a file names the file', async () => {
+test('an invalid entry of a file is reported with the name of the file', async () => {
   await put('texts.yml', 'hero: {prompt: a}\nlogo: a pie')
   await refused({ inputsFile: 'texts.yml' }, /^texts\.yml: inputs\.logo is not a mapping/)
   await put('text.yml', 'a pie')
@@ -136,7 +128,7 @@ test('what is wrong with an entry of a file names the file', async () => {
   )
 })
 
-test('a number that keeps its digits is no mapping', async () => {
+test('a large number is not taken for a mapping', async () => {
   const long = '18446744073709551615'
   await refused({ input: long }, /^input is not a mapping but a number\./)
   await refused({ inputs: long }, /^inputs is neither a mapping nor a list\./)
@@ -145,7 +137,7 @@ test('a number that keeps its digits is no mapping', async () => {
   assert.deepEqual(await read({ inputs: `{"inputs": {"seed": ${long}}}` }), [{ name: 'inputs', input }])
 })
 
-test('entries under a key `inputs` are refused: as one input they would be paid for, and give something else', async () => {
+test('entries under a top-level key "inputs" are refused, because they would run as one input', async () => {
   await put('nested.yml', 'inputs:\n  hero: {prompt: a}\n  logo: {prompt: b}')
   const message =
     /^The file nested\.yml has all entries under the key "inputs"\. Remove this key, so that they are at the top\.$/
@@ -156,7 +148,7 @@ test('entries under a key `inputs` are refused: as one input they would be paid 
   assert.deepEqual(await read({ inputs: '{"inputs": {}}' }), [{ name: 'inputs', input: {} }])
 })
 
-test('a file in another encoding than UTF-8 is refused, as its texts would change on their way to the model', async () => {
+test('a file that is not encoded in UTF-8 is refused', async () => {
   const text = 'hero: {prompt: "un gâteau"}'
   const encodings = { utf16: Buffer.from(`\ufeff${text}`, 'utf16le'), latin1: Buffer.from(text, 'latin1') }
   for (const [name, bytes] of Object.entries(encodings)) {
@@ -170,13 +162,13 @@ test('a file in another encoding than UTF-8 is refused, as its texts would chang
 })
 
 describe('files in an input', () => {
-  test('missing files in an input are reported with the way to write an @', () =>
+  test('a missing file in an input is reported with the way to write an @', () =>
     refused(
       { inputs: '{"hero": {"images": [{"url": "@none.png"}]}}' },
       /^inputs\.hero\.images\[0\]\.url: There is no file none\.png.*write @@ for/,
     ))
 
-  test('files in an input that cannot be read when they are sent, or are too large by then, are reported with their place', async () => {
+  test('a file that cannot be read or uploaded when it is sent is reported with its place', async () => {
     await put('large.bin', Buffer.alloc(2 ** 20 + 1, 1))
     const [entry] = await read({ inputs: 'hero: {image: "@large.bin"}' })
     const notTaken = async () => ({ refusal: 'Use its URL.' })
@@ -192,7 +184,7 @@ describe('files in an input', () => {
     )
   })
 
-  test('are embedded up to 256 KiB, and larger ones are left for an upload', async () => {
+  test('files in an input are embedded up to 256 KiB, and larger ones are left for an upload', async () => {
     await put('small.png', Buffer.alloc(EMBEDDED_LIMIT, 1))
     await put('large.bin', Buffer.alloc(EMBEDDED_LIMIT + 1, 1))
     const [entry] = await read({ input: '{"image": "@small.png", "weights": ["@large.bin"], "handle": "@@home"}' })

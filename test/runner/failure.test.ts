@@ -58,7 +58,7 @@ describe('a step', () => {
     assert.deepEqual(unexpected, ['first ##[set-output name=x]y'])
   })
 
-  test('shows five causes at most, of an error that may be its own cause', async () => {
+  test('a failed step prints at most five causes, even of an error that is its own cause', async () => {
     const error = new Error('round')
     error.cause = error
     assert.equal((await runHere(throwing(error))).log.match(/^caused by: round$/gm)?.length, 5)
@@ -102,7 +102,7 @@ describe('a step', () => {
     assert.match(stdout, /^::debug::Warning: ## \[error\]forged ⏎ : :error: :forged$/m)
   })
 
-  test('shows ten failures, or nine and a count of the rest, which is in full in the log', async () => {
+  test('a failed step shows ten failures, or nine and the number of the others, which are in the log', async () => {
     assert.equal((await runHere(throwing(new StepFailed(failures(10))))).annotations.at(-1)?.message, 'm9')
     const { annotations, lines } = await runHere(
       throwing(new StepFailed([...failures(9), { title: 't', message: `a\n\nb${'c'.repeat(200)}` }, ...failures(2)])),
@@ -121,7 +121,7 @@ describe('a step', () => {
     assert.ok(!lines.includes('t8: m8'))
   })
 
-  test('prints every failure as lines too, on a runner that shows no annotations', async () => {
+  test('a failed step prints every failure as a line on a runner without annotations', async () => {
     const runner = readContext({ GITEA_ACTIONS: 'true' })
     const { lines } = await runHere(throwing(new StepFailed(failures(11))), runner)
     assert.ok(lines.includes('t0: m0') && lines.includes('t10: m10'), lines.join('\n'))
@@ -129,12 +129,12 @@ describe('a step', () => {
   })
 })
 
-test('a failed step has the messages of its failures', () => {
+test('the message of StepFailed joins the messages of its failures', () => {
   const { name, message } = new StepFailed(failures(2))
   assert.deepEqual({ name, message }, { name: 'StepFailed', message: 'm0\nm1' })
 })
 
-test('whatever is thrown says something', () => {
+test('any thrown value has a message', () => {
   assert.deepEqual([new Error('a'), new RangeError(), 'b', 5, undefined, ' ', new Error(' ')].map(messageOf), [
     'a',
     'RangeError',

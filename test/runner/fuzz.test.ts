@@ -115,13 +115,13 @@ const body = fc.record(
 )
 
 describe('whatever a body holds', () => {
-  test('nothing of it acts in the log, holds the key, breaks the outputs or makes the summary too long', async () => {
+  test('no response can act in the log, expose the key, break the outputs or make the summary too long', async () => {
     await fc.assert(
       fc.asyncProperty(body, (each) => assertHarmless(JSON.stringify(each))),
       { numRuns: 1500 },
     )
   })
-  test('text that is no JSON, bytes that are no text, keys twice and huge numbers are read or refused with a sentence', async () => {
+  test('invalid JSON, invalid UTF-8, duplicate keys and huge numbers are read or refused with a message', async () => {
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.string(), nasty, fc.json()), (text) => assertHarmless(text)),
       { numRuns: 1000 },
@@ -139,7 +139,7 @@ describe('whatever a body holds', () => {
     ])
       await assertHarmless(text)
   })
-  test('three megabytes, a million small strings and a log of three megabytes are digested', async () => {
+  test('an output of three megabytes, a million strings and a long log are harmless', async () => {
     const prediction = (more: object) => JSON.stringify({ id: 'abc', status: 'succeeded', ...more })
     await assertHarmless(prediction({ output: 'x'.repeat(3_000_000) }))
     await assertHarmless(prediction({ output: Array.from({ length: 1_000_000 }, () => 'x') }))
@@ -147,7 +147,7 @@ describe('whatever a body holds', () => {
     await assertHarmless(prediction({ logs: '##[x]\r::error::y\n'.repeat(200_000) }))
     await assertHarmless(prediction({ status: 'failed', error: '::error::\n'.repeat(300_000) }))
   })
-  test('nesting without end is refused with a sentence, the nesting of strings is not counted', async () => {
+  test('endless nesting is refused with a message, and brackets in strings do not count as nesting', async () => {
     for (const [open, close] of [
       ['[', ']'],
       ['{"a":', '}'],
@@ -171,7 +171,7 @@ describe('whatever a body holds', () => {
   })
 })
 
-test('whatever an error body and its headers hold, the refusal is one bounded message without the key', () => {
+test('any error body and headers give one bounded message without the key', () => {
   const headers = fc.record(
     { 'retry-after': nasty, 'ratelimit-reset': nasty, date: nasty, location: nasty },
     { requiredKeys: [] },

@@ -24,7 +24,7 @@ const apiNamed = (name: string) => {
 }
 
 describe('a duration', () => {
-  test('is read in seconds', () => {
+  test('a duration is read in seconds', () => {
     const durations = {
       '90s': 90,
       '10m': 600,
@@ -42,7 +42,7 @@ describe('a duration', () => {
     }
     for (const [text, seconds] of Object.entries(durations)) assert.equal(parseDuration(text), seconds, text)
   })
-  test('is nothing else', () => {
+  test('an invalid duration is rejected', () => {
     for (const text of [
       '',
       'soon',
@@ -66,7 +66,7 @@ describe('a duration', () => {
   })
 })
 
-test('plain http leaves the machine unless it goes to a loopback host', () => {
+test('plain http causes a warning unless the host is a loopback host', () => {
   for (const url of [
     'http://gateway.example.com/v1',
     'http://10.0.0.5/v1',
@@ -87,12 +87,12 @@ test('plain http leaves the machine unless it goes to a loopback host', () => {
 
 describe('prediction IDs', () => {
   const fault = (text: string) => faultOf(() => readIds(text))
-  test('are read as people separate them, each once and without quotes', () => {
+  test('prediction IDs are read with any usual separator, without quotes and duplicates', () => {
     for (const text of ['a,b', 'a b\nb', 'a， b', 'a、b', '"a","b"', "'a' 'b'", '["a", "b"]', '[" a", "\\"b\\""]']) {
       assert.deepEqual(readIds(text), ['a', 'b'], text)
     }
   })
-  test('of a step that has none are named as such', () => {
+  test('an ID such as null or undefined is reported as the missing output of an earlier step', () => {
     for (const text of ['null', 'undefined', 'None', '"null"', 'a,null', '[null]', '["undefined"]']) {
       assert.match(fault(text), /the step that should have created the prediction/, text)
     }
@@ -102,16 +102,16 @@ describe('prediction IDs', () => {
     assert.match(fault(''), /^must not be empty\./)
     for (const text of [',', '[]', '""']) assert.match(fault(text), /contains no ID\. Pass at least one ID\.$/)
   })
-  test('in a broken JSON array are refused, and so are other values in one', () => {
+  test('a broken JSON array of IDs is refused, and so is one with values other than strings', () => {
     assert.match(fault('["a"'), /^"\[\\"a\\"" looks like a JSON array but is not valid JSON\./)
     assert.equal(fault('[1]'), '"[1]" is not a JSON array of strings.')
   })
-  test('of another form are named, the first five of them', () => {
+  test('invalid IDs are reported, at most five of them by name', () => {
     assert.match(fault('a!b'), /^"a!b" cannot be the ID of a prediction: /)
     assert.match(fault('1!,2!,3!,4!,5!'), /^"1!", "2!", "3!", "4!", "5!" cannot be/)
     assert.match(fault('1!,2!,ok,3!,4!,5!,6!,7!'), /^"1!", "2!", "3!", "4!", "5!" and 2 more cannot be/)
   })
-  test('that are URLs come with what to take of them', () => {
+  test('a URL in place of an ID is reported with the part to pass', () => {
     assert.match(
       fault('https://x.example/v1/predictions/abc'),
       / Of a URL, pass only the part after \/predictions\/\.$/,
@@ -123,17 +123,17 @@ describe('prediction IDs', () => {
       /Of a URL/,
     )
   })
-  test('keep quotes that do not match, which no ID has', () => {
+  test('unbalanced quotes around an ID are refused', () => {
     for (const text of [`"a'`, 'a"', '"a', 'x"a"', '"a"x']) assert.notEqual(fault(text), '', text)
   })
-  test('are 5,000 at most, repeated ones not counted', () => {
+  test('a step accepts at most 5,000 IDs, not counting duplicates', () => {
     const ids = (count: number) => Array.from({ length: count }, (_, i) => `id${i}`)
     assert.equal(readIds([...ids(5000), 'id7'].join()).length, 5000)
     assert.match(fault(ids(5001).join()), /has 5001 IDs, but one step waits for at most 5000/)
   })
 })
 
-test('a template of file names is taken as it is, unless it has what no name of a file may have', () => {
+test('a template of file names is accepted unless it contains what no file name may contain', () => {
   assert.equal(readFileName('圖-{number}', false), '圖-{number}')
   assert.throws(
     () => readFileName('{name}', false),
@@ -144,7 +144,7 @@ test('a template of file names is taken as it is, unless it has what no name of 
 
 describe('a key', () => {
   const fault = (text: string) => faultOf(() => values.readApiKey(text))
-  test('of six visible characters or more is taken as it is', () => {
+  test('a key of six or more visible characters is accepted unchanged', () => {
     for (const key of ['abcdef', 'sk-~!"x', 'bearer-abc']) assert.equal(values.readApiKey(key), key)
   })
   test('an invalid key is refused without showing any of it', () => {
@@ -168,7 +168,7 @@ describe('a key', () => {
 describe('the URL of an API', () => {
   const read = values.readApiUrl
   const fault = (text: string, api?: Parameters<typeof read>[1]) => faultOf(() => read(text, api))
-  test('is its base without a slash at the end', () => {
+  test('the URL of an API is read without trailing slashes', () => {
     for (const [text, base] of [
       ['https://api.replicate.com/v1', 'https://api.replicate.com/v1'],
       ['https://api.replicate.com/v1///', 'https://api.replicate.com/v1'],
@@ -178,7 +178,7 @@ describe('the URL of an API', () => {
       assert.equal(read(text), base)
     }
   })
-  test('is refused if it is none, or if requests to it could not be made', () => {
+  test('an invalid URL of an API is refused with the reason', () => {
     for (const [text, reason] of [
       ['gateway', /^"gateway" is not a URL\./],
       ['https://user@x.example', /^"\*\*\*@x\.example" contains a user name or a password\./],
@@ -191,7 +191,7 @@ describe('the URL of an API', () => {
       assert.match(fault(text), reason)
     }
   })
-  test('that goes too far is answered with the part to give', () => {
+  test('a URL of an API with too long a path is refused with the part to use', () => {
     for (const end of [
       ...['/predictions', '/predictions/', '/predictions/abc', '/predictions/abc/cancel'],
       ...['/models/owner/name/predictions', '/deployments/owner/name/predictions'],
@@ -199,7 +199,7 @@ describe('the URL of an API', () => {
       assert.match(fault(`https://x.example/v1${end}`), / Use "https:\/\/x\.example\/v1" instead: /, end)
     }
   })
-  test('of a task API is the root of the gateway, not the base of one API', () => {
+  test('the URL of a task API must be the root of the gateway', () => {
     const kling = apiNamed('kling')
     for (const text of ['https://x.example', 'https://x.example/v1beta']) assert.equal(read(text, kling), text)
     assert.equal(read('https://x.example/replicate/v1'), 'https://x.example/replicate/v1')
@@ -218,7 +218,7 @@ describe('the URL of an API', () => {
   })
 })
 
-test('an API is found by its word in any case, and the words are listed for any other', () => {
+test('an API is found by its name in any case, and an unknown one is refused with the list of names', () => {
   assert.equal(values.readApi('Kling').name, 'kling')
   assert.equal(
     faultOf(() => values.readApi('klin')),
@@ -227,7 +227,7 @@ test('an API is found by its word in any case, and the words are listed for any 
 })
 
 describe('times', () => {
-  test('of the timeout end with the job if it is 0', () => {
+  test('a timeout of 0 means no limit', () => {
     assert.deepEqual(['30m', '0', '0s'].map(values.readTimeout), [
       1800,
       Number.POSITIVE_INFINITY,
@@ -238,7 +238,7 @@ describe('times', () => {
       /^"soon" is not a duration such as .*; 0 means no limit other/,
     )
   })
-  test('between polls are chosen by the action, or from a tenth of a second to an hour', () => {
+  test('poll-interval is auto, or from a tenth of a second to an hour', () => {
     assert.deepEqual(['AUTO', '0.1', '1h'].map(values.readPollInterval), [undefined, 0.1, 3600])
     for (const text of ['99ms', '3601']) {
       assert.equal(
@@ -251,7 +251,7 @@ describe('times', () => {
       /^"x" is neither "auto" nor a duration/,
     )
   })
-  test('after which the API cancels are written as it reads them, in whole seconds', () => {
+  test('cancel-after is written in the form that the API reads, in whole seconds', () => {
     const texts = ['', '5', '5.4s', '90', '3600', '1h30m5s', '1d']
     assert.deepEqual(texts.map(values.readCancelAfter), [undefined, '5s', '5s', '1m30s', '1h', '1h30m5s', '24h'])
     for (const text of ['4.9', 'x']) {
@@ -264,7 +264,7 @@ describe('times', () => {
 })
 
 describe('when predictions are canceled', () => {
-  test('is a set of events, in either spelling, or never', () => {
+  test('cancel-on is a set of events in either spelling, or never', () => {
     assert.deepEqual(
       ['never', 'NEVER', 'canceled', 'TIMEOUT,  Cancelled', 'timeout\ntimeout'].map((text) => [
         ...values.readCancelOn(text),
@@ -272,7 +272,7 @@ describe('when predictions are canceled', () => {
       [[], [], ['cancelled'], ['timeout', 'cancelled'], ['timeout']],
     )
   })
-  test('is nothing else, and never is not combined with another word', () => {
+  test('an unknown event in cancel-on is refused, and so is never with another event', () => {
     for (const text of ['success', 'never,timeout', 'timeout,success']) {
       assert.match(
         faultOf(() => values.readCancelOn(text)),
@@ -282,7 +282,7 @@ describe('when predictions are canceled', () => {
   })
 })
 
-test('an artifact has any name that GitHub takes, or one made of the ID', () => {
+test('an artifact name is accepted if GitHub accepts it, and may be empty', () => {
   assert.deepEqual(['', 'my pictures', 'x'.repeat(255)].map(values.readArtifactName), [
     undefined,
     'my pictures',
@@ -298,7 +298,7 @@ test('an artifact has any name that GitHub takes, or one made of the ID', () => 
   )
 })
 
-test('a tag is taken without refs/tags/, unless git has no such name', () => {
+test('a tag is read without refs/tags/, and refused if git does not accept it', () => {
   assert.deepEqual(['', 'refs/tags/v1', 'v1.2/rc-1', 'a.lock.b', 'refs/tags', 'a/refs/tags/v1'].map(values.readTag), [
     undefined,
     'v1',
@@ -333,7 +333,7 @@ test('a tag is taken without refs/tags/, unless git has no such name', () => {
 })
 
 describe('what is run', () => {
-  test('is a model, or one of its versions', () => {
+  test('a model is read with or without a version', () => {
     assert.deepEqual(['', 'owner/name', 'owner/a.b-c_d:0a.b-c'].map(values.readModel), [
       undefined,
       { model: 'owner/name' },
@@ -346,14 +346,14 @@ describe('what is run', () => {
       )
     }
   })
-  test('is quoted whole if it is the address of a model', () => {
+  test('the web address of a model is refused, and quoted in full', () => {
     const address = 'https://replicate.com/owner/name'
     assert.equal(
       faultOf(() => values.readModel(address)),
       `"${address}" is not of the form owner/name.`,
     )
   })
-  test('has an owner and a name of up to a hundred characters each', () => {
+  test('a deployment has an owner and a name of up to 100 characters each', () => {
     const longest = `${'o'.repeat(100)}/${'n'.repeat(100)}`
     assert.deepEqual(values.readDeployment(longest), { deployment: longest })
     assert.equal(values.readDeployment(''), undefined)
@@ -365,7 +365,7 @@ describe('what is run', () => {
       )
     }
   })
-  test('is a version of up to 128 characters', () => {
+  test('a version has up to 128 characters', () => {
     assert.deepEqual(values.readVersion('v'.repeat(128)), { version: 'v'.repeat(128) })
     assert.equal(values.readVersion(''), undefined)
     for (const text of ['v'.repeat(129), 'a/b', 'a b', 'a:b']) {
@@ -378,7 +378,7 @@ describe('what is run', () => {
 })
 
 describe('a size', () => {
-  test('is read in bytes, with the units of ten and of two in any case', () => {
+  test('a size is read in bytes, with decimal and binary units in any case', () => {
     const sizes = {
       '500': 500,
       '1 B': 1,
@@ -393,7 +393,7 @@ describe('a size', () => {
     }
     for (const [text, bytes] of Object.entries(sizes)) assert.equal(values.readSize(text), bytes, text)
   })
-  test('is nothing else, and more than nothing', () => {
+  test('an invalid size, or one of less than a byte, is refused', () => {
     for (const text of ['', '0', '0.5', '-1', 'MB', '1 XB', '1  MB', '1e3', '1,5 MB', 'x1', '1MB!', '1.MB']) {
       assert.match(
         faultOf(() => values.readSize(text)),
@@ -404,7 +404,7 @@ describe('a size', () => {
   })
 })
 
-test('hosts are names, patterns of them or addresses in brackets, in small letters', () => {
+test('allowed hosts are names, patterns or addresses in brackets, in lower case', () => {
   assert.deepEqual(values.readHosts('CDN.example.com, *.x_y.example,\n[::1] localhost'), [
     'cdn.example.com',
     '*.x_y.example',
@@ -437,7 +437,7 @@ test('hosts are names, patterns of them or addresses in brackets, in small lette
   )
 })
 
-test('words and whole numbers are read in any case and within their range', () => {
+test('keywords are read in any case, and whole numbers within their range', () => {
   assert.deepEqual(['warn', 'ERROR', 'Ignore'].map(values.readIfNoFilesFound), ['warn', 'error', 'ignore'])
   assert.deepEqual(['auto', 'NEVER'].map(values.readList), [true, false])
   assert.deepEqual(['true', 'FALSE'].map(values.readBoolean), [true, false])
@@ -458,14 +458,14 @@ test('words and whole numbers are read in any case and within their range', () =
   for (const [read, message] of refused) assert.equal(faultOf(read), message)
 })
 
-test('a folder is found from the workspace or from the home of the user', () => {
-  const at = (text: string) => values.readFolder(text, path.resolve('/work'))
+test('a folder is resolved from the workspace, or from the home of the user after ~', () => {
+  const at = (text: string) => values.readFolder(text, path.resolve('/workspace'))
   assert.equal(at(''), undefined)
-  assert.equal(at('a/b'), path.resolve('/work/a/b'))
+  assert.equal(at('a/b'), path.resolve('/workspace/a/b'))
   assert.equal(at('/a'), path.resolve('/a'))
   assert.equal(at('~'), homedir())
   assert.equal(at('~/a'), path.join(homedir(), 'a'))
-  assert.equal(at('~a'), path.resolve('/work/~a'))
-  assert.equal(at('a/~'), path.resolve('/work/a/~'))
+  assert.equal(at('~a'), path.resolve('/workspace/~a'))
+  assert.equal(at('a/~'), path.resolve('/workspace/a/~'))
   for (const text of ['a\nb', 'a\rb', 'a/\n/b']) assert.throws(() => at(text), /contains a line break/)
 })

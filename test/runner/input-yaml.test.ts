@@ -57,11 +57,11 @@ describe('an input', () => {
   }
 
   for (const text of ['a: 1e400', 'a: -1e400', '{"a": 1e999}', 'a: .inf', 'a: -.inf', 'a: .nan', 'commit: 123e4567']) {
-    test(`${text} is refused: JSON does not have that number`, () =>
+    test(`${text} is refused, because JSON cannot represent the number`, () =>
       refused(text, /is read as a number that JSON cannot represent\. If it is a text, quote it\./))
   }
 
-  test('a text that " #" cuts is refused inline, and is a comment in a file', () => {
+  test('a text that is cut off by " #" is refused inline, and allowed in a file', () => {
     refused('prompt: a cake # with candles', /the text "a cake" is cut off at " #"/)
     refused('prompt: number #5 cake', /the text "number" is cut off at " #"/)
     refused('a: {prompt: a cake # with\n}', /is cut off at " #"/)
@@ -71,7 +71,7 @@ describe('an input', () => {
     assert.equal(sent('prompt: a cake # with candles', { isFile: true }), '{"prompt":"a cake"}')
   })
 
-  test('a text that "#" hides from its first letter on is refused inline, and is a comment in a file', () => {
+  test('a value that is hidden by "#" is refused inline, and is null in a file', () => {
     const hidden =
       /^In input\.prompt: there is no value before "#", which starts a comment in YAML\. Put the text in quotes/
     for (const text of ['prompt: #1 cake', 'steps: 4\nprompt: # with candles', 'prompt:\t#cake\nsteps: 4']) {
@@ -81,7 +81,7 @@ describe('an input', () => {
     assert.equal(sent('sizes: # in pixels\n  - 8\nmask:\n# none\n'), '{"sizes":[8],"mask":null}')
   })
 
-  test('that cannot be sent is refused with its place, in an inline input and in a file', () => {
+  test('an input that cannot be sent is refused with its place, inline and in a file', () => {
     refused('hero:\n  prompt: a cake # with', /^In input\.hero\.prompt: the text "a cake" is cut/)
     refused('[{sizes: [1, .inf]}]', /^In input\[0\]\.sizes\[1\]: /)
     const file = () => parseInput('hero:\n  seed: .inf', 'the file pictures.yml', { isFile: true })
@@ -95,14 +95,14 @@ describe('an input', () => {
       /Put all texts in quotes, or pass them with \$\{\{ toJSON\(…\) \}\}\.$/,
     ],
     ['a leading quote', 'prompt: "quoted" cake', /Put all texts in quotes/],
-    ['a key twice', 'a: 1\na: 2', /^In input: Map keys must be unique at line 2, column 1\.$/],
-    ['a key twice in JSON', '{"a":\t1,"a":\t2}', /unique/],
+    ['a duplicate key', 'a: 1\na: 2', /^In input: Map keys must be unique at line 2, column 1\.$/],
+    ['a duplicate key in JSON', '{"a":\t1,"a":\t2}', /unique/],
     ['a number and a text as the same key', '1: a\n"1": b', /unique/],
     ['a date', 'a: !!timestamp 2026-01-31', /^In input\.a: the tag !!timestamp is not supported/],
     ['a set', 'a: [!!set {b, c}]', /^In input\.a\[0\]: the tag !!set is not supported/],
     ['an ordered mapping', 'a: !!omap [b: 1]', /^In input\.a: the tag !!omap is not supported/],
     [
-      'the directive of YAML 1.1',
+      'a YAML 1.1 directive',
       '%YAML 1.1\n---\nno: 12:30',
       /^In input: it is marked as YAML 1\.1, but read as YAML 1\.2\. Remove the line that starts with %YAML\.$/,
     ],
@@ -121,18 +121,18 @@ describe('an input', () => {
       'base: &b {size: 1}\nhero:\n  <<: *b',
       /^In input\.hero: merge keys \(<<\) are not supported\. Put shared values into input or input-file\.$/,
     ],
-    ['an alias inside of what it names', 'a: &a [*a]', /the alias \*a refers to a value that contains it/],
+    ['an alias inside the value that it refers to', 'a: &a [*a]', /the alias \*a refers to a value that contains it/],
     ['an unknown alias', 'a: *b', /alias/i],
   ] as const) {
-    test(`with ${name} is refused`, () => refused(text, message))
+    test(`an input with ${name} is refused`, () => refused(text, message))
   }
 
-  test('that grows by aliases is refused', () => {
+  test('an input that grows through aliases is refused', () => {
     const lines = ['a0: &a0 [x, x]', ...Array.from({ length: 20 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)]
     refused(lines.join('\n'), /alias/i)
   })
 
-  test('that is nested too deeply is refused', () => {
+  test('an input that is nested too deeply is refused', () => {
     const nested = (depth: number) => `${'['.repeat(depth)}${']'.repeat(depth)}`
     assert.equal(sent(nested(200)), nested(200))
     refused(nested(201), /^In input: it is nested deeper than 200 levels\.$/)
@@ -143,7 +143,7 @@ describe('an input', () => {
     refused(`a: ${'['.repeat(50_000)}${']'.repeat(50_000)}`, /nested deeper than 200 levels/)
   })
 
-  test('an input that is read as YAML never prints anything', async () => {
+  test('reading an input as YAML prints nothing', async () => {
     const heard: unknown[] = []
     const listen = (warning: unknown) => heard.push(warning)
     process.on('warning', listen)
@@ -158,7 +158,7 @@ describe('an input', () => {
     assert.deepEqual(heard, [])
   })
 
-  test('that is JSON is sent as it is', () => {
+  test('a JSON input is sent unchanged', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (value) => {
         const json = JSON.stringify(value)

@@ -8,7 +8,7 @@ import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
 
 const KEY = 'sk-test-0123456789'
-const runner = readContext({ GITHUB_WORKSPACE: '/work' })
+const runner = readContext({ GITHUB_WORKSPACE: '/workspace' })
 const source = (given: Record<string, string>) => (name: string) =>
   ({ 'prediction-id': 'abc', 'api-key': KEY, ...given })[name] ?? ''
 const read = (given: Record<string, string> = {}) => readInputs(runner, source(given))
@@ -26,7 +26,7 @@ function faults(act: () => unknown): string[] {
 }
 
 describe('the inputs of the root action', () => {
-  test('are grouped by what uses them', () => {
+  test('the inputs of the root action are grouped by their use', () => {
     const { policy, download, artifact, release } = read({
       'output-dir': 'pictures',
       overwrite: 'true',
@@ -42,7 +42,7 @@ describe('the inputs of the root action', () => {
       allowedHosts: ['cdn.example.com'],
     })
     assert.deepEqual(download, {
-      directory: path.resolve('/work/pictures'),
+      directory: path.resolve('/workspace/pictures'),
       fileName: '{id}-{index}',
       maxFileSize: 2e9,
       maxTotalSize: 10e9,
@@ -64,7 +64,7 @@ describe('the inputs of the root action', () => {
     assert.deepEqual([artifact, release, download.directory], [undefined, undefined, undefined])
   })
 
-  test('keep an artifact for up to 400 days, as GitHub does', () => {
+  test('retention-days allows up to 400 days', () => {
     const daysOf = (text: string) => read({ 'upload-artifact': 'true', 'retention-days': text }).artifact?.retentionDays
     assert.deepEqual(['0', '1', '400'].map(daysOf), [undefined, 1, 400])
     for (const wrong of ['401', '-1', '1.5', 'long']) {
@@ -73,7 +73,7 @@ describe('the inputs of the root action', () => {
     }
   })
 
-  test('are all reported at once, without the key', () => {
+  test('invalid inputs are all reported at once, without the key', () => {
     const [first, ...rest] = faults(() =>
       read({ 'prediction-id': KEY.replace('-', '/'), timeout: `${KEY}!`, 'release-tag': 'v1', archive: 'maybe' }),
     )
@@ -88,14 +88,14 @@ describe('the inputs of the root action', () => {
     assert.equal(faults(() => read({ 'poll-interval': '0' }))[0], '1 input is invalid; no request was made.')
   })
 
-  test('both secrets are masked, also if another input is invalid, unless they are too short', async () => {
+  test('both secrets are masked unless they are too short, even if another input is invalid', async () => {
     const masks = async (given: Record<string, string>) =>
       carryOut(await printed(() => faults(() => read(given)))).masks
     assert.deepEqual(await masks({ 'github-token': 'ghs_0123456789', timeout: 'x' }), [KEY, 'ghs_0123456789'])
     assert.deepEqual(await masks({ 'api-key': 'short' }), [])
   })
 
-  test('take IDs as people give them', () => {
+  test('prediction-id accepts quotes, JSON and any usual separator', () => {
     for (const [given, ids] of [
       ['"abc"', ['abc']],
       ["'abc'", ['abc']],
@@ -112,13 +112,13 @@ describe('the inputs of the root action', () => {
     }
   })
 
-  test('take a tag with refs/tags/ before it, and a folder in the home of the user', () => {
+  test('release-tag may start with refs/tags/, and output-dir with ~', () => {
     const inputs = read({ 'release-tag': 'refs/tags/v1', 'github-token': 'ghs_0123456789', 'output-dir': '~/pictures' })
     assert.equal(inputs.release?.tag, 'v1')
     assert.equal(inputs.download.directory, path.join(homedir(), 'pictures'))
   })
 
-  test('refuse a key in quotes and a key of Replicate that would go to another gateway', () => {
+  test('a key in quotes is refused, and so is a key of Replicate for another gateway', () => {
     assert.match(faults(() => read({ 'api-key': `"${KEY}"` }))[1] ?? '', /^api-key: is in quotes\./)
     const key = `r8_${'a'.repeat(37)}`
     assert.match(
@@ -128,7 +128,7 @@ describe('the inputs of the root action', () => {
     assert.equal(read({ 'api-key': key, 'api-url': 'https://api.replicate.com/v1' }).apiKey, key)
   })
 
-  test('never print a password in a URL, however it is mistyped', () => {
+  test('a password in a malformed URL is never printed', () => {
     for (const url of [
       'https:user:PW@h',
       'https:\\\\user:PW@h',
@@ -145,7 +145,7 @@ describe('the inputs of the root action', () => {
 })
 
 describe('the inputs of the action that starts predictions', () => {
-  test('name exactly one target', () => {
+  test('a create step requires exactly one of model, version and deployment', () => {
     assert.deepEqual(create({ model: 'owner/name' }).target, { model: 'owner/name' })
     assert.deepEqual(create({ model: 'owner/name:v1' }).target, { version: 'v1' })
     assert.deepEqual(create({ version: 'v1' }).target, { version: 'v1' })
@@ -156,7 +156,7 @@ describe('the inputs of the action that starts predictions', () => {
     assert.deepEqual(faults(() => create({ model: 'owner/name', version: 'v1' })).slice(1), [two])
   })
 
-  test('report an invalid target as invalid, not as missing', () => {
+  test('an invalid target is reported as invalid, not as missing', () => {
     assert.deepEqual(faults(() => create({ model: 'x' })).slice(1), ['model: "x" is not of the form owner/name.'])
   })
 })

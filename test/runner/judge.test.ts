@@ -35,7 +35,7 @@ async function outcomeIn(folder: string): Promise<Outcome & { answer: Answer & {
 describe('an outcome of which only a part is in memory', () => {
   hideKey(KEY)
 
-  test('is judged by the whole answer, and stored again without the key', async () => {
+  test('a stored outcome is judged by its whole response, and stored again without the key', async () => {
     await using folder = await temporaryFolder()
     const [judged] = await judge([await outcomeIn(folder.path)], INPUTS)
     assert.ok(judged && !judged.verdict.ok)
@@ -57,7 +57,7 @@ describe('an outcome of which only a part is in memory', () => {
     ])
   })
 
-  test('is public with its whole output', async () => {
+  test('the public JSON of a stored outcome has its whole output', async () => {
     await using folder = await temporaryFolder()
     const [judged] = await judge([await outcomeIn(folder.path)], INPUTS)
     assert.ok(judged)
@@ -67,7 +67,7 @@ describe('an outcome of which only a part is in memory', () => {
     assert.deepEqual([body.output, body.error, body.input], [OUTPUT.replace(KEY, '***'), 'not with ***', undefined])
   })
 
-  test('stays whole in memory, without the key, if it cannot be stored again', async () => {
+  test('an outcome that cannot be stored again stays in memory, without the key', async () => {
     await using folder = await temporaryFolder()
     const outcome = await outcomeIn(folder.path)
     const stored = { ...outcome.answer.stored, withBody: () => Promise.reject(new Error('no space')) }
@@ -76,7 +76,7 @@ describe('an outcome of which only a part is in memory', () => {
     assert.equal(judged?.outcome.answer?.stored, undefined)
   })
 
-  test('is judged by what is known of it if it cannot be read again, with a warning', async () => {
+  test('an outcome that cannot be read again is judged by what is known, with a warning', async () => {
     await using folder = await temporaryFolder()
     const outcome = await outcomeIn(folder.path)
     const stored = { ...outcome.answer.stored, use: () => Promise.reject(new Error('no disk')) }

@@ -196,7 +196,7 @@ describe('untrusted text in Markdown', { skip }, () => {
 })
 
 describe('the source of a summary', () => {
-  test('is readable: only what can act is escaped', () => {
+  test('only text that can act is escaped in the source of a summary', () => {
     for (const text of [
       'owner/model-name',
       'a_b.c',

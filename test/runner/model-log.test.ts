@@ -16,19 +16,19 @@ describe('a growing log', () => {
       return next.lines
     })
   }
-  test('shows only what is new', () =>
+  test('a growing log shows only what is new', () =>
     assert.deepEqual(shown('a\nb\n', 'a\nb\n', 'a\nb\nc\n'), [['a', 'b'], [], ['c']]))
-  test('holds a line back until it is whole, or the log is', () => {
+  test('an incomplete line is held back until it or the log is complete', () => {
     assert.deepEqual(shown('a\nhal', 'a\nhalf\nq', 'a\nhalf\nquarter'), [['a'], ['half'], ['quarter']])
   })
-  test('splits at every kind of line end, and leaves out empty lines', () => {
+  test('a log is split at every kind of line end, without empty lines', () => {
     assert.deepEqual(shown('a\r\nb\rc\n\n  \nd'), [['a', 'b', 'c', 'd']])
   })
-  test('that was rewritten shows what was not there before', () => {
+  test('a rewritten log shows what was not there before', () => {
     assert.deepEqual(shown('a\nb\nc\n', 'b\nc\nd\n', 'x\nd\ne\n'), [['a', 'b', 'c'], ['d'], ['x', 'e']])
     assert.deepEqual(shown('a\nb\n', '', 'a\nb\n'), [['a', 'b'], [], ['a', 'b']])
   })
-  test('of which only the end is given goes on where it was, or says what is missing', () => {
+  test('a log of which only the end is given continues, or says how much is missing', () => {
     const whole = Array.from({ length: 10 }, (_, i) => `line ${i}\n`).join('')
     const look = (view: typeof emptyLog, from: number, to: number) =>
       newLogLines(view, whole.slice(from, to), { now: 0, complete: false, start: from })
@@ -39,11 +39,11 @@ describe('a growing log', () => {
     assert.deepEqual(look(second.view, 49, 56).lines, ['line 7'])
     assert.deepEqual(look(second.view, 56, 63).lines, ['… 7 B of this log are not shown', 'line 8'])
   })
-  test('shows a bar now and then, and its end', () => {
+  test('a progress bar is shown now and then, and at its end', () => {
     const bars = (to: number) => Array.from({ length: to + 1 }, (_, i) => `${bar(i)}\n`).join('')
     assert.deepEqual(shown(bars(2), bars(4), bars(6), `${bars(10)}done`), [[bar(2)], [], [bar(6)], [bar(10), 'done']])
   })
-  test('shows a bar that is rewritten with carriage returns as one line', () => {
+  test('a progress bar that is rewritten with carriage returns is shown as one line', () => {
     assert.deepEqual(shown(`a\n${bar(1)}\r${bar(2)}\r${bar(3)}\rb\n`), [['a', bar(3), 'b']])
   })
   test('a log that never ends is cut off with a notice', () => {
@@ -51,7 +51,7 @@ describe('a growing log', () => {
     assert.ok((lines?.length ?? 0) < 1100)
     assert.match(lines?.at(-1) ?? '', /not shown/)
   })
-  test('shows every line of a log that only grows exactly once', () => {
+  test('every line of a log that only grows is shown exactly once', () => {
     const lines = fc.array(fc.stringMatching(/^[a-z]{1,3}$/), { maxLength: 20 })
     fc.assert(
       fc.property(lines, fc.array(fc.nat(80), { maxLength: 5 }), (all, cuts) => {
@@ -61,7 +61,7 @@ describe('a growing log', () => {
       }),
     )
   })
-  test('the time to read a log grows with its length, also if it is different each time', () => {
+  test('the time to read a log grows with its length, even if the log is different each time', () => {
     const looks = (length: number) => {
       const large = (look: number) => Array.from({ length: length / 10 }, (_, i) => `${look}${i}\n`).join('')
       const logs = [large(1), large(2), large(3), '\n'.repeat(length), ' \n'.repeat(length / 2), 'x'.repeat(length)]
@@ -76,7 +76,7 @@ describe('a growing log', () => {
     }
     assertGrowsWithSize(looks, 4e6)
   })
-  test('a log that was rewritten is compared only at its end', () => {
+  test('a rewritten log is compared only at its end', () => {
     const log = (name: string) => Array.from({ length: 2 ** 18 }, (_, i) => `${name} ${i}\n`).join('')
     const look = (view: typeof emptyLog, text: string) =>
       newLogLines(view, text, { now: 0, complete: true, limit: Number.POSITIVE_INFINITY })
@@ -84,7 +84,7 @@ describe('a growing log', () => {
     assert.equal(lines.at(-1), `second ${2 ** 18 - 1}`)
     assert.ok(lines.join('\n').length <= 2 ** 20)
   })
-  test('that grows by more than is read at once says so', () => {
+  test('a log that grows by too much at once says how much is not shown', () => {
     const [, lines] = shown('a\n', `a\n${'\n'.repeat(5 * 2 ** 20)}`)
     assert.deepEqual(lines, ['… 1.0 MB of this log are not shown'])
   })

@@ -14,14 +14,14 @@ async function place() {
 }
 
 describe('output-dir', () => {
-  test('is made before anything is waited for, and nothing is left in it', async () => {
+  test('output-dir is created with its parents, and left empty', async () => {
     const { workspace, make } = await place()
     await make('a/b')
     await make('a/b')
     assert.deepEqual(await readdir(path.join(workspace, 'a/b')), [])
   })
 
-  test('that exists and cannot be written to is an invalid input', async () => {
+  test('an output-dir that cannot be written to is an invalid input', async () => {
     const user = process.geteuid?.()
     if (user === undefined) return
     const { workspace, make } = await place()

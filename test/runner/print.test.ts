@@ -43,7 +43,7 @@ describe('printing', () => {
     }
   })
 
-  test('a command has no other :: in it, at which the runners of Gitea and Forgejo would cut it', async () => {
+  test('a command contains no other ::, at which the runners of Gitea and Forgejo would cut it', async () => {
     const printers = { debug, warn, notice, error: (text: string) => error(text, text) }
     for (const [name, print] of Object.entries(printers)) {
       await fc.assert(
@@ -57,16 +57,16 @@ describe('printing', () => {
     }
   })
 
-  test('a line keeps its words', async () => {
+  test('a printed line keeps its text, except for commands and line ends', async () => {
     assert.equal(
-      await printed(() => info('saved /work/pr ##[set-output name=a]b')),
-      'saved /work/pr ## [set-output name=a]b\n',
+      await printed(() => info('saved /workspace/pr ##[set-output name=a]b')),
+      'saved /workspace/pr ## [set-output name=a]b\n',
     )
     assert.equal(await printed(() => info('  ::error::x')), '  : :error::x\n')
     assert.equal(await printed(() => info('a\r\nb')), 'a ⏎ b\n')
   })
 
-  test('many warnings of one kind are four and one that counts the rest', async () => {
+  test('six warnings of one kind are printed as four and one that counts the rest', async () => {
     const { annotations } = await acted(() => warnAll(['1', '2', '3', '4', '5', '6']))
     assert.deepEqual(
       annotations.map(({ message }) => message),
@@ -106,7 +106,7 @@ describe('what the toolkit prints', () => {
     )
   })
 
-  test('never gives the runner a command, whatever it is, and a title neither', async () => {
+  test('output of the toolkit is never a command, and neither is the title of its group', async () => {
     await fc.assert(
       fc.asyncProperty(hostile, async (text) => {
         const result = await acted(() => toolkitOutput(text, async () => core.info(text), signal))
@@ -121,7 +121,7 @@ describe('what the toolkit prints', () => {
     assert.equal(await printed(() => toolkitOutput(undefined, async () => core.info('a'), signal)), 'a\n')
   })
 
-  test('ends its group, and leaves the output as it was, if what is inside throws', async () => {
+  test('output of the toolkit ends its group if the call throws, and later output is unchanged', async () => {
     const text = await printed(async () => {
       await assert.rejects(
         toolkitOutput('Uploading', () => Promise.reject(new Error('x')), signal),
@@ -132,7 +132,7 @@ describe('what the toolkit prints', () => {
     assert.equal(text, '::group::Uploading\n::endgroup::\n::later::\n')
   })
 
-  test('of a call that is left behind stays harmless after the end of its group', async () => {
+  test('output of a toolkit call that is abandoned stays harmless after the end of its group', async () => {
     const cancel = new AbortController()
     const goOn = Promise.withResolvers<void>()
     const text = await printed(async () => {

@@ -15,12 +15,12 @@ describe('what was not started', () => {
     assert.deepEqual(refusalsOf([skipped, refused('hero', 'No such model.')]), ['hero: No such model.'])
   })
 
-  test('is one line for each reason', () => {
+  test('refusals for the same reason are reported in one line', () => {
     const all = [refused('a', 'x.'), refused('b', 'y.'), refused('c', 'x.')]
     assert.deepEqual(refusalsOf(all), ['a, c: x.', 'b: y.'])
   })
 
-  test('lists six names, or five and the number of the others', () => {
+  test('a refusal lists six names, or five and the number of the others', () => {
     const of = (count: number) => refusalsOf(Array.from({ length: count }, (_, i) => refused(String(i + 1), 'x.')))
     assert.deepEqual(of(6), ['1, 2, 3, 4, 5, 6: x.'])
     assert.deepEqual(of(490), ['1, 2, 3, 4, 5 and 485 others: x.'])

@@ -37,7 +37,7 @@ const IDS = Array.from({ length: 21 }, (_, i) => `id${i}`)
 const LOGS = '21 predictions: only the logs of failed ones are shown.'
 
 describe('the reporter', () => {
-  test('prints a status once, with the model the first time', async () => {
+  test('the reporter prints each status once, the first one with the model', async () => {
     const { lines } = await reported(['abc'], ({ answered }) => {
       answered({ id: 'abc', now: 1, answer: answerOf({ status: 'starting', model: 'owner/name' }), left: undefined })
       answered({ id: 'abc', now: 2, answer: answerOf({ status: 'starting', model: 'owner/name' }), left: undefined })
@@ -46,7 +46,7 @@ describe('the reporter', () => {
     assert.deepEqual(lines, ['[1.0 s] abc: starting · owner/name', '[3.0 s] abc: processing'])
   })
 
-  test('prints no change of more than twenty predictions, but the end of each', async () => {
+  test('the reporter prints only the end of each prediction if there are more than twenty', async () => {
     const { lines } = await reported(IDS, ({ answered, failed, settled }) => {
       answered({ id: 'id0', now: 1, answer: answerOf({ id: 'id0' }), left: undefined })
       failed({ id: 'id0', now: 2, error: refused, pause: 1 })
@@ -56,7 +56,7 @@ describe('the reporter', () => {
     assert.deepEqual(lines, [LOGS, '[3.0 s] id0: done · succeeded · 1 file · 1 of 21'])
   })
 
-  test('counts the inputs that have ended, one that is tried again once, and none that was not started', async () => {
+  test('the reporter counts each input that has ended once, even after another attempt', async () => {
     const outcome = (id: string, status: string): Outcome => {
       const answer = answerOf({ id, status })
       return { id, end: 'ended', status, answer, error: undefined, waited: 1 }
@@ -77,7 +77,7 @@ describe('the reporter', () => {
     assert.deepEqual(counts, ['1 of 30', '1 of 30', '1 of 30'], lines.join('\n'))
   })
 
-  test('prints the log of a prediction among many only if it fails', async () => {
+  test('the reporter prints the log of a prediction among many only if it fails', async () => {
     const { lines } = await reported(IDS, ({ answered }) => {
       const answer = (id: string, status: string) => answerOf({ id, status, logs: `log of ${id}\n` })
       answered({ id: 'id0', now: 1, answer: answer('id0', 'processing'), left: undefined })
@@ -87,7 +87,7 @@ describe('the reporter', () => {
     assert.deepEqual(lines, [LOGS, 'id2 │ log of id2'])
   })
 
-  test('puts the name of the input before each line of a log and each trouble, if there are several', async () => {
+  test('the reporter prints the name of the input before log lines and problems if there are several inputs', async () => {
     const { lines } = await reported(
       [],
       ({ started, answered, failed }) => {
@@ -109,7 +109,7 @@ describe('the reporter', () => {
     assert.match(lines.at(-1) ?? '', /^\[2\.0 s\] hero: retrying in 2\.0 s: GET /)
   })
 
-  test('names a prediction that was started after its input', async () => {
+  test('the reporter names a started prediction after its input', async () => {
     const { lines } = await reported([], ({ started, answered, settled }) => {
       const answer = answerOf({ id: 'abc', status: 'starting', model: 'owner/name' })
       started('hero', answer)
@@ -133,7 +133,7 @@ describe('the reporter', () => {
     assert.deepEqual(lines, ['[0.0 s] hero: started abc', '[2.0 s] hero: processing'])
   })
 
-  test('gives the reason for another attempt', async () => {
+  test('the reporter prints the reason for another attempt', async () => {
     const answer = answerOf({ status: 'failed', error: 'The model did not start (code: E6716)' })
     const outcome: Outcome = { id: 'abc', end: 'ended', status: 'failed', answer, error: undefined, waited: 1 }
     const { lines } = await reported([], ({ again }) => again('hero', outcome, 5), 1)
@@ -155,7 +155,7 @@ describe('the reporter', () => {
     ])
   })
 
-  test('shows the progress that an API tells as a number as it shows that of a log', async () => {
+  test('the reporter shows the progress that an API reports in percent', async () => {
     const { lines } = await reported(['abc'], async ({ answered }, clock) => {
       answered({ id: 'abc', now: 1, answer: { ...answerOf({}), progress: 0.425 }, left: undefined })
       await clock.run(clock.sleep(26))
@@ -163,7 +163,7 @@ describe('the reporter', () => {
     assert.deepEqual(lines, ['[1.0 s] abc: processing', '[25 s] abc: processing · 42.5 %'])
   })
 
-  test('says every 25 seconds how things stand, in at most six lines', async () => {
+  test('the heartbeat reports the state every 25 seconds, in at most six lines', async () => {
     const { lines } = await reported(IDS, async ({ answered }, clock) => {
       answered({ id: 'id0', now: 1, answer: answerOf({ id: 'id0' }), left: 60 })
       await clock.run(clock.sleep(51))
@@ -189,7 +189,7 @@ describe('the reporter', () => {
     assert.match(lines[1] ?? '', /^\[25 s\] abc: no response yet · last request failed: GET /)
   })
 
-  test('warns once of each odd status, and of another ID', async () => {
+  test('the reporter warns once of each unusual status, and of another ID', async () => {
     const { annotations } = await reported(['abc'], ({ answered }) => {
       for (const status of ['success', 'success', 'strange', 'strange']) {
         answered({ id: 'abc', now: 1, answer: answerOf({ status, id: 'other' }), left: undefined })
@@ -202,7 +202,7 @@ describe('the reporter', () => {
     ])
   })
 
-  test('says of a prediction without an end why its wait ended', async () => {
+  test('the reporter prints why the wait for an unfinished prediction ended', async () => {
     const outcome = { id: 'abc', status: '', answer: undefined, waited: 9 }
     const ends = [
       ['timeout', undefined, 'not finished in time'],
@@ -216,7 +216,7 @@ describe('the reporter', () => {
     }
   })
 
-  test('warns of a bug in its heartbeat', async () => {
+  test('a bug in the heartbeat causes a warning', async () => {
     const { annotations } = await reported(['abc'], async ({ answered }, clock) => {
       answered({
         id: 'abc',
@@ -234,7 +234,7 @@ describe('the reporter', () => {
   })
 })
 
-test('a bug in an observer is one warning, and never reaches the wait', async () => {
+test('a bug in an observer causes one warning, and never reaches the wait', async () => {
   const broken = () => {
     throw new Error('a bug')
   }

@@ -21,7 +21,7 @@ describe('the requests of a step', () => {
     )
   })
 
-  test('are printed unless there was none', async () => {
+  test('the requests of a step are printed unless there were none', async () => {
     assert.equal(
       await printed(() => reportRequests({ api: 2, streams: 0, files: 1 })),
       '2 requests to the API, 1 for files.\n',
@@ -29,7 +29,7 @@ describe('the requests of a step', () => {
     assert.equal(await printed(() => reportRequests(noRequests())), '')
   })
 
-  test('to the API are counted whether they succeed or fail', async () => {
+  test('requests to the API are counted whether they succeed or fail', async () => {
     await using simulator = await startSimulator()
     const requests = noRequests()
     const inputs = { api: predictions, apiUrl: simulator.apiUrl, apiKey: simulator.key }
@@ -44,7 +44,7 @@ describe('the requests of a step', () => {
     assert.equal(simulator.apiRequests().length, 2)
   })
 
-  test('over a counted network are counted, not the ways that are opened for them', async () => {
+  test('requests over a counted network are counted, but not its connections', async () => {
     let destroyed = 0
     let closed = 0
     let heard: AbortSignal | undefined

@@ -23,7 +23,7 @@ const described = (body: Record<string, unknown>) =>
     [],
   )
 
-test('prediction.json holds what is public, and of everything else nothing, whatever it is called', () => {
+test('prediction.json holds only public fields, whatever the others are called', () => {
   const secret = 'secret'
   const body = {
     ...{ id: 'abc', model: 'o/m', version: 'v', status: 'succeeded', created_at: 't', source: 'api' },
@@ -46,7 +46,7 @@ test('prediction.json holds what is public, and of everything else nothing, what
   })
 })
 
-test('prediction.json holds nothing of fields that have another form than they should', () => {
+test('prediction.json leaves out fields of an unexpected type', () => {
   const odd = {
     model: { secret: 1 },
     urls: ['https://secret'],
@@ -75,7 +75,7 @@ function bodyOf(name: string, body: unknown): Record<string, unknown> {
 }
 
 describe('prediction.json of a task', () => {
-  test('holds its files and times as they were read', () => {
+  test('prediction.json of a task holds its files and times as they were read', () => {
     const music = TASK_CASES.find(({ name }) => name === 'music with two clips')
     const { status, output, created_at } = bodyOf('suno', music?.body)
     assert.deepEqual(
@@ -83,7 +83,7 @@ describe('prediction.json of a task', () => {
       { status: 'succeeded', output: music?.means.output, created_at: '2026-03-01T12:00:00.000Z' },
     )
   })
-  test('holds no prompt, wherever the API repeats it', () => {
+  test('prediction.json of a task holds no prompt, wherever the API repeats it', () => {
     const film = { task_status: 'SUCCEEDED', video_url: 'https://x.example/a.mp4', orig_prompt: 'secret plans' }
     const bodies: [string, unknown][] = [
       ['dashscope', { output: film }],
@@ -105,13 +105,13 @@ const outcomeOf = (id: string, body?: Record<string, unknown>) =>
     answer: body && { body, prediction: body },
   }) as unknown as Outcome
 const savedOf = (predictionId: string, name: string, more: Partial<SavedFile> = {}): SavedFile => ({
-  ...{ predictionId, index: 0, path: `/work/${name}`, name, size: 3, type: 'image/png', sha256: 'abc' },
+  ...{ predictionId, index: 0, path: `/workspace/${name}`, name, size: 3, type: 'image/png', sha256: 'abc' },
   source: `https://files.example/${name}`,
   ...more,
 })
 
 describe('the result file', () => {
-  test('has of every input its prediction with its files, or why there is none', async () => {
+  test('the result file has the prediction of every input with its files, or why there is none', async () => {
     await using folder = await temporaryFolder()
     const entries: Entry[] = [
       { outcome: outcomeOf('a', { id: 'a', n: 1 }), verdict: { ok: true } },
@@ -132,7 +132,13 @@ describe('the result file', () => {
     assert.match(path.relative(folder.path, file), /^await-prediction-result-/)
     const text = await readFile(file, 'utf8')
     assert.equal(text.split('\n').length, entries.length + 3)
-    const described = (name: string) => ({ path: `/work/${name}`, name, size: 3, type: 'image/png', sha256: 'abc' })
+    const described = (name: string) => ({
+      path: `/workspace/${name}`,
+      name,
+      size: 3,
+      type: 'image/png',
+      sha256: 'abc',
+    })
     assert.deepEqual(JSON.parse(text), {
       predictions: [
         {
@@ -152,7 +158,7 @@ describe('the result file', () => {
     })
   })
 
-  test('that cannot be written is a warning, and leaves nothing behind', async () => {
+  test('a result file that cannot be written causes a warning, and leaves nothing behind', async () => {
     await using folder = await temporaryFolder()
     const stored = {
       json: () =>
@@ -187,7 +193,7 @@ describe('the result file', () => {
   })
 })
 
-test('a temporary folder is named after what it is for', async () => {
+test('a temporary folder is named after its purpose', async () => {
   await using folder = await temporaryFolder()
   assert.match(path.basename(await makeTemporaryFolder('artifact', folder.path)), /^await-prediction-artifact-\w{6}$/)
 })
@@ -203,7 +209,7 @@ test('prediction.json lists the files of its own prediction, without their paths
   })
 })
 
-test('prediction.json of a prediction without an answer has its status only', () => {
+test('prediction.json of a prediction without a response has only its status', () => {
   const judged: Judged = { outcome: outcomeOf('a'), verdict: { ok: true } }
   assert.deepEqual(JSON.parse(JSON.stringify(publicResult(judged, []))), {
     ...{ id: 'a', status: 'succeeded', body: { error: null }, files: [] },

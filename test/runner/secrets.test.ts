@@ -62,7 +62,7 @@ const shape = fc.constantFrom<(text: string) => unknown>(
   (text) => [`https://files.test/${text}/a.png`, { a: [text] }],
 )
 
-test('everything stays as it is until a key is hidden, and loses that key from then on', async () => {
+test('text is unchanged until a key is hidden, and loses that key from then on', async () => {
   const key = 'sk-test-0123456789abcdef'
   const text = `the key ${key} is invalid`
   const value = { [text]: [key], count: 1 }
@@ -82,7 +82,7 @@ test('everything stays as it is until a key is hidden, and loses that key from t
   assert.deepEqual(await all(), [clean, '***', ['a', '***'], { [clean]: ['***'], count: 1 }, clean])
 })
 
-test('the key is removed from a warning, from a message and from an outcome without an answer', async () => {
+test('the key is removed from warnings, messages and outcomes without a response', async () => {
   const key = 'sk-test-0123456789abcdef'
   const outcome = { id: 'abc', end: 'refused', status: key, answer: undefined, error: undefined, waited: 1 } as const
   const verdicts = [
@@ -102,7 +102,7 @@ test('the key is removed from a warning, from a message and from an outcome with
 })
 
 describe('for any key', () => {
-  test('and any answer that does not hold it, everything that leaves the process is that of the answer', async () => {
+  test('for any key and any response without it, nothing that leaves the process is changed', async () => {
     await fc.assert(
       fc.asyncProperty(
         key,

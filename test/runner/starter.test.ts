@@ -23,7 +23,7 @@ function starterOf(clock: VirtualClock, react: (request: ScriptedRequest, index:
   return { starter: new Starter(inputs, { client, clock, runner: readContext({}), signal, patience: 3600 }), requests }
 }
 
-test('a host that was never reached is tried for five minutes, whatever the timeout', async () => {
+test('a host that was never reached is retried for five minutes, whatever the timeout', async () => {
   const clock = new VirtualClock()
   const { starter } = starterOf(clock, () => UNREACHED)
   const start = clock.now()
@@ -33,7 +33,7 @@ test('a host that was never reached is tried for five minutes, whatever the time
   assert.ok(clock.now() - start <= 301, `${clock.now() - start} s`)
 })
 
-test('a host that was reached before is tried again until the timeout', async () => {
+test('a host that was reached before is retried until the timeout', async () => {
   const clock = new VirtualClock()
   const { starter } = starterOf(clock, (_, i) => (i === 0 || clock.now() > 2500 ? created(i) : UNREACHED))
   await printed(async () => {
@@ -42,7 +42,7 @@ test('a host that was reached before is tried again until the timeout', async ()
   assert.ok(clock.now() > 2500)
 })
 
-test('a prediction whose answer was lost is not taken for another one of the step with the same input', async () => {
+test('a prediction whose response was lost is not confused with another one of the same input', async () => {
   const clock = new VirtualClock()
   const shown = (id: string) => ({ id, model: 'octo/cake', input: { seed: 1 }, created_at: new Date().toISOString() })
   const { starter } = starterOf(clock, ({ method }, i) => {
@@ -59,7 +59,7 @@ test('a prediction whose answer was lost is not taken for another one of the ste
   })
 })
 
-test('an API that answers with the ID of another input has started no second prediction', async () => {
+test('an API that returns the ID of another input has started no second prediction', async () => {
   const clock = new VirtualClock()
   const { starter } = starterOf(clock, () => CREATED)
   await printed(async () => {
@@ -99,15 +99,15 @@ describe('a large file', () => {
     return counts
   }
 
-  test('is uploaded once more after a failure, and then not again', async () => {
+  test('a large file is uploaded once more after a failure, and then not again', async () => {
     assert.deepEqual(await uploadsFor(['a', 'a'], [failed(502)]), [2, 0])
   })
 
-  test('that could not be uploaded although others were is tried again with the next input', async () => {
+  test('a large file that failed to upload is retried with the next input if other uploads succeeded', async () => {
     assert.deepEqual(await uploadsFor(['a', 'b', 'b'], [UPLOADED, failed(502), failed(502)]), [1, 2, 1])
   })
 
-  test('is not uploaded again and again if the API has no uploads', async () => {
+  test('a failed upload is not repeated for every input if the API has no uploads', async () => {
     assert.deepEqual(await uploadsFor(['a', 'a', 'b'], Array(9).fill(failed(404))), [2, 0, 1])
   })
 
@@ -128,7 +128,7 @@ describe('a large file', () => {
     return assert.fail('it was started')
   }
 
-  test('that is too large to be embedded is told with why it was not uploaded', async () => {
+  test('a file that is too large to be embedded is reported with the reason why its upload failed', async () => {
     const unauthorized = await messageFor({ status: 401, body: '{"detail":"wrong key"}' })
     assert.match(unauthorized.message, /returned 401 Unauthorized: wrong key\. .*check the secret passed as api-key\.$/)
     const unreached = await messageFor(UNREACHED)
@@ -138,7 +138,7 @@ describe('a large file', () => {
     }
   })
 
-  test('is uploaded again after the pause that the API asks for, half a minute at most', async () => {
+  test('an upload is retried after the pause that the API asks for, at most half a minute', async () => {
     for (const [hint, seconds] of [
       ['12', 12],
       ['600', 30],

@@ -21,7 +21,7 @@ function ended(body: Record<string, unknown>) {
 }
 
 describe('the summary of one prediction', () => {
-  test('says what ran, what came out and that addresses expire', () => {
+  test('the summary of a prediction has its model, its output and a note that links expire', () => {
     const markdown = summaryOf([
       ended({
         model: 'owner/model',
@@ -40,7 +40,7 @@ describe('the summary of one prediction', () => {
     assert.match(markdown, />out-0\.webp<\/a>/)
     assert.match(markdown, /one hour/)
   })
-  test('says what went wrong', () => {
+  test('the summary of a failed prediction says what went wrong', () => {
     const markdown = summaryOf([ended({ status: 'failed', error: '内存不足 (E001)' })])
     assert.match(markdown, /### ❌ Prediction failed/)
     assert.match(markdown, /内存不足/)
@@ -49,7 +49,7 @@ describe('the summary of one prediction', () => {
     assert.match(summaryOf([ended({})]), /^No output\.$/m)
     assert.match(markdown, /^### .*\n\n> \[!CAUTION\]\n> \*\*What went wrong\*\*/)
   })
-  test('says how many requests were made', () => {
+  test('a summary has the number of requests', () => {
     const prediction = ended({ model: 'owner/model' })
     const words = '9 requests to the API'
     assert.match(summaryOf([prediction], undefined, words), /^`owner\/model` · 9 requests to the API$/m)
@@ -87,7 +87,7 @@ describe('the summary of one prediction', () => {
 })
 
 describe('untrusted text in a summary', () => {
-  test('opens no tag, no link, no table cell and mentions nobody', () => {
+  test('untrusted text in a summary opens no tag, link or table cell, and mentions nobody', () => {
     const nasty = fc.string({
       unit: fc.constantFrom(
         '<',
@@ -133,12 +133,12 @@ describe('untrusted text in a summary', () => {
 })
 
 describe('the summary of many predictions', () => {
-  test('is one table', () => {
+  test('the summary of many predictions is one table', () => {
     const markdown = summaryOf([ended({ id: 'a1' }), ended({ id: 'b2', status: 'failed', error: 'x|y' })])
     assert.match(markdown, /### ❌ 1 of 2 predictions succeeded/)
     assert.equal(markdown.split('\n').filter((line) => line.startsWith('| ✅') || line.startsWith('| ❌')).length, 2)
   })
-  test('shows pictures under the names of their inputs', () => {
+  test('a summary shows pictures under the names of their inputs', () => {
     const names = ['cake', 'pie', 'tart|', 'waffle', 'muffin', 'eclair', 'scone']
     const markdown = summaryOf(
       names.map((name, i) => ({ ...ended({ id: `id${i}`, output: [`https://files.example.com/${i}.png`] }), name })),
@@ -152,7 +152,7 @@ describe('the summary of many predictions', () => {
     assert.equal((lines[head + 4] ?? '').match(/<img /g)?.length, 3)
     assert.match(markdown, /^7 started/m)
   })
-  test('shows pictures three in a row if that leaves fewer places empty than four', () => {
+  test('a summary shows three pictures in a row if that leaves fewer places empty than four', () => {
     const rows: Record<number, number[]> = {
       2: [2],
       4: [4],
@@ -185,7 +185,7 @@ describe('the summary of many predictions', () => {
     assert.match(markdown, /^1 started · 1 ran · 1 not started · 1 skipped, because their files exist$/m)
     assert.match(markdown, /^\| ⏭️ cake \| skipped \| Its files exist\. \|$/m)
   })
-  test('counts no prediction that there is not', () => {
+  test('a summary does not count skipped inputs among the predictions', () => {
     const skipped = (name: string) => ({ name, status: 'skipped' as const, error: undefined })
     assert.match(summaryOf([]), /^### No predictions: there are no inputs$/m)
     assert.match(summaryOf([skipped('cake'), skipped('pie')]), /^### ✅ No predictions started, 2 skipped$/m)
@@ -221,7 +221,7 @@ describe('the summary of many predictions', () => {
       }
     }
   })
-  test('shows an output that is nested too deeply to be indented as it is', () => {
+  test('a summary shows an output that is nested too deeply without indentation', () => {
     let output: unknown = Array.from({ length: 1_000_000 }, () => 1)
     for (let depth = 0; depth < 400; depth++) output = [output]
     assert.match(summaryOf([ended({ output })]), /<pre>(\[){401}1/)

@@ -7,7 +7,7 @@ import { createTextStore } from '../../src/runner/text-store.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
 describe('a store of texts', () => {
-  test('reads back what was appended, whole and in parts', async () => {
+  test('a store of texts reads back what was appended, whole and in parts', async () => {
     await using folder = await temporaryFolder()
     const text = await createTextStore(folder.path).open()
     const first = 'é'.repeat(200_000)
@@ -32,7 +32,7 @@ describe('a store of texts', () => {
     await other.close()
   })
 
-  test('takes no more than five hundred texts at once', async () => {
+  test('a store of texts opens at most 500 texts at once', async () => {
     await using folder = await temporaryFolder()
     const store = createTextStore(folder.path)
     const texts = await Promise.all(Array.from({ length: 500 }, () => store.open()))
@@ -42,7 +42,7 @@ describe('a store of texts', () => {
     await Promise.all(texts.slice(1).map((text) => text.close()))
   })
 
-  test('rejects where its folder is missing', async () => {
+  test('a store of texts rejects if its folder is missing', async () => {
     await using folder = await temporaryFolder()
     await assert.rejects(createTextStore(path.join(folder.path, 'none')).open(), { code: 'ENOENT' })
   })

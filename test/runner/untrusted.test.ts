@@ -12,7 +12,7 @@ import {
 import { assertGrowsWithSize } from '../support/growth.ts'
 
 describe('untrusted text on one line', () => {
-  test('has no line end, no control character, no direction change and no ##[', () => {
+  test('a line of untrusted text has no line end, control character, direction change or ##[', () => {
     const hostile = fc.string({
       unit: fc.constantFrom('\r', '\n', '\u2028', '\u001b[2J', '\u202e', '##[', '#', '[', '::', 'a', '\ud800', '\0'),
     })
@@ -25,7 +25,7 @@ describe('untrusted text on one line', () => {
       }),
     )
   })
-  test('is cut where it is too long', () => assert.equal(oneLine('abcdef', 3), 'abc…'))
+  test('a line of untrusted text that is too long is cut off', () => assert.equal(oneLine('abcdef', 3), 'abc…'))
   test('the time to clean a line grows with its length, even for a megabyte of blanks', () => {
     const block = (blanks: number) => () => untrustedBlock(Array(260).fill(`x${' '.repeat(blanks)}y`), '│ ')
     assertGrowsWithSize(block, 499)
@@ -42,8 +42,8 @@ describe('a block of untrusted lines', () => {
     })
     assert.notEqual(tokens[0], tokens[1])
   })
-  test('is nothing where there are no lines', () => assert.equal(untrustedBlock([], '│ ', 'title'), ''))
-  test('may be a collapsed group, whose title has no line end and no command', () => {
+  test('a block without lines is empty', () => assert.equal(untrustedBlock([], '│ ', 'title'), ''))
+  test('a block of untrusted lines may be a group, whose title has no line end and no command', () => {
     const lines = untrustedBlock(['x'], '│ ', 'logs of a::b\nc').split('\n')
     assert.deepEqual([lines[0], ...lines.slice(-2)], ['::group::logs of a: :b ⏎ c', lines.at(-2), '::endgroup::'])
     assert.equal(lines.length, 5)
@@ -81,12 +81,12 @@ test('blanks around line ends become one mark, and other blanks as many spaces',
   for (const end of '\r\n\v\f\u0085\u2028\u2029') assert.equal(oneLine(`a${end}b`), 'a ⏎ b')
 })
 
-test('text of several lines keeps its lines, each without what must not be in one', () => {
+test('a text of several lines keeps its lines, each cleaned like a single line', () => {
   assert.equal(severalLines('a\r\nb\rc\n##[error]\u202ed'), 'a\nb\nc\n## [error]d')
   assert.equal(severalLines('abcdef\nx', 3), 'abc…')
 })
 
-test('no two colons stand side by side in the text of a command', () => {
+test('the text of a command has no two adjacent colons', () => {
   assert.equal(withoutColons('a::b:::c:d'), 'a: :b: : :c:d')
 })
 
@@ -95,7 +95,7 @@ test('a secret with colons is masked in the parts between them', () => {
   assert.deepEqual(maskableParts('abc:def'), ['abc:def'])
 })
 
-test('a line is no command, neither at its start after blanks nor anywhere in it', () => {
+test('a line is never a command, neither at its start after blanks nor inside', () => {
   const lines = { '::a': ': :a', ' \t\u0085::a': ' \t\u0085: :a', 'a ##[b': 'a ## [b' }
   for (const [line, harmless] of Object.entries(lines)) assert.equal(withoutCommands(line), harmless)
   for (const line of [':a', 'see a::b', 'a ::b']) assert.equal(withoutCommands(line), line)

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts'
 
 const bytes = (content: string) => new TextEncoder().encode(content)
 
-test('the entries of a zip have the names and bytes that were zipped, packed or not', async () => {
+test('the entries of a zip have the names and bytes that were zipped, compressed or not', async () => {
   await using folder = await temporaryFolder()
   const file = path.join(folder.path, 'a.zip')
   const contents = { 'a.txt': 'a'.repeat(10_000), '图片.txt': 'b', empty: '' }
@@ -28,7 +28,7 @@ test('the entries of a zip have the names and bytes that were zipped, packed or 
   }
 })
 
-test('a file that is no zip, is cut off or has a broken directory is an error', async () => {
+test('a file that is not a zip, is cut off or has a damaged directory is an error', async () => {
   await using folder = await temporaryFolder()
   const file = path.join(folder.path, 'a.zip')
   const whole = Buffer.from(zipSync({ 'a.txt': bytes('a') }))
@@ -38,7 +38,7 @@ test('a file that is no zip, is cut off or has a broken directory is an error', 
   }
 })
 
-test('a zip may have a comment of any length, and more in front of an entry', async () => {
+test('a zip may have comments of any length and extra fields', async () => {
   await using folder = await temporaryFolder()
   const file = folder.file('a.zip')
   const extra = { 30583: new Uint8Array([1, 2, 3]) }
@@ -68,7 +68,7 @@ async function readChanged(signature: string, at: number, byte: number): Promise
   return await text(await entry.open())
 }
 
-test('a zip that is not what it says it is, is an error', async () => {
+test('a zip that contradicts its own directory is an error', async () => {
   const [local, central, end] = ['PK\x03\x04', 'PK\x01\x02', 'PK\x05\x06']
   assert.equal(await readChanged(central, 6, 20), 'abc')
   await assert.rejects(readChanged(central, 10, 99), /^Error: the zip has an entry with compression method 99$/)
@@ -80,7 +80,7 @@ test('a zip that is not what it says it is, is an error', async () => {
   await assert.rejects(readChanged(central, 10, 8), /invalid|unexpected|incorrect/)
 })
 
-test('a file without an end of a zip is none, also if it has the signature at its end', async () => {
+test('a file without a valid end record is not a zip, even if it has the signature at its end', async () => {
   await using folder = await temporaryFolder()
   for (const content of ['', 'x'.repeat(100_000), 'PK\x05\x06', `${'x'.repeat(50)}PK\x05\x06 cut off`]) {
     await writeFile(folder.file('a.zip'), content, 'latin1')
