@@ -27,7 +27,7 @@ test('the bundle runs from a folder without node_modules', async () => {
   assert.equal(run.exitCode, 0, run.log)
 })
 
-test('the notices name every package that is listed as shipped, each in one version', async () => {
+test('the notices name every shipped package, each in one version', async () => {
   const notices = await readFile(path.join(ROOT, 'dist/THIRD-PARTY-NOTICES.txt'), 'utf8')
   const named = [...notices.matchAll(/^(\S+) \d+\.\d+\.\S+\n-{72}$/gm)].map(([, name]) => name)
   const { dependencies } = JSON.parse(await readFile(path.join(ROOT, 'package.json'), 'utf8'))
@@ -35,7 +35,7 @@ test('the notices name every package that is listed as shipped, each in one vers
     assert.equal(named.filter((each) => each === name).length, 1, `${name} in ${named.join(', ')}`)
 })
 
-test('of undici only the parts that are called are in the bundle', async () => {
+test('the bundle contains only the parts of undici that are called', async () => {
   const undici = path.join(ROOT, 'node_modules/undici/lib')
   const files = (await readdir(path.join(ROOT, 'dist'))).filter((name) => name.endsWith('.js'))
   const code = (await Promise.all(files.map((name) => readFile(path.join(ROOT, 'dist', name), 'utf8')))).join('')

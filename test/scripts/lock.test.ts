@@ -13,7 +13,7 @@ interface Locked {
   resolved?: string
 }
 
-test('every package comes with its integrity, the Node that builds and tests too, and none runs a script on installation', async () => {
+test('every locked package, Node included, has an integrity hash and no install script', async () => {
   const { packages } = (await read('package-lock.json')) as { packages: Record<string, Locked> }
   const all = Object.entries(packages).filter(([name]) => name !== '')
   for (const [name, { integrity, hasInstallScript, resolved = '' }] of all) {

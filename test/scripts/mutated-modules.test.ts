@@ -7,7 +7,7 @@ import { MODULES } from '../../scripts/mutated-modules.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '../..')
 
-test('every module that is mutated has tests that judge it', () => {
+test('every mutated module and each of its tests exists', () => {
   const missing = MODULES.flatMap(({ file, tests }) =>
     [file, ...tests].filter((name) => !existsSync(path.join(ROOT, name))),
   )

@@ -22,7 +22,7 @@ const withChild = (after: string) => `
   ${after}`
 
 describe('a command in a process group', () => {
-  test('succeeds if it exits with 0', async () => {
+  test('a command succeeds if it exits with 0', async () => {
     assert.equal(await succeedsInTime(script(''), 60, {}), true)
     assert.equal(await succeedsInTime(script('process.exit(1)'), 60, {}), false)
   })
@@ -30,7 +30,7 @@ describe('a command in a process group', () => {
     ['its time is over', 'for (;;);', 5],
     ['it exits', 'process.exit(0)', 60],
   ] as const) {
-    test(`leaves no process behind when ${end}`, async () => {
+    test(`a command leaves no process behind when ${end}`, async () => {
       await using folder = await temporaryFolder()
       const file = path.join(folder.path, 'pid')
       const env = { ...process.env, PID_FILE: file }

@@ -45,7 +45,7 @@ async function move(allowed: readonly string[]) {
 }
 
 describe('the tag of the major version', { skip: process.platform === 'win32' }, () => {
-  test('is moved to the commit of the release', async () => {
+  test('the tag of the major version is moved to the commit of the release', async () => {
     const { status, stdout, commit, calls } = await move(['PATCH'])
     assert.equal(status, 0)
     assert.equal(stdout, '')
@@ -55,7 +55,7 @@ describe('the tag of the major version', { skip: process.platform === 'win32' },
     )
   })
 
-  test('is created if it does not exist yet', async () => {
+  test('the tag of the major version is created if it does not exist yet', async () => {
     const { status, stdout, commit, calls } = await move(['POST'])
     assert.equal(status, 0)
     assert.equal(stdout, '')
@@ -65,7 +65,7 @@ describe('the tag of the major version', { skip: process.platform === 'win32' },
     )
   })
 
-  test('that GitHub refuses to move fails the step with the command that moves it', async () => {
+  test('a tag that GitHub refuses to move fails the step with the command that moves it', async () => {
     const { status, stdout, commit } = await move([])
     assert.equal(status, 1)
     assert.match(stdout, /^::error title=v1 was not moved::/m)

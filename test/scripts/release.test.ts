@@ -58,35 +58,35 @@ async function release(
 }
 
 describe('a version that is ready', () => {
-  test('has the section of the changelog as its notes, one line for each entry', async () => {
+  test('a release has the section of the changelog as its notes, one line for each entry', async () => {
     const { status, stdout, stderr } = await release('v1.10.0')
     assert.equal(stderr, '')
     assert.equal(status, 0)
     assert.equal(stdout, '### Added\n\n- Waiting for one, or for many.\n  - Or none.\n\n### Fixed\n\n- Hanging.\n')
   })
 
-  test('moves the tag of its major version, and is the latest, where none is higher', async () => {
+  test('a release moves the tag of its major version, and is the latest, if no version is higher', async () => {
     // v1.9.0 is lower, though not in the order of letters.
     const { outputs } = await release('v1.10.0', { tags: ['v1', 'v1.9.0', 'v1.10.0', 'v1.11.0-rc.1', 'v0.30.0'] })
     assert.deepEqual(outputs, { prerelease: 'false', latest: 'true', 'moving-tag': 'v1' })
   })
 
-  test('moves the tag though it is the first of all', async () => {
+  test('the first release moves the tag of its major version', async () => {
     const { outputs } = await release('v1.10.0')
     assert.deepEqual(outputs, { prerelease: 'false', latest: 'true', 'moving-tag': 'v1' })
   })
 
-  test('of an older major moves the tag of that one and is not the latest', async () => {
+  test('a release of an older major version moves the tag of that version, and is not the latest', async () => {
     const { outputs } = await release('v1.10.0', { tags: ['v1.9.0', 'v1.10.0', 'v2.0.0'] })
     assert.deepEqual(outputs, { prerelease: 'false', latest: 'false', 'moving-tag': 'v1' })
   })
 
-  test('below one that is released moves no tag', async () => {
+  test('a release below a published version moves no tag', async () => {
     const { outputs } = await release('v1.10.0', { tags: ['v1.10.0', 'v1.10.1'] })
     assert.deepEqual(outputs, { prerelease: 'false', latest: 'false', 'moving-tag': '' })
   })
 
-  test('before its release moves no tag and is not the latest', async () => {
+  test('a prerelease moves no tag, and is not the latest', async () => {
     const changelog = READY.replace('[1.10.0] -', '[1.10.0-rc.1] -')
     const { status, outputs } = await release('v1.10.0-rc.1', { changelog, version: '1.10.0-rc.1' })
     assert.equal(status, 0)
@@ -98,23 +98,23 @@ describe('a version is refused', () => {
   const refusals: [string, Parameters<typeof release>, RegExp][] = [
     ['whose tag is a branch name', ['main'], /"main" is not the tag of a version/],
     ['whose tag is only its major', ['v1'], /"v1" is not the tag of a version/],
-    ['whose tag is missing', [''], /"" is not the tag of a version/],
+    ['whose tag is empty', [''], /"" is not the tag of a version/],
     ['that package.json does not have', ['v1.10.0', { version: '1.9.0' }], /package\.json has the version 1\.9\.0/],
     ['that the lock file does not have', ['v1.10.0', { lock: '1.9.0' }], /package-lock\.json has the version 1\.9\.0/],
     ['that the changelog does not name', ['v1.1.0', { version: '1.1.0' }], /has no section \[1\.1\.0\]/],
     [
-      'whose entries still are unreleased',
+      'whose entries are all unreleased',
       ['v1.10.0', { changelog: '## [Unreleased]\n\n- Waiting.\n' }],
       /has no section \[1\.10\.0\]\n.*still has entries under \[Unreleased\]/,
     ],
     [
-      'some of whose entries still are unreleased',
+      'with more entries that are unreleased',
       ['v1.10.0', { changelog: READY.replace('[Unreleased]\n', '[Unreleased]\n\n- More.\n') }],
       /still has entries under \[Unreleased\]/,
     ],
-    ['that has no date', ['v1.10.0', { changelog: READY.replace(' - 2026-03-01', '') }], /no date for 1\.10\.0/],
+    ['without a date', ['v1.10.0', { changelog: READY.replace(' - 2026-03-01', '') }], /no date for 1\.10\.0/],
     [
-      'of which nothing is said',
+      'without entries in the changelog',
       [
         'v1.10.0',
         { changelog: '## [Unreleased]\n\n## [1.10.0] - 2026-03-01\n\n## [1.9.0] - 2026-02-01\n\n- Older.\n' },
@@ -123,7 +123,7 @@ describe('a version is refused', () => {
     ],
   ]
   for (const [name, args, reason] of refusals) {
-    test(name, async () => {
+    test(`a version ${name} is refused`, async () => {
       const { status, stdout, stderr, outputs } = await release(...args)
       assert.equal(status, 1)
       assert.match(stderr, reason)
@@ -132,7 +132,7 @@ describe('a version is refused', () => {
     })
   }
 
-  test('with every reason at once', async () => {
+  test('a refused version is reported with every reason at once', async () => {
     const { stderr } = await release('v2.0.0', { changelog: '## [Unreleased]\n\n- Waiting.\n' })
     assert.equal(stderr.split('\n').filter((line) => line.startsWith('- ')).length, 4)
   })
