@@ -95,7 +95,7 @@ for (const [server, [answers, judgements]] of Object.entries(SERVERS))
       const answer = answers[name] as Reaction
       const random = seeded(1)
 
-      test(`${name} as the first answer of a wait is ${judgement.wait}`, async () => {
+      test(`${name} of ${server} as the first response of a wait leads to: ${judgement.wait}`, async () => {
         const { outcome } = await playWait(() => answer, { timeout: 1800, random })
         assert.match(outcome.error?.message ?? '', judgement.message)
         const { outcome: after, requests } = await playWait((_, i) => (i === 0 ? answer : says('succeeded')), {
@@ -106,7 +106,7 @@ for (const [server, [answers, judgements]] of Object.entries(SERVERS))
         if (judgement.wait === 'grace') assert.ok(outcome.waited >= 10 && outcome.waited < 15, `${outcome.waited} s`)
       })
 
-      test(`${name} ends no wait that has had a good answer`, async () => {
+      test(`${name} of ${server} does not end a wait that has had a good response`, async () => {
         const { outcome } = await playWait(
           (_, i) => [says('processing'), answer, says('processing'), answer][i] ?? says('succeeded'),
           { random },
@@ -114,7 +114,7 @@ for (const [server, [answers, judgements]] of Object.entries(SERVERS))
         assert.deepEqual([outcome.end, outcome.status], ['ended', 'succeeded'])
       })
 
-      test(`${name} as the answer to a creation: ${judgement.creation}`, async () => {
+      test(`${name} of ${server} as the response to a create request leads to: ${judgement.creation}`, async () => {
         const { error, requests } = await create(answer)
         if (judgement.creation === 'retried') return assert.deepEqual([error, requests.length], [undefined, 2])
         assert.ok(error instanceof CreateError, String(error))

@@ -6,7 +6,7 @@ import { certificateAuthority } from '../support/certificate.ts'
 import { startProxy } from './proxy.ts'
 import { startSimulator } from './simulator.ts'
 
-test('a proxy that speaks TLS and wants a password lets nothing else pass', async () => {
+test('the double of a proxy over TLS lets nothing pass without its password', async () => {
   await using authority = await certificateAuthority('gateway.test')
   const ca = await readFile(authority.caFile, 'utf8')
   await using simulator = await startSimulator({ tls: authority.certificate })

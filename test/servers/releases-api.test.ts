@@ -14,7 +14,7 @@ async function upload(api: ReleasesApi, releaseId: number, name: string, bytes =
 }
 
 describe("the double of GitHub's releases, as GitHub", () => {
-  test('gives the assets of a draft an address that dies when the draft is published', async () => {
+  test('the double of releases gives the assets of a draft a URL that dies when the draft is published', async () => {
     await using api = await startReleasesApi()
     const release = api.add('v1', { draft: true })
     const { browser_download_url: early } = await upload(api, release.id, 'a.png')
@@ -25,7 +25,7 @@ describe("the double of GitHub's releases, as GitHub", () => {
     assert.equal(api.download('https://github.com/octo/pictures/releases/download/v1/a.png')?.toString(), 'a cake')
   })
 
-  test('tells the digest of an asset, renames odd names, and renames on demand', async () => {
+  test('the double of releases returns digests, changes unusual names, and renames assets', async () => {
     await using api = await startReleasesApi()
     const { id } = api.add('v1')
     const asset = await upload(api, id, 'a cake (1).png')
@@ -37,7 +37,7 @@ describe("the double of GitHub's releases, as GitHub", () => {
     await assert.rejects(rename('b.png'), /already_exists/)
   })
 
-  test('does not find at once what was just made', async () => {
+  test('the double of releases does not find at once what was just created', async () => {
     await using api = await startReleasesApi()
     const release = api.add('v1', { hidden: { tag: 1, list: 1, assets: 1 } })
     await upload(api, release.id, 'a.png')
@@ -48,7 +48,7 @@ describe("the double of GitHub's releases, as GitHub", () => {
     assert.deepEqual([(await assets()).data.length, (await assets()).data.length], [0, 1])
   })
 
-  test('says what it refuses as GitHub does', async () => {
+  test('the double of releases refuses requests in the words of GitHub', async () => {
     await using api = await startReleasesApi()
     const frozen = api.add('v1', { immutable: true })
     await assert.rejects(upload(api, frozen.id, 'a.png'), {

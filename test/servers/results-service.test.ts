@@ -13,7 +13,7 @@ async function call(service: ResultsService, method: string, request: object) {
 const create = (service: ResultsService, name: string) => call(service, 'CreateArtifact', { name, version: 7 })
 const listed = async (service: ResultsService) => (await call(service, 'ListArtifacts', {})).artifacts?.length
 
-test('a name is taken for one attempt of the run, and the newest copy counts', async () => {
+test('the double of the results service reserves a name for one attempt, and the newest copy counts', async () => {
   await using service = await startResultsService()
   assert.equal((await create(service, 'a')).status, 200)
   assert.deepEqual([(await create(service, 'a')).status, (await create(service, 'a')).code], [409, 'already_exists'])
@@ -26,7 +26,7 @@ test('a name is taken for one attempt of the run, and the newest copy counts', a
   assert.equal(await listed(service), 0)
 })
 
-test('a name is taken for the whole run, on demand', async () => {
+test('the double of the results service can reserve a name for the whole run', async () => {
   await using service = await startResultsService({ namesPer: 'run' })
   service.occupy('a')
   service.rerun('all')

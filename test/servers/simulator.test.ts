@@ -61,14 +61,14 @@ test('the official client streams a text piece by piece, and makes a file of a d
   assert.equal(await (await file.blob()).text(), 'a cake')
 })
 
-test('the official client throws what a run failed of', async () => {
+test('the official client throws the error of a failed prediction', async () => {
   await using simulator = await startSimulator({
     onCreate: () => ({ moments: [{ at: 0, status: 'failed', error: 'out of memory' }] }),
   })
   await assert.rejects(connect(simulator).run('owner/painter', { input: {} }), /out of memory/)
 })
 
-test('a wrong key, a wrong id and a wrong input are refused as by the real API', async () => {
+test('a wrong key, ID or input is refused as by the real API', async () => {
   await using simulator = await startSimulator()
   const status = (error: { response?: Response }) => error.response?.status
   const wrongKey = connect({ ...simulator, key: 'sk-wrong' })
@@ -83,7 +83,7 @@ test('a wrong key, a wrong id and a wrong input are refused as by the real API',
   )
 })
 
-test('the stream of a prediction tells its log and its end', async () => {
+test('the stream of a prediction has its log and its end', async () => {
   await using simulator = await startSimulator()
   const id = simulator.add({
     moments: [
@@ -95,7 +95,7 @@ test('the stream of a prediction tells its log and its end', async () => {
   assert.match(text, /^: hi\n\nevent: logs\n[\s\S]*event: output\n[\s\S]*event: done\nid: \S+\ndata: \{\}\n\n$/)
 })
 
-test('a file can be had in parts, and breaks off on demand', async () => {
+test('a file of the simulator can be read in parts, and breaks off on demand', async () => {
   await using simulator = await startSimulator()
   const url = simulator.file('a.bin', { body: Buffer.from('0123456789'), tricks: [{ cutAfter: 4 }] })
   await assert.rejects(fetch(url).then((response) => response.arrayBuffer()))
@@ -113,7 +113,7 @@ async function get(simulator: Simulator, path: string, init: RequestInit = {}) {
 }
 
 describe('the list of predictions', () => {
-  test('has every prediction once, newest first, a hundred a page, without logs', async () => {
+  test('the list has every prediction once, newest first, a hundred a page, without logs', async () => {
     await using simulator = await startSimulator()
     const ids = Array.from({ length: 250 }, () => simulator.ended({ output: 'x', logs: 'a log' }))
     const listed: string[] = []
@@ -130,7 +130,7 @@ describe('the list of predictions', () => {
     assert.deepEqual(listed, ids.reverse())
   })
 
-  test('is followed by the official client, page after page', async () => {
+  test('the official client reads the list page by page', async () => {
     await using simulator = await startSimulator()
     simulator.addStrangers(150)
     const replicate = connect(simulator)
@@ -139,7 +139,7 @@ describe('the list of predictions', () => {
     assert.equal(count, 150)
   })
 
-  test('begins at created_after and ends before created_before', async () => {
+  test('the list begins at created_after and ends before created_before', async () => {
     await using simulator = await startSimulator()
     const ids = ['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z', '2026-01-03T00:00:00Z'].map((created_at) =>
       simulator.ended({ created_at }),
@@ -152,7 +152,7 @@ describe('the list of predictions', () => {
     )
   })
 
-  test('is behind, hides, or is not there at all, on demand', async () => {
+  test('the list is behind, incomplete or missing on demand', async () => {
     await using simulator = await startSimulator()
     const id = simulator.ended({ output: 'x' })
     const seen = async () => (await get(simulator, '/predictions')).body.results.length
@@ -168,7 +168,7 @@ describe('the list of predictions', () => {
   })
 })
 
-test('cog cancels with an empty object', async () => {
+test('the simulator can cancel with an empty object, as cog does', async () => {
   await using simulator = await startSimulator({ cancelAnswer: 'empty' })
   const id = simulator.add({ moments: [{ at: 0, status: 'processing' }] })
   assert.deepEqual(await get(simulator, `/predictions/${id}/cancel`, { method: 'POST' }), { status: 200, body: {} })
@@ -197,7 +197,7 @@ test('Cancel-After cancels what runs at the deadline and aborts what has not sta
   for (const wrong of ['4s', '', 'soon']) assert.equal((await create({}, wrong)).status, 422, wrong)
 })
 
-test('a model that is not official runs only with a version, which its page names', async () => {
+test('a community model runs only with a version, which its page names', async () => {
   await using simulator = await startSimulator({ communityModels: ['someone/painter'] })
   const replicate = connect(simulator)
   const input = { prompt: 'a cake' }

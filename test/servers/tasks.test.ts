@@ -8,7 +8,7 @@ const TASK_APIS = APIS.filter(({ name }) => name !== 'replicate')
 
 describe('the task APIs of the simulator', () => {
   for (const api of TASK_APIS) {
-    test(`play a task of ${api.name} from its queue to its end, in the words that its module reads`, async () => {
+    test(`the simulator plays a task of ${api.name} to its end, in the words that its module reads`, async () => {
       await using simulator = await startSimulator()
       const prefix = api.name === 'kling' ? 'text2video/' : ''
       const links = ['https://files.example.com/out.mp4']
@@ -26,7 +26,7 @@ describe('the task APIs of the simulator', () => {
       assert.equal(await read(`${prefix}new`, { ends: 0, unknownFor: 1000 }), 'unknown-id')
     })
   }
-  test('are for those who have the key, and are no part of other paths', async () => {
+  test('tasks of the simulator require the key, and exist only at their own paths', async () => {
     await using simulator = await startSimulator()
     simulator.tasks.add({ api: 'videos', id: 'a', ends: 0 })
     assert.equal((await fetch(`${simulator.origin}/v1/videos/a`)).status, 401)
