@@ -12,7 +12,7 @@ const KEY = 'sk-cog-0123456789abcdef'
 
 describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
   const cog = await startCog()
-  if ('missing' in cog) return test('runs a prediction', { skip: cog.missing }, () => {})
+  if ('missing' in cog) return test('the action runs a prediction on cog', { skip: cog.missing }, () => {})
   let store: Awaited<ReturnType<typeof startCogStore>>
   before(async () => {
     store = await startCogStore(cog.url, KEY)
@@ -41,7 +41,7 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
     }
   }
 
-  test('runs a prediction that is created, followed and read, and its log does not act', async () => {
+  test('a prediction on cog is created, waited for and read, and commands in its log have no effect', async () => {
     const id = await create('{"prompt": "a cake", "seconds": 2}')
     await using run = await runAction({ from: 'dist', inputs: { ...gateway(), 'prediction-id': id, timeout: '1m' } })
     assert.equal(run.exitCode, 0, run.log)
@@ -51,7 +51,7 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
     assert.ok(Number(run.outputs.predict_time) >= 2 && Number(run.outputs.predict_time) < 60, run.outputs.predict_time)
   })
 
-  test('makes a file in one step, which is in its answer as a data: URI', async () => {
+  test('run saves a file that cog returns as a data: URI', async () => {
     const target = { version: 'a'.repeat(64), input: '{"prompt": "draw"}' }
     await using run = await runAction({
       from: 'dist',
@@ -62,7 +62,7 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
     assert.equal(await readFile(path.resolve(run.workspace, run.outputs.files ?? ''), 'utf8'), 'a cake')
   })
 
-  test('fails with the words of the exception, which do not act', async () => {
+  test('a failed prediction on cog has the message of its exception, in which commands have no effect', async () => {
     const id = await create('{"prompt": "refuse"}')
     await using run = await runAction({ from: 'dist', inputs: { ...gateway(), 'prediction-id': id, timeout: '1m' } })
     assert.equal(run.exitCode, 1)
@@ -70,7 +70,7 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
     assert.deepEqual([run.errors.length, run.outputs.status], [1, 'failed'])
   })
 
-  test('that is busy refuses a second prediction in its own words, and the post step cancels the first', async () => {
+  test('a busy cog refuses a second prediction in its own words, and the post step cancels the first', async () => {
     const id = await create('{"prompt": "a cake", "seconds": 60}')
     const inputs = { ...gateway(), version: 'a'.repeat(64), input: '{"prompt": "a pie"}' }
     await using second = await runAction({ from: 'dist', action: 'create', inputs })
@@ -86,7 +86,7 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
     assert.deepEqual([post.warnings, await endOf(id)], [[], 'canceled'], post.log)
   })
 
-  test('that is polled itself has no such call, which is said at once', async () => {
+  test('a cog that is polled itself does not support the call, which is reported at once', async () => {
     await using run = await runAction({
       from: 'dist',
       inputs: { 'prediction-id': 'abc', 'api-key': KEY, 'api-url': cog.url },
@@ -96,14 +96,14 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
     assert.doesNotMatch(run.log, /retrying/)
   })
 
-  test('fails without a reason: the last line of the log stands for it', async () => {
+  test('a failed prediction on cog without a reason has the last line of its log as its error', async () => {
     const id = await create('{"prompt": "fail", "seconds": 0.2}')
     await using run = await runAction({ from: 'dist', inputs: { ...gateway(), 'prediction-id': id, timeout: '1m' } })
     assert.equal(run.exitCode, 1)
     assert.match(run.outputs.error ?? '', /MemoryError/)
   })
 
-  test('cancels with an empty object, which is a cancel', async () => {
+  test('an empty object from cog counts as a cancellation', async () => {
     const id = await create('{"prompt": "a cake", "seconds": 60}')
     await using run = await runAction({
       from: 'dist',

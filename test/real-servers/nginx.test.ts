@@ -70,7 +70,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     ['HTTP/1.1', false],
     ['HTTP/2', true],
   ] as const)
-    test(`a connection of ${version} that goes silent is replaced long before its request times out`, async () => {
+    test(`an ${version} connection to nginx that goes silent is replaced long before its request times out`, async () => {
       await using stage = await front()
       const began = performance.now()
       await using run = await waitThrough(stage, running(5), (nginx) => nginx.hang(), { tls })
@@ -79,7 +79,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
       assert.ok(performance.now() - began < 65_000, `${(performance.now() - began) / 1000} s`)
     })
 
-  test('a connection of HTTP/2 that is closed after every third request loses nothing', async () => {
+  test('an HTTP/2 connection that nginx closes after every third request loses nothing', async () => {
     await using stage = await front('', 'keepalive_requests 3;')
     const ids = Array.from({ length: 30 }, () => stage.simulator.add(running(3)))
     await using run = await runAction({
@@ -92,15 +92,18 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
   })
 
   const pages: [string, string][] = [
-    ['a page of a firewall (403)', 'return 403;'],
-    ['a wrong key (401)', 'return 401;'],
-    ['a redirect (301)', 'return 301 https://example.com/maintenance;'],
-    ['a teapot (418)', 'return 418;'],
-    ['a home page (200)', 'default_type text/html; return 200 "<html><title>Maintenance</title></html>";'],
-    ['a router that lost its routes (404)', 'return 404;'],
+    ['a 403 of a firewall', 'return 403;'],
+    ['a stray 401', 'return 401;'],
+    ['a redirect to a maintenance page', 'return 301 https://example.com/maintenance;'],
+    ['a 418', 'return 418;'],
+    [
+      'a maintenance page with status 200',
+      'default_type text/html; return 200 "<html><title>Maintenance</title></html>";',
+    ],
+    ['a 404 of a router without routes', 'return 404;'],
   ]
   for (const [name, answer] of pages)
-    test(`${name} for eight seconds does not end a wait that has had good answers`, async () => {
+    test(`${name} for eight seconds does not end a wait that has had good responses`, async () => {
       await using stage = await front()
       await using run = await waitThrough(stage, running(3), async (nginx) => {
         await nginx.reload(`location / { ${answer} }`)
@@ -110,7 +113,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
       assert.equal(run.exitCode, 0, run.log)
     })
 
-  test('a limit of requests without a hint teaches a pace: most requests are let through', async () => {
+  test('a rate limit of nginx without a hint slows polling, so that most requests pass', async () => {
     await using stage = await front('limit_req zone=one;', 'limit_req_zone $server_name zone=one:1m rate=60r/m;')
     const id = stage.simulator.add(running(25))
     await using run = await runAction({ from: 'dist', inputs: stage.inputs(stage.nginx.http, id) })
@@ -123,7 +126,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     )
   })
 
-  test('files of a host that is away for twenty seconds are saved', async () => {
+  test('files of a host that is down for twenty seconds are saved', async () => {
     await using stage = await front()
     const body = Buffer.from('a cake')
     const file = stage.simulator.file('a.txt', { body, type: 'text/plain' })
@@ -142,7 +145,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
   })
 
   for (const scheme of ['http', 'https'] as const)
-    test(`a file of a server that is killed in the middle of it is resumed where it broke off, over ${scheme}`, async () => {
+    test(`a download over ${scheme} resumes where it broke off when its server was killed`, async () => {
       await using stage = await front()
       const body = Buffer.alloc(400_000, 'a cake ')
       const file = stage.simulator.file('cake.bin', { body })
@@ -170,7 +173,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
       )
     })
 
-  test('a stream that nginx cuts off is opened again, and saves requests all the same', async () => {
+  test('a stream that nginx cuts off is opened again, and still saves requests', async () => {
     await using nginx = await startNginx('')
     await using simulator = await startSimulator({ publicOrigin: nginx.http })
     const pass = `proxy_pass ${simulator.origin}; proxy_http_version 1.1;`
@@ -188,7 +191,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     assert.ok(simulator.apiRequests().length <= 20, `${simulator.apiRequests().length} requests`)
   })
 
-  test('a creation that takes longer than nginx waits may have been carried out, and is not repeated', async () => {
+  test('a creation that exceeds the timeout of nginx is not repeated, because it may have been carried out', async () => {
     await using nginx = await startNginx('')
     const gone = Promise.withResolvers<void>()
     await using simulator = await startSimulator({
@@ -236,7 +239,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     assert.equal(run.outputs.files?.split('\n').length, 8)
   })
 
-  test('answers and files that are packed though nobody asked for it are unpacked', async () => {
+  test('responses and files that are compressed without a request for it are decompressed', async () => {
     await using nginx = await startNginx('')
     await nginx.reload(`location / { root ${nginx.folder}/www; gzip_static always; default_type application/json; }`)
     await mkdir(path.join(nginx.folder, 'www/v1/predictions'), { recursive: true })
@@ -257,7 +260,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     assert.equal(await readFile(path.resolve(run.workspace, run.outputs.files ?? ''), 'utf8'), 'a cake')
   })
 
-  test('https to a port that does not speak it is named at once', async () => {
+  test('https to a port without TLS is reported at once', async () => {
     await using stage = await front()
     const origin = stage.nginx.http.replace('http:', 'https:')
     await using run = await runAction({ from: 'dist', inputs: stage.inputs(origin, 'abc') })
@@ -267,7 +270,7 @@ describe('behind nginx', { skip, concurrency: 3 }, () => {
     assert.doesNotMatch(run.log, /:error:0A00/, 'not in the words of OpenSSL')
   })
 
-  test('a creation that is too large for nginx is refused with the way out', async () => {
+  test('a create request that is too large for nginx is refused with advice', async () => {
     await using stage = await front('', 'client_max_body_size 100k;')
     await using home = await temporaryFolder('create')
     await mkdir(home.file('workspace'))

@@ -38,7 +38,7 @@ describe('behind squid, which wants a user and a password', {
     }
   }
 
-  test('an API over https and its files are requested through a tunnel', async () => {
+  test('an https API and its files are requested through a tunnel of squid', async () => {
     await using stage = await start()
     await using run = await runAction({ from: 'dist', inputs: stage.inputs, env: stage.env })
     assert.equal(run.exitCode, 0, run.log)
@@ -46,7 +46,7 @@ describe('behind squid, which wants a user and a password', {
     assert.ok(!run.log.includes('p@ss/word') && !run.log.includes('p%40ss'))
   })
 
-  test('a prediction is created, and files are attached to a release, through a tunnel', async () => {
+  test('a prediction is created, and files are attached to a release, through a tunnel of squid', async () => {
     await using stage = await start()
     await using releases = await startReleasesApi({ tls: stage.authority.certificate })
     releases.add('v1')
@@ -68,7 +68,7 @@ describe('behind squid, which wants a user and a password', {
     assert.equal(run.exitCode, 0, run.log)
   })
 
-  test('a wrong password is final at once and names what to change', async () => {
+  test('a wrong password for squid fails the step at once, and the error names what to change', async () => {
     await using stage = await start('wrong')
     const began = performance.now()
     await using run = await runAction({ from: 'dist', inputs: stage.inputs, env: stage.env })
@@ -78,7 +78,7 @@ describe('behind squid, which wants a user and a password', {
     assert.match(run.errors.join('\n'), /password/)
   })
 
-  test('a wrong password starts nothing, and the creation is known not to have been carried out', async () => {
+  test('a wrong password for squid starts nothing, and the error does not say that a prediction may run', async () => {
     await using stage = await start('wrong')
     const { 'api-key': key, 'api-url': url } = stage.inputs
     await using run = await runAction({
@@ -93,7 +93,7 @@ describe('behind squid, which wants a user and a password', {
     assert.deepEqual(stage.simulator.requests, [])
   })
 
-  test('a wait continues after a restart of the proxy', async () => {
+  test('a wait continues after a restart of squid', async () => {
     await using stage = await start()
     const moments = [
       { at: 0, status: 'processing' },
@@ -108,7 +108,7 @@ describe('behind squid, which wants a user and a password', {
     assert.equal(run.exitCode, 0, run.log)
   })
 
-  test('what still runs when a step is cancelled is cancelled through it', async () => {
+  test('a canceled step cancels its prediction through squid', async () => {
     await using stage = await start()
     const id = stage.simulator.add({ moments: [{ at: 0, status: 'processing' }] })
     const inputs = { ...stage.inputs, 'prediction-id': id }
@@ -120,7 +120,7 @@ describe('behind squid, which wants a user and a password', {
     assert.equal(stage.simulator.statusOf(id), 'canceled', post.log)
   })
 
-  test('https goes directly where only http_proxy is set', async () => {
+  test('https goes directly if only http_proxy is set', async () => {
     await using stage = await start()
     const { https_proxy, ...env } = stage.env
     const direct = stage.simulator.apiUrl
@@ -134,7 +134,7 @@ describe('behind squid, which wants a user and a password', {
 })
 
 describe('behind haproxy', { skip: missing('haproxy') }, () => {
-  test('closed idle connections and a limit of requests lose nothing', async () => {
+  test('idle connections that haproxy closes and its rate limit do not end a wait', async () => {
     await using simulator = await startSimulator()
     const rules = `  stick-table type ip size 1k expire 10s store http_req_rate(10s)
   http-request track-sc0 src
@@ -159,7 +159,7 @@ describe('behind haproxy', { skip: missing('haproxy') }, () => {
     assert.equal(run.exitCode, 0, run.log)
   })
 
-  test('an upstream that hangs or closes its connections ends no wait', async () => {
+  test('an upstream of haproxy that hangs or closes its connections does not end a wait', async () => {
     await using simulator = await startSimulator()
     await using haproxy = await startHaproxy('', new URL(simulator.origin).host)
     const id = simulator.add({
