@@ -124,7 +124,8 @@ const SEEN: Record<string, (run: WorkflowRun) => void | Promise<void>> = {
 describe('the example', { concurrency: 2 }, () => {
   for (const [name, seen] of Object.entries(SEEN)) {
     // Jobs run without Docker here.
-    test(name, async () => seen(await runGreen(example(name).replace(/^ +container: .*\n/m, ''))))
+    test(`every job of ${name} succeeds`, async () =>
+      seen(await runGreen(example(name).replace(/^ +container: .*\n/m, ''))))
   }
 
   test('continue-after-failure.yml continues after a failure', async () => {
@@ -206,7 +207,7 @@ describe('commit-pictures.yml', () => {
     return creations(since).map(({ input }) => input.prompt)
   }
 
-  test('pays for each picture once', async () => {
+  test('commit-pictures.yml pays for each picture once', async () => {
     list('cake: {prompt: "a cake"}\npie: {prompt: "a pie"}\n')
     assert.deepEqual((await run()).sort(), ['a cake', 'a pie'])
     assert.deepEqual(git('ls-files', 'pictures').split('\n').filter(Boolean), [
@@ -219,7 +220,7 @@ describe('commit-pictures.yml', () => {
     assert.deepEqual(await run(), [])
   })
 
-  test('commits nothing if the first run saves no picture', async () => {
+  test('commit-pictures.yml commits nothing if the first run saves no picture', async () => {
     list('cake: {prompt: "a cake"}\n')
     git('rm', '-r', '--quiet', '--ignore-unmatch', 'pictures')
     git(
@@ -241,7 +242,7 @@ describe('commit-pictures.yml', () => {
   })
 })
 
-test('every example is among them', () => {
+test('every example is tested', () => {
   assert.deepEqual(
     readdirSync(path.join(ROOT, 'examples')).sort(),
     [...Object.keys(SEEN), 'commit-pictures.yml'].sort(),

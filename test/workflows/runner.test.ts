@@ -86,7 +86,7 @@ describe('under a real runner', { concurrency: 2 }, () => {
     assert.match(text, /went on after failure success/)
   })
 
-  test('outputs are chained: an address by fromJSON, statuses of several, files into a path input', async () => {
+  test('later steps can use outputs: a URL by fromJSON, statuses of predictions, files as a path input', async () => {
     const { jobs, text, raw } = await run({
       with: ['output-dir: out dir/ü'],
       steps: `      - run: 'echo "$URL of $STATUSES"'
@@ -158,7 +158,7 @@ jobs:
     assert.match(text, /files in the folder +1\n/)
   })
 
-  test('nothing in the log of a model or in its error acts, and the key is masked for later steps', async () => {
+  test('commands in the log or the error of a model have no effect, and the key is masked for later steps', async () => {
     const { jobs, text, raw } = await run({
       model: 'sim/fail',
       step: ['continue-on-error: true'],
@@ -178,7 +178,7 @@ jobs:
     )
   })
 
-  test('the reusable workflow runs in a matrix, and its failure is told to the job that needs it', async () => {
+  test('the reusable workflow runs in a matrix, and fails with the error of its prediction', async () => {
     const yaml = (model: string) => `on: workflow_dispatch
 permissions: {}
 jobs:
@@ -204,7 +204,7 @@ jobs:
     assert.match(bad.raw, /out of memory/)
   })
 
-  test('the reusable workflow starts many by name, or waits for predictions that it is given', async () => {
+  test('the reusable workflow starts many predictions by name, or waits for given ones', async () => {
     const yaml = (given: string) => `on: workflow_dispatch
 permissions: {}
 jobs:
@@ -243,7 +243,7 @@ ${given}
     assert.equal(creations().length, before)
   })
 
-  test('a cancelled step with run leaves no prediction running', async () => {
+  test('a canceled step with run leaves no prediction running', async () => {
     const started = await startWorkflow(
       stage,
       `on: workflow_dispatch
@@ -270,7 +270,7 @@ jobs:
     ['cancelled', 'canceled'],
     ['never', 'processing'],
   ] as const) {
-    test(`a run that is cancelled leaves its prediction ${status} with cancel-on: ${cancelOn}`, async () => {
+    test(`a canceled workflow leaves its prediction ${status} with cancel-on: ${cancelOn}`, async () => {
       const started = await startWorkflow(stage, workflow({ model: 'sim/slow', with: [`cancel-on: ${cancelOn}`] }))
       await started.until('Using seed')
       started.child.kill('SIGINT')
