@@ -12,7 +12,7 @@ describe('an error of the artifact client', () => {
     return [fault.call, fault.status, fault.transient, fault.message]
   }
 
-  test('keeps the status that its message names', () => {
+  test('an error of the artifact client keeps the status that its message names', () => {
     const refused = (rest: string) => new Error(`Failed to CreateArtifact: Received non-retryable error: ${rest}`)
     assert.deepEqual(facts(refused('Failed request: (409) Conflict: an artifact with this name already exists')), [
       'CreateArtifact',
@@ -29,7 +29,7 @@ describe('an error of the artifact client', () => {
     ])
   })
 
-  test('is not retried again if the client retried it', () => {
+  test('an error that the artifact client has retried is not retried again', () => {
     const spent = (rest: string) =>
       new Error(`Failed to FinalizeArtifact: Failed to make request after 5 attempts: ${rest}`)
     assert.deepEqual(facts(spent('Failed request: (503) Service Unavailable: busy')).slice(0, 3), [
@@ -44,7 +44,7 @@ describe('an error of the artifact client', () => {
     ])
   })
 
-  test('is not retried again if the client could not use the response', () => {
+  test('an error is not retried if the artifact client could not use the response', () => {
     assert.deepEqual(facts(new Error('CreateArtifact: response from backend was not ok')), [
       'CreateArtifact',
       undefined,
@@ -53,12 +53,12 @@ describe('an error of the artifact client', () => {
     ])
   })
 
-  test('of several lines is reported in one, without the number of attempts', () => {
+  test('an error of several lines is reported in one, without the number of attempts', () => {
     const error = new Error('Failed to ListArtifacts: Failed to make request after 12 attempts: no\n \n  such \n host')
     assert.equal(facts(error)[3], 'ListArtifacts failed: no such host.')
   })
 
-  test('of the network is transient, of any call', () => {
+  test('a network error of the artifact client is transient, whatever the call', () => {
     const call = new Error(`Failed to CreateArtifact: Unable to make request: ENOTFOUND\n${networkAdvice}`)
     assert.deepEqual(facts(call).slice(0, 3), ['CreateArtifact', undefined, true])
     assert.match(String(facts(call)[3]), /^CreateArtifact failed: .*ENOTFOUND/)
@@ -72,7 +72,7 @@ describe('an error of the artifact client', () => {
     ])
   })
 
-  test('of the blob store keeps its status and its code', () => {
+  test('an error of the blob store keeps its status and its code', () => {
     const rest = (more: object) => Object.assign(new Error('<?xml …'), { name: 'RestError', ...more })
     assert.deepEqual(facts(rest({ statusCode: 403, code: 'AuthenticationFailed' })), [
       'The upload to the blob store',
@@ -86,7 +86,7 @@ describe('an error of the artifact client', () => {
     assert.match(String(facts(rest({ statusCode: 409, code: 1 }))[3]), / returned 409 Conflict\.$/)
   })
 
-  test('that is not about the service stays what it is', () => {
+  test('an error that is not about the artifact service stays unchanged', () => {
     const error = Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' })
     assert.equal(errorOfClient(error), error)
     const others = [

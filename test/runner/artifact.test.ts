@@ -104,7 +104,7 @@ describe('uploading', () => {
     return service.calls.slice(before)
   }
 
-  test('makes one zip that holds every file byte for byte', async () => {
+  test('an upload makes one zip that holds every file byte for byte', async () => {
     const [artifact] = await upload({ name: '图片 1' })
     const zip = unzipSync(await service.download('图片 1'))
     assert.deepEqual(namesIn(zip), ['a.png', 'b.json'])
@@ -121,13 +121,13 @@ describe('uploading', () => {
     assert.equal(stored?.mimeType, 'application/zip')
   })
 
-  test('sends a file of several blocks whole', async () => {
+  test('an upload sends a file of several blocks whole', async () => {
     const large = await file('large.bin', Buffer.alloc(20 * 2 ** 20, 'x'))
     await upload({ files: [large], archive: false })
     assert.equal((await service.download('large.bin')).length, 20 * 2 ** 20)
   })
 
-  test('without an archive makes every file an artifact that is the file itself', async () => {
+  test('an upload without an archive makes every file an artifact of its own', async () => {
     const uploaded = await upload({ archive: false, retentionDays: 3 })
     assert.deepEqual(
       uploaded.map(({ name }) => name),
@@ -139,19 +139,19 @@ describe('uploading', () => {
     assert.ok(Math.abs(Date.parse(stored?.expiresAt ?? '') - Date.now() - 3 * 86_400_000) < 60_000)
   })
 
-  test('keeps files no longer than the repository allows', async () => {
+  test('an artifact is kept no longer than the repository allows', async () => {
     await upload({ name: 'short', retentionDays: 90 }, { GITHUB_RETENTION_DAYS: '2' })
     assert.ok(Date.parse(named('short')[0]?.expiresAt ?? '') - Date.now() < 3 * 86_400_000)
   })
 
-  test('by the transport makes the same zip of the same files, in any order and at any time', async () => {
+  test('the transport makes the same zip of the same files, in any order and at any time', async () => {
     const [first] = await upload({ compressionLevel: 6 }, TRANSPORT)
     await utimes(files[0]?.path ?? '', new Date(0), new Date(0))
     const [second] = await upload({ compressionLevel: 6, files: files.toReversed() }, TRANSPORT)
     assert.equal(first?.digest, second?.digest)
   })
 
-  test('by the client makes the same zip of the same file, at any time and with any rights, and leaves the file as it is', async () => {
+  test('the client makes the same zip of a file with other times and permissions, and leaves the file unchanged', async () => {
     const one = await file('one.bin', 'x'.repeat(1000))
     const [first] = await upload({ compressionLevel: 6, files: [one] })
     await utimes(one.path, new Date(0), new Date(86_400_000))
@@ -168,7 +168,7 @@ describe('uploading', () => {
     assert.doesNotMatch(await printed(() => upload({ name: 'loud' }, TRANSPORT)), /::group::/)
   })
 
-  test('by the transport sends what the client sends, word for word', async () => {
+  test('the transport sends exactly what the client sends', async () => {
     const one = await file('one.webp', picture, 'image/webp')
     const sent = async (env: Record<string, string>) => {
       const before = service.bodies.length
@@ -181,7 +181,7 @@ describe('uploading', () => {
     assert.deepEqual(await sent(TRANSPORT), await sent({}))
   })
 
-  test('by the client is tried again after faults that pass, with growing pauses', async () => {
+  test('an upload by the client is retried after transient errors, with growing pauses', async () => {
     service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY)
     service.fail('FinalizeArtifact', FROM_INTERMEDIARY, { status: 404, body: { code: 'not_found', msg: 'no such' } })
     const [artifact] = await upload({ name: 'again' })
@@ -193,7 +193,7 @@ describe('uploading', () => {
     assert.deepEqual(slept, [2, 4, 8, 4])
   })
 
-  test('by the transport is tried again after faults that pass, with growing pauses', async () => {
+  test('an upload by the transport is retried after transient errors, with growing pauses', async () => {
     service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY, { status: 502, body: '<html><title>Bad</title>' })
     service.fail('FinalizeArtifact', FROM_INTERMEDIARY, { status: 404, body: { code: 'not_found', msg: 'no such' } })
     const [artifact] = await upload({ name: 'again and again' }, TRANSPORT)
@@ -202,14 +202,14 @@ describe('uploading', () => {
     assert.deepEqual(slept, [2, 4, 8, 2, 4])
   })
 
-  test('that the service never ends is given up after five tries, with what it answered', async () => {
+  test('an upload that the service never finalizes fails after five attempts, with the last response', async () => {
     const missing = { status: 404, body: { code: 'not_found', msg: 'no such' } }
     service.fail('FinalizeArtifact', missing, missing, missing, missing, missing)
     await assert.rejects(upload({ name: 'endless' }), /FinalizeArtifact returned 404 Not Found: no such\./)
     assert.deepEqual(slept, [2, 4, 8, 16])
   })
 
-  test('by the transport obeys the hint of a rate limit up to a minute, and gives up at a longer one', async () => {
+  test('an upload waits for a rate limit of up to a minute, and fails at a longer one', async () => {
     const limited = (retry_after: number) => ({
       status: 429,
       body: { code: 'resource_exhausted', msg: 'x', retry_after },
@@ -225,7 +225,7 @@ describe('uploading', () => {
     assert.deepEqual(slept, [20])
   })
 
-  test('fails for good after five tries, with the status in the message', async () => {
+  test('an upload fails after five attempts or at a permanent error, with the reason in the message', async () => {
     service.fail('CreateArtifact', 'reset', 'reset', 'reset', 'reset', 'reset')
     await assert.rejects(
       upload({ name: 'away' }),
@@ -239,13 +239,13 @@ describe('uploading', () => {
     assert.equal(slept.length, 4)
   })
 
-  test('counts as done if the answer to the last call was lost', async () => {
+  test('an upload succeeds if the response to the last call was lost', async () => {
     service.fail('FinalizeArtifact', 'lost')
     const [artifact] = await upload({ name: 'lost' })
     assert.equal(artifact?.id, named('lost')[0]?.id)
   })
 
-  test('takes its name again if the answer to the first call was lost', async () => {
+  test('an upload takes its name again if the response to the first call was lost', async () => {
     service.fail('CreateArtifact', 'lost')
     const [artifact] = await upload({ name: 'mine' })
     assert.deepEqual(
@@ -254,7 +254,7 @@ describe('uploading', () => {
     )
   })
 
-  test('is given up if the service goes on to refuse the name that the first call took', async () => {
+  test('an upload fails if the service keeps refusing the name that the first call took', async () => {
     const deleted = { status: 200, body: { ok: true, artifact_id: '1' } }
     service.fail('CreateArtifact', 'lost')
     service.fail('DeleteArtifact', deleted, deleted, deleted, deleted, deleted)
@@ -263,14 +263,14 @@ describe('uploading', () => {
     assert.deepEqual(slept, [2, 2, 4, 8, 16])
   })
 
-  test('never removes what somebody else uploads under the name', async () => {
+  test('an upload never deletes an artifact of somebody else with the same name', async () => {
     service.occupy('theirs')
     service.fail('CreateArtifact', 'reset')
     await assert.rejects(upload({ name: 'theirs' }), /named theirs with other content already exists/)
     assert.equal(named('theirs').length, 1)
   })
 
-  test('under a taken name counts if the bytes are the same', async () => {
+  test('an upload under a taken name succeeds if the bytes are the same', async () => {
     const [first] = await upload({ name: 'same' })
     const [second] = await upload({ name: 'same' })
     assert.deepEqual(second, first)
@@ -278,7 +278,7 @@ describe('uploading', () => {
     assert.equal(unzipped?.id, named('a.png')[0]?.id)
   })
 
-  test('under a taken name counts if the files are the same, in whatever order the client zipped them', async () => {
+  test('an upload under a taken name succeeds if the files are the same, in whatever order they were zipped', async () => {
     const many = await Promise.all(Array.from({ length: 12 }, (_, i) => file(`${i}.txt`, `${i}`.repeat(500))))
     for (const compressionLevel of [0, 9]) {
       const name = `many-${compressionLevel}`
@@ -293,13 +293,13 @@ describe('uploading', () => {
     await assert.rejects(upload({ name: 'many-9', files: many.slice(1), compressionLevel: 9 }), /with other content/)
   })
 
-  test('does not fetch an artifact for a comparison that is larger than it can be', async () => {
+  test('an artifact that is too large to be the same is not downloaded for a comparison', async () => {
     await upload({ name: 'large', files: [await file('large.bin', Buffer.alloc(100_000))] })
     const calls = await callsOf(() => assert.rejects(upload({ name: 'large', files: files.slice(1) })))
     assert.deepEqual(calls, ['CreateArtifact', 'ListArtifacts'])
   })
 
-  test('under a taken name with other bytes says what to do', async () => {
+  test('an upload under a taken name with other bytes fails with what to do', async () => {
     service.occupy('taken')
     await assert.rejects(
       upload({ name: 'taken' }),
@@ -314,7 +314,7 @@ describe('uploading', () => {
   })
 
   for (const listed of ['all', 'failed'] as const) {
-    test(`in a later attempt takes a name of its own if an earlier one has other bytes (jobs run again: ${listed})`, async () => {
+    test(`a later attempt takes a name of its own if an earlier one has other bytes (jobs run again: ${listed})`, async () => {
       await using again = await startResultsService({ namesPer: 'run' })
       again.occupy('prediction-abc')
       again.occupy('b.json')
@@ -328,7 +328,7 @@ describe('uploading', () => {
     })
   }
 
-  test('in a later attempt keeps its name if the service counts only that attempt', async () => {
+  test('a later attempt keeps its artifact name if the service counts only that attempt', async () => {
     await using again = await startResultsService({ namesPer: 'attempt' })
     again.occupy('prediction-abc')
     again.rerun('failed')
@@ -336,7 +336,7 @@ describe('uploading', () => {
     assert.equal(artifact?.name, 'prediction-abc')
   })
 
-  test('of other files goes on if one has a taken name or cannot be read', async () => {
+  test('the other files are uploaded if one has a taken name or cannot be read', async () => {
     const gone = { name: 'gone.png', path: path.join(folder, 'gone'), type: 'image/png' }
     const three = [await file('second.png', picture), gone, await file('first.png', picture)]
     service.occupy('second.png')
@@ -350,7 +350,7 @@ describe('uploading', () => {
     assert.match(failures[1] ?? '', /gone\.png could not be uploaded: ENOENT/)
   })
 
-  test('of other files ends if the service fails', async () => {
+  test('no other file is uploaded if the service fails', async () => {
     const refusal = { status: 403, body: { code: 'permission_denied', msg: 'no' } }
     service.fail('CreateArtifact', refusal)
     const calls = await callsOf(() =>
@@ -359,7 +359,7 @@ describe('uploading', () => {
     assert.deepEqual(calls, ['CreateArtifact'])
   })
 
-  test('stops sending blocks when one cannot be stored', async () => {
+  test('an upload stops sending blocks when one cannot be stored', async () => {
     await using broken = await startForgeArtifacts({ knowsMediaTypes: true, full: true })
     const large = await file('large.bin', Buffer.alloc(80 * 2 ** 20))
     await assert.rejects(
@@ -369,7 +369,7 @@ describe('uploading', () => {
     assert.ok(broken.calls.filter((call) => call === 'UploadArtifact block').length <= 4 * 5 + 4, broken.calls.join())
   })
 
-  test('replaces a taken name with overwrite, and deletes nothing before the service refused the name', async () => {
+  test('an upload with overwrite replaces a taken name, and deletes nothing before the name is refused', async () => {
     service.occupy('replaced')
     const calls = await callsOf(() => upload({ name: 'replaced', overwrite: true }))
     assert.deepEqual(calls, [
@@ -384,14 +384,14 @@ describe('uploading', () => {
     assert.deepEqual(namesIn(unzipSync(await service.download('replaced'))), ['a.png', 'b.json'])
   })
 
-  test('falls back to a zip if the service does not take a type', async () => {
+  test('an upload falls back to a zip if the service refuses the media type', async () => {
     const sheet = [await file('c.xlsx', 'x', 'application/vnd.ms-excel')]
     service.fail('CreateArtifact', MIME_TYPE_REFUSED)
     const [artifact] = await upload({ archive: false, files: sheet })
     assert.deepEqual(Object.keys(unzipSync(await service.download(artifact?.name ?? ''))), ['c.xlsx'])
   })
 
-  test('of more files than a job can have artifacts is refused before the first', async () => {
+  test('an upload of more files than a job can have artifacts is refused before the first call', async () => {
     const many = Array.from({ length: 501 }, (_, i) => ({ name: `${i}`, path: `/x/${i}`, type: '' }))
     const calls = await callsOf(() =>
       assert.rejects(upload({ archive: false, files: many }), /501 artifacts.*archive: true/),
@@ -399,7 +399,7 @@ describe('uploading', () => {
     assert.deepEqual(calls, [])
   })
 
-  test('of a file that cannot be read is an error, not a crash', async () => {
+  test('an upload of a file that cannot be read is an error, not a crash', async () => {
     const missing = [{ name: 'missing', path: path.join(folder, 'missing'), type: '' }]
     for (const archive of [true, false]) await assert.rejects(upload({ archive, files: missing }), /ENOENT/)
   })
@@ -414,7 +414,7 @@ describe('uploading', () => {
     await canceled
   })
 
-  test('is unavailable on GHES, without a service, and on a server that is too old, which is not tried twice', async () => {
+  test('an upload is unavailable on GHES, without a service, and on an old server, which is called once', async () => {
     await assert.rejects(upload({}, { GITHUB_SERVER_URL: 'https://github.example.com' }), ArtifactsUnavailable)
     for (const name of ['ACTIONS_RUNTIME_TOKEN', 'ACTIONS_RESULTS_URL'])
       await assert.rejects(upload({}, { [name]: '' }), new RegExp(`no artifact service: ${name} is not set`))
@@ -425,7 +425,7 @@ describe('uploading', () => {
     assert.deepEqual(calls, ['CreateArtifact'])
   })
 
-  test('to Gitea, which is its own blob store, has the address of its page there', async () => {
+  test('an artifact on Gitea is sent in blocks to Gitea itself, and has the URL of its page there', async () => {
     await using gitea = await startForgeArtifacts({ knowsMediaTypes: true })
     const large = await file('large.bin', Buffer.alloc(9 * 2 ** 20, 'x'))
     const env = { ...gitea.env, GITEA_ACTIONS: 'true' }
@@ -449,7 +449,7 @@ describe('uploading', () => {
     )
   })
 
-  test('to Forgejo uses the older protocol, which has zips only', async () => {
+  test('an upload to Forgejo uses the older protocol, which has zips only', async () => {
     await using forgejo = await startForgeArtifacts({ knowsMediaTypes: false })
     const env = { ...forgejo.env, GITEA_ACTIONS: 'true', FORGEJO_ACTIONS: 'true' }
     for (const archive of [true, false]) await upload({ archive, files: files.slice(0, 1) }, env)
@@ -459,7 +459,7 @@ describe('uploading', () => {
     }
   })
 
-  test('to a server that is too old is given up at its first answer', async () => {
+  test('an upload to a server that is too old is given up at the first response', async () => {
     for (const options of [{ knowsMediaTypes: false }, { knowsMediaTypes: true, present: false }]) {
       await using old = await startForgeArtifacts(options)
       await assert.rejects(upload({}, { ...old.env, GITEA_ACTIONS: 'true' }), ArtifactsUnavailable)
@@ -468,17 +468,17 @@ describe('uploading', () => {
     assert.deepEqual(slept, [])
   })
 
-  test('is unavailable with a token that names no job', async () => {
+  test('an upload is unavailable with a token that names no job', async () => {
     await assert.rejects(upload({}, { ACTIONS_RUNTIME_TOKEN: 'x' }), ArtifactsUnavailable)
   })
 
-  test('hashes what it uploads', async () => {
+  test('an uploaded file has the SHA-256 of its bytes as its digest', async () => {
     const [artifact] = await upload({ archive: false, files: files.slice(0, 1) })
     assert.equal(artifact?.digest, createHash('sha256').update(picture).digest('hex'))
   })
 })
 
-test('a name is invalid if it contains what no artifact name may contain', () => {
+test('an artifact name is invalid with a forbidden character or more than 255 characters', () => {
   for (const name of ['a:b', 'a/b', 'a\\b', 'a*', 'a?', '"', '<', '>', '|', 'a\nb', 'a\rb', 'x'.repeat(256)])
     assert.notEqual(artifactNameProblem(name), undefined, name)
   for (const name of ['prediction-abc', '图片 1', 'a.b_c']) assert.equal(artifactNameProblem(name), undefined)

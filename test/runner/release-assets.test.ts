@@ -71,7 +71,7 @@ describe('attaching files to a release', () => {
     bytes: Buffer.from(text),
   })
 
-  test('uploads them byte for byte and returns their addresses in order', async () => {
+  test('files are attached byte for byte, and their URLs are returned in order', async () => {
     const release = api.add('v1.0.0')
     const { urls, failures } = await attach('v1.0.0')
     assert.deepEqual(urls, [urlOf('v1.0.0', 'abc-0.png'), urlOf('v1.0.0', 'abc-1.webp')])
@@ -86,7 +86,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(release.assets[0]?.bytes, await cake('png'))
   })
 
-  test('returns addresses of a draft that work once it is published', async () => {
+  test('the URLs of assets of a draft work once it is published', async () => {
     for (let i = 0; i < 120; i++) api.add(`old-${i}`)
     const draft = api.add('app/v2.0.0 ä', { draft: true })
     const { urls } = await attach('app/v2.0.0 ä')
@@ -98,7 +98,7 @@ describe('attaching files to a release', () => {
     assert.equal(draft.assets.length, 2)
   })
 
-  test('passes on the address of an asset that has the same bytes, without an upload', async () => {
+  test('an asset that has the same bytes is not uploaded again, and its URL is returned', async () => {
     const release = api.add('v2.1.0', { draft: true })
     const first = await attach('v2.1.0')
     for (const overwrite of [false, true]) {
@@ -108,7 +108,7 @@ describe('attaching files to a release', () => {
     assert.equal(release.assets.length, 2)
   })
 
-  test('leaves an asset with other bytes as it is, and attaches the other files', async () => {
+  test('an asset with other bytes stays as it is, and the other files are attached', async () => {
     const release = api.add('v3.0.0', { assets: [asset('abc-0.png', 'old')] })
     const { urls, failures } = await attach('v3.0.0')
     assert.deepEqual(urls, [undefined, urlOf('v3.0.0', 'abc-1.webp')])
@@ -118,7 +118,7 @@ describe('attaching files to a release', () => {
     assert.equal(release.assets[0]?.bytes.toString(), 'old')
   })
 
-  test('with overwrite deletes the old asset only when the new one is there, and nothing else', async () => {
+  test('overwrite deletes the old asset only when the new one is there, and nothing else', async () => {
     const release = api.add('v3.1.0', { assets: [asset('abc-0.png', 'old'), asset('other.png', 'old')] })
     const calls = await callsOf(async () => {
       const { urls } = await attach('v3.1.0', { overwrite: true, files: files.slice(0, 1) })
@@ -133,7 +133,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(release.assets.find(({ name }) => name === 'abc-0.png')?.bytes, await cake('png'))
   })
 
-  test('with overwrite keeps the old asset if the upload fails', async () => {
+  test('overwrite keeps the old asset if the upload fails', async () => {
     const release = api.add('v3.2.0', { assets: [asset('abc-0.png', 'old')] })
     api.fail('POST', ...Array(5).fill('bad gateway page'))
     const { failures } = await attach('v3.2.0', { overwrite: true, files: files.slice(0, 1) })
@@ -147,7 +147,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(slept, [1, 2, 4, 8])
   })
 
-  test('with overwrite keeps an asset of another, whatever its name, and removes what an earlier run left', async () => {
+  test('overwrite keeps assets of others, whatever their names, and removes what an earlier run left', async () => {
     const left = { ...asset('abc-1.webp.new', ''), bytes: await cake('webp') }
     const release = api.add('v3.4.0', {
       assets: [
@@ -166,7 +166,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(bytesOf('abc-0.png'), await cake('png'))
   })
 
-  test('with overwrite waits for a new asset that cannot be renamed yet', async () => {
+  test('overwrite waits for a new asset that cannot be renamed yet', async () => {
     const release = api.add('v3.3.0', { assets: [asset('abc-0.png', 'old')] })
     api.fail('PATCH', { status: 404, message: 'Not Found' }, ERROR_SAVING)
     await attach('v3.3.0', { overwrite: true, files: files.slice(0, 1) })
@@ -176,7 +176,7 @@ describe('attaching files to a release', () => {
     )
   })
 
-  test('removes what a broken upload left, and tries again', async () => {
+  test('the remains of a broken upload are removed, and the upload is retried', async () => {
     const release = api.add('v4.0.0', { assets: [{ ...asset('abc-1.webp', ''), state: 'starter' }] })
     api.fail('POST', 'broken upload', 'reset', 'bad gateway page', ERROR_SAVING)
     await attach('v4.0.0')
@@ -189,7 +189,7 @@ describe('attaching files to a release', () => {
     )
   })
 
-  test('an upload is retried after the timeout of a proxy, but not after a conflict or a call that the server does not support', async () => {
+  test('an upload is retried after the timeout of a proxy, but not after a conflict or an unsupported call', async () => {
     for (const [status, attempts] of [
       [408, 2],
       [499, 2],
@@ -204,7 +204,7 @@ describe('attaching files to a release', () => {
     }
   })
 
-  test('does not upload again what arrived although its answer was lost', async () => {
+  test('a file that arrived although its response was lost is not uploaded again', async () => {
     const release = api.add('v4.1.0')
     api.fail('POST', 'lost')
     const calls = await callsOf(() => attach('v4.1.0', { files: files.slice(0, 1) }))
@@ -212,7 +212,7 @@ describe('attaching files to a release', () => {
     assert.equal(release.assets.length, 1)
   })
 
-  test('finds an asset that the list did not show yet', async () => {
+  test('an asset that the list does not show yet is found', async () => {
     api.add('v4.2.0', { assets: [asset('abc-0.png', 'old')], hidden: { assets: 1 } })
     const { failures } = await attach('v4.2.0')
     assert.match(failures[0] ?? '', /already has abc-0\.png with other content/)
@@ -221,7 +221,7 @@ describe('attaching files to a release', () => {
   })
 
   for (let round = 0; round < 3; round++) {
-    test(`attaches the others if a file cannot be opened (${round})`, async () => {
+    test(`the other files are attached if one cannot be opened (${round})`, async () => {
       const release = api.add(`v4.4.${round}`)
       const gone = { ...(files[0] as File), path: path.join(folder, 'gone') }
       const { urls, failures } = await attach(`v4.4.${round}`, { files: [gone, ...files.slice(1)] })
@@ -232,14 +232,14 @@ describe('attaching files to a release', () => {
     })
   }
 
-  test('notices bytes that changed on their way', async () => {
+  test('bytes that changed on their way are reported', async () => {
     api.add('v4.5.0')
     const wrong = { ...(files[0] as File), sha256: '0'.repeat(64) }
     const { failures } = await attach('v4.5.0', { files: [wrong] })
     assert.match(failures[0] ?? '', /abc-0\.png does not have the content that was sent/)
   })
 
-  test('gives names that GitHub would make equal names of their own, and finds them again', async () => {
+  test('files to which GitHub would give the same name get names of their own, and are found again', async () => {
     const release = api.add('v4.6.0')
     const named = [await file('图.txt', Buffer.from('a')), await file('片.txt', Buffer.from('b'))]
     const { urls } = await attach('v4.6.0', { files: named })
@@ -252,7 +252,7 @@ describe('attaching files to a release', () => {
     assert.equal(release.assets.length, 2)
   })
 
-  test('sends names that GitHub keeps, and finds the asset in a second attempt', async () => {
+  test('a file whose name GitHub changes is found again in a second attempt', async () => {
     const release = api.add('v4.6.1')
     const named = [
       await file('.hidden.txt', Buffer.from('a')),
@@ -275,7 +275,7 @@ describe('attaching files to a release', () => {
     assert.equal(release.assets.length, 4)
   })
 
-  test('takes no asset for its own whose name has nothing of the letters of the file', async () => {
+  test('an asset with nothing of the letters of a file name is not taken for that file', async () => {
     const release = api.add('v4.6.2', { assets: [asset('default.txt', 'mine'), asset('-0.txt', 'mine')] })
     const named = [await file('图.txt', Buffer.from('a')), await file('图-0.txt', Buffer.from('b'))]
     const { failures } = await attach('v4.6.2', { files: named, overwrite: true })
@@ -291,7 +291,7 @@ describe('attaching files to a release', () => {
     )
   })
 
-  test('looks for a release that was made a moment ago for 15 seconds', async () => {
+  test('a release that was created a moment ago is looked for during 15 seconds', async () => {
     api.add('v4.7.0', { hidden: { tag: 3, list: 6 } })
     assert.deepEqual((await attach('v4.7.0')).failures, [])
     assert.deepEqual(slept, [1, 2, 3])
@@ -303,7 +303,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(slept, [1, 2, 3, 4, 5])
   })
 
-  test('waits out rate limits as long as they ask', async () => {
+  test('a rate limit is waited out as long as the API asks', async () => {
     api.add('v5.0.0')
     api.fail('POST', { status: 403, message: 'secondary rate limit', headers: { 'retry-after': '7' } })
     api.fail('GET /releases/tags', {
@@ -315,7 +315,7 @@ describe('attaching files to a release', () => {
     assert.ok(slept.includes(7) && slept.some((seconds) => seconds > 25 && seconds < 35), String(slept))
   })
 
-  test('does not wait out a rate limit of more than five minutes', async () => {
+  test('a rate limit of more than five minutes is not waited out', async () => {
     api.fail('GET /releases/tags', { status: 403, message: 'rate limit', headers: { 'retry-after': '1800' } })
     await assert.rejects(attach('v5.0.0'), /the rate limit of github-token is exceeded for another 30 minutes \(403\)/)
     assert.deepEqual(slept, [])
@@ -338,18 +338,18 @@ describe('attaching files to a release', () => {
     api.add('v8.0.0')
   })
   for (const [name, act, words] of sentences) {
-    test(`has a sentence for ${name}`, async () => {
+    test(`attaching files fails with a clear message before any upload: ${name}`, async () => {
       const calls = await callsOf(() => assert.rejects(act(), words))
       assert.ok(!calls.some((call) => call.startsWith('POST')))
     })
   }
 
-  test('has a sentence for a file of two gigabytes', async () => {
+  test('a file of two gigabytes is refused with the limit', async () => {
     const { failures } = await attach('v7.0.0', { files: [{ ...(files[0] as File), size: 2 ** 31 }] })
     assert.match(failures[0] ?? '', /must be smaller than 2 GiB/)
   })
 
-  test('has a sentence for a release that becomes immutable meanwhile', async () => {
+  test('a release that becomes immutable during the upload is reported as immutable', async () => {
     const release = api.add('v6.1.0', { immutable: true, draft: true })
     api.onCall = (call) => {
       if (call.startsWith('POST')) api.publish(release)
@@ -359,12 +359,12 @@ describe('attaching files to a release', () => {
     assert.match(failures[0] ?? '', /v6\.1\.0 is immutable/)
   })
 
-  test('has sentences of one full stop for what the API says in sentences', async () => {
+  test('a message of the API that is a sentence gets no second full stop', async () => {
     api.fail('GET /releases/tags', { status: 403, message: 'Grant your token access to this organization.' })
     await assert.rejects(attach('v5.0.0'), /403, Grant your token access to this organization\. The job needs/)
   })
 
-  test('has a sentence for a missing permission', async () => {
+  test('a missing permission is reported with the permission that the job needs', async () => {
     await using strict = await startReleasesApi({ permitted: false })
     strict.add('v1')
     const { failures } = await attach('v1', { token: strict.token, files: files.slice(0, 1) }, strict.env)
@@ -374,7 +374,7 @@ describe('attaching files to a release', () => {
     )
   })
 
-  test('tries no other file after a refusal that concerns all of them', async () => {
+  test('no other file is tried after a refusal that concerns all of them', async () => {
     await using strict = await startReleasesApi({ permitted: false })
     strict.add('v1')
     const many = [...files, await file('c.txt', Buffer.from('c'))]
@@ -388,7 +388,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(urls, [undefined, undefined, undefined])
   })
 
-  test('returns the address of an asset that is there already also after such a refusal', async () => {
+  test('the URL of an asset that is already there is returned even after such a refusal of another file', async () => {
     await using strict = await startReleasesApi({ permitted: false })
     const [first, second] = files
     assert.ok(first && second)
@@ -399,7 +399,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(urls, [undefined, urlOf('v1', second.name)])
   })
 
-  test('tries the others after a refusal that is a web page, and so of something on the way', async () => {
+  test('the other files are tried after a refusal that is a web page, which a proxy may have sent', async () => {
     api.add('v7.2')
     api.fail('POST', 'blocked page')
     const { failures, urls } = await attach('v7.2')
@@ -407,7 +407,7 @@ describe('attaching files to a release', () => {
     assert.deepEqual(urls, [undefined, urlOf('v7.2', 'abc-1.webp')])
   })
 
-  test('sends the token to no other host, port or protocol, whatever an answer names', async () => {
+  test('the token is sent to no other host, port or protocol, whatever a response names', async () => {
     const { uploadOrigin } = api
     const others = ['http://uploads.example.com', 'http://127.0.0.1:9', uploadOrigin.replace('http:', 'https:')]
     for (const [i, origin] of others.entries()) {
@@ -419,7 +419,7 @@ describe('attaching files to a release', () => {
     api.uploadOrigin = uploadOrigin
   })
 
-  test('with overwrite does not leave the name without an asset when the step is canceled', async () => {
+  test('overwrite does not leave the name without an asset when the step is canceled', async () => {
     for (const moment of ['POST', 'DELETE', 'PATCH']) {
       const tag = `v10-${moment}`
       const release = api.add(tag, { assets: [asset('abc-0.png', 'old')] })
@@ -438,7 +438,7 @@ describe('attaching files to a release', () => {
     }
   })
 
-  test('does not wait for a replacement for more than a second when the step is canceled', async () => {
+  test('overwrite waits at most a second for a replacement when the step is canceled', async () => {
     api.add('v10.1', { assets: [asset('abc-0.png', 'old')] })
     const cancel = new AbortController()
     const slow: number[] = []
@@ -485,7 +485,7 @@ describe('attaching files to a release', () => {
     })
     after(() => gitea[Symbol.asyncDispose]())
 
-    test('uploads to the API, whatever host a release names', async () => {
+    test('files for Gitea are uploaded to its API, whatever host a release names', async () => {
       gitea.uploadOrigin = 'https://proxy.example.com'
       gitea.add('v1')
       const { urls, failures } = await attachThere('v1')
@@ -493,7 +493,7 @@ describe('attaching files to a release', () => {
       assert.deepEqual(urls, ['https://git.example.com/octo/pictures/releases/download/v1/abc-0.png'])
     })
 
-    test('never attaches a second asset of a name: it has no digest, so the size decides', async () => {
+    test('a second asset of a name is never attached on Gitea, where the size decides without a digest', async () => {
       const release = gitea.add('v2')
       await attachThere('v2')
       assert.deepEqual((await attachThere('v2')).failures, [])
@@ -503,7 +503,7 @@ describe('attaching files to a release', () => {
       await writeFile(path.join(folder, 'abc-0.png'), await cake('png'))
     })
 
-    test('replaces every asset of a name by the path of the release, and renames the new one', async () => {
+    test('overwrite on Gitea replaces every asset of a name by the path of the release, and renames the new one', async () => {
       const release = gitea.add('v3', { assets: [asset('abc-0.png', 'old'), asset('abc-0.png', 'older')] })
       const before = gitea.calls.length
       await attachThere('v3', { overwrite: true })
@@ -525,7 +525,7 @@ describe('attaching files to a release', () => {
       )
     })
 
-    test('keeps names of every script', async () => {
+    test('asset names in any script are kept on Gitea', async () => {
       const release = gitea.add('v4')
       await attachThere('v4', { files: [await file('图.txt', Buffer.from('a'))] })
       assert.deepEqual(
@@ -534,7 +534,7 @@ describe('attaching files to a release', () => {
       )
     })
 
-    test('has a sentence for a quota', async () => {
+    test('an exceeded quota on Gitea is reported with what may exceed it', async () => {
       gitea.add('v5')
       const large = [await file('large.bin', Buffer.alloc(200_000))]
       const { failures } = await attachThere('v5', { files: large })
