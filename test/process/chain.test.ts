@@ -6,7 +6,7 @@ import { startResultsService } from '../servers/results-service.ts'
 import { startSimulator } from '../servers/simulator.ts'
 import { runAction } from '../support/run-action.ts'
 
-test('a prediction is created, waited for, uploaded and released, each step fed by the one before', async () => {
+test('a prediction is created, waited for, uploaded and released, each step with the outputs of the one before', async () => {
   await using simulator = await startSimulator()
   await using service = await startResultsService()
   await using api = await startReleasesApi()

@@ -191,7 +191,7 @@ describe('an answer that is no prediction', { concurrency: 4 }, () => {
     ['other JSON', '{"created":1,"data":[]}', 'application/json', /keys: created, data/],
   ]
   for (const [name, body, type, message] of answers) {
-    test(`a response that is no prediction fails the step at once: ${name}`, async () => {
+    test(`a response that is not a prediction fails the step at once: ${name}`, async () => {
       await using simulator = await startSimulator()
       simulator.trick('*', { body, type })
       await using run = await wait(simulator, newId())
@@ -323,7 +323,7 @@ describe('inputs', { concurrency: 4 }, () => {
     assert.match(run.errors[0] ?? '', /prediction-id: must not be empty[\s\S]*api-key: must not be empty/)
   })
 
-  test('an API over plain http is requested, with a warning', async () => {
+  test('an API over plain http causes a warning', async () => {
     await using run = await runAction({
       inputs: {
         'prediction-id': 'abc',
@@ -416,7 +416,7 @@ describe('hostile text', { concurrency: 4 }, () => {
   ].join('\n')
 
   for (const status of ['succeeded', 'failed']) {
-    test(`hostile text in logs, error, model, status and output of a prediction that ${status} changes nothing`, async () => {
+    test(`commands in the logs, error, model, status and output of a prediction that ${status} have no effect`, async () => {
       await using simulator = await startSimulator()
       const id = newId()
       simulator.add({
@@ -453,7 +453,7 @@ describe('hostile text', { concurrency: 4 }, () => {
     })
   }
 
-  test('hostile text that contains the key never brings it into the log, an output or the summary', async () => {
+  test('a response that contains the key never brings it into the log, an output or the summary', async () => {
     await using simulator = await startSimulator()
     const { key } = simulator
     const id = simulator.ended({

@@ -90,7 +90,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     )
   })
 
-  test('skip-existing finds files without a record by name, whatever their extension', async () => {
+  test('skip-existing finds files without a record by name, with any extension unless file-name sets one', async () => {
     await using simulator = await startGateway()
     for (const [template, file] of [
       ['{name}', 'hero.tar.gz'],

@@ -34,7 +34,7 @@ async function wait(
 }
 
 describe('the stream of a prediction', { concurrency: 4 }, () => {
-  test('a stream that signals the end saves most requests, and is opened without the key', async () => {
+  test('a stream that signals the end saves requests, and is opened without the key', async () => {
     await using simulator = await startSimulator()
     await using other = await startSimulator()
     const [{ run, looks, streams }, without] = await Promise.all([wait(simulator, 'honest'), wait(other, 'none')])

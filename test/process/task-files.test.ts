@@ -30,7 +30,7 @@ describe('a task', { concurrency: 4 }, () => {
 })
 
 describe('a film behind the key', { concurrency: 4 }, () => {
-  test('a video behind the key is downloaded with it from a URL that is built from api-url and the ID', async () => {
+  test('a video that requires the key is downloaded with it from a URL built from api-url and the ID', async () => {
     await using simulator = await startSimulator()
     const id = simulator.tasks.add({ api: 'videos', ends: 0.3, content: { body: picture, type: 'image/png' } })
     await using result = await waitForTask(simulator, 'videos', id, { 'output-dir': 'films' })
@@ -39,7 +39,7 @@ describe('a film behind the key', { concurrency: 4 }, () => {
     assert.deepEqual(await readdir(path.join(result.workspace, 'films')), [`${id}-0.png`])
     assert.deepEqual(keysFor(simulator, '/content'), [true])
   })
-  test('a video behind the key is downloaded from the API, even if the response names another host', async () => {
+  test('a video that requires the key is downloaded from the API, even if the response names another host', async () => {
     await using simulator = await startSimulator()
     await using other = await startSimulator()
     const id = 'task_abc'

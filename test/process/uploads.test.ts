@@ -273,7 +273,7 @@ describe('an artifact', () => {
 })
 
 describe('a file for a release', () => {
-  test('a file that was deleted after it was saved fails alone, and the step ends with its outputs', async () => {
+  test('a saved file that is deleted before it is attached fails alone, and the step ends with its outputs', async () => {
     await using simulator = await startSimulator()
     await using releases = await startReleasesApi()
     const release = releases.add('v1')

@@ -144,14 +144,14 @@ describe('uploading', () => {
     assert.ok(Date.parse(named('short')[0]?.expiresAt ?? '') - Date.now() < 3 * 86_400_000)
   })
 
-  test('the transport makes the same zip of the same files, in any order and at any time', async () => {
+  test('the artifact transport makes the same zip of the same files, in any order and at any time', async () => {
     const [first] = await upload({ compressionLevel: 6 }, TRANSPORT)
     await utimes(files[0]?.path ?? '', new Date(0), new Date(0))
     const [second] = await upload({ compressionLevel: 6, files: files.toReversed() }, TRANSPORT)
     assert.equal(first?.digest, second?.digest)
   })
 
-  test('the client makes the same zip of a file with other times and permissions, and leaves the file unchanged', async () => {
+  test('the artifact client makes the same zip of a file with other times and permissions, and does not change it', async () => {
     const one = await file('one.bin', 'x'.repeat(1000))
     const [first] = await upload({ compressionLevel: 6, files: [one] })
     await utimes(one.path, new Date(0), new Date(86_400_000))
@@ -161,14 +161,14 @@ describe('uploading', () => {
     assert.equal((await stat(one.path)).mtimeMs, 86_400_000)
   })
 
-  test('the output of the client is in a group that ends before the next line of this action', async () => {
+  test('the output of the artifact client is in a group that ends before the next line of this action', async () => {
     const text = await printed(() => upload({ name: 'quiet' }))
     assert.match(text, /^::group::Uploading quiet\n[\s\S]*\n::endgroup::\nuploaded the artifact quiet · /)
     assert.equal(text.match(/::group::/g)?.length, 1)
     assert.doesNotMatch(await printed(() => upload({ name: 'loud' }, TRANSPORT)), /::group::/)
   })
 
-  test('the transport sends exactly what the client sends', async () => {
+  test('the artifact transport sends exactly what the artifact client sends', async () => {
     const one = await file('one.webp', picture, 'image/webp')
     const sent = async (env: Record<string, string>) => {
       const before = service.bodies.length
@@ -181,7 +181,7 @@ describe('uploading', () => {
     assert.deepEqual(await sent(TRANSPORT), await sent({}))
   })
 
-  test('an upload by the client is retried after transient errors, with growing pauses', async () => {
+  test('an upload by the artifact client is retried after transient errors, with growing pauses', async () => {
     service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY)
     service.fail('FinalizeArtifact', FROM_INTERMEDIARY, { status: 404, body: { code: 'not_found', msg: 'no such' } })
     const [artifact] = await upload({ name: 'again' })
@@ -193,7 +193,7 @@ describe('uploading', () => {
     assert.deepEqual(slept, [2, 4, 8, 4])
   })
 
-  test('an upload by the transport is retried after transient errors, with growing pauses', async () => {
+  test('an upload by the artifact transport is retried after transient errors, with growing pauses', async () => {
     service.fail('CreateArtifact', 'reset', FROM_INTERMEDIARY, { status: 502, body: '<html><title>Bad</title>' })
     service.fail('FinalizeArtifact', FROM_INTERMEDIARY, { status: 404, body: { code: 'not_found', msg: 'no such' } })
     const [artifact] = await upload({ name: 'again and again' }, TRANSPORT)
