@@ -39,8 +39,11 @@ describe('an uploaded file', () => {
     })
   })
 
-  test('deleting an uploaded file that no longer exists is no error', () =>
-    withClient(simulator, (client) => client.deleteUpload('none', signal)))
+  test('deleting an uploaded file that no longer exists is no error', async () => {
+    await withClient(simulator, (client) => assert.doesNotReject(client.deleteUpload('none', signal)))
+    const { method, url } = simulator.requests.at(-1) ?? {}
+    assert.deepEqual([method, url?.endsWith('/files/none')], ['DELETE', true])
+  })
 })
 
 test('an upload without a URL in the response is not accepted, and a refused one is an error', async () => {

@@ -77,10 +77,11 @@ describe('a part file', () => {
   })
 
   test('a part file may be deleted before it is disposed of', async () => {
-    const { part } = await partIn()
+    const { folder, part } = await partIn()
     await part.write(pieces('a'), 0)
     await rm(part.path)
     await part[Symbol.asyncDispose]()
+    assert.deepEqual(await readdir(folder.path), [])
   })
 
   test('a part file releases its reserved disk space when it is disposed of', async () => {
