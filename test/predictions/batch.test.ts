@@ -203,7 +203,7 @@ describe('a batch', () => {
     assert.equal(created.length, 3)
   })
 
-  test('nothing is started after the step was canceled', async () => {
+  test('nothing is started after the signal', async () => {
     const stop = new AbortController()
     const { created, results } = await play(names(5), {
       maxParallel: 1,
