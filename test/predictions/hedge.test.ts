@@ -105,7 +105,7 @@ describe('a request that is silent', () => {
   })
 })
 
-test('at most four second requests of a step are under way at once; the others take their turn', async () => {
+test('a step has at most four repeated requests in flight at once, and the others wait', async () => {
   const { clock, hedge, attempts, made, open } = start()
   await clock.run(
     Promise.all(Array.from({ length: 10 }, () => hedge.run(attempts(Number.POSITIVE_INFINITY, 2), never))),

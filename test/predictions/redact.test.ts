@@ -120,7 +120,7 @@ describe('the shape in which gateways echo a key', () => {
   test('a masked key stays in an identifier', () => assert.equal(identifier('sk-tes***def'), 'sk-tes***def'))
 })
 
-test('a key that is made of words destroys no URL, status or name', () => {
+test('redacting a key that is made of words leaves URLs, statuses and names intact', () => {
   const proxy = createRedactor('replicate-proxy-key-7f3a')
   const answer = {
     id: 'replicate-proxy-key-1',
