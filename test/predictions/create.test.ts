@@ -112,7 +112,7 @@ describe('a creation', () => {
     assert.deepEqual(pauses, [45, 120])
   })
 
-  test('a create request is retried for five minutes if it is refused, and nothing was started', async () => {
+  test('a create request is retried for five minutes after 429s or failed connections, and nothing was started', async () => {
     for (const refusal of [answers(429), { code: 'ECONNREFUSED' } as const]) {
       const { error, took } = await play(() => refusal)
       assert.equal(error?.mayRun, false)
