@@ -47,7 +47,7 @@ test('an alarm wakes each sleeper when it is due, with one timer at a time, and 
   assert.deepEqual([woken, due()], [[5, 10, 20], []])
 })
 
-test('an alarm has no timer for a sleeper that has left', () => {
+test('an alarm keeps no timer for a sleeper that was removed', () => {
   const { clock, due } = manualClock()
   const alarm = new Alarm(clock)
   const [first, second] = [sleeperUntil(5, []), sleeperUntil(10, [])]
@@ -74,7 +74,7 @@ test('an alarm does not wake a sleeper whose time was postponed', async () => {
   assert.equal(woken.length, 1)
 })
 
-test('an alarm has no timer for a sleeper that is held without end', async () => {
+test('an alarm keeps no timer for a sleeper that is held indefinitely', async () => {
   const { clock, due } = manualClock()
   const alarm = new Alarm(clock)
   const sleeper = sleeperUntil(5, [])
@@ -84,7 +84,7 @@ test('an alarm has no timer for a sleeper that is held without end', async () =>
   assert.deepEqual(due(), [])
 })
 
-test('a clock that fails fails every sleeper', async () => {
+test('an error of the clock is passed to every sleeper', async () => {
   const alarm = new Alarm({ now: () => 0, sleep: () => Promise.reject(new Error('no clock')) })
   const failed: unknown[] = []
   const sleeper = {

@@ -29,7 +29,7 @@ async function errorOf<T extends ApiError>(type: new (...args: never) => T, text
 }
 
 describe('an answer that is a prediction', () => {
-  test('has what we read of it, and the whole body', async () => {
+  test('reading a prediction returns its known fields and the whole body', async () => {
     const answer = await read(' {"id": "abc", "status": "starting", "more": [1]}\n')
     assert.deepEqual(answer.prediction, { id: 'abc', status: 'starting' })
     assert.deepEqual(answer.body, { id: 'abc', status: 'starting', more: [1] })
@@ -38,14 +38,14 @@ describe('an answer that is a prediction', () => {
       [false, undefined, undefined, undefined, 'an hour'],
     )
   })
-  test('the response of a task API also has what the API reports besides the prediction', async () => {
+  test('reading a response of a task API also returns the progress, the refresh interval and the life of links', async () => {
     const { progress, refresh, linkLife } = await read(
       '{"code": "success", "data": {"status": "IN_PROGRESS", "progress": "30%", "data": {}}}',
       'runway',
     )
     assert.deepEqual({ progress, refresh, linkLife }, { progress: 0.3, refresh: 15, linkLife: 'unknown' })
   })
-  test('may hold numbers that JSON does not have', async () => {
+  test('a response with a non-finite number is read and marked', async () => {
     assert.equal((await read('{"id": "abc", "status": "starting", "output": NaN}')).hadNonFinite, true)
   })
 })
@@ -58,11 +58,11 @@ test('progress is read from the log, unless the API reports it as a number', () 
 })
 
 describe('an answer that is no prediction', () => {
-  test('is an unknown ID in the form of the API', async () => {
+  test('a response that reports an unknown ID is recognized, in the form of each API', async () => {
     await errorOf(UnknownIdError, '{"code": "task_not_exist", "data": null}', 'suno')
     await errorOf(UnknownIdError, ' \n', 'midjourney')
   })
-  test('is a refusal in the body', async () => {
+  test('a refusal in the body is an error with the message and the code of the API', async () => {
     const error = await errorOf(
       RefusedInBodyError,
       '{"base_resp": {"status_code": 1008, "status_msg": "no balance"}}',
@@ -71,11 +71,11 @@ describe('an answer that is no prediction', () => {
     assert.match(error.message, /was refused: no balance \(code: 1008\)\.$/)
     assert.equal(error.retryability, 'permanent')
   })
-  test('is a list of all predictions, if the ID was lost on the way', async () => {
+  test('a list of all predictions in place of one gives the advice to check prediction-id', async () => {
     const error = await errorOf(NotAPredictionError, '{"results": [], "next": null}')
     assert.match(error.message, /returned the list of all predictions, .* Check prediction-id/)
   })
-  test('is other JSON, named by its first keys', async () => {
+  test('an error about other JSON names its first eight keys', async () => {
     const keys = Array.from({ length: 12 }, (_, i) => `k${i}`)
     const error = await errorOf(NotAPredictionError, JSON.stringify(Object.fromEntries(keys.map((key) => [key, 1]))))
     assert.match(
@@ -86,7 +86,7 @@ describe('an answer that is no prediction', () => {
     const long = (await errorOf(NotAPredictionError, JSON.stringify({ ['x'.repeat(500)]: 1 }))).message
     assert.match(long, /\(its keys: x{200}…\)/)
   })
-  test('says why, in the words that gateways put into a success', async () => {
+  test('an error about other JSON quotes the message that the gateway put into it', async () => {
     const bodies = [
       { code: 'upstream_error', message: 'channel is not available', data: null },
       { success: false, error: { message: 'channel is not available' } },
@@ -98,14 +98,14 @@ describe('an answer that is no prediction', () => {
         /, not a prediction\. It says: channel is not available\. Check that api-url/,
       )
   })
-  test('of a task API says what to check about that API', async () => {
+  test('an error about the response of a task API says to check api and api-url', async () => {
     for (const body of ['{"id": "a"}', '[]', '5', 'not found'])
       assert.match(
         (await errorOf(NotAPredictionError, body, 'luma')).message,
         /, not a prediction\. Check that the task is one of api: luma, and that api-url is the root URL of the gateway\.$/,
       )
   })
-  test('is a list, or a single value', async () => {
+  test('an error about a JSON array or a single JSON value says which it is', async () => {
     assert.match((await errorOf(NotAPredictionError, '[1]')).message, /returned a JSON array, /)
     assert.match((await errorOf(NotAPredictionError, '"text"')).message, /returned the JSON value "text", /)
     assert.match(
@@ -114,7 +114,7 @@ describe('an answer that is no prediction', () => {
     )
     assert.match((await errorOf(NotAPredictionError, `"${'x'.repeat(200)}"`)).message, /the JSON value "x{79}…, not/)
   })
-  test('is a broken one if it is empty, or JSON that breaks off', async () => {
+  test('a response that is empty or whose JSON breaks off is reported as broken', async () => {
     assert.match((await errorOf(BrokenAnswerError, '')).message, /it is empty/)
     assert.match(
       (await errorOf(BrokenAnswerError, '{"id": "abc"')).message,
@@ -122,11 +122,11 @@ describe('an answer that is no prediction', () => {
     )
     assert.match((await errorOf(BrokenAnswerError, '[1,')).message, /is incomplete or damaged \(3 characters\)/)
   })
-  test('is text, quoted by its start, also if braces stand in it', async () => {
+  test('an error about text that is not JSON quotes its start', async () => {
     assert.match((await errorOf(NotAPredictionError, 'no { json')).message, /text that is not JSON \("no \{ json"\)/)
     assert.match((await errorOf(NotAPredictionError, 'x'.repeat(200))).message, /\("x{80}…"\)/)
   })
-  test('is a page, whose advice is about the address or about the edge', async () => {
+  test('an error about a web page blames the path of api-url, or the bot check if the page is one', async () => {
     const page = await errorOf(NotAPredictionError, '<html><title>Home</title>')
     assert.match(page.message, /a web page titled "Home", .*path of api-url is probably wrong/)
     assert.equal(page.scope, 'account')
@@ -135,7 +135,7 @@ describe('an answer that is no prediction', () => {
       /mistakes the runner for a bot/,
     )
   })
-  test('is beyond a limit if it is too deep or has too many parts', async () => {
+  test('a response that is nested too deeply or has too many parts is refused', async () => {
     assert.match(
       (await errorOf(TooDeepError, `${'['.repeat(300)}${']'.repeat(300)}`)).message,
       /nested deeper than \d+ levels/,

@@ -81,7 +81,7 @@ async function play(names: readonly string[], world: World = {}) {
 const names = (count: number) => Array.from({ length: count }, (_, i) => `n${i}`)
 
 describe('a batch', () => {
-  test('every entry is started once, and results come in the order of the entries', async () => {
+  test('every entry of a batch is started once, and the results have the order of the entries', async () => {
     const { results, created } = await play(names(20))
     assert.deepEqual(
       results.map(({ name, outcome }) => [name, outcome?.status]),
@@ -90,11 +90,11 @@ describe('a batch', () => {
     assert.equal(created.length, 20)
   })
 
-  test('no more run at the same time than max-parallel', async () => {
+  test('no more predictions run at the same time than max-parallel allows', async () => {
     assert.equal((await play(names(20), { maxParallel: 3 })).most, 3)
   })
 
-  test('creations come one after the other', async () => {
+  test('the create requests of a batch are sent one after the other', async () => {
     const { created } = await play(names(3))
     assert.deepEqual(
       created.map(({ at }) => at.toFixed(1)),
@@ -103,7 +103,7 @@ describe('a batch', () => {
   })
 
   for (const status of [400, 413, 422]) {
-    test(`a refusal with ${status} ends its own entry only`, async () => {
+    test(`a refusal with ${status} fails its own entry only`, async () => {
       const { results } = await play(names(5), { create: (name) => (name === 'n1' ? refused(status) : undefined) })
       assert.deepEqual(
         results.map(({ refusal }) => refusal?.message),
@@ -113,7 +113,7 @@ describe('a batch', () => {
   }
 
   for (const status of [401, 402, 403, 404, 405, 429]) {
-    test(`a refusal with ${status} ends the starting, and what was started is waited for`, async () => {
+    test(`after a refusal with ${status} nothing more is started, and what was started is waited for`, async () => {
       const { results, created } = await play(names(5), {
         create: (name) => (name === 'n1' ? refused(status) : undefined),
       })
@@ -126,7 +126,7 @@ describe('a batch', () => {
     })
   }
 
-  test('an API that cannot be reached ends the starting', async () => {
+  test('nothing more is started if the API cannot be reached', async () => {
     const cause = new ConnectionError(REQUEST, Object.assign(new Error('no host'), { code: 'ENOTFOUND' }))
     const unreached = new CreateError('no host', { mayRun: false, cause })
     const { created, results } = await play(names(5), { create: (_, n) => (n === 1 ? unreached : undefined) })
@@ -134,7 +134,7 @@ describe('a batch', () => {
     assert.equal(results[4]?.refusal?.message, 'No prediction was started: the API could not be reached.')
   })
 
-  test('a creation that may have been carried out is not repeated, and the others go on', async () => {
+  test('a create request whose response was lost is not retried, and the other entries go on', async () => {
     const lost = new CreateError('lost', { mayRun: true })
     const { results, created } = await play(names(4), { attempts: 5, create: (_, n) => (n === 1 ? lost : undefined) })
     assert.equal(created.length, 4)
@@ -144,13 +144,13 @@ describe('a batch', () => {
     )
   })
 
-  test('nothing new is started when the first ten have all failed', async () => {
+  test('nothing more is started when the first ten predictions have all failed', async () => {
     const { created, results } = await play(names(30), { end: (_name, _attempt, id) => ended(id, 'failed', 'NSFW') })
     assert.equal(created.length, 10)
     assert.match(results[29]?.refusal?.message ?? '', /: the first 10 have all failed\.$/)
   })
 
-  test('one success among the first lets the others start', async () => {
+  test('one success among the first ten predictions lets the others start', async () => {
     const { created } = await play(names(30), {
       end: (name, _attempt, id) => ended(id, name === 'n9' ? 'succeeded' : 'failed', 'NSFW'),
     })
@@ -158,7 +158,7 @@ describe('a batch', () => {
   })
 
   for (const status of [400, 413, 422]) {
-    test(`refusals with ${status} are none of the first that must have failed`, async () => {
+    test(`a refusal with ${status} does not count as one of the first failures`, async () => {
       const { created, results } = await play(names(30), { create: () => refused(status) })
       assert.equal(created.length, 30)
       assert.ok(results.every(({ refusal }) => refusal?.message === `refused ${status}`))
@@ -172,12 +172,12 @@ describe('a batch', () => {
     })
   }
 
-  test('a file that could not be sent is none of the first that must have failed', async () => {
+  test('a file that could not be sent does not count as one of the first failures', async () => {
     const unread = new CreateError('no file', { mayRun: false, cause: new Error('ENOENT') })
     assert.equal((await play(names(30), { create: () => unread })).created.length, 30)
   })
 
-  test('nothing new is started if the responses to all of the first create requests were lost or reported no success', async () => {
+  test('nothing more is started if the first create requests all got no response, an empty 422, a 501 or a 302', async () => {
     const lost = new CreateError('lost', { mayRun: true })
     const bodyless = new CreateError('lost', {
       mayRun: true,
@@ -189,13 +189,13 @@ describe('a batch', () => {
   })
 
   for (const status of ['canceled', 'aborted']) {
-    test(`predictions that were ${status} are no failures of the first`, async () => {
+    test(`a prediction that was ${status} does not count as one of the first failures`, async () => {
       const { created } = await play(names(30), { end: (_name, _attempt, id) => ended(id, status) })
       assert.equal(created.length, 30)
     })
   }
 
-  test('with one at a time three must have failed before nothing new is started', async () => {
+  test('with max-parallel 1, nothing more is started after three failures', async () => {
     const { created } = await play(names(30), {
       maxParallel: 1,
       end: (_name, _attempt, id) => ended(id, 'failed', 'NSFW'),
@@ -226,7 +226,7 @@ describe('a batch', () => {
     )
   })
 
-  test('a bug in a creation is thrown', async () => {
+  test('a bug while a prediction is created is thrown', async () => {
     await assert.rejects(play(names(1), { create: () => new TypeError('a bug') }), TypeError)
   })
 })
@@ -238,7 +238,7 @@ describe('attempts', () => {
   })
 
   for (const code of ['PA', 'E1000', 'E003', 'E004', 'E6716', 'E8765', 'E9243', 'E9825', 'E9828']) {
-    test(`are made after ${code}, with pauses of 5, 15 and 45 seconds`, async () => {
+    test(`a failure with code ${code} is retried after pauses of 5, 15 and 45 seconds`, async () => {
       const { created, results, pauses } = await play(['hero'], failing(`Something failed (code: ${code})`))
       assert.equal(created.length, 5)
       assert.deepEqual(pauses, [5, 15, 45, 45])
@@ -251,12 +251,12 @@ describe('attempts', () => {
   }
 
   for (const error of ['(E001)', '(E1001)', 'flagged as sensitive (E005)', '(code: E8367)', 'NSFW content', '']) {
-    test(`are not made after "${error}"`, async () => {
+    test(`a failure with the error "${error}" is not retried`, async () => {
       assert.equal((await play(['hero'], failing(error))).created.length, 1)
     })
   }
 
-  test('are made after aborted, not after canceled or a timeout', async () => {
+  test('an aborted prediction is started again, but not a canceled one or one that timed out', async () => {
     const count = async (outcome: Partial<Outcome>) =>
       (await play(['hero'], { attempts: 2, end: (_n, _a, id) => ({ ...ended(id, 'aborted'), ...outcome }) })).created
         .length
@@ -265,7 +265,7 @@ describe('attempts', () => {
     assert.equal(await count({ end: 'timeout' }), 1)
   })
 
-  test('are not made after aborted if a deadline was asked for that aborts', async () => {
+  test('an aborted prediction is not started again if the request set a deadline of its own', async () => {
     const world = { attempts: 2, end: (_n: string, _a: number, id: string) => ended(id, 'aborted') }
     assert.equal((await play(['hero'], { ...world, ownDeadline: true })).created.length, 1)
   })
@@ -282,7 +282,7 @@ describe('attempts', () => {
     assert.match(results[0]?.refusal?.message ?? '', /^The answer was lost\. The prediction may have been started/)
   })
 
-  test('an attempt starts after its pause, which is announced', async () => {
+  test('each new attempt starts after its pause', async () => {
     const { created } = await play(['hero'], { ...failing('(E003)'), seconds: 1 })
     assert.deepEqual(
       created.map(({ at }) => Math.round(at)),
@@ -290,7 +290,7 @@ describe('attempts', () => {
     )
   })
 
-  test('are neither made nor announced after a cancel, or after a refusal that concerns the account', async () => {
+  test('no attempt is made or announced after a cancellation or a refusal that concerns the account', async () => {
     const stop = new AbortController()
     const canceled = await play(['hero'], {
       attempts: 3,
@@ -314,14 +314,14 @@ describe('attempts', () => {
     }
   })
 
-  test('hold the place of their entry, so that no more run than max-parallel', async () => {
+  test('an entry that is retried keeps its place, so that no more run than max-parallel allows', async () => {
     const world = { attempts: 3, maxParallel: 2, end: failing('(E003)').end }
     const { most, created } = await play(names(5), world)
     assert.equal(most, 2)
     assert.ok(created.length > 2)
   })
 
-  test('count as one entry when the first are judged', async () => {
+  test('the attempts of one entry count as one among the first failures', async () => {
     const { created } = await play(['hero'], { ...failing('(E003)'), maxParallel: 1 })
     assert.equal(created.length, 5)
   })
@@ -333,7 +333,7 @@ describe('attempts', () => {
     assert.equal(results[0]?.outcome?.status, 'failed')
   })
 
-  test('are not made when the step was canceled in the pause before one', async () => {
+  test('no attempt is made if the step is canceled in the pause before it', async () => {
     const stop = new AbortController()
     const { created, results } = await play(['hero'], {
       attempts: 3,

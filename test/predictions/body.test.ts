@@ -47,7 +47,7 @@ async function* large() {
 const LARGE = `${'a'.repeat(MB - 1)}é${'b'.repeat(2.5 * MB)}`
 
 describe('the body of an answer', () => {
-  test('stays in memory up to a megabyte', async () => {
+  test('a body of up to a megabyte stays in memory', async () => {
     const store = new Store()
     const chunks = [Buffer.alloc(MB / 2, 'a'), Buffer.alloc(MB / 2, 'b')]
     const body = await receive(chunksOf(chunks), REQUEST, { limit: 64 * MB, store })
@@ -64,19 +64,19 @@ describe('the body of an answer', () => {
     assert.equal(store.closed, 0)
   })
 
-  test('stays in memory without a store', async () => {
+  test('a large body stays in memory if there is no store', async () => {
     assert.equal(await receive(large(), REQUEST, { limit: 64 * MB, store: undefined }), LARGE)
   })
 
   for (const failsAt of [0, 1, 2]) {
-    test(`is whole in memory if the store fails after ${failsAt} steps`, async () => {
+    test(`a large body is complete in memory if the store fails at step ${failsAt}`, async () => {
       const store = new Store(failsAt)
       assert.equal(await receive(large(), REQUEST, { limit: 64 * MB, store }), LARGE)
       assert.equal(store.closed, store.opened)
     })
   }
 
-  test('that is above the limit is refused, and nothing of it stays in the store', async () => {
+  test('a body above the limit is refused, and nothing of it stays in the store', async () => {
     const store = new Store()
     await assert.rejects(receive(large(), REQUEST, { limit: 3 * MB, store }), TooLargeError)
     assert.deepEqual([store.opened, store.closed], [1, 1])

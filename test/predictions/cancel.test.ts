@@ -42,7 +42,7 @@ async function cancel(
 const running = () => says('processing')
 
 describe('a cancellation', () => {
-  test('looks first, then calls once', async () => {
+  test('a cancellation fetches the prediction first, then sends one cancel request', async () => {
     const { result, requests } = await cancel(running, () => says('canceled'))
     assert.deepEqual(result, { id: 'abc', end: 'canceled' })
     assert.deepEqual(
@@ -54,14 +54,14 @@ describe('a cancellation', () => {
     )
   })
 
-  test('does not call if the prediction has ended', async () => {
+  test('a prediction that has ended is not canceled', async () => {
     for (const status of ['succeeded', 'failed', 'canceled', 'aborted']) {
       const { result, methods } = await cancel(() => says(status), running)
       assert.deepEqual([result, methods], [{ id: 'abc', end: 'over', status }, ['GET']])
     }
   })
 
-  test('has worked with any 2xx: without a prediction in the answer it looks once', async () => {
+  test('any 2xx means canceled, but without a prediction in the response the prediction is fetched again', async () => {
     for (const body of ['{}', '', 'OK', '[]', '<html>', '{"message":"done"}']) {
       const { result, methods } = await cancel(
         (i) => says(i === 0 ? 'processing' : 'canceled'),
@@ -82,7 +82,7 @@ describe('a cancellation', () => {
     assert.deepEqual(gone.result, { id: 'abc', end: 'canceled' })
   })
 
-  test('has failed if a 2xx says so and the prediction runs on', async () => {
+  test('a cancel request has failed if a 2xx reports an error and the prediction is still running', async () => {
     for (const body of [
       '{"error":{"message":"no"}}',
       '{"success":false}',
@@ -106,7 +106,7 @@ describe('a cancellation', () => {
       assert.equal((await cancel(running, () => answers(200, body))).result.end, 'canceled', body)
   })
 
-  test('of a task that is deleted has failed, too, if a 2xx says so and the task runs on', async () => {
+  test('the deletion of a task has failed if a 2xx reports an error and the task is still running', async () => {
     const byDelete = async (call: Reaction) =>
       (
         await cancel(
@@ -122,7 +122,7 @@ describe('a cancellation', () => {
     assert.equal(await byDelete(answers(204)), 'canceled')
   })
 
-  test('that is refused because the prediction has just ended reports that', async () => {
+  test('a cancel request that is refused because the prediction has just ended reports that end', async () => {
     for (const status of [400, 422]) {
       const { result } = await cancel(
         (i) => says(i === 0 ? 'processing' : 'succeeded'),
@@ -133,7 +133,7 @@ describe('a cancellation', () => {
     }
   })
 
-  test('has worked if the prediction runs on for a moment, or ended before it started', async () => {
+  test('a cancel response with the status processing or aborted means canceled', async () => {
     assert.deepEqual((await cancel(running, running)).result, { id: 'abc', end: 'canceled' })
     assert.deepEqual((await cancel(running, () => says('aborted'))).result, { id: 'abc', end: 'canceled' })
   })
@@ -143,7 +143,7 @@ describe('a cancellation', () => {
     assert.deepEqual(result, { id: 'abc', end: 'over', status: 'succeeded' })
   })
 
-  test('is not possible if the call is not known, and has failed if the prediction is not', async () => {
+  test('canceling is impossible if the API does not know the call, and fails if it does not know the prediction', async () => {
     for (const status of [404, 405, 501]) {
       assert.deepEqual((await cancel(running, () => answers(status))).result, { id: 'abc', end: 'impossible' })
       const { result, methods } = await cancel(() => answers(status), running)
@@ -152,7 +152,7 @@ describe('a cancellation', () => {
     assert.equal((await cancel(running, () => answers(401))).result.end, 'failed')
   })
 
-  test('is tried four times, with a look before each attempt and growing pauses', async () => {
+  test('a cancel request is attempted four times with growing pauses, and the prediction is fetched before each', async () => {
     const { result, methods, requests } = await cancel(running, () => answers(503))
     assert.equal(result.end, 'failed')
     assert.deepEqual(methods, ['GET', 'POST', 'GET', 'POST', 'GET', 'POST', 'GET', 'POST'])
@@ -163,7 +163,7 @@ describe('a cancellation', () => {
     )
   })
 
-  test('obeys hints of ten seconds at most', async () => {
+  test('a cancellation obeys Retry-After up to ten seconds', async () => {
     const { requests } = await cancel(running, (i) =>
       i === 0 ? answers(429, '', { 'retry-after': '60' }) : says('canceled'),
     )
@@ -185,7 +185,7 @@ describe('a cancellation', () => {
   })
 })
 
-test('what became of cancellations is one line that names the IDs', () => {
+test('cancellations are described in one line that names the IDs', () => {
   const many = Array.from({ length: 12 }, (_, i): Cancellation => ({ id: `x${i}`, end: 'canceled' }))
   assert.equal(
     describeCancellations([

@@ -90,7 +90,7 @@ describe('a large answer', () => {
     assert.equal(answer.stored, undefined)
   })
 
-  test('that is no prediction, or a refusal, is explained as a small one is', async () => {
+  test('a large response that is an error is explained like a small one', async () => {
     await using folder = await temporaryFolder()
     const store = createTextStore(folder.path)
     const list = JSON.stringify({ results: ['x'.repeat(2 ** 20)] })
@@ -116,7 +116,7 @@ describe('get', () => {
     )
   })
 
-  test('a request ends with the reason of the signal', async () => {
+  test('a request ends with the reason of its signal', async () => {
     const reason = new Error('enough')
     const stop = new AbortController()
     await using gateway = await startGateway(() => stop.abort(reason))
@@ -147,7 +147,7 @@ describe('an answer that is no prediction', () => {
     ['text', 'hello', /text that is not JSON \("hello"\)/],
   ]
   for (const [name, body, words] of cases) {
-    test(`is final and named: ${name}`, async () => {
+    test(`a response that is ${name} is a permanent error that says so`, async () => {
       const error = await failure(send(200, body))
       assert.ok(error instanceof NotAPredictionError)
       assert.equal(error.retryability, 'permanent')
@@ -158,23 +158,23 @@ describe('an answer that is no prediction', () => {
 })
 
 describe('a broken answer is asked for again', () => {
-  test('a request is repeated if the connection is reset', async () => {
+  test('a connection that is reset is a transient error', async () => {
     const error = await failure((request) => request.socket.destroy())
     assert.ok(error instanceof ConnectionError)
     assert.equal(error.retryability, 'transient')
   })
-  test('a request is repeated if the body is cut off', async () => {
+  test('a body that is cut off is a transient error', async () => {
     const error = await failure((request, response) => {
       response.writeHead(200, { 'content-length': '1000' })
       response.write(PREDICTION.slice(0, 20), () => request.socket.destroy())
     })
     assert.equal(error.retryability, 'transient')
   })
-  test('a request is repeated if the JSON is incomplete or doubled', async () => {
+  test('a response with incomplete or doubled JSON is a transient error', async () => {
     for (const body of [PREDICTION.slice(0, 20), PREDICTION + PREDICTION, ''])
       assert.equal((await failure(send(200, body))).retryability, 'transient')
   })
-  test('a request is repeated if no complete response arrives in time', async () => {
+  test('a response that is not complete in time is a transient error', async () => {
     const error = await failure((_, response) => {
       response.writeHead(200)
       const drip = setInterval(() => response.write(' '), 20)
@@ -183,13 +183,13 @@ describe('a broken answer is asked for again', () => {
     assert.match(error.message, /no complete response within 0\.2 s/)
     assert.equal(error.retryability, 'transient')
   })
-  test('a request is repeated if the host name is wrong', () => {
+  test('a host that does not exist is a transient error that says to check the spelling', () => {
     const cause = Object.assign(new Error('getaddrinfo ENOTFOUND api.example.com'), { code: 'ENOTFOUND' })
     const error = new ConnectionError({ method: 'GET', url: 'https://api.example.com/v1' }, cause)
     assert.match(error.message, /the host does not exist \(ENOTFOUND\)\. Check the spelling of the host/)
     assert.equal(error.retryability, 'transient')
   })
-  test('a request is repeated if no server listens', async () => {
+  test('a server that refuses connections is a transient error, and the request was never sent', async () => {
     const dispatcher = new Agent()
     const client = createClient({ apiUrl: 'http://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock: systemClock })
     await assert.rejects(client.get('abc', never), (error: ConnectionError) => {
@@ -225,22 +225,22 @@ describe('a refusal', () => {
     ['description', '{"description":" busy ","type":"upstream_error","code":30}', 'busy (code: 30)'],
     ['msg', '{"msg":"x"}', 'x'],
     ['error_msg', '{"error_msg":"x"}', 'x'],
-    ['title alone', '{"title":"Unauthenticated"}', 'Unauthenticated'],
+    ['title only', '{"title":"Unauthenticated"}', 'Unauthenticated'],
     ['status_message', '{"status_code":7,"status_message":"x"}', 'x (code: 7)'],
-    ['success false', '{"success":false,"error":{"message":"x"}}', 'x'],
+    ['error beside success false', '{"success":false,"error":{"message":"x"}}', 'x'],
     ['a page', '<html><head><title>502 Bad Gateway</title>', 'a web page titled "502 Bad Gateway"'],
     ['text', ' overloaded \n', 'overloaded'],
-    ['nothing', '', ''],
+    ['an empty body', '', ''],
   ]
   for (const [name, body, said] of bodies) {
-    test(`says what its body says: ${name}`, async () => {
+    test(`a refusal quotes the message of its body: ${name}`, async () => {
       const error = await failure(send(403, body))
       assert.ok(error instanceof RefusalError)
       assert.equal(error.said, said)
     })
   }
 
-  test('says what its page says, also in another encoding than UTF-8', async () => {
+  test('a refusal quotes the title of its web page, also in another encoding than UTF-8', async () => {
     const page = Buffer.concat([
       Buffer.from('<title>'),
       Buffer.from('cfb5cdb3ceacbba4', 'hex'),
@@ -252,7 +252,7 @@ describe('a refusal', () => {
     assert.match(error.message, /a web page titled "系统维护"/)
   })
 
-  test('is passing, missing or final by its status and code', async () => {
+  test('a refusal is transient, not found or permanent by its status and code', async () => {
     const retryability = async (status: number, body = '') => (await failure(send(status, body))).retryability
     for (const status of [
       408, 409, 423, 425, 429, 460, 499, 500, 502, 503, 504, 505, 507, 508, 511, 520, 525, 530, 598, 599,
@@ -265,7 +265,7 @@ describe('a refusal', () => {
     assert.equal(await retryability(503, '{"error":{"code":"invalid_request","message":"x"}}'), 'transient')
   })
 
-  test('whose body says that it is retryable is transient, whatever its status', async () => {
+  test('a refusal whose body says that it is retryable is transient, whatever its status', async () => {
     for (const [status, body] of [
       [400, '{"retryable":true}'],
       [404, '{"retryable":true}'],
@@ -276,7 +276,7 @@ describe('a refusal', () => {
     assert.equal((await failure(send(400, '{"retryable":"true"}'))).retryability, 'permanent')
   })
 
-  test('concerns the account if its status or its form does, else the one prediction', async () => {
+  test('a refusal concerns the account or one prediction, by its status and by whether it is a web page', async () => {
     const scope = async (status: number, body: string) => (await failure(send(status, body))).scope
     for (const status of [301, 302, 308, 401, 402, 403, 407])
       assert.equal(await scope(status, '{}'), 'account', String(status))
@@ -287,7 +287,7 @@ describe('a refusal', () => {
     assert.equal(await scope(200, '{"other":1}'), 'prediction')
   })
 
-  test('that is a challenge page of an edge is named as such', async () => {
+  test('a challenge page in front of the API is named in the error', async () => {
     const byHeader = await failure(send(403, '<html>', { 'cf-mitigated': 'challenge' }))
     const byTitle = await failure(send(503, '<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>'))
     for (const error of [byHeader, byTitle]) {
@@ -298,7 +298,7 @@ describe('a refusal', () => {
     assert.match((await failure(send(403, '{"detail":"no"}'))).message, /no credit/)
   })
 
-  test('that redirects names its target without the query', async () => {
+  test('a refusal that redirects names its target without the query', async () => {
     const redirect = async (location?: string) =>
       (await failure(send(301, '', location === undefined ? {} : { location }))).message
     assert.match(
@@ -309,7 +309,7 @@ describe('a refusal', () => {
     assert.match(await redirect(), /It has no target\./)
   })
 
-  test('with a 404 for an unknown path speaks of api-url, not of the ID', async () => {
+  test('a 404 for an unknown path gives advice about api-url, not about the ID', async () => {
     for (const body of ['{"error":{"message":"Invalid URL (GET /x)"}}', '404 page not found', 'Cannot GET /x']) {
       const { message } = await failure(send(404, body))
       assert.match(message, /The path of api-url is probably wrong/)
@@ -318,7 +318,7 @@ describe('a refusal', () => {
   })
 })
 
-test('every transient status gives its hint, and no other', async () => {
+test('Retry-After is read from responses with a transient status only', async () => {
   for (const status of [408, 409, 425, 460, 499, 500, 502, 503, 504, 522, 529, 530]) {
     assert.equal((await failure(send(status, '', { 'retry-after': '4' }))).retryAfter, 4, String(status))
   }
@@ -326,30 +326,30 @@ test('every transient status gives its hint, and no other', async () => {
   assert.equal((await failure(send(403, '', { 'retry-after': '4' }))).retryAfter, undefined)
 })
 
-test('the times in a web page are no hint', async () => {
+test('a duration in a web page is not taken as the pause to wait', async () => {
   assert.equal((await failure(send(502, '<style>.wait 3s</style>'))).retryAfter, undefined)
 })
 
 describe('how long a 429 asks to wait', () => {
   const hint = async (headers: Record<string, string>, body = '') =>
     (await failure(send(429, body, headers))).retryAfter
-  test('is read from Retry-After in seconds, also fractional', async () => {
+  test('the pause of a 429 is read from Retry-After in seconds, also fractional', async () => {
     assert.equal(await hint({ 'retry-after': '7' }), 7)
     assert.equal(await hint({ 'retry-after': '0.5' }), 0.5)
   })
-  test('is read from Retry-After as a date, by the clock of the server', async () => {
+  test('the pause of a 429 is read from Retry-After as a date, by the clock of the server', async () => {
     assert.equal(
       await hint({ date: 'Wed, 21 Oct 2015 07:28:00 GMT', 'retry-after': 'Wed, 21 Oct 2015 07:28:09 GMT' }),
       9,
     )
   })
-  test('is read from the body, a phrase in it, or ratelimit-reset', async () => {
+  test('the pause of a 429 is read from the body, a phrase in it, or ratelimit-reset', async () => {
     assert.equal(await hint({}, '{"retry_after":3}'), 3)
     assert.equal(await hint({}, '{"detail":"Request was throttled. Your rate limit resets in ~30s."}'), 30)
     assert.equal(await hint({}, '{"detail":"Expected available in 1 second."}'), 1)
     assert.equal(await hint({ 'ratelimit-reset': '12' }), 12)
   })
-  test('is unknown where the hint is negative, in the past or nonsense', async () => {
+  test('the pause of a 429 is unknown if the hint is negative, in the past or nonsense', async () => {
     for (const value of ['-5', '0', 'soon', 'NaN', 'Wed, 21 Oct 2015 07:28:00 GMT'])
       assert.equal(await hint({ 'retry-after': value }), undefined, value)
     assert.equal(await hint({}), undefined)
@@ -367,19 +367,24 @@ test('a bug is thrown unchanged, and is not mistaken for a network error', async
 
 describe('the calls', () => {
   const calls: [string, (client: Client) => Promise<unknown>, string, string][] = [
-    ['of a model', (c) => c.create({ target: { model: 'a/b' }, ...INPUT }, never), 'POST', '/models/a/b/predictions'],
     [
-      'of a deployment',
+      'that runs a model',
+      (c) => c.create({ target: { model: 'a/b' }, ...INPUT }, never),
+      'POST',
+      '/models/a/b/predictions',
+    ],
+    [
+      'that runs a deployment',
       (c) => c.create({ target: { deployment: 'a/b' }, ...INPUT }, never),
       'POST',
       '/deployments/a/b/predictions',
     ],
-    ['of a version', (c) => c.create({ target: { version: 'v' }, ...INPUT }, never), 'POST', '/predictions'],
-    ['that cancels', (c) => c.cancel('x/y', never), 'POST', '/predictions/x%2Fy/cancel'],
-    ['of an uploaded file', (c) => c.deleteUpload('x/y', never), 'DELETE', '/files/x%2Fy'],
+    ['that runs a version', (c) => c.create({ target: { version: 'v' }, ...INPUT }, never), 'POST', '/predictions'],
+    ['that cancels a prediction', (c) => c.cancel('x/y', never), 'POST', '/predictions/x%2Fy/cancel'],
+    ['that deletes an uploaded file', (c) => c.deleteUpload('x/y', never), 'DELETE', '/files/x%2Fy'],
   ]
   for (const [name, call, method, url] of calls) {
-    test(`${name} have the method and the path of the API`, async () => {
+    test(`the request ${name} has the method and the path of the API`, async () => {
       await using gateway = await startGateway(send(200, PREDICTION))
       await call(gateway.client)
       assert.deepEqual(
@@ -389,7 +394,7 @@ describe('the calls', () => {
     })
   }
 
-  test('of the list give a page of it, from a cursor or a date', async () => {
+  test('a page of the list is requested from a cursor or a date', async () => {
     const page = JSON.stringify({ results: [JSON.parse(PREDICTION)], next: null })
     await using gateway = await startGateway(send(200, page))
     const { client, requests } = gateway
@@ -415,7 +420,7 @@ describe('the calls', () => {
     assert.equal((await more.client.recent?.(new Date(), never))?.isComplete, false)
   })
 
-  test('that create say what to run, with what, and for how long', async () => {
+  test('a create request sends the version, the input and the deadline', async () => {
     const bodies: string[] = []
     await using gateway = await startGateway((request, response) => {
       request.setEncoding('utf8')
@@ -436,7 +441,7 @@ describe('the calls', () => {
   })
 })
 
-test('every request is traced when it is over', async () => {
+test('every request is reported to onRequest when it ends, also if it fails', async () => {
   const traces: unknown[] = []
   const dispatcher = {
     request: async ({ method }: { method: string }) => {

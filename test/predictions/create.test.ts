@@ -76,7 +76,7 @@ async function play(
 }
 
 describe('a creation', () => {
-  test('is not sent after the signal, and is not said to have been', async () => {
+  test('a create request is not sent after the signal was aborted', async () => {
     const clock = new VirtualClock()
     const { dispatcher, requests } = scriptedDispatcher(clock, () => CREATED)
     const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
@@ -87,7 +87,7 @@ describe('a creation', () => {
     assert.equal(requests.length, 0)
   })
 
-  test('is made once if it is answered', async () => {
+  test('a create request that succeeds is sent once', async () => {
     const { id, requests, warnings } = await play(() => CREATED)
     assert.equal(id, 'abc')
     assert.deepEqual(
@@ -105,14 +105,14 @@ describe('a creation', () => {
     assert.deepEqual(pauses, [1, 2, 4, 8])
   })
 
-  test('waits as long as a 429 asks for, two minutes at most', async () => {
+  test('a create request is retried after the pause that a 429 asks for, two minutes at most', async () => {
     const { pauses } = await play((_, i) =>
       i < 2 ? answers(429, '', { 'retry-after': i === 0 ? '45' : '200' }) : CREATED,
     )
     assert.deepEqual(pauses, [45, 120])
   })
 
-  test('is given up after five minutes of refusals, and was not started', async () => {
+  test('a create request is retried for five minutes after 429s or failed connections, and nothing was started', async () => {
     for (const refusal of [answers(429), { code: 'ECONNREFUSED' } as const]) {
       const { error, took } = await play(() => refusal)
       assert.equal(error?.mayRun, false)
@@ -121,7 +121,7 @@ describe('a creation', () => {
     }
   })
 
-  test('is given up after five minutes without a connection, whatever the timeout, unless an answer came', async () => {
+  test('a create request is retried for five minutes if no connection was ever made, else until the timeout', async () => {
     for (const code of ['ECONNREFUSED', 'ENOTFOUND'] as const) {
       const { error, took } = await play(() => ({ code }), { patience: 3600 })
       assert.equal(error?.mayRun, false)
@@ -146,7 +146,7 @@ describe('a creation', () => {
     ['JSON that is nested too deeply', answers(201, `${'['.repeat(300)}${']'.repeat(300)}`)],
   ]
   for (const [name, answer] of lost) {
-    test(`is never repeated after ${name}, which may be that of one that was started`, async () => {
+    test(`a create request is never retried after ${name}, because the prediction may have been started`, async () => {
       const { error, requests } = await play((_, i) => (i === 0 ? answer : CREATED))
       assert.equal(requests.length, 1)
       assert.equal(error?.mayRun, true)
@@ -154,7 +154,7 @@ describe('a creation', () => {
     })
   }
 
-  test('is over at once if it is refused, and was not started', async () => {
+  test('a create request that is refused is not retried, and nothing was started', async () => {
     for (const status of [301, 400, 401, 402, 403, 404, 405, 413, 422, 501]) {
       const { error, requests } = await play(() => answers(status))
       assert.deepEqual([requests.length, error?.mayRun], [1, false], String(status))
@@ -162,7 +162,7 @@ describe('a creation', () => {
     }
   })
 
-  test('whose answer has only an ID passes it on as starting, with a warning', async () => {
+  test('a create response with only an ID counts as starting, with a warning', async () => {
     for (const body of ['{"id":"abc"}', '{"data":{"id":"abc"}}', '{"prediction":{"id":"abc"}}']) {
       const { id, warnings } = await play(() => answers(201, body))
       assert.equal(id, 'abc', body)
@@ -174,7 +174,7 @@ describe('a creation', () => {
     }
   })
 
-  test('whose answer is not understood quotes it: it may say why, or have the ID in a place of its own', async () => {
+  test('an error about a create response that is not understood quotes the response', async () => {
     for (const [body, quoted] of [
       ['{"code":"quota_not_enough","message":"用户额度不足","data":null}', /"message":"用户额度不足"/],
       [
@@ -189,7 +189,7 @@ describe('a creation', () => {
     assert.ok(long.length < 1500, `${long.length} characters`)
   })
 
-  test('with a 404 speaks of models and versions, not of the ID of a prediction', async () => {
+  test('a 404 for a create request gives advice about models and versions, not about the ID of a prediction', async () => {
     for (const target of [{ model: 'o/m' }, { deployment: 'o/d' }, { version: 'v' }]) {
       const { error } = await play(() => answers(404, '{"detail":"Not found."}'), { target })
       assert.match(error?.message ?? '', /no such model, version or deployment.*owner\/name:version/)
@@ -197,7 +197,7 @@ describe('a creation', () => {
     }
   })
 
-  test('that is too large says to give files as URLs, and one in a form that is not known to check api-url', async () => {
+  test('a create request gets the advice to pass files as URLs after a 413, and to check api-url after a 405', async () => {
     assert.match((await play(() => answers(413))).error?.message ?? '', /pass files as URLs/)
     assert.match(
       (await play(() => answers(405))).error?.message ?? '',
@@ -205,12 +205,12 @@ describe('a creation', () => {
     )
   })
 
-  test('names the fields that the model refuses', async () => {
+  test('an error about a create request names the fields that the model refuses', async () => {
     const body = '{"detail":"bad","invalid_fields":[{"field":"input.steps","description":"must be a number."}]}'
     assert.match((await play(() => answers(422, body))).error?.message ?? '', /\ninput steps: must be a number\.$/)
   })
 
-  test('that meets a bug passes it on as it is', async () => {
+  test('a bug during a create request is thrown as it is', async () => {
     const clock = new VirtualClock()
     const bug = new TypeError('a bug')
     const client = { create: () => Promise.reject(bug) } as never
@@ -221,7 +221,7 @@ describe('a creation', () => {
     )
   })
 
-  test('is not repeated after the step was canceled', async () => {
+  test('a create request is not retried after the step was canceled', async () => {
     const clock = new VirtualClock()
     const stop = new AbortController()
     const { dispatcher, requests } = scriptedDispatcher(clock, () => answers(429))
@@ -256,7 +256,7 @@ describe('a creation', () => {
     latency,
   })
 
-  test('that is under way when the step is canceled is waited for up to a second, so that it can be canceled too', async () => {
+  test('a create request in flight when the step is canceled has one second more for its response', async () => {
     assert.equal((await canceled(createdAfter(5.8))).id, 'abc')
     const { error, at } = await canceled(createdAfter(6.2))
     assert.equal(at, 6)
@@ -267,7 +267,7 @@ describe('a creation', () => {
     )
   })
 
-  test('that has not been sent when the step is canceled never is, and is not said to have been', async () => {
+  test('a create request that is unsent when the step is canceled is never sent', async () => {
     const clock = new VirtualClock()
     const stop = new AbortController()
     const reason = new Error('the step was canceled')
@@ -285,7 +285,7 @@ describe('a creation', () => {
     assert.equal(clock.now(), 1005)
   })
 
-  test('that is refused after the step was canceled was not started, and is not repeated', async () => {
+  test('a create request that is refused after the step was canceled is not retried, and nothing was started', async () => {
     for (const status of [422, 429]) {
       const { error, requests } = await canceled({ status, body: '', latency: 5.5 })
       assert.equal(requests.length, 1)

@@ -40,7 +40,7 @@ const speaksAndBreaks = (response: ServerResponse) => {
 const tellsTheEnd = (response: ServerResponse) => void response.end(DONE)
 
 describe('a stream', { concurrency: 4 }, () => {
-  test('that breaks off after it has spoken is opened again', async () => {
+  test('a stream that breaks off after its first data is opened again', async () => {
     assert.deepEqual(await hear(speaksAndBreaks, speaksAndBreaks, tellsTheEnd), { opened: 3, rang: 1 })
   })
 
@@ -49,11 +49,11 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual({ opened, rang }, { opened: 3, rang: 0 })
   })
 
-  test('that breaks off before it has spoken is left at once', async () => {
+  test('a stream that breaks off without any data is not opened again', async () => {
     assert.deepEqual(await hear((response) => response.destroy(), tellsTheEnd), { opened: 1, rang: 0 })
   })
 
-  test('that ends is opened again', async () => {
+  test('a stream that ends without a signal is opened again', async () => {
     assert.deepEqual(await hear((response) => response.end(': hi\n\n'), tellsTheEnd), { opened: 2, rang: 1 })
   })
 
@@ -97,17 +97,17 @@ describe('a stream', { concurrency: 4 }, () => {
     await signals.close()
   })
 
-  test('a stream that signals the end does so once', async () => {
+  test('a stream signals the end only once, by a done event or an error event', async () => {
     assert.deepEqual(await hear(tellsTheEnd), { opened: 1, rang: 1 })
     assert.deepEqual(await hear((response) => response.end('event: error\ndata: x\n\n')), { opened: 1, rang: 1 })
   })
 
-  test('is heard whatever the case and the parameters of its type', async () => {
+  test('a stream is recognized whatever the case and the parameters of its content type', async () => {
     for (const type of ['Text/Event-Stream', 'text/event-stream;charset=UTF-8'])
       assert.deepEqual(await hear({ status: 200, type, react: tellsTheEnd }), { opened: 1, rang: 1 })
   })
 
-  test('of many events that together are longer than a megabyte is heard to its end', async () => {
+  test('a stream of many events that together exceed a megabyte is read to its end', async () => {
     const talkative = (response: ServerResponse) => {
       for (let i = 0; i < 40; i++) response.write(`data: ${'x'.repeat(2 ** 15)}\n\n`)
       response.end(DONE)

@@ -31,7 +31,7 @@ function refusal(
 }
 
 describe('a refusal', () => {
-  test('says what was requested, what was answered, in whose words, and what to do', () => {
+  test('a refusal names the request, the status, the message of the API and what to do', () => {
     const error = refusal(401, { detail: 'Unauthenticated' })
     assert.equal(
       error.message,
@@ -41,12 +41,12 @@ describe('a refusal', () => {
     assert.equal(error.request, get)
     assert.equal(refusal(599).message, `GET ${url} returned 599 with no message.`)
   })
-  test('names its code, unless its words do', () => {
+  test('a refusal names its code unless its message does', () => {
     assert.equal(refusal(400, { message: 'bad', code: 'invalid_request' }).said, 'bad (code: invalid_request)')
     assert.equal(refusal(400, { message: 'bad invalid_request', code: 'invalid_request' }).said, 'bad invalid_request')
     assert.equal(refusal(400, { message: 'bad' }).said, 'bad')
   })
-  test('is transient, not found or permanent by its status', () => {
+  test('a refusal is transient, not found or permanent by its status', () => {
     const kinds = Object.fromEntries(
       [400, 401, 402, 403, 404, 405, 408, 409, 410, 422, 425, 429, 500, 501, 503].map((status) => [
         status,
@@ -71,18 +71,18 @@ describe('a refusal', () => {
       503: 'transient',
     })
   })
-  test('is transient if its body says so, and permanent if a 500 says that the request is wrong', () => {
+  test('a refusal is transient if its body says so, and permanent if a 500 reports an invalid request', () => {
     assert.equal(refusal(403, { retryable: true }).retryability, 'transient')
     assert.equal(refusal(500, { error: { code: 'invalid_request' } }).retryability, 'permanent')
     assert.equal(refusal(502, { error: { code: 'invalid_request' } }).retryability, 'transient')
     assert.equal(refusal(500, { error: { code: 'other' } }).retryability, 'transient')
   })
-  test('of an ID that is not known is not found, whatever its status', () => {
+  test('a refusal of an unknown ID counts as not found, whatever its status', () => {
     const error = refusal(400, { code: 'task_not_exist' }, { unknownId: true })
     assert.equal(error.retryability, 'not-found')
     assert.match(error.message, /Either the ID is wrong, or/)
   })
-  test('is about the account if it is about the key, leads elsewhere or is a page', () => {
+  test('a refusal concerns the account if it is about the key, redirects or is a web page', () => {
     const account = [401, 402, 403, 407, 301, 302, 399].map((status) => refusal(status).scope)
     assert.deepEqual(new Set(account), new Set(['account']))
     const prediction = [400, 404, 405, 422, 429, 500].map((status) => refusal(status).scope)
@@ -90,7 +90,7 @@ describe('a refusal', () => {
     assert.equal(refusal(404, '<html><title>Home</title>').scope, 'account')
     assert.equal(refusal(404, '<html>').isPage, true)
   })
-  test('has a pause that was asked for only if it is transient, and none that is read in a page', () => {
+  test('a refusal has a pause only if it is transient, and none from a web page', () => {
     const headers = { 'retry-after': '7' }
     assert.equal(refusal(503, '', { headers }).retryAfter, 7)
     assert.equal(refusal(404, '', { headers }).retryAfter, undefined)
@@ -98,12 +98,12 @@ describe('a refusal', () => {
     assert.equal(refusal(429, { retry_after: 6 }).retryAfter, 6)
     assert.equal(refusal(503, '<html>retry in 5 s').retryAfter, undefined)
   })
-  test('lists the fields that are wrong', () => {
+  test('a refusal lists the invalid fields', () => {
     const body = { detail: 'invalid', invalid_fields: [{ field: 'input.steps', description: 'too many' }] }
     assert.deepEqual(refusal(422, body).fields, [{ field: 'input.steps', description: 'too many' }])
   })
 
-  test('has an advice for its status, another one if a creation was refused', () => {
+  test('a refusal gives advice by its status, and other advice for a create request', () => {
     const advice: [number, RegExp][] = [
       [401, /check the secret passed as api-key\.$/],
       [402, /top it up, then run the job again\.$/],
@@ -123,13 +123,13 @@ describe('a refusal', () => {
     assert.doesNotMatch(refusal(413).message, /pass files as URLs/)
     assert.match(refusal(500).message, /with no message\.$/)
   })
-  test('of a path that the server does not have is about api-url', () => {
+  test('a 404 for a path that the server does not have gives advice about api-url', () => {
     for (const said of ['Invalid URL (GET /v2)', '404 page not found', 'Cannot GET /v1', 'cannot post /v1'])
       assert.match(refusal(404, said).message, /The path of api-url is probably wrong/, said)
     assert.match(refusal(404, 'task of an invalid url').message, /Either the ID is wrong/)
     assert.match(refusal(400, 'Invalid URL (GET /v2)').message, /\(GET \/v2\)\.$/)
   })
-  test('that leads elsewhere names the target without its query', () => {
+  test('a refusal that redirects names its target without the query', () => {
     const to = (location: string | undefined, status = 302) =>
       refusal(status, '', { headers: location === undefined ? {} : { location } }).message
     const rule = 'Redirects are not followed with the key: if the API has moved, set api-url to its new base.'
@@ -139,7 +139,7 @@ describe('a refusal', () => {
       assert.ok(message.endsWith(`It has no target. ${rule}`), message)
     for (const status of [300, 304]) assert.match(to('https://new.example/', status), /with no message\.$/)
   })
-  test('that leads to the same path elsewhere names the new base', () => {
+  test('a refusal that redirects to the same path on another base names the new base', () => {
     const request = { method: 'GET', url: 'http://api.example/v1/predictions/abc', path: '/predictions/abc' } as const
     const to = (location: string) => refusal(308, '', { request, headers: { location } }).message
     const rule = 'Redirects are not followed with the key: if you trust the target, set api-url to'
@@ -163,22 +163,22 @@ describe('a connection that brought nothing', () => {
   const failed = (cause: unknown) => new ConnectionError(get, cause)
   const coded = (code: string, message = 'it failed') => Object.assign(new Error(message), { code })
 
-  test('may heal, and says with its code what happened', () => {
+  test('a failed connection is a transient error that says what happened, with the code', () => {
     const error = failed(coded('ECONNRESET'))
     assert.equal(error.message, `GET ${url} failed: the connection was reset (ECONNRESET).`)
     assert.deepEqual([error.retryability, error.settingError, error.neverSent], ['transient', undefined, false])
     assert.equal((error.cause as Error).message, 'it failed')
   })
-  test('cannot heal if a setting is wrong, and says which', () => {
+  test('a failed connection is a permanent error if a setting is wrong, and says which', () => {
     const error = failed(new ConnectFailure(coded('CERT_HAS_EXPIRED'), 'Its certificate is old.'))
     assert.deepEqual([error.retryability, error.settingError], ['permanent', 'expired'])
     assert.match(error.message, /has expired \(CERT_HAS_EXPIRED\)\. Its certificate is old\. Renew it on the server/)
   })
-  test('cannot have reached the server if no connection was established', () => {
+  test('a request was never sent if no connection was established', () => {
     assert.equal(failed(coded('ECONNREFUSED')).neverSent, true)
     assert.equal(failed(new ProxyRefusal({ variable: 'https_proxy', hasUserName: false }, 502)).neverSent, true)
   })
-  test('keeps no file names and numbers of OpenSSL', () => {
+  test('a connection error leaves out the file names and numbers of OpenSSL', () => {
     const cause = Object.assign(new Error('40ADC1A9F27F0000:error:0A00010B:SSL routines:tlsany_meth.c:77:'), {
       code: 'ERR_SSL_WRONG_VERSION_NUMBER',
       reason: 'wrong version number',
@@ -190,12 +190,12 @@ describe('a connection that brought nothing', () => {
 })
 
 describe('an answer that is a success and no prediction', () => {
-  test('may say that the ID is not known', () => {
+  test('an UnknownIdError counts as not found and concerns one prediction', () => {
     const error = new UnknownIdError(get)
     assert.deepEqual([error.retryability, error.scope], ['not-found', 'prediction'])
     assert.match(error.message, /reported that there is no such task\. Either the ID is wrong/)
   })
-  test('may refuse the request, for a time or for good', () => {
+  test('a refusal in the body is transient or permanent, and quotes its message and its code', () => {
     const refused = (transient: boolean, message = 'busy') =>
       new RefusedInBodyError(get, { message, code: '1302', transient })
     assert.equal(refused(true).retryability, 'transient')
@@ -203,7 +203,7 @@ describe('an answer that is a success and no prediction', () => {
     assert.match(refused(true).message, /was refused: busy \(code: 1302\)\.$/)
     assert.match(refused(true, '').message, /was refused: no message \(code: 1302\)\.$/)
   })
-  test('may be of another endpoint', () => {
+  test('a NotAPredictionError gives advice, and keeps the body only of a create request', () => {
     const error = new NotAPredictionError(get, 'a list')
     assert.deepEqual([error.retryability, error.scope, error.body], ['permanent', 'prediction', undefined])
     assert.match(error.message, /returned a list, not a prediction\. Check that api-url/)
@@ -213,12 +213,12 @@ describe('an answer that is a success and no prediction', () => {
     const created = new NotAPredictionError(create, 'a list', { body: { a: 1 } })
     assert.deepEqual(created.body, { a: 1 })
   })
-  test('may be broken, which may heal', () => {
+  test('a broken response is a transient error', () => {
     const error = new BrokenAnswerError(get, 'it is empty')
     assert.equal(error.retryability, 'transient')
     assert.match(error.message, /got a broken response: it is empty\.$/)
   })
-  test('may be beyond what is read', () => {
+  test('a response beyond a limit is a permanent error that names the limit', () => {
     const errors = [
       new TooLargeError(get, 64 * 2 ** 20),
       new TooManyPartsError(get, 'JSON of more than 1,000,000 arrays and objects'),
@@ -227,7 +227,7 @@ describe('an answer that is a success and no prediction', () => {
     for (const error of errors) assert.deepEqual([error instanceof LimitError, error.retryability], [true, 'permanent'])
     assert.match(errors.map(({ message }) => message).join('\n'), /64 MiB[\s\S]*1,000,000 arrays[\s\S]*200 levels/)
   })
-  test('has a name that is the one of its class', () => {
+  test('errors of the API are named after their classes', () => {
     for (const type of [UnknownIdError, TooLargeError, BrokenAnswerError])
       assert.equal(new type(get, 1 as never).name, type.name)
   })

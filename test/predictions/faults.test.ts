@@ -37,7 +37,7 @@ const MOMENTS: Readonly<Record<string, (fault: Reaction) => (request: ScriptedRe
 describe('a fault that passes never ends a wait that can still succeed, and nobody is hammered', () => {
   let played = 0
   for (const [moment, script] of Object.entries(MOMENTS)) {
-    test(`${moment}, each of ${Object.keys(PASSING).length} kinds`, async () => {
+    test(`none of ${Object.keys(PASSING).length} transient faults ends a wait if it occurs ${moment}`, async () => {
       for (const [name, fault] of Object.entries(PASSING)) {
         const { outcome, requests, took } = await play(script(fault))
         assert.equal(outcome.status, 'succeeded', name)
@@ -50,7 +50,7 @@ describe('a fault that passes never ends a wait that can still succeed, and nobo
       }
     })
   }
-  test('on the very last request, each kind: the wait ends at the deadline, as not over', async () => {
+  test('a transient fault of any kind on the very last request ends the wait as timed out', async () => {
     for (const [name, fault] of Object.entries(PASSING)) {
       const { outcome, took } = await play(({ at }) => (at > 55 ? fault : says('processing')), 60)
       assert.equal(outcome.end, 'timeout', name)
@@ -59,7 +59,7 @@ describe('a fault that passes never ends a wait that can still succeed, and nobo
       played++
     }
   })
-  test('in every pair of kinds, one after the other', async () => {
+  test('two transient faults of any kinds in a row do not end a wait', async () => {
     const kinds = Object.entries(PASSING)
     for (const [a, first] of kinds) {
       for (const [b, second] of kinds) {
@@ -73,7 +73,7 @@ describe('a fault that passes never ends a wait that can still succeed, and nobo
   after(() => console.log(`fault matrix: ${played} combinations of faults and moments played`))
 })
 
-test('a fault that stays ends the wait at once at the start, and after a minute in the middle', async () => {
+test('a permanent fault ends the wait at once at the start, and after a minute in the middle', async () => {
   for (const [name, fault] of Object.entries(FINAL)) {
     const start = await play(() => fault)
     assert.deepEqual([start.outcome.end, start.requests.length], ['refused', 1], name)
@@ -84,7 +84,7 @@ test('a fault that stays ends the wait at once at the start, and after a minute 
   }
 })
 
-test('a GET that stays silent for ten seconds is made a second time, and that answer counts', async () => {
+test('a GET that stays silent for ten seconds is sent a second time, and the second response counts', async () => {
   const hangs = (_: ScriptedRequest, i: number) => (i === 1 ? 'hang' : says(i < 3 ? 'processing' : 'succeeded'))
   const { outcome, requests } = await play(hangs)
   assert.equal(outcome.status, 'succeeded')

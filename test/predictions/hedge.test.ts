@@ -37,39 +37,39 @@ function start() {
 }
 
 describe('a request that is silent', () => {
-  test('for ten seconds is made a second time, and the first answer counts', async () => {
+  test('a request that is silent for ten seconds is sent a second time, and the first response counts', async () => {
     const { hedge, run, made, now } = start()
     assert.equal(await run(hedge, Number.POSITIVE_INFINITY, 1), 1)
     assert.deepEqual(made, [0, 10])
     assert.equal(now(), 11)
   })
 
-  test('but answers before the second one does is not made in vain', async () => {
+  test('the response to a silent request counts if it arrives before that to the second one', async () => {
     const { hedge, run, made } = start()
     assert.equal(await run(hedge, 12, 5), 0)
     assert.deepEqual(made, [0, 10])
   })
 
-  test('for less than ten seconds is made once', async () => {
+  test('a request that is silent for less than ten seconds is sent once', async () => {
     const { hedge, run, made } = start()
     assert.equal(await run(hedge, 9.9), 0)
     assert.deepEqual(made, [0])
   })
 
-  test('may be silent for twice as long as the slowest answer so far', async () => {
+  test('a request may be silent for twice as long as the slowest response so far', async () => {
     const { hedge, run, made } = start()
     await run(hedge, 8)
     await run(hedge, Number.POSITIVE_INFINITY, 1)
     assert.deepEqual(made, [0, 8, 24])
   })
 
-  test('and breaks does not end the second one, which may be answered', async () => {
+  test('a silent request that fails does not end the second one', async () => {
     const { hedge, run, made } = start()
     assert.equal(await run(hedge, -11, 5), 1)
     assert.deepEqual(made, [0, 10])
   })
 
-  test('fails when both have failed', async () => {
+  test('a request that was sent twice fails when both attempts have failed', async () => {
     const { hedge, run } = start()
     await assert.rejects(run(hedge, -11, -5), ConnectionError)
   })
@@ -88,14 +88,14 @@ describe('a request that is silent', () => {
     assert.equal(silent, 10)
   })
 
-  test('and must not be repeated says nothing of how long others may be silent', async () => {
+  test('the duration of a request that must not be repeated does not change how long others may be silent', async () => {
     const { clock, hedge, attempts, run, made } = start()
     await clock.run(hedge.single(attempts(40), never))
     await run(hedge, 85, 0.1)
     assert.deepEqual(made, [0, 40, 50])
   })
 
-  test('ends at once with its signal, the second one too', async () => {
+  test('both attempts of a request end at once with its signal', async () => {
     const { clock, hedge, attempts, open, now } = start()
     const stop = new AbortController()
     clock.sleep(15).then(() => stop.abort(new Error('enough')))
@@ -105,7 +105,7 @@ describe('a request that is silent', () => {
   })
 })
 
-test('at most four second requests of a step are under way at once; the others take their turn', async () => {
+test('a step has at most four repeated requests in flight at once, and the others wait', async () => {
   const { clock, hedge, attempts, made, open } = start()
   await clock.run(
     Promise.all(Array.from({ length: 10 }, () => hedge.run(attempts(Number.POSITIVE_INFINITY, 2), never))),

@@ -12,7 +12,7 @@ import {
   TRANSIENT_STATUSES,
 } from '../../src/predictions/http.ts'
 
-test('statuses that may pass are those of a busy or a broken server, and no others', () => {
+test('transient statuses are those of a busy or broken server, and no others', () => {
   const transient = Array.from({ length: 600 }, (_, status) => status).filter((status) =>
     TRANSIENT_STATUSES.has(status),
   )
@@ -20,24 +20,24 @@ test('statuses that may pass are those of a busy or a broken server, and no othe
   assert.deepEqual(transient, [408, 409, 423, 425, 429, 460, 499, ...server])
 })
 
-test('redirects are the statuses that name a target', () => {
+test('redirect statuses are those that name a target', () => {
   assert.deepEqual([...REDIRECT_STATUSES], [301, 302, 303, 307, 308])
 })
 
-test('the first of several values of a header counts', () => {
+test('the first of several values of a header is used', () => {
   assert.equal(headerOf({ etag: 'a' }, 'etag'), 'a')
   assert.equal(headerOf({ etag: ['a', 'b'] }, 'etag'), 'a')
   assert.equal(headerOf({}, 'etag'), undefined)
 })
 
-test('a request goes to the origin, with path and query', () => {
+test('the target of a request is its origin and its path with the query', () => {
   assert.deepEqual(requestTarget(new URL('https://u:p@a.example:8443/b/c?d=e#f')), {
     origin: 'https://a.example:8443',
     path: '/b/c?d=e',
   })
 })
 
-test('what goes wrong with a body that is given up does not matter', async () => {
+test('an error of a discarded body is ignored', async () => {
   const body = new PassThrough()
   discard(body as never)
   body.emit('error', new Error('reset'))
@@ -48,23 +48,23 @@ describe('the pause that an answer asks for', () => {
   const now = 'Sun, 01 Mar 2026 12:00:00 GMT'
   const hint = (headers: Headers, body?: unknown, text = '') => retryAfter({ date: now, ...headers }, body, text)
 
-  test('is that of Retry-After, in seconds or as a date by the clock of the server', () => {
+  test('the pause is read from Retry-After, in seconds or as a date by the clock of the server', () => {
     assert.equal(hint({ 'retry-after': '30' }), 30)
     assert.equal(hint({ 'retry-after': ' 0.5 ' }), 0.5)
     assert.equal(hint({ 'retry-after': 'Sun, 01 Mar 2026 12:01:30 GMT' }), 90)
     assert.equal(retryAfterOf({ 'retry-after': '7' }), 7)
   })
-  test('is by the own clock if the server does not tell its time', () => {
+  test('a date in Retry-After is compared with the local clock if the server sends no date', () => {
     const inAMinute = new Date(Date.now() + 60_000).toUTCString()
     const seconds = retryAfterOf({ 'retry-after': inAMinute }) ?? 0
     assert.ok(seconds > 50 && seconds <= 60, String(seconds))
   })
-  test('is none if it lies in the past or makes no sense', () => {
+  test('a Retry-After that is invalid or in the past is ignored', () => {
     for (const value of ['', ' ', '0', '-5', 'soon', 'Sun, 01 Mar 2026 11:59:00 GMT'])
       assert.equal(hint({ 'retry-after': value }), undefined, value)
     assert.equal(hint({}), undefined)
   })
-  test('may stand in the body, as a number or as text', () => {
+  test('the pause is read from the body, as a number or as text', () => {
     assert.equal(hint({}, { retry_after: 12 }), 12)
     assert.equal(hint({}, { retry_after: '12' }), 12)
     assert.equal(hint({}, { error: { retry_after: 13 } }), 13)
@@ -72,7 +72,7 @@ describe('the pause that an answer asks for', () => {
     for (const body of [{ retry_after: {} }, { retry_after: true }, { error: 'busy' }, ['12'], 'retry_after'])
       assert.equal(hint({}, body), undefined)
   })
-  test('may be a phrase of the text, in any unit', () => {
+  test('the pause is read from a phrase in the text, in any unit', () => {
     const phrases: [string, number][] = [
       ['Your rate limit resets in ~30s.', 30],
       ['Request was throttled. Expected available in 12 seconds.', 12],
@@ -102,11 +102,11 @@ describe('the pause that an answer asks for', () => {
     for (const text of past) assert.equal(hint({}, undefined, text), undefined, text)
     assert.equal(hint({}, undefined, `${' '.repeat(5000)}retry in 5 s`), undefined)
   })
-  test('may be that of ratelimit-reset, in seconds or as a moment', () => {
+  test('the pause is read from ratelimit-reset, in seconds or as a timestamp', () => {
     assert.equal(hint({ 'ratelimit-reset': '45' }), 45)
     assert.equal(hint({ 'ratelimit-reset': String(Date.parse(now) / 1000 + 20) }), 20)
   })
-  test('is the first that makes sense: the header, the body, the text, the limit', () => {
+  test('the first valid pause is used, from the header, the body, the text or the rate limit', () => {
     const text = 'retry in 3 s'
     const all = { 'retry-after': '1', 'ratelimit-reset': '4' }
     assert.equal(hint(all, { retry_after: 2 }, text), 1)

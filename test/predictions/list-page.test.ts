@@ -9,7 +9,7 @@ const read = (body: unknown, ...wanted: string[]) =>
   readListPage(REQUEST, JSON.stringify(body), new Set(wanted), predictions)
 
 describe('a page of the list', () => {
-  test('gives answers about wanted predictions and nothing of the others', async () => {
+  test('a page of the list gives the wanted predictions and nothing of the others', async () => {
     const page = await read(
       {
         results: [
@@ -36,12 +36,12 @@ describe('a page of the list', () => {
     [7, undefined],
     [['?cursor=abc'], undefined],
   ] as const) {
-    test(`reads the cursor of ${JSON.stringify(next)} only`, async () => {
+    test(`the cursor after ${JSON.stringify(next)} is ${cursor ?? 'missing'}`, async () => {
       assert.equal((await read({ results: [], next })).cursor, cursor)
     })
   }
 
-  test('without results is no list', async () => {
+  test('a page without a list of results is an error', async () => {
     for (const body of [{}, { results: {} }, { id: 'a', status: 'succeeded' }])
       await assert.rejects(
         read(body, 'a'),
@@ -49,7 +49,7 @@ describe('a page of the list', () => {
       )
   })
 
-  test('leaves out what has no ID or is no prediction', async () => {
+  test('a page leaves out items that have no ID or are no predictions', async () => {
     const results = [null, 7, 'a', {}, { id: 7 }, { id: 'a' }, { id: 'b', status: 'starting' }]
     assert.deepEqual(
       (await read({ results }, 'a', 'b')).answers.map(({ prediction }) => prediction.id),

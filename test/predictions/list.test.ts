@@ -23,14 +23,14 @@ function listOf(pages: () => readonly (readonly Answer[])[]) {
 }
 
 describe('the list of predictions', () => {
-  test('one page answers for all that are on it', async () => {
+  test('one page of the list answers for all predictions on it', async () => {
     const { list, fetched } = listOf(() => [ids(12).map((id) => says(id)), []])
     const answers = await list.fetch(new Set(ids(12)), signal)
     assert.equal(answers.size, 12)
     assert.deepEqual(fetched, [undefined])
   })
 
-  test('pages are fetched only as deep as the open predictions are', async () => {
+  test('the pages of the list are fetched only as deep as the open predictions are', async () => {
     const strangers = ids(100, 'x').map((id) => says(id))
     const { list, fetched } = listOf(() => [strangers, strangers, ids(9).map((id) => says(id)), strangers, strangers])
     assert.equal((await list.fetch(new Set(ids(9)), signal)).size, 9)
@@ -45,7 +45,7 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, false)
   })
 
-  test('a prediction that three lists did not show no longer makes them deeper', async () => {
+  test('a prediction that three lists did not show no longer causes deeper pages to be fetched', async () => {
     const strangers = ids(100, 'x').map((id) => says(id))
     const { list, fetched } = listOf(() => [ids(9).map((id) => says(id)), strangers, strangers, strangers, strangers])
     for (let i = 0; i < 3; i++) await list.fetch(new Set([...ids(9), 'old']), signal)
@@ -54,7 +54,7 @@ describe('the list of predictions', () => {
     assert.equal(fetched.length, 1)
   })
 
-  test('a list that is twice behind polls of single predictions is no longer used', async () => {
+  test('a list that is twice behind single polls is no longer used', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, 'starting'))])
     const open = new Set(ids(9))
     await list.fetch(open, signal)
@@ -66,7 +66,7 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, false)
   })
 
-  test('a list that is ahead of polls of single predictions is not behind', async () => {
+  test('a list that is ahead of single polls is still used', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, 'succeeded'))])
     for (let i = 0; i < 3; i++) {
       list.polled('p0', says('p0', 'starting'))
@@ -75,7 +75,7 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, true)
   })
 
-  test('a list whose end of one prediction is contradicted by three polls is no longer used', async () => {
+  test('a list is no longer used if three polls contradict an end that it reported', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, 'failed'))])
     for (let i = 0; i < 3; i++) {
       assert.equal((await list.fetch(new Set(ids(9)), signal)).size, 9)
@@ -85,7 +85,7 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, false)
   })
 
-  test('a poll that lags behind the list once for each prediction does not deny it', async () => {
+  test('a list is still used if one poll of each prediction lags behind it', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, 'failed'))])
     for (const id of ids(9)) {
       await list.fetch(new Set(ids(9)), signal)
@@ -94,7 +94,7 @@ describe('the list of predictions', () => {
     assert.equal(list.usable, true)
   })
 
-  test('a list is current once a poll confirms an end that it told, and no longer once it lags behind a poll', async () => {
+  test('a list is current once a poll confirms an end that it reported, until it lags behind a poll', async () => {
     const { list } = listOf(() => [ids(9).map((id) => says(id, id === 'p0' ? 'failed' : 'starting'))])
     const open = new Set(ids(9))
     list.polled('p0', says('p0', 'failed'))
@@ -113,12 +113,12 @@ describe('the list of predictions', () => {
   for (const [name, error, requests] of [
     ['404', () => new RefusalError(REQUEST, { status: 404, headers: {}, text: '' }), 2],
     ['405', () => new RefusalError(REQUEST, { status: 405, headers: {}, text: '' }), 2],
-    ['something else', () => new NotAPredictionError(REQUEST, 'a web page'), 2],
-    ['a page that is too large', () => new TooLargeError(REQUEST, 2), 1],
+    ['a web page', () => new NotAPredictionError(REQUEST, 'a web page'), 2],
+    ['a response that is too large', () => new TooLargeError(REQUEST, 2), 1],
     ['500', () => new RefusalError(REQUEST, { status: 500, headers: {}, text: '' }), 3],
-    ['nothing', () => new ConnectionError(REQUEST, new Error('reset')), 3],
+    ['a reset connection', () => new ConnectionError(REQUEST, new Error('reset')), 3],
   ] as const) {
-    test(`an API that answers its list with ${name} is not sent more than ${requests} requests for it`, async () => {
+    test(`request ${requests} for a list that fails with ${name} is the last one`, async () => {
       let made = 0
       const list = new PredictionList(async () => {
         made++
@@ -129,7 +129,7 @@ describe('the list of predictions', () => {
     })
   }
 
-  test('a list that fails now and then is used again', async () => {
+  test('a list that fails now and then is still used', async () => {
     let made = 0
     const list = new PredictionList(async () => {
       if (++made % 3 === 0) throw new RefusalError(REQUEST, { status: 503, headers: {}, text: '' })
@@ -146,7 +146,7 @@ describe('the list of predictions', () => {
     await assert.rejects(list.fetch(new Set(ids(9)), signal), TypeError)
   })
 
-  test('a cursor that comes again ends the list', async () => {
+  test('a cursor that repeats ends the list', async () => {
     let made = 0
     const list = new PredictionList(async () => {
       made++

@@ -15,10 +15,12 @@ const request = { target: { model: 'octo/model' }, input: { prompt: 'a cake' } }
 const find = (items: unknown[], isComplete = true) => candidateOf({ items, isComplete }, request, SINCE)
 
 describe('the candidate for a lost answer', () => {
-  test('is the only one of the same model and input', () =>
+  test('the candidate for a lost response is the only prediction with the same model and input', () =>
     assert.equal(find([item(), item({ id: 'x', input: {} })]), 'abc'))
-  test('is none if two match', () => assert.equal(find([item(), item({ id: 'x' })]), undefined))
-  test('is none if the list goes on', () => assert.equal(find([item()], false), undefined))
+  test('there is no candidate for a lost response if two predictions match', () =>
+    assert.equal(find([item(), item({ id: 'x' })]), undefined))
+  test('there is no candidate for a lost response if the list is incomplete', () =>
+    assert.equal(find([item()], false), undefined))
   for (const [name, other] of [
     ['another model', { model: 'octo/other' }],
     ['another input', { input: { prompt: 'a pie' } }],
@@ -27,18 +29,19 @@ describe('the candidate for a lost answer', () => {
     ['no time', { created_at: undefined }],
     ['no ID', { id: undefined }],
   ] as const) {
-    test(`is none with ${name}`, () => assert.equal(find([item(other)]), undefined))
+    test(`a prediction with ${name} is not a candidate for a lost response`, () =>
+      assert.equal(find([item(other)]), undefined))
   }
-  test('is none of those that the step knows, which had an answer of their own', () => {
+  test('a prediction that the step already knows is not a candidate for a lost response', () => {
     const known = new Set(['abc'])
     assert.equal(candidateOf({ items: [item()], isComplete: true }, request, SINCE, known), undefined)
     const items = [item(), item({ id: 'lost' })]
     assert.equal(candidateOf({ items, isComplete: true }, request, SINCE, known), 'lost')
   })
-  test('may be a minute early, because clocks differ', () => {
+  test('a candidate may be created a minute before the request, because clocks differ', () => {
     assert.equal(find([item({ created_at: '2025-12-31T23:59:30Z' })]), 'abc')
   })
-  test('is found by version and by deployment', () => {
+  test('a candidate is found by version and by deployment', () => {
     const by = (target: { version: string } | { deployment: string }, more: Record<string, unknown>) =>
       candidateOf({ items: [item(more)], isComplete: true }, { target, input: {} }, SINCE)
     assert.equal(by({ version: 'v1' }, { version: 'v1' }), 'abc')
@@ -47,5 +50,6 @@ describe('the candidate for a lost answer', () => {
     assert.equal(by({ deployment: 'octo/d' }, { deployment: 'octo/d' }), 'abc')
     assert.equal(by({ deployment: 'octo/d' }, {}), undefined)
   })
-  test('is not misled by what is no prediction', () => assert.equal(find([null, 7, 'abc', [], item()]), 'abc'))
+  test('items that are no predictions do not hide the candidate', () =>
+    assert.equal(find([null, 7, 'abc', [], item()]), 'abc'))
 })

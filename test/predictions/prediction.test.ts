@@ -15,7 +15,7 @@ import {
 const file = (name: string) => `https://files.example.com/x/${name}`
 
 describe('the schema', () => {
-  test('needs the strings id and status, and nothing else', () => {
+  test('a prediction needs the strings id and status, and nothing else', () => {
     assert.equal(Prediction.safeParse({ id: 'a', status: 'starting' }).success, true)
     for (const body of [
       {},
@@ -30,7 +30,7 @@ describe('the schema', () => {
       assert.equal(Prediction.safeParse(body).success, false, JSON.stringify(body))
     }
   })
-  test('ignores every other field that has not the shape it should have', () => {
+  test('a field of a prediction with the wrong type is ignored', () => {
     const odd = {
       id: 'a',
       status: 'x',
@@ -46,7 +46,7 @@ describe('the schema', () => {
 })
 
 describe('a status', () => {
-  test('is read whatever its case and the blanks around it', () => {
+  test('a status is read whatever its case and the blanks around it', () => {
     for (const word of [' SUCCEEDED\n', 'sUCCEEDED'])
       assert.deepEqual(readStatus(word), { status: 'succeeded', spelling: 'own' })
   })
@@ -60,19 +60,19 @@ describe('a status', () => {
     processing: 'running in_progress started generating dreaming 进行中 处理中 生成中',
   }
   for (const [status, words] of Object.entries(SYNONYMS)) {
-    test(`of another gateway is understood as ${status}, however it is written`, () => {
+    test(`a status of another gateway is understood as ${status}, however it is written`, () => {
       for (const word of words.split(' ')) {
         for (const spelled of [word, word.toUpperCase(), word.replaceAll('_', ' '), word.replaceAll('_', '--')])
           assert.deepEqual(readStatus(spelled), { status, spelling: 'synonym' }, spelled)
       }
     })
   }
-  test('of the API itself is no synonym', () => {
+  test('a status of the API itself is no synonym', () => {
     for (const word of ['starting', 'processing', 'succeeded', 'failed', 'canceled', 'aborted'])
       assert.deepEqual(readStatus(word), { status: word, spelling: 'own' })
     assert.equal(statusOf({ status: 'Done' }), 'succeeded')
   })
-  test('of a bad end in any of its spellings is a failure', () => {
+  test('a status that means a failure is read as failed in every spelling', () => {
     const words = [
       'EXPIRED',
       'timeout',
@@ -97,12 +97,12 @@ describe('a status', () => {
     ]
     for (const word of words) assert.deepEqual(readStatus(word), { status: 'failed', spelling: 'synonym' }, word)
   })
-  test('that only holds such a word is not one', () => {
+  test('a status that only contains a known word is unknown', () => {
     for (const word of ['unmoderated', 'not found yet', 'moderated_ok', 'stopping']) {
       assert.equal(readStatus(word).status, 'unknown', word)
     }
   })
-  test('that nobody documents is not the end', () => {
+  test('a status that is not documented is unknown', () => {
     for (const word of ['', '<string>', 'constructor', '__proto__', 'paused', 'succeeded!']) {
       assert.deepEqual(readStatus(word), { status: 'unknown', spelling: 'unknown' })
     }
@@ -110,17 +110,17 @@ describe('a status', () => {
 })
 
 describe('the files of an output', () => {
-  test('are found at any depth, in document order', () => {
+  test('the files of an output are found at any depth, in document order', () => {
     const output = { mask: file('1.png'), list: [file('2.png'), { deep: [[file('3.mp4')]] }], n: 5, none: null }
     assert.deepEqual(outputFiles(output), [file('1.png'), file('2.png'), file('3.mp4')])
   })
-  test('are a single text that is an address as a whole', () => {
+  test('a text is a file only if it is a URL as a whole', () => {
     assert.deepEqual(outputFiles(` ${file('a.png')}`), [])
     assert.deepEqual(outputFiles(`${file('a.png')}\n`), [])
     assert.deepEqual(outputFiles(`see ${file('a.png')}`), [])
     assert.deepEqual(outputFiles(file('a.png')), [file('a.png')])
   })
-  test('may have blanks in their addresses if the last part has an extension', () => {
+  test('the URL of a file may contain blanks if its last part has an extension', () => {
     const list = [file('a red, blue cat.png'), file('b.png')]
     assert.deepEqual(outputFiles(list), list)
     assert.equal(outputText(list), undefined)
@@ -136,12 +136,12 @@ describe('the files of an output', () => {
       assert.equal(outputText(text), text)
     }
   })
-  test('have at most 2,000 characters if there are blanks in their addresses', () => {
+  test('the URL of a file with blanks has at most 2,000 characters', () => {
     const long = (length: number) => file(`a ${'b'.repeat(length - file('a .png').length)}.png`)
     assert.deepEqual(outputFiles(long(2000)), [long(2000)])
     assert.deepEqual(outputFiles(long(2001)), [])
   })
-  test('are looked for in a million values, and 5,000 of them are found', () => {
+  test('files are searched for in a million values, and at most 5,000 are found', () => {
     const many = Array.from({ length: 100_000 }, () => file('a.png'))
     assert.equal(outputFiles(many).length, 5000)
     assert.equal(outputFiles(many, 5001).length, 5001)
@@ -149,17 +149,17 @@ describe('the files of an output', () => {
     assert.equal(outputFiles(after(999_999)).length, 1)
     assert.equal(outputFiles(after(1_000_001)).length, 0)
   })
-  test('are what an output of other JSON has not', () => {
+  test('an output that is neither empty, text nor files is JSON', () => {
     for (const output of [{ a: 1 }, [[0.5]], [{}], 0, false, [1], ['a', 1]]) assert.equal(isJsonOutput(output), true)
     for (const output of [null, undefined, {}, [], 'a', ['a', 'b'], file('a.png'), { a: [file('a.png')] }])
       assert.equal(isJsonOutput(output), false, JSON.stringify(output))
   })
-  test('are all or none of a list of texts', () => {
+  test('a list of texts is a list of files only if every text is a URL', () => {
     assert.deepEqual(outputFiles(['see ', file('a.png'), '.']), [])
     assert.deepEqual(outputFiles([file('a.png'), file('b.png')]), [file('a.png'), file('b.png')])
     assert.deepEqual(outputFiles(['caption', [file('a.png')], file('b.png')]), [file('a.png')])
   })
-  test('are not texts that begin with "data:" and have a comma', () => {
+  test('a text that begins with "data:" is a file only if it is a data: URI', () => {
     for (const text of ['data: the set has a, b and c', 'data: {"a":1,"b":2}', 'data:hello, world', 'data:a b/c,x']) {
       assert.deepEqual(outputFiles(text), [], text)
       assert.equal(outputText(text), text)
@@ -173,12 +173,12 @@ describe('the files of an output', () => {
     ])
       assert.deepEqual(outputFiles(uri), [uri])
   })
-  test('may be data: URIs, which have no address', () => {
+  test('a file may be a data: URI, which is not among the URLs', () => {
     const output = [file('a.png'), 'data:image/png;base64,AAAA']
     assert.deepEqual(outputFiles(output), output)
     assert.deepEqual(outputUrls(output), [file('a.png')])
   })
-  test('are found in output of a depth and a length that would exhaust a stack', () => {
+  test('files are found in an output whose depth or length would exhaust a stack', () => {
     let deep: unknown = file('deep.png')
     for (let i = 0; i < 100_000; i++) deep = [deep]
     assert.deepEqual(outputFiles(deep), [file('deep.png')])
@@ -188,16 +188,16 @@ describe('the files of an output', () => {
 })
 
 describe('the text of an output', () => {
-  test('is a text, or the tokens of a list joined', () => {
+  test('the text of an output is a text, or the joined tokens of a list', () => {
     assert.equal(outputText('a cake'), 'a cake')
     assert.equal(outputText(['a', '', ' cake', ` ${file('a.png')}`]), `a cake ${file('a.png')}`)
   })
-  test('ends with the token that reaches as many characters as are wanted', () => {
+  test('the text of an output ends with the token that reaches the wanted number of characters', () => {
     assert.equal(outputText(['ab', 'cd', 'ef'], 4), 'abcd')
     assert.equal(outputText(['ab', 'cd', 'ef'], 5), 'abcdef')
     assert.equal(outputText(['ab', 'cd', 'ef'], 7), 'abcdef')
   })
-  test('is none where the output is files or anything else', () => {
+  test('an output of files or other values has no text', () => {
     for (const output of [file('a.png'), [file('a.png')], [], {}, null, undefined, 5, [1], ['a', 1]])
       assert.equal(outputText(output), undefined)
   })
@@ -206,7 +206,7 @@ describe('the text of an output', () => {
 describe('times', () => {
   const at = (created_at?: string, completed_at?: string) =>
     Prediction.parse({ id: 'a', status: 'succeeded', created_at, completed_at })
-  test('are the seconds between time stamps with any number of fraction digits', () => {
+  test('the total time is read from timestamps with any number of fraction digits', () => {
     assert.equal(totalTime([at('2026-01-01T00:00:00Z', '2026-01-01T00:00:08.750133626Z')]), 8.75)
     assert.equal(
       totalTime([
@@ -216,14 +216,14 @@ describe('times', () => {
       59.5,
     )
   })
-  test('are unknown where a stamp is missing, broken or before the creation', () => {
+  test('the total time is unknown if a timestamp is missing, invalid or before the creation', () => {
     assert.equal(totalTime([at('2026-01-01T00:00:00Z')]), undefined)
     assert.equal(totalTime([at('<string>', '<string>')]), undefined)
     assert.equal(totalTime([at('0001-01-01T00:00:00Z', '2026-01-01T00:00:08Z')]), undefined)
     assert.equal(totalTime([at('2026-01-01T00:00:09Z', '2026-01-01T00:00:08Z')]), undefined)
     assert.equal(totalTime([]), undefined)
   })
-  test('of the model are those that the API gave, as a number or a text', () => {
+  test('the predict time is read from a number or a text', () => {
     const ran = (predict_time: unknown) =>
       predictTime(Prediction.parse({ id: 'a', status: 'succeeded', metrics: { predict_time } }))
     assert.equal(ran(8.733386377), 8.733386377)
@@ -232,7 +232,7 @@ describe('times', () => {
   })
 })
 
-test('an output is expired where the data is removed and no output is left', () => {
+test('an output has expired if the data was removed and no output is left', () => {
   const body = { id: 'a', status: 'succeeded', data_removed: true }
   assert.equal(isExpired(Prediction.parse(body)), true)
   assert.equal(isExpired(Prediction.parse({ ...body, output: ['x'] })), false)
@@ -250,11 +250,11 @@ describe('the times of a prediction', () => {
   const START = '2026-03-01T12:00:00.000Z'
   const END = '2026-03-01T12:00:08.5Z'
 
-  test('are those of the API', () => {
+  test('the end of a prediction is the completed_at of the API', () => {
     assert.equal(completedAt(timed(START, END)), Date.parse(END))
     for (const none of [undefined, '', 'soon']) assert.equal(completedAt(timed(START, none)), undefined)
   })
-  test('are those of UTC if they name no time zone, wherever the step runs', (t) => {
+  test('a timestamp without a time zone is in UTC, wherever the step runs', (t) => {
     const { TZ } = process.env
     t.after(() => {
       if (TZ === undefined) delete process.env.TZ
@@ -265,12 +265,12 @@ describe('the times of a prediction', () => {
       assert.equal(completedAt(timed(START, end)), Date.parse(END), end)
     }
   })
-  test('together reach from the first creation to the last end', () => {
+  test('the total time reaches from the first creation to the last end', () => {
     assert.equal(totalTime([timed(START, END)]), 8.5)
     assert.equal(totalTime([timed('2026-03-01T12:00:04Z', END), timed(START, '2026-03-01T12:00:06Z')]), 8.5)
     assert.equal(totalTime([timed(START, START)]), 0)
   })
-  test('are unknown if one of them is missing or they contradict each other', () => {
+  test('the total time is unknown if any prediction lacks a timestamp or ends before it was created', () => {
     for (const list of [
       [],
       [timed(START)],
@@ -280,7 +280,7 @@ describe('the times of a prediction', () => {
     ])
       assert.equal(totalTime(list), undefined, JSON.stringify(list))
   })
-  test('of the run may be a number or a text', () => {
+  test('the predict time may be zero, but not negative, blank or missing', () => {
     const ran = (predict_time: unknown) => predictTime({ id: 'a', status: 'succeeded', metrics: { predict_time } })
     assert.deepEqual([1.5, 0, '1.5', ' 2 '].map(ran), [1.5, 0, 1.5, 2])
     for (const none of ['', ' ', 'long', null, undefined, {}, Number.NaN, -1, '-1'])
@@ -289,7 +289,7 @@ describe('the times of a prediction', () => {
   })
 })
 
-test('there is no output only if it is missing or null', () => {
+test('a prediction has no output only if the field is missing or null', () => {
   const answered = (output: unknown) => hasNoOutput({ id: 'a', status: 'succeeded', output })
   assert.deepEqual([undefined, null].map(answered), [true, true])
   assert.deepEqual(['', [], {}, 0, false].map(answered), [false, false, false, false, false])

@@ -7,7 +7,7 @@ describe('the progress that a log shows', () => {
   const marks: [string, string, number, number | undefined][] = [
     ['a bar with a rate', '45%|████▌     | 18/40 [00:03<00:04,  5.00it/s]', 0.45, 4.4],
     ['a bar with seconds per step', ' 10%|█  | 2/20 [00:08<01:12,  4.00s/it]', 0.1, 72],
-    ['a bar that does not know its rest', '  0%|   | 0/40 [00:00<?, ?it/s]', 0, undefined],
+    ['a bar without the time left', '  0%|   | 0/40 [00:00<?, ?it/s]', 0, undefined],
     ['a bar with hours', ' 1%|  | 1/100 [1:00:00<99:00:00, 3600.00s/it]', 0.01, 356_400],
     ['a bar without a rate', ' 50%|██ | 5/10 [00:05<00:05]', 0.5, 5],
     ['a download, whose rate is not that of the model', 'x: 50%|██| 1.00G/2.00G [00:10<00:10, 100MB/s]', 0.5, 10],
@@ -25,36 +25,36 @@ describe('the progress that a log shows', () => {
       3,
     ],
     [
-      'the last of one bar rewritten',
+      'the last state of a bar that is rewritten',
       '10%|█ | 1/10 [00:01<00:09, 1.00it/s]\r20%|██ | 2/10 [00:02<00:08, 1.00it/s]',
       0.2,
       8,
     ],
   ]
   for (const [name, log, fraction, left] of marks) {
-    test(`is ${name}`, () => {
+    test(`the progress in a log is read from ${name}`, () => {
       const progress = progressOf(log)
       assert.equal(progress?.fraction, fraction)
       assert.equal(progress?.left, left)
     })
   }
 
-  test('is none where there is no mark, or one that makes no sense', () => {
+  test('a log without a valid progress mark has no progress', () => {
     const past = '12/10 [00:01<00:01, 1.00it/s]'
     for (const log of ['', 'loading', '250%', '5/0 [00:01<00:01, 1.00it/s]', '0/0 [00:00<?, ?it/s]', past])
       assert.equal(progressOf(log), undefined, log)
   })
-  test('is looked for at the end of a log only', () => {
+  test('the progress is searched for only at the end of a log', () => {
     assert.equal(progressOf(`40%\n${'x'.repeat(100_000)}`), undefined)
   })
-  test('reads as people say it', () =>
+  test('the progress is written as a percentage with the steps', () =>
     assert.equal(progressOf('45%|█ | 18/40 [00:03<00:04, 5.00it/s]')?.text, '45 % (18/40)'))
-  test('has the same identity while the mark is the same, and another for the next', () => {
+  test('a progress mark keeps its identity until the next mark', () => {
     const first = progressOf('a\n40%')
     assert.equal(progressOf('a\n40%\nlines after it\n')?.at, first?.at)
     assert.notEqual(progressOf('a\n40%\n40%')?.at, first?.at)
   })
-  test('is finite and between 0 and 1 whatever the log says', () => {
+  test('the progress is finite and between 0 and 1, whatever the log says', () => {
     const pieces = fc.constantFrom(
       '0',
       '9'.repeat(13),
@@ -89,7 +89,7 @@ describe('the progress that a log shows', () => {
   })
 })
 
-test('a line is one of many of its kind where it is a bar or a percentage', () => {
+test('a line with a bar or a percentage is a progress line, and other lines are not', () => {
   for (const line of [
     '45%|████▌     | 18/40 [00:03<00:04,  5.08it/s]',
     'Sampler:  45%|███| 1/2 [00:01<00:01]',

@@ -21,14 +21,14 @@ function learner() {
 }
 
 describe('the pace of a rate limiter', () => {
-  test('is not touched by other faults', () => {
+  test('other statuses than 429 and 503 do not slow the rate limiter down', () => {
     const { refused } = learner()
     assert.deepEqual(
       [500, 502, 404, 408].map((status) => refused(1, status)),
       [0, 0, 0, 0],
     )
   })
-  test('pauses twice as long as refusals have come, two seconds at least and thirty at most', () => {
+  test('the rate limiter pauses for twice as long as refusals have lasted, from 2 to 30 seconds', () => {
     for (const status of [429, 503]) {
       const { refused } = learner()
       assert.deepEqual(
@@ -37,7 +37,7 @@ describe('the pace of a rate limiter', () => {
       )
     }
   })
-  test('is measured between two refusals, and then slowly tried faster', () => {
+  test('the rate limiter measures the pace between two refusals, then slowly tries a faster one', () => {
     const { accepted, refused } = learner()
     for (let at = 0; at < 10; at++) assert.equal(accepted(at), 0)
     assert.equal(refused(10), 2)
@@ -48,13 +48,13 @@ describe('the pace of a rate limiter', () => {
     assert.equal(refused(20), 2)
     assert.equal(accepted(21), 3)
   })
-  test('of a limit that is rare is half a minute at most', () => {
+  test('the rate limiter waits at most half a minute between requests', () => {
     const { accepted, refused } = learner()
     accepted(0)
     refused(85)
     assert.equal(accepted(100), 30)
   })
-  test('is not learned from an outage, which lasts longer than a limit does', () => {
+  test('the rate limiter learns no pace from an outage, which lasts longer than a limit', () => {
     for (const [status, longest] of [
       [429, 90],
       [503, 15],
@@ -69,7 +69,7 @@ describe('the pace of a rate limiter', () => {
       assert.equal(accepted(12 + longest), 0)
     }
   })
-  test('is not learned from refusals before the first success', () => {
+  test('the rate limiter learns nothing from refusals before the first success', () => {
     const { accepted, refused } = learner()
     assert.equal(refused(0), 2)
     assert.equal(accepted(5), 0)
@@ -77,7 +77,7 @@ describe('the pace of a rate limiter', () => {
 })
 
 describe('the turns of a rate limiter', () => {
-  test('end for whoever gives up, and go on for the others', async () => {
+  test('an aborted request leaves the queue of the rate limiter, and the others go on', async () => {
     const asleep: (() => void)[] = []
     const clock = { now: () => 0, sleep: () => new Promise<void>((resolve) => asleep.push(resolve)) }
     const limiter = createRateLimiter({ clock, perSecond: 1 })

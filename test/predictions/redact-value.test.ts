@@ -15,7 +15,7 @@ const marks: Redactions = {
 const redact = <T>(value: T) => redactValue(value, marks)
 
 describe('a JSON value', () => {
-  test('is the same object if nothing is removed from it', () => {
+  test('a JSON value is the same object if nothing is removed from it', () => {
     for (const value of [
       { a: ['x', { b: null }], c: 1, d: true, e: [], f: {}, g: '' },
       ['a', 'b'],
@@ -28,14 +28,14 @@ describe('a JSON value', () => {
       assert.equal(redact(value), value)
   })
 
-  test('is a copy if something is removed from it, and stays as it was', () => {
+  test('a JSON value is copied if something is removed from it, and the original does not change', () => {
     const value = { keep: [1, null, { deep: true }], error: 'the KEY' }
     const copy = redact(value)
     assert.deepEqual(copy, { keep: [1, null, { deep: true }], error: 'the [text]' })
     assert.deepEqual(value, { keep: [1, null, { deep: true }], error: 'the KEY' })
   })
 
-  test('has names and addresses redacted as identifiers, and other texts as free text', () => {
+  test('names and addresses in a JSON value are redacted as identifiers, and other texts as free text', () => {
     const names = ['id', 'status', 'model', 'version', 'name', 'type', 'object']
     for (const name of names) assert.deepEqual(redact({ [name]: 'a KEY' }), { [name]: 'a [identifier]' })
     for (const name of ['error', 'logs', 'prompt', 'idea'])
@@ -51,7 +51,7 @@ describe('a JSON value', () => {
       assert.equal(redact(text), text.replace('KEY', '[text]'))
   })
 
-  test('has the names of properties redacted, also of empty and of several ones that become the same', () => {
+  test('property names are redacted, and those that become the same are numbered', () => {
     assert.deepEqual(redact({ 'a KEY': null }), { 'a [identifier]': null })
     const same = redact({ KEY: 1, '[identifier]': 2, x: 'KEY', '[identifier] (2)': 4 })
     assert.deepEqual(Object.entries(same), [
@@ -62,12 +62,12 @@ describe('a JSON value', () => {
     ])
   })
 
-  test('keeps the order of its properties and items, and __proto__', () => {
+  test('redaction keeps the order of properties and items, and __proto__', () => {
     const value = JSON.parse('{"b":1,"a":[{"d":"KEY","c":2},"x",3],"__proto__":{"e":"KEY"}}')
     assert.equal(JSON.stringify(redact(value)), '{"b":1,"a":[{"d":"[text]","c":2},"x",3],"__proto__":{"e":"[text]"}}')
   })
 
-  test('has lists of texts redacted together, and lists of addresses one by one', () => {
+  test('a list of texts is redacted as a whole, and a list of addresses one by one', () => {
     assert.deepEqual(redact({ output: ['my K', 'EY', ' is'] }), { output: ['my [tokens] is', '', ''] })
     assert.deepEqual(redact(['https://a.test/K', 'EY']), ['https://a.test/[tokens]', ''])
     const addresses = ['https://a.test/KEY', 'https://b.test/']
@@ -77,7 +77,7 @@ describe('a JSON value', () => {
     assert.deepEqual(redact({ id: ['KEY', 1] }), { id: ['[identifier]', 1] })
   })
 
-  test('has numbers redacted by their digits', () => {
+  test('numbers are redacted by their digits', () => {
     const digits: Redactions = { ...marks, identifier: (text) => (text.includes('12345') ? '***' : text) }
     assert.deepEqual(redactValue([12_345, 1.5, '12345'], digits), ['***', 1.5, '12345'])
     const { value } = parseJson('{"a":12345678901234567890,"b":98765432109876543210}')
@@ -85,7 +85,7 @@ describe('a JSON value', () => {
     assert.equal(redactValue(value, marks), value)
   })
 
-  test('is walked however deeply it is nested', () => {
+  test('a JSON value is redacted at any depth', () => {
     let deep: unknown = 'KEY'
     for (let i = 0; i < 100_000; i++) deep = i % 2 === 0 ? [deep] : { a: deep }
     let copy = redact(deep)
@@ -95,7 +95,7 @@ describe('a JSON value', () => {
   })
 })
 
-test('the long texts of a value are found by how they are redacted', () => {
+test('the long texts of a JSON value are grouped by how they are redacted', () => {
   const [text, short] = ['x'.repeat(LONG), 'x'.repeat(LONG - 1)]
   const [id, tokens] = [`i${text}`, ['a', short]]
   const found = longTextsOf({ text, short, id, inner: [{ tokens, few: ['a', short.slice(1)] }, 1], version: short })

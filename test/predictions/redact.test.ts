@@ -50,11 +50,11 @@ describe('the whole key is removed from free text and from identifiers', () => {
       }
     }
   })
-  test('with characters that JSON escapes', () => {
+  test('a key with characters that JSON escapes is removed', () => {
     const odd = createRedactor('sk-"quoted"\\key')
     assert.equal(odd.text(JSON.stringify({ error: 'sk-"quoted"\\key' })), '{"error":"***"}')
   })
-  test('with characters that HTML and XML have names for', () => {
+  test('a key with characters that HTML and XML have names for is removed', () => {
     const odd = createRedactor('a&b<c>d"e\'f&g<h>i&j')
     for (const quote of ['&#39;', '&apos;', '&#x27;']) {
       const once = `a&amp;b&lt;c&gt;d&quot;e${quote}f&amp;g&lt;h&gt;i&amp;j`
@@ -70,12 +70,12 @@ describe('the whole key is removed from free text and from identifiers', () => {
     }
     for (const plain of ['a &amp; b', '&lt;p&gt;', 'a&amp', '&amp;&amp;']) assert.equal(odd.text(plain), plain)
   })
-  test('behind characters that make a spelling of its own first ones', () => {
+  test('a key is removed if the characters before it turn its beginning into an escape', () => {
     const hexadecimal = createRedactor('41bcdef0123456')
     for (const form of ['%41bcdef0123456', '%41%62cdef0123456', '\\u0041bcdef0123456'])
       assert.ok(!/bcdef0123456|%62/.test(hexadecimal.identifier(form)), form)
   })
-  test('with letters that only the mark would complete it with', () => {
+  test('the mark of a redaction never completes the key', () => {
     const odd = createRedactor('ab***cd')
     assert.ok(!odd.identifier('abab***cdcd').includes('ab***cd'))
   })
@@ -83,7 +83,7 @@ describe('the whole key is removed from free text and from identifiers', () => {
 
 describe('a piece of the key', () => {
   const piece = KEY.slice(3, 15)
-  test('of twelve characters is removed from free text, however it is written', () => {
+  test('a piece of twelve characters of the key is removed from free text, however it is written', () => {
     for (const form of [
       piece,
       escaped(piece),
@@ -93,33 +93,34 @@ describe('a piece of the key', () => {
     ])
       assert.equal(text(`a ${form}.`), 'a ***.')
   })
-  test('of eleven characters stays', () => assert.equal(text(`a ${piece.slice(1)}.`), `a ${piece.slice(1)}.`))
-  test('of any length stays in an identifier', () => {
+  test('a piece of eleven characters of the key stays', () =>
+    assert.equal(text(`a ${piece.slice(1)}.`), `a ${piece.slice(1)}.`))
+  test('a piece of the key of any length stays in an identifier', () => {
     assert.equal(identifier(`https://x.test/${KEY.slice(0, -1)}`), `https://x.test/${KEY.slice(0, -1)}`)
   })
-  test('that two lines hold together is removed from both', () => {
+  test('a piece of the key that a line break splits is removed from both lines', () => {
     const short = createRedactor('sk-0123456789abcdefghijklmn')
     assert.equal(short.text('sk-0123456789\nabcdefghijklmn'), '***\n***')
   })
 })
 
 describe('the shape in which gateways echo a key', () => {
-  test('is removed from free text', () => {
+  test('a masked key, as gateways echo it, is removed from free text', () => {
     assert.equal(text('[sk-tes***def] quota used up'), '[***] quota used up')
     assert.equal(text('bad key: sk-abc****************xyz.'), 'bad key: ***')
     const other = createRedactor('r8_abcdefghijklmnopq')
     for (const shape of ['r8_ab***pq', 'r8_abc...opq', 'r8_…nopq', 'r8_abcd******', 'r8_a•••••q'.replace('q', 'pq')])
       assert.equal(other.text(`token ${shape} is wrong`), 'token *** is wrong', shape)
   })
-  test('is not seen in stars and dots that are no echo', () => {
+  test('stars and dots that are no masked key stay', () => {
     for (const shape of ['***bold***', 'a *** b', 'task-***x', '2 ** 3 **** 4', 'wait...', 'sk-test... no'])
       assert.equal(text(shape), shape)
     assert.equal(createRedactor('team-succeeded-7f3a').text('***team*** won'), '***team*** won')
   })
-  test('stays in an identifier', () => assert.equal(identifier('sk-tes***def'), 'sk-tes***def'))
+  test('a masked key stays in an identifier', () => assert.equal(identifier('sk-tes***def'), 'sk-tes***def'))
 })
 
-test('a key that is made of words destroys no URL, status or name', () => {
+test('redacting a key that is made of words leaves URLs, statuses and names intact', () => {
   const proxy = createRedactor('replicate-proxy-key-7f3a')
   const answer = {
     id: 'replicate-proxy-key-1',
@@ -135,34 +136,34 @@ test('a key that is made of words destroys no URL, status or name', () => {
 })
 
 describe('tokens', () => {
-  test('that hold the key together are redacted together', () => {
+  test('tokens that contain the key together are redacted together', () => {
     assert.deepEqual(tokens(['my ', ...(KEY.match(/.{1,7}/g) ?? []), ' ok']), ['my ', '***', '', '', '', ' ok'])
     assert.deepEqual(tokens([`a${KEY.slice(0, 9)}`, `${KEY.slice(9)}b`, `${KEY}c${KEY}`]), ['a***', 'b', '***c***'])
   })
-  test('that hold no key are returned as they are', () => {
+  test('tokens without the key are returned as they are', () => {
     const list = ['sk-', 'test', ' 0123']
     assert.equal(tokens(list), list)
   })
 })
 
 describe('a value', () => {
-  test('is redacted in strings and in names of properties, at any depth', () => {
+  test('a value is redacted in strings and in property names, at any depth', () => {
     const deep = (inner: unknown) => Array.from({ length: 20_000 }).reduce((each) => [each], inner)
     const clean = value(deep({ [KEY]: { [KEY]: KEY }, a: 1 }))
     let inner: unknown = clean
     while (Array.isArray(inner)) inner = inner[0]
     assert.deepEqual(inner, { '***': { '***': '***' }, a: 1 })
   })
-  test('keeps the order of its properties, and two names that become the same', () => {
+  test('a redacted value keeps the order of its properties, and both of two names that become the same', () => {
     const clean = value({ z: 1, [`${KEY}`]: 2, [escaped(KEY)]: 3, a: 4, __proto__: null })
     assert.equal(JSON.stringify(clean), '{"z":1,"***":2,"*** (2)":3,"a":4}')
     assert.equal(JSON.stringify(value(JSON.parse(`{"__proto__":"${KEY}"}`))), '{"__proto__":"***"}')
   })
-  test('that holds no key is the same object', () => {
+  test('a value without the key is returned as the same object', () => {
     const answer = { a: ['x', { b: 1 }], c: null, d: 'sk-' }
     assert.equal(value(answer), answer)
   })
-  test('is redacted in numbers too, where the key is one', () => {
+  test('a key that is a number is removed from numbers too', () => {
     const digits = createRedactor('123456789012345678')
     const { value: answer } = parseJson('{"a":123456789012345678,"b":[1,9876543210987654321]}')
     assert.equal(JSON.stringify(digits.value(answer)), '{"a":"***","b":[1,9876543210987654321]}')
@@ -242,7 +243,7 @@ const spelled = key.chain((plain) =>
 )
 
 describe('for any key', () => {
-  test('and any way to write each of its characters, neither that nor the key stays', () => {
+  test('for any key and any spelling of its characters, neither the spelling nor the key stays', () => {
     fc.assert(
       fc.property(spelled, around, around, ({ plain, form }, before, after) => {
         for (const redact of [createRedactor(plain).text, createRedactor(plain).identifier]) {
@@ -254,7 +255,7 @@ describe('for any key', () => {
       { numRuns: 3000 },
     )
   })
-  test('and any text, no twelve characters of it in a row stay in free text', () => {
+  test('for any key and any text, no twelve characters of the key in a row stay in free text', () => {
     fc.assert(
       fc.property(key, around, around, fc.nat(60), fc.nat(60), (plain, before, after, a, b) => {
         const clean = createRedactor(plain).text(before + plain.slice(Math.min(a, b), Math.max(a, b)) + after)
@@ -263,7 +264,7 @@ describe('for any key', () => {
       { numRuns: 2000 },
     )
   })
-  test('and any JSON that does not hold it, the value is the same object', () => {
+  test('for any key and any JSON without it, the value is returned as the same object', () => {
     fc.assert(
       fc.property(fc.string({ unit: printable, minLength: 12, maxLength: 60 }), fc.jsonValue(), (plain, json) => {
         assert.equal(createRedactor(plain).value(json), json)
@@ -271,7 +272,7 @@ describe('for any key', () => {
       { numRuns: 1000 },
     )
   })
-  test('and any JSON into which it is put, no string and no name has it', () => {
+  test('for any key and any JSON that contains it, no string and no property name keeps it', () => {
     fc.assert(
       fc.property(spelled, fc.jsonValue({ maxDepth: 4 }), ({ plain, form }, json) => {
         const clean = createRedactor(plain).value({

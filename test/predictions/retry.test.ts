@@ -16,7 +16,7 @@ describe('a call that fails', () => {
     }
   }
 
-  test('is made again after each pause until it succeeds', async () => {
+  test('a failed call is retried after each pause until it succeeds', async () => {
     const clock = new VirtualClock()
     const start = clock.now()
     const { call, attempts } = failing(2)
@@ -35,7 +35,7 @@ describe('a call that fails', () => {
     assert.equal(clock.now() - start, 30)
   })
 
-  test('is given up with its last error when no pause is given', async () => {
+  test('a call is no longer retried when no pause is given, and rejects with its last error', async () => {
     const clock = new VirtualClock()
     const { call, attempts } = failing(9)
     const pauseAfter = (_: unknown, attempt: number) => (attempt < 3 ? 1 : undefined)
@@ -43,7 +43,7 @@ describe('a call that fails', () => {
     assert.deepEqual(attempts, [1, 2, 3])
   })
 
-  test('is not made again after its signal was aborted', async () => {
+  test('a failed call is not retried after its signal was aborted', async () => {
     const clock = new VirtualClock()
     const { call, attempts } = failing(9)
     const stop = new AbortController()
@@ -60,12 +60,12 @@ describe('a call that fails', () => {
 
 describe('the back-off', () => {
   const middle = () => 0.5
-  test('doubles with each attempt up to a limit', () => {
+  test('the back-off doubles with each attempt up to a limit', () => {
     const pauses = [1, 2, 3, 6].map((attempt) => backOff(attempt, { random: middle }))
     assert.deepEqual(pauses, [1, 2, 4, 30])
     assert.equal(backOff(3, { first: 2, most: 5, random: middle }), 5)
   })
-  test('is spread by a quarter to either side', () => {
+  test('the back-off has a jitter of a quarter', () => {
     assert.equal(
       jittered(8, () => 0),
       6,
@@ -76,7 +76,7 @@ describe('the back-off', () => {
     )
     assert.equal(backOff(1, { random: () => 0 }), 0.75)
   })
-  test('is random unless told otherwise', () => {
+  test('the back-off is random by default', () => {
     assert.ok(new Set(Array.from({ length: 20 }, () => backOff(1))).size > 1)
   })
 })

@@ -20,8 +20,8 @@ const look = (now: number, more: Partial<Observation> = {}): Observation => ({
 const bar = (n: number, left: string) => `${n * 10}%|██| ${n}/10 [00:0${n}<${left}, 1.00it/s]\n`
 
 describe('the adaptive schedule', () => {
-  test('the first poll is made at once', () => assert.equal(adaptiveSchedule(middle).first(1), 0))
-  test('a run of which nothing is known is polled every half second, soon every 0.73 s', () => {
+  test('the adaptive schedule makes the first poll at once', () => assert.equal(adaptiveSchedule(middle).first(1), 0))
+  test('a run whose end is not predicted is polled every half second, soon every 0.73 s', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
     assert.equal(schedule.next(look(1)), 0.5)
@@ -45,14 +45,14 @@ describe('the adaptive schedule', () => {
     schedule.next(look(0))
     assert.equal(schedule.next(look(400, { logs: long })).toFixed(2), '2.80')
   })
-  test('polls are dense at the predicted end and thin out past it', () => {
+  test('polls are dense at the predicted end and become sparse after it', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
     assert.equal(schedule.next(look(1, { logs: bar(10, '00:00') })).toFixed(3), '0.120')
     assert.equal(schedule.next(look(9, { logs: bar(10, '00:00') })).toFixed(3), '0.320')
     assert.equal(schedule.next(look(60, { logs: bar(10, '00:00') })).toFixed(2), '0.73')
   })
-  test('polls around the end are sparser with each prediction that was broken', () => {
+  test('polls around the end are sparser after each predicted end that proved wrong', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
     schedule.next(look(1, { logs: bar(9, '00:01') }))
@@ -63,7 +63,7 @@ describe('the adaptive schedule', () => {
     once.next(look(4, { logs: again }))
     assert.equal((schedule.next(look(5, { logs: again })) / once.next(look(5, { logs: again }))).toFixed(3), '1.414')
   })
-  test('the speed of percentages is measured from two marks', () => {
+  test('the time left is predicted from two percentages', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(1, { logs: 'Progress: 10%\n' }))
     schedule.next(look(4, { logs: 'Progress: 10%\nProgress: 40%\n' }))
@@ -71,7 +71,7 @@ describe('the adaptive schedule', () => {
     schedule.next(look(5, { logs: 'Progress: 10%\nProgress: 40%\nProgress: 90%\n' }))
     assert.equal(schedule.left(5)?.toFixed(6), '0.500000')
   })
-  test('the speed of percentages is measured anew when they begin again', () => {
+  test('the time left is predicted anew when percentages start over', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(1, { logs: 'Progress: 50%\n' }))
     schedule.next(look(2, { logs: 'Progress: 50%\nProgress: 20%\n' }))
@@ -79,7 +79,7 @@ describe('the adaptive schedule', () => {
     schedule.next(look(4, { logs: 'Progress: 50%\nProgress: 20%\nProgress: 60%\n' }))
     assert.equal(schedule.left(4)?.toFixed(6), '2.000000')
   })
-  test('a mark of 100 % is an end, which later marks of the same kind do not move', () => {
+  test('a mark of 100 % is taken as the end, and later marks of the same kind do not move it', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
     schedule.next(look(4, { logs: 'Progress: 100%\n' }))
@@ -93,7 +93,7 @@ describe('the adaptive schedule', () => {
     schedule.next(look(5, { logs: bar(1, '00:09') }))
     assert.equal(schedule.left(5), 5)
   })
-  test('a stream that never signals delays the notice by no more than its guard', () => {
+  test('a stream that never signals delays the notice of an end by at most its own poll interval', () => {
     const run = fc.record({ ends: fc.double({ min: 1, max: 2000, noNaN: true }), seed: fc.nat(), bars: fc.boolean() })
     fc.assert(
       fc.property(run, ({ ends, seed, bars }) => {
@@ -111,14 +111,14 @@ describe('the adaptive schedule', () => {
       }),
     )
   })
-  test('a stream that has spoken leaves a guard of 2 s, later 0.6 √t, and polls are dense after its signal', () => {
+  test('a prediction with a stream is polled every 2 s, later every 0.6 √t, and densely after the end signal', () => {
     const schedule = adaptiveSchedule(middle)
     assert.equal(schedule.next(look(1, { streaming: true })), 2)
     assert.equal(schedule.next(look(100, { streaming: true })), 6)
     assert.equal(schedule.next(look(101, { streaming: true, woken: true })), 0.2)
     assert.equal(schedule.next(look(111, { streaming: true })).toFixed(2), '0.40')
   })
-  test('a stream leaves polls before and around an end that the log predicts', () => {
+  test('a prediction with a stream is still polled before and around an end that the log predicts', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
     const at = (now: number, logs: string) => schedule.next(look(now, { streaming: true, logs })).toFixed(3)
@@ -130,7 +130,7 @@ describe('the adaptive schedule', () => {
     assert.equal(at(100, logs), '5.100')
     assert.equal(at(400, logs), '12.000')
   })
-  test('pauses vary by a tenth, and shares of the limit by a quarter', () => {
+  test('pauses vary by a tenth, and shares of the account limit by a quarter', () => {
     const paused = (random: number, more: Partial<Observation> = {}) =>
       adaptiveSchedule(() => random).next(look(1, more))
     assert.deepEqual(
@@ -148,17 +148,17 @@ describe('the adaptive schedule', () => {
       [0, 0.5125],
     )
   })
-  test('ten polls may come together, the eleventh waits three quarters of a second', () => {
+  test('ten polls may come together, and the eleventh waits three quarters of a second', () => {
     const schedule = adaptiveSchedule(middle)
     const pauses = Array.from({ length: 11 }, () => schedule.next(look(0)))
     assert.deepEqual(pauses, [...Array(10).fill(0.5), 0.75])
   })
-  test('the limit of the account is shared with more than forty others', () => {
+  test('the limit of the account is shared among more than forty jobs', () => {
     assert.equal(adaptiveSchedule(middle).first(256), 3.2)
     assert.equal(adaptiveSchedule(middle).next(look(1, { sharers: 256 })), 6.4)
     assert.equal(adaptiveSchedule(middle).next(look(1, { sharers: 40 })), 0.5)
   })
-  test('there are never more polls than one every 0.75 seconds and twelve, whatever the log says', () => {
+  test('there are at most twelve polls plus one every 0.75 seconds, whatever the log says', () => {
     const logs = fc.array(
       fc.constantFrom(bar(1, '00:09'), bar(9, '00:01'), bar(10, '00:00'), 'Progress: 99%\n', 'text\n'),
       { maxLength: 30 },
@@ -188,19 +188,19 @@ describe('the run times of siblings', () => {
     return schedule.next(look(now, { siblings: { runs: new RunTimes(runs), open } }))
   }
   const thirties = [29, 30, 31, 30, 30]
-  test('a single run time predicts nothing', () => assert.equal(pause(9, [30], 1), 0.73))
-  test('long before the usual end the pause is 70 % of what is left, at most 1 s or 0.12 √t', () => {
+  test('a single run time of siblings predicts nothing', () => assert.equal(pause(9, [30], 1), 0.73))
+  test('long before the usual end the pause is 70 % of the time left, at most 1 s or 0.12 √t', () => {
     assert.equal(pause(4, thirties), 1)
     assert.equal(pause(100, [300, 301, 302]).toFixed(2), '1.20')
     assert.equal(pause(25.5, thirties).toFixed(2), '0.41')
   })
-  test('around the usual end polls are dense, and past it as without siblings', () => {
+  test('polls are dense around the usual end, and as without siblings after it', () => {
     assert.equal(pause(30, thirties), 0.25)
     assert.equal(pause(100, [95, 98, 100, 102, 105]).toFixed(2), '0.38')
     assert.equal(pause(300, [280, 290, 300, 310, 320]), 0.55)
     assert.equal(pause(60, thirties), 0.73)
   })
-  test('run times that differ too much say nothing: with a spread of more than 0.4', () => {
+  test('run times with a spread of more than 0.4 predict nothing', () => {
     const spreadBy = (deviation: number) => [-2, -1, 0, 1, 2].map((times) => 60 * Math.exp(times * deviation))
     assert.equal(new RunTimes(spreadBy(0.26)).usual?.spread.toFixed(2), '0.38')
     assert.equal(pause(60, spreadBy(0.26)), 0.55)
@@ -213,7 +213,7 @@ describe('the run times of siblings', () => {
     assert.ok(queued(thirties) > 4.5 && queued(thirties) < 6)
     assert.equal(queued([600, 600, 600]), 8)
   })
-  test('while none has ended after 10 s, many are polled as if four shared one poll', () => {
+  test('while no sibling has ended after 10 s, many are polled as if four shared one poll', () => {
     assert.equal(pause(9, [], 16), 0.73)
     assert.equal(pause(16, [], 6).toFixed(2), '0.89')
     assert.equal(pause(16, [], 4), 0.73)
@@ -222,7 +222,7 @@ describe('the run times of siblings', () => {
     assert.equal(pause(16, [30], 6), 0.73)
     assert.equal(pause(16, [], 400), 1)
   })
-  test('a log that predicts the end counts for more than siblings', () => {
+  test('an end that the log predicts takes precedence over the run times of siblings', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(0))
     const logs = bar(10, '00:00')
@@ -239,7 +239,7 @@ test('the fixed schedule polls at its interval', () => {
 })
 
 describe('a rate limiter', () => {
-  test('spaces requests in the order in which they ask', async () => {
+  test('a rate limiter spaces requests in the order in which they arrive', async () => {
     const clock = new VirtualClock()
     const limiter = createRateLimiter({ clock, perSecond: 4 })
     const start = clock.now()

@@ -17,14 +17,14 @@ function start() {
 }
 
 describe('a doubt that all predictions share', () => {
-  test('lets everybody poll at once while there is none', async () => {
+  test('all predictions poll at once while there is no doubt', async () => {
     const { doubt } = start()
     await Promise.all(['a', 'b'].map((id) => doubt.turn(id, never)))
     assert.equal(doubt.error, undefined)
     assert.equal(doubt.believed.aborted, false)
   })
 
-  test('leaves one poll every twelve seconds, by each in turn', async () => {
+  test('a shared doubt allows one poll every twelve seconds, by each prediction in turn', async () => {
     const { clock, doubt, passed } = start()
     doubt.add('a', refusal())
     const polls: [string, number][] = []
@@ -44,14 +44,14 @@ describe('a doubt that all predictions share', () => {
     ])
   })
 
-  test('gives the turn to the same prediction again if it is the only one', async () => {
+  test('a prediction polls again in a shared doubt if it is the only one', async () => {
     const { clock, doubt, passed } = start()
     doubt.add('a', refusal())
     await clock.run(doubt.turn('a', never))
     assert.equal(passed(), 12)
   })
 
-  test('is over with a good answer, for those who wait too', async () => {
+  test('a good response ends a shared doubt, also for predictions that wait for their turn', async () => {
     const { clock, doubt, passed } = start()
     doubt.add('a', refusal())
     const turn = doubt.turn('b', never)
@@ -63,7 +63,7 @@ describe('a doubt that all predictions share', () => {
     assert.equal(passed(), 3)
   })
 
-  test('becomes certainty after a minute of at least five bad answers, and ends every wait with the last of them', async () => {
+  test('a shared doubt is believed after a minute and five bad responses, and ends every wait with the last one', async () => {
     const { clock, doubt } = start()
     const said: boolean[] = []
     for (let i = 0; i < 6; i++) {
@@ -76,7 +76,7 @@ describe('a doubt that all predictions share', () => {
     assert.match(String(doubt.believed.reason), /returned 403/)
   })
 
-  test('begins anew after a good answer', async () => {
+  test('a shared doubt begins anew after a good response', async () => {
     const { clock, doubt } = start()
     for (let i = 0; i < 5; i++) {
       doubt.add('a', refusal())
@@ -86,7 +86,7 @@ describe('a doubt that all predictions share', () => {
     assert.equal(doubt.add('a', refusal()), false)
   })
 
-  test('hears the signal of whoever waits for a turn', async () => {
+  test('the wait for a turn in a shared doubt ends with its signal', async () => {
     const { doubt } = start()
     doubt.add('a', refusal())
     const stop = new AbortController()
@@ -96,7 +96,7 @@ describe('a doubt that all predictions share', () => {
     await assert.rejects(turn, /stopped/)
   })
 
-  test('does not count those who left among those who wait', async () => {
+  test('a prediction that stopped waiting has no turn in a shared doubt', async () => {
     const { clock, doubt, passed } = start()
     doubt.add('a', refusal())
     const stop = new AbortController()

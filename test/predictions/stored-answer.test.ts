@@ -12,14 +12,14 @@ const read = (text: string): Promise<Answer> => readAnswer(REQUEST, text)
 const answerOf = (fields: object) => read(JSON.stringify({ id: 'abc', status: 'succeeded', ...fields }))
 
 describe('what stays in memory of a large answer', () => {
-  test('is the end of its log, and how much is missing before', async () => {
+  test('the end of a long log stays in memory, with the number of characters before it', async () => {
     const logs = `${'a'.repeat(2 ** 20)}${'b'.repeat(10)}`
     const { prediction, logStart } = abridged(await answerOf({ logs }))
     assert.equal(prediction.logs, logs.slice(10))
     assert.equal(logStart, 10)
   })
 
-  test('is the start of other texts', async () => {
+  test('the start of other long texts stays in memory', async () => {
     const long = 'x'.repeat(2 ** 16 + 1)
     const clipped = `${'x'.repeat(2 ** 16)}…`
     const fields = { status: long, model: long, version: long, error: long, created_at: long, completed_at: long }
@@ -29,14 +29,14 @@ describe('what stays in memory of a large answer', () => {
     assert.deepEqual(body, {})
   })
 
-  test('is no stream whose address is longer than 65,536 characters', async () => {
+  test('the URL of a stream stays in memory up to 65,536 characters', async () => {
     const urls = (length: number) => ({ stream: 'x'.repeat(length) })
     const kept = async (length: number) => abridged(await answerOf({ urls: urls(length) })).prediction.urls
     assert.deepEqual(await kept(2 ** 16), urls(2 ** 16))
     assert.equal(await kept(2 ** 16 + 1), undefined)
   })
 
-  test('is all that is known of a prediction whose texts are short', async () => {
+  test('the known fields of a prediction stay in memory if its texts are short', async () => {
     const fields = {
       ...{ output: { a: [1] }, error: { message: 'no' }, logs: 'l', metrics: { predict_time: 1.5, more: 1 } },
       ...{ model: 'o/m', version: 'v', urls: { stream: 'https://s.test/' }, created_at: 'c', completed_at: 'd' },
@@ -50,7 +50,7 @@ describe('what stays in memory of a large answer', () => {
     })
   })
 
-  test('of an output is what is shown of it', async () => {
+  test('the shown part of an output stays in memory', async () => {
     const output = Array(10_000).fill('https://files.test/a.png')
     const part = abridged(await answerOf({ output }))
     assert.equal(typeof part.prediction.output, 'symbol')
@@ -87,7 +87,7 @@ describe('a stored answer', () => {
     }
   })
 
-  test('with another body leaves the first as it was, and splits no character', async () => {
+  test('a stored response with another body leaves the first one unchanged, and splits no character', async () => {
     for await (const answer of stored({ output: 'x' })) {
       for (const character of ['\u{10000}', '\u{10ffff}']) {
         // In its middle the first part of the JSON of the output would end, which begins with a quotation mark.

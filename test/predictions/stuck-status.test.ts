@@ -16,7 +16,7 @@ const judged = (...answers: [now: number, prediction: Prediction][]) => {
 }
 
 describe('a status that nobody documents', () => {
-  test('is an end after three polls and ten seconds in which nothing changes', () => {
+  test('an unknown status beside an error is an end after three polls and ten seconds without a change', () => {
     assert.deepEqual(judged([0, strange()], [5, strange()], [10, strange()]), [false, false, true])
     assert.deepEqual(judged([0, strange()], [5, strange()], [9, strange()], [10, strange()]), [
       false,
@@ -26,7 +26,7 @@ describe('a status that nobody documents', () => {
     ])
     assert.deepEqual(judged([0, strange()], [60, strange()], [61, strange()]), [false, false, true])
   })
-  test('is an end also beside the time of the end, without an error', () => {
+  test('an unknown status beside an end time is an end, even without an error', () => {
     for (const completed_at of ['2026-03-01T12:00:00Z', '1772366400']) {
       const ended = strange({ error: null, completed_at })
       assert.deepEqual(judged([0, ended], [5, ended], [10, ended]), [false, false, true], completed_at)
@@ -36,7 +36,7 @@ describe('a status that nobody documents', () => {
     const plain = strange({ error: {} })
     assert.deepEqual(judged([0, plain], [50, plain], [100, plain], [150, plain]), [false, false, false, false])
   })
-  test('is no end beside an empty end time, the zero time of Go or an error with empty fields', () => {
+  test('an unknown status beside an empty end time, a zero time or an error with empty fields is no end', () => {
     for (const empty of [
       { error: null, completed_at: '' },
       { error: null, completed_at: '0' },
@@ -48,7 +48,7 @@ describe('a status that nobody documents', () => {
       assert.deepEqual(answers, [false, false, false], JSON.stringify(empty))
     }
   })
-  test('is no end while something about it changes', () => {
+  test('an unknown status is no end while anything about the prediction changes', () => {
     for (const change of [
       { status: 'musing' },
       { error: 'another' },
@@ -59,7 +59,7 @@ describe('a status that nobody documents', () => {
       assert.deepEqual(answers, [false, false, false, false], JSON.stringify(change))
     }
   })
-  test('is counted anew after a status that is known', () => {
+  test('the polls of an unknown status are counted anew after a known status', () => {
     const known = strange({ status: 'processing' })
     assert.deepEqual(judged([0, strange()], [50, strange()], [51, known], [52, strange()], [53, strange()]), [
       false,

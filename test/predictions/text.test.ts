@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clip, isRecord, sentence, sentences } from '../../src/predictions/text.ts'
 
-test('a record is an object of JSON, not null and not a list', () => {
+test('a record is a JSON object, not null and not a list', () => {
   assert.deepEqual([{}, { a: 1 }].map(isRecord), [true, true])
   assert.deepEqual([null, undefined, [], 'text', 1].map(isRecord), [false, false, false, false, false])
 })
@@ -20,7 +20,7 @@ test('a sentence gets a full stop unless it ends like one', () => {
   assert.equal(sentence('Version 1.2 is old'), 'Version 1.2 is old.')
 })
 
-test('sentences are joined by one blank, without those that are not there', () => {
+test('sentences are joined by one space, and missing ones are left out', () => {
   assert.equal(sentences('A.', undefined, '', false, 'B.'), 'A. B.')
   assert.equal(sentences(), '')
 })

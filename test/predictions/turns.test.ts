@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Turns } from '../../src/predictions/turns.ts'
 
-test('acts happen one after the other in the order of their calls, also after one that fails', async () => {
+test('actions run one after the other in the order of their calls, also after one that fails', async () => {
   const turns = new Turns()
   const happened: string[] = []
   const act = (name: string, fails = false) =>

@@ -17,40 +17,40 @@ async function unpack(packed: Buffer, encoding: string | undefined): Promise<Buf
 }
 
 describe('a body', () => {
-  const packings: [encoding: string, pack: (bytes: Buffer) => Buffer][] = [
-    ['gzip', gzipSync],
-    ['x-gzip', gzipSync],
-    ['GZIP', gzipSync],
-    ['deflate', deflateSync],
-    ['deflate', deflateRawSync],
-    ['br', brotliCompressSync],
-    ['zstd', zstdCompressSync],
-    ['gzip, br', (bytes) => brotliCompressSync(gzipSync(bytes))],
-    ['identity, gzip', gzipSync],
-    ['identity', (bytes) => bytes],
-    ['', (bytes) => bytes],
+  const packings: [format: string, encoding: string, pack: (bytes: Buffer) => Buffer][] = [
+    ['gzip', 'gzip', gzipSync],
+    ['gzip', 'x-gzip', gzipSync],
+    ['gzip', 'GZIP', gzipSync],
+    ['zlib', 'deflate', deflateSync],
+    ['raw deflate', 'deflate', deflateRawSync],
+    ['Brotli', 'br', brotliCompressSync],
+    ['Zstandard', 'zstd', zstdCompressSync],
+    ['gzip in Brotli', 'gzip, br', (bytes) => brotliCompressSync(gzipSync(bytes))],
+    ['gzip', 'identity, gzip', gzipSync],
+    ['plain text', 'identity', (bytes) => bytes],
+    ['plain text', '', (bytes) => bytes],
   ]
-  for (const [encoding, pack] of packings) {
-    test(`packed by ${pack.name || 'two packers'} as "${encoding}" is unpacked`, async () => {
+  for (const [format, encoding, pack] of packings) {
+    test(`a body in ${format} with the content encoding "${encoding}" is decoded`, async () => {
       assert.deepEqual(await unpack(pack(TEXT), encoding), TEXT)
     })
   }
-  for (const [encoding, pack] of packings.slice(0, -3)) {
-    test(`packed by ${pack.name || 'two packers'} as "${encoding}" is damaged if it is cut off`, async () => {
+  for (const [format, encoding, pack] of packings.slice(0, -3)) {
+    test(`a body in ${format} with the content encoding "${encoding}" is damaged if it is cut off`, async () => {
       await assert.rejects(unpack(pack(TEXT).subarray(0, -9), encoding), UnpackError)
     })
   }
 
-  test('without headers about it comes as it is', async () => {
+  test('a body without a content encoding stays as it is', async () => {
     assert.deepEqual(await unpack(TEXT, undefined), TEXT)
   })
 
-  test('that is empty needs no unpacking', async () => {
+  test('an empty body is not decompressed', async () => {
     for (const encoding of ['gzip', 'br', 'zstd', 'deflate'])
       assert.equal((await unpack(Buffer.alloc(0), encoding)).length, 0)
   })
 
-  test('that is not what its headers say is damaged, and the message names the packing', async () => {
+  test('an error about a body that is not encoded as its headers say names the encoding', async () => {
     for (const encoding of ['gzip', 'br', 'zstd', 'deflate'])
       await assert.rejects(
         unpack(TEXT, encoding),
@@ -58,12 +58,12 @@ describe('a body', () => {
       )
   })
 
-  test('packed in an unknown way, or four times, is refused', async () => {
+  test('a body in an unknown encoding, or encoded four times, is refused', async () => {
     await assert.rejects(unpack(TEXT, 'compress'), /not supported \(compress\)/)
     await assert.rejects(unpack(TEXT, 'gzip, gzip, gzip, gzip'), /compressed 4 times/)
   })
 
-  test('that is huge when unpacked comes piece by piece, and is given up when the reader has enough', async () => {
+  test('a body that is huge when decompressed comes in pieces, and is no longer read when the reader stops', async () => {
     const bomb = Readable.from(pieces(gzipSync(Buffer.alloc(2 ** 27))))
     let size = 0
     for await (const chunk of unpacked(bomb, { 'content-encoding': 'gzip' })) {
@@ -75,7 +75,7 @@ describe('a body', () => {
     await eventually('the end of the source', () => bomb.destroyed)
   })
 
-  test('whose connection breaks fails with that fault, not with one of the packing', async () => {
+  test('a body whose connection breaks fails with the network error, not with one of the encoding', async () => {
     const fault = Object.assign(new Error('reset'), { code: 'ECONNRESET' })
     async function* broken() {
       yield gzipSync(TEXT).subarray(0, 50)

@@ -30,77 +30,77 @@ const reset = new ConnectionError(REQUEST, Object.assign(new Error('reset'), { c
 describe('the verdict on a prediction that has ended', () => {
   const NEW = 'A prediction that has ended does not change: start a new one.'
   const cases: [string, Verdict, string][] = [
-    ['that succeeded is green', ended('succeeded', { output: 'x' }), 'ok '],
-    ['that succeeded with an empty list or text is green', ended('succeeded', { output: [] }), 'ok '],
+    ['that succeeded passes', ended('succeeded', { output: 'x' }), 'ok '],
+    ['that succeeded with an empty list passes', ended('succeeded', { output: [] }), 'ok '],
     [
-      'that succeeded without an output warns',
+      'that succeeded without an output passes with a warning',
       ended('succeeded', { output: null }),
       'ok Prediction abc succeeded, but the API returned no output.',
     ],
     [
-      'that succeeded with an error warns',
+      'that succeeded with an error passes with a warning',
       ended('succeeded', { output: 'x', error: '2 of 4 images were flagged' }),
       'ok Prediction abc succeeded. The API also reports an error: 2 of 4 images were flagged.',
     ],
     [
-      'that succeeded with an error in place of an output warns of both',
+      'that succeeded with an error in place of an output passes with a warning of both',
       ended('succeeded', { error: 'flagged' }),
       'ok Prediction abc succeeded, but the API returned no output. The API also reports an error: flagged.',
     ],
     [
-      'that failed quotes the API and says what to do',
+      'that failed is reported with the error of the API and what to do',
       ended('failed', { error: 'CUDA broke', model: 'o/m' }),
       `Prediction failed: Prediction abc of o/m failed: CUDA broke. ${NEW}`,
     ],
     [
-      'with a code that is known says what it means',
+      'with a known error code is reported with the meaning of the code',
       ended('failed', { error: 'CUDA broke (E1001)' }),
       `Prediction failed: Prediction abc failed: CUDA broke (E1001). This code means that the model ran out of memory. Request less, such as a smaller size or fewer outputs. ${NEW}`,
     ],
     [
-      'with a code of the platform says that the input may be right',
+      'with an error code of the platform is reported as one whose input may succeed later',
       ended('failed', { error: 'Try later (E003)' }),
       `Prediction failed: Prediction abc failed: Try later (E003). This code means that demand for the model is high. The same input may succeed later. ${NEW}`,
     ],
     [
-      'with a code that nobody documents only quotes it',
+      'with an unknown error code is reported with the code only',
       ended('failed', { error: 'odd (code: constructor)' }),
       `Prediction failed: Prediction abc failed: odd (code: constructor). ${NEW}`,
     ],
     [
-      'that failed without a reason quotes the last line of its log',
+      'that failed without a reason is reported with the last line of its log',
       ended('failed', { error: '', logs: 'loading\nMemoryError: 8 GB\n' }),
       `Prediction failed: Prediction abc failed, and the API gives no reason. The last line of its log: MemoryError: 8 GB. ${NEW}`,
     ],
     [
-      'that failed without a reason and a log says so',
+      'that failed without a reason and without a log is reported as such',
       ended('failed', { error: {} }),
       `Prediction failed: Prediction abc failed, and the API gives no reason. ${NEW}`,
     ],
     [
-      'that was canceled says by whom',
+      'that was canceled is reported with who may have canceled it',
       ended('canceled'),
       `Prediction canceled: Prediction abc was canceled, by someone else or by its own deadline. ${NEW}`,
     ],
     [
-      'that was canceled with a reason quotes it',
+      'that was canceled with a reason is reported with that reason',
       ended('canceled', { error: 'by a user' }),
       `Prediction canceled: Prediction abc was canceled: by a user. ${NEW}`,
     ],
     [
-      'that was aborted says that it is not charged',
+      'that was aborted is reported as not charged',
       ended('aborted'),
       `Prediction aborted: Prediction abc was aborted before it started; it is not charged. ${NEW}`,
     ],
     [
-      'with a status that is not known says why it counts as failed',
+      'with an unknown status is reported with why it counts as failed',
       verdictOf(outcome({ status: 'failed', answer: answer({ status: 'paused', error: 'no credit' }) }), '30m'),
       `Prediction failed: Prediction abc failed: no credit. Its status "paused" is unknown. The prediction counts as failed, because it has stopped changing. ${NEW}`,
     ],
   ]
-  for (const [name, verdict, text] of cases) test(name, () => assert.equal(message(verdict), text))
+  for (const [name, verdict, text] of cases) test(`a prediction ${name}`, () => assert.equal(message(verdict), text))
 
-  test('whose data was removed is green with a warning', () => {
+  test('a prediction whose data was removed passes with a warning', () => {
     assert.match(
       message(ended('succeeded', { data_removed: true })),
       /^ok Prediction abc succeeded, but its output has expired/,
@@ -114,19 +114,19 @@ describe('the verdict on a wait that ended before its prediction', () => {
   const running = answer({ error: 'worker 3 restarted' })
   const verdict = (more: Partial<Outcome>) => message(verdictOf(outcome({ status: 'processing', ...more }), '5s'))
 
-  test('at the timeout says what was seen last, what the API said, and how to go on', () => {
+  test('a timeout is reported with the last status, the error of the API and how to go on', () => {
     assert.equal(
       verdict({ end: 'timeout', answer: running, error: reset }),
       `Timed out: Prediction abc was still processing when the timeout of 5s was reached. The last request failed: GET https://api.test/v1/predictions/abc failed: the connection was reset (ECONNRESET). The API's error so far: worker 3 restarted. ${AGAIN} and a longer timeout, ${NOTHING_STARTED}`,
     )
   })
-  test('at the timeout promises nothing of what was never seen', () => {
+  test('a timeout before any response does not promise that the prediction may succeed', () => {
     assert.equal(
       verdict({ end: 'timeout' }),
       'Timed out: Prediction abc had not been found when the timeout of 5s was reached. No request for it had been answered by then.',
     )
   })
-  test('at the timeout says that it was canceled, not that it may still succeed', () => {
+  test('a timeout is reported with its cancellation, and promises a success only if that failed', () => {
     const canceled = verdict({ end: 'timeout', answer: answer({}), cancellation: { id: 'abc', end: 'canceled' } })
     assert.equal(
       canceled,
@@ -148,7 +148,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     })
     assert.match(failed, /It may still succeed/)
   })
-  test('after a refusal says that the answers before were good, and how to go on', () => {
+  test('a refusal after good responses is reported as such, with how to go on', () => {
     const text = verdict({ end: 'refused', answer: running, error: refusal(401) })
     assert.match(
       text,
@@ -160,11 +160,11 @@ describe('the verdict on a wait that ended before its prediction', () => {
     )
     assert.ok(text.endsWith(`${AGAIN}, ${NOTHING_STARTED}`))
   })
-  test('after an answer beyond the limits says that it came three times', () => {
+  test('a response beyond the limits is reported as received three times', () => {
     const text = verdict({ end: 'refused', answer: answer({}), error: new TooLargeError(REQUEST, 2 ** 20) })
     assert.match(text, /more than 1 MiB.*The API returned such a response three times\. It may still succeed/)
   })
-  test('at the start says how long it tried', () => {
+  test('a wait without a good response is reported with its duration', () => {
     const text = verdict({ end: 'refused', status: '', error: reset })
     assert.equal(
       text,
@@ -172,7 +172,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
     )
     assert.doesNotMatch(verdict({ end: 'refused', status: '', error: refusal(401) }), /wait ended|may still/)
   })
-  test('by an interrupt says what was seen last', () => {
+  test('an interrupted wait is reported with the last status', () => {
     assert.equal(
       verdict({ end: 'interrupted', answer: running }),
       `Interrupted: The wait was interrupted while prediction abc was processing. The API's error so far: worker 3 restarted. ${AGAIN}, ${NOTHING_STARTED}`,
@@ -182,7 +182,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
       'Interrupted: The wait was interrupted while prediction abc was not yet seen.',
     )
   })
-  test('by an interrupt does not advise to wait again for what the post step cancels', () => {
+  test('an interrupted wait gives no advice to wait again if the post step cancels the prediction', () => {
     assert.deepEqual(verdictOf(outcome({ end: 'interrupted', answer: answer({}) }), '5s', COLLECT_BY_ID, true), {
       ok: false,
       title: 'Interrupted',
@@ -190,7 +190,7 @@ describe('the verdict on a wait that ended before its prediction', () => {
         'The wait was interrupted while prediction abc was processing. The post step cancels it, because cancel-on includes "cancelled".',
     })
   })
-  test('by a bug says so', () => {
+  test('a bug is reported as an internal error', () => {
     assert.match(
       verdict({ end: 'crashed', answer: answer({}), bug: new TypeError('x is not a function') }),
       /^Internal error: The wait for prediction abc ended because of a bug in this action: x is not a function\. Please report it/,

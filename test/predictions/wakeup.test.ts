@@ -10,7 +10,7 @@ import { VirtualClock } from '../support/virtual-time.ts'
 describe('a sleeper', () => {
   const never = new AbortController().signal
 
-  test('sleeps for the whole time unless it is called', async () => {
+  test('a sleeper sleeps for the whole time unless it is called', async () => {
     const clock = new VirtualClock()
     const start = clock.now()
     const wakeup = new Wakeup(new Alarm(clock))
@@ -18,7 +18,7 @@ describe('a sleeper', () => {
     assert.equal(clock.now() - start, 5)
     assert.equal(wakeup.take(), false)
   })
-  test('is woken by a call, which is then taken once', async () => {
+  test('a call wakes a sleeper, and is taken once', async () => {
     const clock = new VirtualClock()
     const start = clock.now()
     const wakeup = new Wakeup(new Alarm(clock))
@@ -29,7 +29,7 @@ describe('a sleeper', () => {
     assert.equal(wakeup.take(), true)
     assert.equal(wakeup.take(), false)
   })
-  test('does not fall asleep after a call that nobody has taken', async () => {
+  test('a sleeper does not fall asleep after a call that was not taken', async () => {
     const clock = new VirtualClock()
     const wakeup = new Wakeup(new Alarm(clock))
     wakeup.call()
@@ -39,7 +39,7 @@ describe('a sleeper', () => {
     await clock.run(wakeup.sleep(5, never))
     assert.equal(clock.now() - start, 5)
   })
-  test('is woken only while it sleeps: a call between two sleeps ends the next one', async () => {
+  test('a call between two sleeps ends the next one', async () => {
     const clock = new VirtualClock()
     const wakeup = new Wakeup(new Alarm(clock))
     await clock.run(wakeup.sleep(1, never))
@@ -48,7 +48,7 @@ describe('a sleeper', () => {
     await wakeup.sleep(5, never)
     assert.equal(clock.now(), start)
   })
-  test('is woken by its signal', async () => {
+  test('a sleeper is woken by its signal', async () => {
     const clock = new VirtualClock()
     const start = clock.now()
     const stop = new AbortController()
@@ -59,7 +59,7 @@ describe('a sleeper', () => {
     await assert.rejects(clock.run(new Wakeup(new Alarm(clock)).sleep(5, stop.signal)), /stopped/)
     assert.equal(clock.now(), start)
   })
-  test('listens to its signal only while it sleeps', async () => {
+  test('a sleeper listens to its signal only while it sleeps', async () => {
     const clock = new VirtualClock()
     const { signal } = new AbortController()
     const sleep = new Wakeup(new Alarm(clock)).sleep(5, signal)
@@ -67,7 +67,7 @@ describe('a sleeper', () => {
     await clock.run(sleep)
     assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
-  test('hears its signal, also together with a call', async () => {
+  test('a sleeper rejects with the reason of its signal even after a call, and with an error of the clock', async () => {
     const clock = new VirtualClock()
     const wakeup = new Wakeup(new Alarm(clock))
     const stop = new AbortController()
@@ -79,7 +79,7 @@ describe('a sleeper', () => {
     const failing = { now: () => 0, sleep: () => Promise.reject(new Error('no clock')) }
     await assert.rejects(new Wakeup(new Alarm(failing)).sleep(5, never), /no clock/)
   })
-  test('sleeps until the moment to which it is moved, sooner or later', async () => {
+  test('a sleeper sleeps until the time to which it is moved, earlier or later', async () => {
     for (const [first, then, end] of [
       [5, 9, 10],
       [5, 1, 2],
@@ -94,7 +94,7 @@ describe('a sleeper', () => {
       assert.equal(clock.now() - start, end)
     }
   })
-  test('that is held sleeps until it is released, then until its own moment, unless that has passed', async () => {
+  test('a sleeper that is held sleeps until its release, then until its own time unless that has passed', async () => {
     const clock = new VirtualClock()
     const start = clock.now()
     const wakeup = new Wakeup(new Alarm(clock))
@@ -110,7 +110,7 @@ describe('a sleeper', () => {
     await sleep
     assert.equal(clock.now() - start, 12)
   })
-  test('is woken by a call while it is held, and is then not late', async () => {
+  test('a sleeper that is called while it is held wakes up, and is not late', async () => {
     const clock = new VirtualClock()
     const wakeup = new Wakeup(new Alarm(clock))
     const sleep = wakeup.sleep(0, never)
@@ -119,14 +119,14 @@ describe('a sleeper', () => {
     assert.equal(wakeup.release(), false)
     await sleep
   })
-  test('gets the error with which its sleep is ended', async () => {
+  test('a sleeper rejects with the error that ends its sleep', async () => {
     const wakeup = new Wakeup(new Alarm(new VirtualClock()))
     const sleep = wakeup.sleep(5, never)
     wakeup.fail(new Error('a bug'))
     await assert.rejects(sleep, /a bug/)
     assert.equal(wakeup.isAsleep, false)
   })
-  test('shares one timer with many others, and none is left when nobody sleeps', async () => {
+  test('sleepers share one timer, and none is left when nobody sleeps', async () => {
     const clock = new VirtualClock()
     let timers = 0
     let most = 0

@@ -10,7 +10,7 @@ test('the API of predictions has the addresses that Replicate documents', () => 
   assert.deepEqual([predictions.cancel?.method, predictions.cancel?.path('a/b')], ['POST', '/predictions/a%2Fb/cancel'])
 })
 
-test('an ID of a prediction begins with a letter or a digit, and is short', () => {
+test('the ID of a prediction begins with a letter or a digit and has at most 128 characters', () => {
   for (const id of ['a', '7', 'gm3qorzdhgbfurvjtvhg6dckhu', 'A_b-c', 'x'.repeat(128)])
     assert.ok(predictions.isId(id), id)
   for (const id of ['', '-a', '_a', 'a/b', 'a b', 'a\n', '.a', 'a.', 'x'.repeat(129)])
@@ -33,6 +33,9 @@ test('a body is a prediction if it has the strings id and status', () => {
       expected: 'the strings id and status',
     })
   }
+})
+
+test('the API of predictions reports an unknown ID only by its status, and needs the key for no file', () => {
   assert.equal(predictions.isUnknownId({ json: { detail: 'Not found.' }, empty: false }), false)
   assert.equal(predictions.keyedUrl('https://api.fuhuapi.com/replicate/v1/files/x', { id: 'a', apiUrl: '' }), undefined)
 })

@@ -139,7 +139,7 @@ describe('a file of a task', () => {
       )
     })
   }
-  test('appears once, however often the answer names it', () => {
+  test('a file of a task appears once, however often the response names it', () => {
     for (const { api, body } of TASK_CASES) {
       const files = outputOf(APIS.find(({ name }) => name === api)?.read(body, task) ?? { kind: 'unknown-id' })
       assert.equal(new Set(files).size, files.length)
@@ -149,7 +149,7 @@ describe('a file of a task', () => {
     const body = { data: { task_status: 'succeed', task_result: { videos: [twice, twice] } } }
     assert.deepEqual(outputOf(kling?.read(body, task) ?? { kind: 'unknown-id' }), ['https://x.example/a.mp4'])
   })
-  test('is not found by its form elsewhere, whatever the answer has beside it', () => {
+  test('a link outside the fields that the API defines is not taken as a file of the task', () => {
     for (const { api, body, means } of TASK_CASES) {
       const more = { input_image: 'https://x.example/in.png', cover: { url: 'https://x.example/cover.png' } }
       const reading = APIS.find(({ name }) => name === api)?.read({ ...(body as object), ...more }, task)

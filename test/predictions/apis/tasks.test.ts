@@ -19,7 +19,7 @@ const predictionIn = (reading: Reading) => {
 
 describe('an answer about a task', () => {
   for (const { api, name, body, id = 'task-1', means } of TASK_CASES) {
-    test(`from ${api}, ${name}, reads as ${means.status}`, () => {
+    test(`a response of ${api} reads as ${means.status}: ${name}`, () => {
       const { prediction, progress, lookup } = predictionIn(read(api, body, id))
       assert.deepEqual(
         {
@@ -45,15 +45,15 @@ describe('an answer about a task', () => {
       )
     })
   }
-  test('that is in an envelope of the gateway changes every 15 s at most', () => {
+  test('a task in the envelope of a gateway has a refresh interval of 15 s', () => {
     const record = { status: 'IN_PROGRESS', progress: '30%', data: {} }
     assert.equal(predictionIn(read('runway', { code: 'success', data: record })).refresh, 15)
     assert.equal(predictionIn(read('runway', { status: 'RUNNING' })).refresh, undefined)
   })
-  test('with a status that nobody documents keeps its word', () => {
+  test('a status that is not documented is passed on as it is', () => {
     assert.equal(predictionIn(read('luma', { state: 'Pondering' })).prediction.status, 'Pondering')
   })
-  test('of Kling whose query was refused is no prediction', () => {
+  test('a refused query of Kling is read as a refusal with its code and message', () => {
     const refused = { code: 1302, message: 'Too many requests', data: null }
     assert.deepEqual(read('kling', refused, 'text2video/1'), {
       kind: 'refusal',
@@ -68,7 +68,7 @@ describe('an answer about a task', () => {
       transient: false,
     })
   })
-  test('of MiniMax that refuses the request in base_resp is no prediction', () => {
+  test('a refusal of MiniMax in base_resp is read as a refusal, even beside empty fields of a task', () => {
     const refused = (status_code: number, status_msg: string) => ({ base_resp: { status_code, status_msg } })
     assert.deepEqual(read('minimax', refused(1002, 'rate limit')), {
       kind: 'refusal',
@@ -85,7 +85,7 @@ describe('an answer about a task', () => {
     const emptied = { task_id: '', status: '', file_id: '', ...refused(1008, 'insufficient balance') }
     assert.deepEqual(read('minimax', emptied), read('minimax', refused(1008, 'insufficient balance')))
   })
-  test('with an empty status is one about a task, unless the vendor refused the request', () => {
+  test('a response with an empty status is read as one about a task', () => {
     const submitted = { code: 'success', message: '', data: { task_id: '1', status: '', data: null } }
     for (const [api, id] of [
       ['minimax', '1'],
@@ -94,7 +94,7 @@ describe('an answer about a task', () => {
       assert.equal(read(api, submitted, id).kind, 'prediction')
     assert.equal(read('midjourney', { id: '1', status: '' }).kind, 'prediction')
   })
-  test('that says nothing about a task names what is missing', () => {
+  test('reading a response without a status names the missing field', () => {
     assert.deepEqual(read('luma', { id: 'task-1', status: 'completed' }), {
       kind: 'other',
       expected: 'the string state',
@@ -109,7 +109,7 @@ describe('an answer about a task', () => {
 
 describe('an ID that is not known', () => {
   const says = (name: string, json: unknown, empty = false) => apiOf(name).isUnknownId({ json, empty })
-  test('is recognized in the words of the gateway', () => {
+  test('an unknown ID is recognized by the words of the gateway', () => {
     for (const name of ['videos', 'suno', 'kling', 'luma']) {
       assert.equal(says(name, { code: 'task_not_exist', message: 'task_not_exist', data: null }), true)
       assert.equal(says(name, { code: 'invalid_request', message: 'no' }), false)
@@ -123,22 +123,22 @@ describe('an ID that is not known', () => {
     assert.deepEqual(read('suno', { code: 'success', message: '', data: null }), { kind: 'unknown-id' })
     assert.deepEqual(read('suno', { code: 'task_not_exist', data: null }), { kind: 'unknown-id' })
   })
-  test('is an empty body only from the Midjourney proxy', () => {
+  test('an empty body means an unknown ID only with the Midjourney proxy', () => {
     assert.equal(says('midjourney', undefined, true), true)
     assert.equal(says('videos', undefined, true), false)
   })
-  test('is a 404 only, if the API is that of predictions', () => {
+  test('the code task_not_exist does not mean an unknown ID with the API of predictions', () => {
     assert.equal(says('replicate', { code: 'task_not_exist' }), false)
   })
 })
 
 describe('the envelope of a gateway', () => {
   const record = { status: 'SUCCESS', data: { id: 'task-1' } }
-  test('has the record of the gateway and in it the answer of the vendor', () => {
+  test('the envelope of a gateway holds its record and the response of the vendor', () => {
     for (const code of ['success', 'SUCCESS'])
       assert.deepEqual(envelopeOf({ code, data: record }), { record, inner: { id: 'task-1' } })
   })
-  test('is not what has another code, or no record with a text status', () => {
+  test('JSON with another code, or without a text status in its record, is not an envelope', () => {
     for (const json of [
       { code: 'error', data: record },
       { code: 0, data: record },
@@ -171,12 +171,12 @@ describe('the path of a task', () => {
     ['seedance', 'cgt-2026-gx5l7', '/volc/v3/contents/generations/tasks/cgt-2026-gx5l7'],
   ]
   for (const [name, id, path] of paths) {
-    test(`${path} is that of ${id} with api ${name}`, () => {
+    test(`the path of task ${id} with api ${name} is ${path}`, () => {
       assert.equal(apiOf(name).isId(id), true)
       assert.equal(apiOf(name).path(id), path)
     })
   }
-  test('is not made of what leads out of it', () => {
+  test('an ID that would lead out of its path is invalid', () => {
     for (const { name, isId } of APIS) {
       for (const id of [
         '',
@@ -198,7 +198,7 @@ describe('the path of a task', () => {
       }
     }
   })
-  test('needs the kind of work only with Kling, and a version only with MiniMax', () => {
+  test('a Kling ID needs the kind of work, and only a MiniMax ID may have the version v2', () => {
     assert.equal(apiOf('kling').isId('8781'), false)
     assert.equal(apiOf('minimax').isId('v1/8781'), false)
     for (const name of ['replicate', 'videos', 'suno', 'midjourney', 'runway', 'luma', 'seedance'])
@@ -207,7 +207,7 @@ describe('the path of a task', () => {
 })
 
 describe('canceling', () => {
-  test('is known to predictions and Runway only', () => {
+  test('only predictions and tasks of Runway can be canceled', () => {
     assert.deepEqual(
       APIS.flatMap(({ name, cancel }) => (cancel ? [[name, cancel.method, cancel.path('abc')]] : [])),
       [
@@ -220,7 +220,7 @@ describe('canceling', () => {
 
 describe('the content of a task', () => {
   const task = { id: 'task-1', apiUrl: 'https://gateway.example/base' }
-  test('is fetched with the key from the address of the API, whatever host the link names', () => {
+  test('the content of a task is fetched from the address of the API, whatever host the link names', () => {
     for (const host of ['https://gateway.example', 'https://other.example', 'http://127.0.0.1:8080/deep']) {
       assert.equal(
         contentUrl(`${host}/v1/videos/task-1/content`, task),
@@ -228,7 +228,7 @@ describe('the content of a task', () => {
       )
     }
   })
-  test('is that of no other task and no other path', () => {
+  test('a link to another task or another path is not the content of the task', () => {
     for (const path of [
       '/v1/videos/task-2/content',
       '/v1/videos/task-1',
@@ -239,7 +239,7 @@ describe('the content of a task', () => {
     assert.equal(contentUrl('https://gateway.example/?x=/v1/videos/task-1/content', task), undefined)
     assert.equal(contentUrl('data:video/mp4,/v1/videos/task-1/content', task), undefined)
   })
-  test('has the ID of the task without the kind of work', () => {
+  test('the URL of the content has the ID of the task without the kind of work', () => {
     assert.equal(
       contentUrl('https://x.example/v1/videos/8781/content', { id: 'text2video/8781', apiUrl }),
       'https://gateway.example/v1/videos/8781/content',
@@ -253,7 +253,7 @@ describe('a film of the videos format', () => {
     return { output: prediction.output, created: prediction.created_at, error: prediction.error }
   }
   const film = 'https://files.example.com/out.mp4'
-  test('is found wherever gateways put its link', () => {
+  test('a video of the videos format is found wherever gateways put its link', () => {
     for (const place of [
       { video_url: film },
       { metadata: { url: film } },
@@ -267,7 +267,7 @@ describe('a film of the videos format', () => {
       assert.deepEqual(filmed(place).output, [film], JSON.stringify(place))
     }
   })
-  test('was created when either of two fields says', () => {
+  test('the creation time of a video is read from created_at or created', () => {
     const created = '2025-10-09T12:06:41.000Z'
     for (const name of ['created_at', 'created']) {
       assert.equal(filmed({ url: film, [name]: 1_760_011_601 }).created, created, name)
@@ -276,7 +276,7 @@ describe('a film of the videos format', () => {
 })
 
 describe('the path of a Kling task', () => {
-  test('has the family of its kind of work, videos unless it is named', () => {
+  test('the path of a Kling task has the family that the ID names, else videos', () => {
     const { path, isId } = apiOf('kling')
     assert.equal(path('text2video/8781'), '/kling/v1/videos/text2video/8781')
     for (const family of ['videos', 'images', 'audio']) {
@@ -284,7 +284,7 @@ describe('the path of a Kling task', () => {
     }
     assert.deepEqual(['8781', 'a/b', 'a/b/c', 'a/b/c/d', 'a/b/c/d/e'].map(isId), [false, true, true, true, false])
   })
-  test('may be refused for a moment, or for good', () => {
+  test('a numeric Kling code is a refusal unless it is 0, and transient only if it is 1302 or 1303', () => {
     const refusal = (code: unknown) => read('kling', { code, message: 'no' })
     for (const code of [1302, 1303]) {
       assert.deepEqual(refusal(code), { kind: 'refusal', code: String(code), message: 'no', transient: true })

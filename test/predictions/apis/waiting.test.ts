@@ -17,14 +17,14 @@ const play = (name: string, react: Parameters<typeof playWait>[0], options: Play
   playWait(react, { api: apiOf(name), random: () => 0.5, ...options })
 
 describe('a task', () => {
-  test('is polled every five seconds', async () => {
+  test('a task is polled every five seconds', async () => {
     const { requests } = await play('videos', ({ at }) =>
       ok(at < 29 ? { status: 'in_progress', progress: 10 } : { status: 'completed', video_url: 'https://x.example/a' }),
     )
     const gaps = requests.slice(1).map(({ at }, i) => Math.round(at - (requests[i]?.at ?? 0)))
     assert.deepEqual(gaps, [5, 5, 5, 5, 5, 5])
   })
-  test('is polled every fifteen seconds once the envelope of a gateway was seen', async () => {
+  test('a task is polled every fifteen seconds once it came in the envelope of a gateway', async () => {
     const { requests, outcome } = await play('suno', ({ at }) =>
       ok({ code: 'success', data: { status: at < 40 ? 'IN_PROGRESS' : 'SUCCESS', progress: '10%', data: [] } }),
     )
@@ -32,25 +32,25 @@ describe('a task', () => {
     assert.deepEqual(gaps.slice(0, 3), [15, 15, 15])
     assert.equal(outcome.status, 'succeeded')
   })
-  test('is polled as often as the user wants it', async () => {
+  test('a task is polled at the interval that the user sets', async () => {
     const { requests } = await play('videos', (_, i) => ok({ status: i < 3 ? 'queued' : 'failed' }), {
       schedule: () => ({ first: () => 0, next: () => 1, left: () => undefined }),
     })
     assert.equal(Math.round(requests.at(-1)?.at ?? 0), 3)
   })
-  test('that the gateway does not know yet has some seconds to appear', async () => {
+  test('a task that is unknown at first is requested again for some seconds', async () => {
     const { outcome } = await play('suno', (_, i) =>
       i < 3 ? UNKNOWN : ok({ code: 'success', data: { status: 'SUCCESS', data: [] } }),
     )
     assert.equal(outcome.status, 'succeeded')
   })
-  for (const [name, answer] of [
-    ['videos', UNKNOWN],
-    ['midjourney', { status: 400, body: '{"description":"task_no_found ","type":"upstream_error","code":4}' }],
-    ['midjourney', { status: 200, body: '' }],
-    ['suno', ok({ code: 'success', message: '', data: null })],
+  for (const [name, what, answer] of [
+    ['videos', 'a 400', UNKNOWN],
+    ['midjourney', 'a 400', { status: 400, body: '{"description":"task_no_found ","type":"upstream_error","code":4}' }],
+    ['midjourney', 'an empty 200', { status: 200, body: '' }],
+    ['suno', 'a 200 without data', ok({ code: 'success', message: '', data: null })],
   ] as const) {
-    test(`that ${name} does not know is given up within half a minute: ${answer.status} ${answer.body}`, async () => {
+    test(`${what} of ${name} for an unknown ID ends the wait within half a minute`, async () => {
       const { outcome, took } = await play(name, () => answer)
       assert.equal(outcome.end, 'refused')
       assert.equal(outcome.error?.retryability, 'not-found')
@@ -64,7 +64,7 @@ describe('a task', () => {
     )
     assert.equal(outcome.status, 'succeeded')
   })
-  test('whose request is refused in a body with status 200 ends the wait with the words of the API', async () => {
+  test('a refusal in a body with status 200 ends the wait with the message of the API', async () => {
     const { outcome, requests } = await play('minimax', () =>
       ok({ base_resp: { status_code: 1008, status_msg: 'insufficient balance' } }),
     )
@@ -75,7 +75,7 @@ describe('a task', () => {
       'GET https://127.0.0.1:1/v1/v1/query/video_generation?task_id=abc was refused: insufficient balance (code: 1008).',
     )
   })
-  test('whose request is put off in a body with status 200 is polled again', async () => {
+  test('a transient refusal in a body with status 200 is retried', async () => {
     for (const status_code of [1000, 1001, 1002, 1024, 1033]) {
       const { outcome } = await play('minimax', (_, i) =>
         ok(
@@ -91,7 +91,7 @@ describe('a task', () => {
 
 describe('a file that has only an ID', () => {
   const task = ok({ status: 'Success', file_id: '17/68', base_resp: { status_code: 0, status_msg: 'success' } })
-  test('is looked up with a second request', async () => {
+  test('a file that has only an ID is looked up with a second request', async () => {
     const { outcome, requests } = await play('minimax', ({ path }) =>
       path.includes('/files/') ? ok({ file: { file_id: 1768, download_url: 'https://x.example/a.mp4' } }) : task,
     )
@@ -101,14 +101,14 @@ describe('a file that has only an ID', () => {
       ['/v1/v1/query/video_generation?task_id=abc', '/v1/v1/files/retrieve?file_id=17%2F68'],
     )
   })
-  test('is looked up again after a failure that may pass', async () => {
+  test('the lookup of a file is retried after a transient failure', async () => {
     const { outcome } = await play('minimax', ({ path }, i) => {
       if (!path.includes('/files/')) return task
       return i < 4 ? { status: 503, body: '' } : ok({ file: { download_url: 'https://x.example/a.mp4' } })
     })
     assert.equal(outcome.status, 'succeeded')
   })
-  test('is looked up again if the second request is put off in a body with status 200', async () => {
+  test('the lookup of a file is retried after a transient refusal in a body with status 200', async () => {
     const { outcome } = await play('minimax', ({ path }, i) => {
       if (!path.includes('/files/')) return task
       return i < 4
@@ -119,7 +119,7 @@ describe('a file that has only an ID', () => {
   })
 })
 
-test('a task that DashScope does not know has failed, and says why', async () => {
+test('a task that DashScope does not know counts as failed, and the error says why', async () => {
   const { outcome, requests } = await play('dashscope', () =>
     ok({ request_id: 'x', output: { task_id: 'abc', task_status: 'UNKNOWN' } }),
   )
@@ -141,19 +141,19 @@ describe('canceling a task', () => {
     const results = await clock.run(cancelPredictions(['abc'], { client, clock, limiter, signal }))
     return { line: describeCancellations(results), methods: requests.map(({ method }) => method) }
   }
-  test('of Runway deletes one that runs', async () => {
+  test('canceling a running task of Runway deletes it', async () => {
     const { line, methods } = await cancel(({ method }) =>
       method === 'GET' ? ok({ status: 'RUNNING' }) : { status: 204, body: '' },
     )
     assert.equal(line, 'abc canceled')
     assert.deepEqual(methods, ['GET', 'DELETE'])
   })
-  test('of Runway never deletes one that has ended', async () => {
+  test('canceling never deletes a task of Runway that has ended', async () => {
     const { line, methods } = await cancel(() => ok({ status: 'SUCCEEDED', output: [] }))
     assert.equal(line, 'abc had already ended (succeeded)')
     assert.deepEqual(methods, ['GET'])
   })
-  test('of Runway looks again before it repeats a deletion, because the task may have ended', async () => {
+  test('canceling fetches a task of Runway again before it retries the deletion, because it may have ended', async () => {
     const { line, methods } = await cancel(({ method }, i) => {
       if (method === 'DELETE') return { status: 503, body: '' }
       return ok(i === 0 ? { status: 'RUNNING' } : { status: 'SUCCEEDED', output: [] })
@@ -168,7 +168,7 @@ describe('canceling a task', () => {
     })
     assert.equal(line, 'abc canceled')
   })
-  test('of Runway is not possible behind a gateway without that call', async () => {
+  test('canceling a task of Runway is impossible behind a gateway without that call', async () => {
     const { line } = await cancel(({ method }) =>
       method === 'GET' ? ok({ status: 'RUNNING' }) : { status: 404, body: '{"error":{"message":"Invalid URL"}}' },
     )

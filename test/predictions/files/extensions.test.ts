@@ -13,7 +13,7 @@ const url = (text: string) => new URL(text, 'https://files.example.com')
 const given = (disposition: string) => namesOf(disposition, [])
 
 describe('the names of a file', () => {
-  test('stand in Content-Disposition, in the query, and at the end of the path', () => {
+  test('the names of a file are read from Content-Disposition, the query and the end of the path', () => {
     assert.deepEqual(namesOf('attachment; filename="a b.png"', [url('/x/%E8%9B%8B.webp?filename=c.gif'), url('/y')]), [
       'a b.png',
       'c.gif',
@@ -22,7 +22,7 @@ describe('the names of a file', () => {
     ])
     assert.deepEqual(namesOf(undefined, [url('/100%.png')]), ['/100%.png'])
   })
-  test('are read from a header in each of its forms', () => {
+  test('the name in Content-Disposition is read in each of its forms', () => {
     for (const [header, name] of [
       ['attachment; filename=a.png', 'a.png'],
       ['attachment;filename=a.png; size=3', 'a.png'],
@@ -35,7 +35,7 @@ describe('the names of a file', () => {
       assert.deepEqual(given(header), [name], header)
     }
   })
-  test('are none in a header without one', () => {
+  test('a Content-Disposition header without a name gives none', () => {
     for (const header of ['attachment', 'attachment; myfilename=a.png', 'attachment; filename=', 'filename=""']) {
       assert.deepEqual(given(header), [], header)
     }
@@ -44,7 +44,7 @@ describe('the names of a file', () => {
 })
 
 describe('the extension of a name', () => {
-  test('is its last part, in lower case', () => {
+  test('the extension of a name is its last part, in lower case', () => {
     for (const [name, extension] of [
       ['a.b.PNG', 'png'],
       ['a.mp4', 'mp4'],
@@ -53,13 +53,13 @@ describe('the extension of a name', () => {
     ] as const)
       assert.equal(extensionOf(name), extension)
   })
-  test('has two parts if a compressed file tells what is in it', () => {
+  test('the extension of a compressed file has two parts if the first says what is in it', () => {
     assert.equal(extensionOf('a.TAR.GZ'), 'tar.gz')
     assert.equal(extensionOf('a.jsonl.zst'), 'jsonl.zst')
     assert.equal(extensionOf('a.png.gz'), 'gz')
     assert.equal(extensionOf('tar.gz'), 'gz')
   })
-  test('is none where the last part is a number, too long, or no word', () => {
+  test('a name has no extension if its last part is a number, too long or no word', () => {
     for (const name of ['a', 'a.', 'v1.5', 'a.p-g', `a.${'x'.repeat(17)}`, 'a.png/', 'a.tar.gz?'])
       assert.equal(extensionOf(name), undefined, name)
   })
@@ -67,7 +67,7 @@ describe('the extension of a name', () => {
 
 describe('the name of a file', () => {
   const named = (...names: string[]) => ({ type: '', names })
-  test('says more than a container that is known by its content', () => {
+  test('the extension of a name refines the container that the content shows', () => {
     for (const [known, name, extension] of [
       ['gz', 'a.tar.gz', 'tar.gz'],
       ['gz', 'a.svgz', 'svgz'],
@@ -79,7 +79,7 @@ describe('the name of a file', () => {
     ] as const)
       assert.equal(refined(known, named(name)), extension)
   })
-  test('says nothing against the content', () => {
+  test('the extension of a name does not override the content', () => {
     for (const [known, name] of [
       ['zip', 'a.tgz'],
       ['gz', 'a.pth'],
@@ -89,7 +89,7 @@ describe('the name of a file', () => {
     ] as const)
       assert.equal(refined(known, named(name)), known)
   })
-  test('counts if it is the first that has an extension', () => {
+  test('the first name that has an extension counts', () => {
     assert.equal(refined('zip', named('a', 'b.pth', 'c.epub')), 'pth')
   })
 })
@@ -97,11 +97,11 @@ describe('the name of a file', () => {
 describe('the claim about a file', () => {
   const claim = (type: string, name: string, isText = false) =>
     Object.values(byClaim({ type, names: [name] }, isText)).join(' ')
-  test('is its content type if that is known', () => {
+  test('a file claims to be what its content type says, if that is known', () => {
     assert.equal(claim('image/jpeg', 'a.png'), 'image/jpeg jpg')
     assert.equal(claim('application/zip', 'a.pth'), 'application/zip pth')
   })
-  test('is its name if the content type says nothing', () => {
+  test('a file claims to be what its name says if the content type says nothing', () => {
     for (const type of ['', 'application/octet-stream', 'binary/octet-stream'])
       assert.equal(claim(type, 'a.mp4'), 'video/mp4 mp4')
     assert.equal(claim('', 'a.zzz'), 'application/octet-stream zzz')
@@ -109,7 +109,7 @@ describe('the claim about a file', () => {
     assert.equal(claim('', 'a.txt'), 'text/plain txt')
     assert.equal(claim('', 'a.jpg'), 'image/jpeg jpg')
   })
-  test('keeps a content type that is not known, with the extension of the name, else of the type', () => {
+  test('a content type that is not known is kept, with the extension of the name, else of the type', () => {
     assert.equal(claim('image/x-foo', 'a.bar'), 'image/x-foo bar')
     assert.equal(claim('image/x-foo', ''), 'image/x-foo foo')
     assert.equal(claim('audio/vnd.foo', ''), 'audio/vnd.foo foo')
@@ -117,14 +117,14 @@ describe('the claim about a file', () => {
     assert.equal(claim('x-image/foo', ''), 'x-image/foo bin')
     assert.equal(claim('image/foo+x', ''), 'image/foo+x bin')
   })
-  test('of text without a name is .txt only where the content is text too', () => {
+  test('a text type without a name gets the extension txt only if the content is text too', () => {
     assert.equal(claim('text/x-foo', '', true), 'text/x-foo txt')
     assert.equal(claim('text/x-foo', '', false), 'text/x-foo bin')
     assert.equal(claim('', '', true), 'application/octet-stream bin')
   })
 })
 
-test('a picture, a video, a sound and an archive are never text', () => {
+test('a claim to be a picture, a video, a sound or an archive is a binary claim', () => {
   const says = (type: string, name: string) => binaryClaim({ type, names: [name] })
   for (const type of ['image/png', 'video/mp4', 'audio/mpeg']) assert.equal(says(type, 'a.txt'), type)
   for (const name of ['a.mp4', 'a.opus', 'a.tar.gz', 'a.safetensors'])

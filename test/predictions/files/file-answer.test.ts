@@ -18,7 +18,7 @@ const refusal = (status: number, more: Partial<Refused> = {}, headers: Headers =
 const html = { 'content-type': 'text/html; charset=utf-8' }
 
 describe('an answer without a file', () => {
-  test('may pass by itself, with the pause that the server asks for', () => {
+  test('a transient status for a file interrupts the transfer, with the pause that the server asks for', () => {
     for (const status of [408, 429, 500, 502, 503]) {
       const error = refusal(status, {}, { 'retry-after': '7' })
       assert.ok(error instanceof InterruptedTransfer)
@@ -29,7 +29,7 @@ describe('an answer without a file', () => {
       )
     }
   })
-  test('may mean that the file is not there yet, for half a minute after the end', () => {
+  test('a 403 or 404 for a file is transient for half a minute after the end', () => {
     for (const status of [403, 404]) {
       const early = refusal(status, { now: 1029 }, { 'retry-after': '3' })
       assert.ok(early instanceof InterruptedTransfer)
@@ -39,7 +39,7 @@ describe('an answer without a file', () => {
     assert.ok(refusal(410, { now: 1001 }) instanceof PermanentError)
     assert.ok(refusal(404, { now: 1001, ending: { ...fresh, age: 61 } }) instanceof PermanentError)
   })
-  test('is final otherwise, in words for what it means', () => {
+  test('any other status for a file is permanent, and the message says what it means', () => {
     const at = { now: 1100 }
     const words: [number, Partial<Refused>, string][] = [
       [400, at, 'the server returned 400'],
@@ -56,7 +56,7 @@ describe('an answer without a file', () => {
     }
     assert.match(refusal(401, { ...at, ofApi: true }).message, /401: it requires the API key, .*step of your own$/)
   })
-  test('says that the file has expired only if an hour may have passed', () => {
+  test('a file is said to have expired only if an hour may have passed', () => {
     const old = { ending: { ...fresh, age: undefined } }
     for (const status of [403, 404, 410])
       assert.match(refusal(status, { ...old, now: 1100 }).message, /it has probably expired/)
@@ -65,7 +65,7 @@ describe('an answer without a file', () => {
     assert.match(refusal(404, { now: 4300 }).message, /expired/)
     assert.doesNotMatch(refusal(404, { now: 9999, ending: { ...fresh, expires: false } }).message, /expired/)
   })
-  test('is a web page if a link that may be none leads to HTML', () => {
+  test('an HTML response is a web page only for a link without an extension', () => {
     const page = { now: 1100, hasExtension: false }
     assert.ok(refusal(404, page, html) instanceof WebPageError)
     assert.ok(!(refusal(404, { ...page, hasExtension: true }, html) instanceof WebPageError))
@@ -104,7 +104,7 @@ test('a partial response counts only if it has the requested range and the total
     assert.equal(length(range, 100), undefined, range)
 })
 
-test('a transfer that was interrupted has no hints unless it got some', () => {
+test('an interrupted transfer has no pause and no overload by default', () => {
   const { message, retryAfter, overloaded, until, page } = new InterruptedTransfer('it broke off')
   assert.deepEqual(
     { message, retryAfter, overloaded, until, page },

@@ -30,7 +30,7 @@ test('an error of the file system is described in words, with the folder and the
     assert.equal(describeDiskError(other, '/out'), undefined)
 })
 
-test('the errors of files have the names of their classes', () => {
+test('errors about files are named after their classes', () => {
   for (const type of [PermanentError, WebPageError, DiskError]) {
     const error = new type('reason')
     assert.equal(error.name, type.name)

@@ -6,12 +6,12 @@ import { isSvg, isText, isTextMedia } from '../../../src/predictions/files/file-
 const utf16 = (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le')
 
 describe('the start of a file', () => {
-  test('is text in UTF-8, also if it ends within a character', () => {
+  test('content in UTF-8 is text, also if it is cut off within a character', () => {
     for (const text of ['', 'cake', 'gâteau 蛋糕', 'a\tb\r\n\v\f\x1b[1m']) assert.ok(isText(Buffer.from(text)), text)
     assert.ok(isText(Buffer.from('蛋糕').subarray(0, 4)))
     assert.equal(isText(Buffer.of(0x61, 0xff, 0x61)), false)
   })
-  test('is text in UTF-16 of either order, if most of it is ASCII', () => {
+  test('content in UTF-16 with a byte order mark is text if most of it is ASCII', () => {
     const little = utf16('a cake, baked')
     assert.ok(isText(little))
     assert.ok(isText(Buffer.from(little).swap16()))
@@ -27,7 +27,7 @@ describe('the start of a file', () => {
       assert.ok(!isText(Buffer.concat([Buffer.from(mark), Buffer.from(little).swap16().subarray(2)])), `big, ${mark}`)
     }
   })
-  test('is markup in any encoding that extends ASCII', () => {
+  test('content that begins like markup or JSON is text in any encoding that extends ASCII', () => {
     for (const start of ['<html', ' <!doctype', '\n<?xml', '{"a', '[1']) {
       assert.ok(isText(Buffer.concat([Buffer.from(start), Buffer.of(0xe9, 0x61)])), start)
     }
@@ -35,13 +35,13 @@ describe('the start of a file', () => {
       assert.ok(!isText(Buffer.concat([Buffer.from(start), Buffer.of(0xe9, 0x61)])), start)
     }
   })
-  test('with a control character is no text', () => {
+  test('content with a control character is not text', () => {
     for (const code of [0, 7, 8, 0x0e, 0x1a, 0x1c, 0x1f, 0x7f]) assert.ok(!isText(Buffer.of(0x61, code)), String(code))
     for (const code of [9, 10, 11, 12, 13, 0x1b, 0x20]) assert.ok(isText(Buffer.of(0x61, code)), String(code))
   })
 })
 
-test('text is a picture or a playlist by its first characters', () => {
+test('a text format for pictures or playlists is recognized by its first characters', () => {
   const media = [
     'P1\n',
     'P7 ',
@@ -59,7 +59,7 @@ test('text is a picture or a playlist by its first characters', () => {
   }
 })
 
-test('an SVG picture has its root element after a prolog, comments and a document type', () => {
+test('an SVG is recognized by its root element after a prolog, comments and a document type', () => {
   for (const start of [
     '<svg>',
     '<SVG xmlns="x">',

@@ -22,18 +22,18 @@ function namesOf(template: string, counts: readonly number[], names: readonly st
 }
 
 describe('a template of names', () => {
-  test('names files by prediction and index unless told otherwise', () => {
+  test('files are named by prediction and index by default', () => {
     assert.deepEqual(namesOf(DEFAULT_FILE_NAME, [1, 2]), ['a-0', 'b-0', 'b-1'])
     assert.deepEqual(namesOf(DEFAULT_FILE_NAME, [11]).slice(-2), ['a-09', 'a-10'])
   })
 
-  test('without an index names the only file exactly so, and numbers several', () => {
+  test('a template without an index names a single file exactly so, and numbers several', () => {
     assert.deepEqual(namesOf('hero', [1]), ['hero'])
     assert.deepEqual(namesOf('hero', [3]), ['hero-0', 'hero-1', 'hero-2'])
     assert.deepEqual(namesOf('{id}', [1, 2]), ['a', 'b-0', 'b-1'])
   })
 
-  test('that tells nothing apart numbers the predictions in their order', () => {
+  test('a template that gives predictions the same name numbers them in their order', () => {
     assert.deepEqual(namesOf('hero', [1, 1]), ['hero-1', 'hero-2'])
     assert.deepEqual(namesOf('hero', [1, 2]), ['hero-1', 'hero-2-0', 'hero-2-1'])
     assert.deepEqual(namesOf('{index}', [1, 1]), ['0-1', '0-2'])
@@ -41,21 +41,21 @@ describe('a template of names', () => {
     assert.deepEqual(namesOf('{name}', [1, 2], ['圖', 'é']), ['圖', 'é-0', 'é-1'])
   })
 
-  test('names text and JSON after what they are by default, else as the only file', () => {
+  test('the text and the JSON of an output are named text and output by default, else like a single file', () => {
     const stem = (template: string, kind: Kind) =>
       new FileNames(template, { count: 1, ids: ['a'] }).stem({ id: 'a', number: 1 }, kind)
     assert.deepEqual([stem(DEFAULT_FILE_NAME, 'text'), stem(DEFAULT_FILE_NAME, 'output')], ['a-text', 'a-output'])
     assert.deepEqual([stem('caption', 'text'), stem('{name}-{index}', 'output')], ['caption', 'a-0'])
   })
 
-  test('keeps IDs apart that differ only by case', () => {
+  test('IDs that differ only by case get different names', () => {
     const names = new FileNames('{id}', { count: 2, ids: ['ABC', 'abc'] })
     const stems = ['ABC', 'abc'].map((id, i) => names.stem({ id, number: i + 1 }, file(0, 1)).toLowerCase())
     assert.equal(new Set(stems).size, 2)
     assert.match(stems[0] ?? '', /^abc-[0-9a-f]{8}$/)
   })
 
-  test('never makes a name that a system does not take, whatever the values are', () => {
+  test('a file name is valid on every system, whatever the values of the placeholders are', () => {
     const stem = (name: string, id = 'a') =>
       new FileNames('{name}', { count: 1, ids: [id] }).stem({ id, number: 1, name }, file(0, 1))
     assert.equal(stem('con'), 'con_')
@@ -90,12 +90,12 @@ describe('a template is refused', () => {
     ['x'.repeat(81), /longer than 80 bytes/],
     ['圖'.repeat(27), /longer than 80 bytes/],
   ] as const) {
-    test(`if it is ${JSON.stringify(template.slice(0, 12))}`, () => {
+    test(`the template ${JSON.stringify(template.slice(0, 12))} is refused`, () => {
       assert.match(fileNameProblem(template, ['{id}', '{index}', '{number}']) ?? '', words)
     })
   }
 
-  test('unless every system takes it', () => {
+  test('a template that is valid on every system is accepted', () => {
     for (const good of [
       DEFAULT_FILE_NAME,
       'hero',

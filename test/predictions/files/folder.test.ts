@@ -21,7 +21,7 @@ const make = (folder: string, workspace?: string) =>
   )
 
 describe('the folder of the files', () => {
-  test('is made with those above it, and may be there already', async () => {
+  test('the output folder is created with its parents, and may exist already', async () => {
     await using at = await place()
     const folder = path.join(at.workspace, 'a/b/c')
     assert.deepEqual([await make(folder, at.workspace), await make(folder, at.workspace)], ['made', 'made'])
@@ -36,7 +36,7 @@ describe('the folder of the files', () => {
     assert.deepEqual(await readdir(path.join(at.root, 'outside')), [])
   })
 
-  test('may lie behind a link inside the workspace, and outside of it if that was asked for', async () => {
+  test('an output folder may be behind a link that stays in the workspace, or be outside of the workspace', async () => {
     await using at = await place()
     await mkdir(path.join(at.workspace, 'real'))
     await symlink('real', path.join(at.workspace, 'link'))
@@ -44,7 +44,7 @@ describe('the folder of the files', () => {
     assert.equal(await make(path.join(at.root, 'outside/sub'), at.workspace), 'made')
   })
 
-  test('is no file, no dangling link, no circle and nothing under /proc', async () => {
+  test('a file, a dangling link, a loop of links and /proc are refused as the output folder', async () => {
     await using at = await place()
     await writeFile(path.join(at.workspace, 'file'), '')
     await symlink('nowhere', path.join(at.workspace, 'dangling'))
@@ -59,7 +59,7 @@ describe('the folder of the files', () => {
 })
 
 describe('room on the disk', () => {
-  test('is kept for every file until it is written or given up', async () => {
+  test('disk space is reserved for each file until it is written or released', async () => {
     await using at = await place()
     const { bavail, bsize } = await statfs(at.workspace)
     // Others write to this disk too.

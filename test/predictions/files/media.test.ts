@@ -84,7 +84,7 @@ describe('a file is kept', () => {
     [36, 0],
     [1_000_000_000, 999_999_964],
   ] as const) {
-    test(`if it is a WAV that was written through a pipe, of 0x${riff.toString(16)} bytes by its head`, async () => {
+    test(`a file is kept if it is a WAV that was written through a pipe, with the length 0x${riff.toString(16)}`, async () => {
       assert.equal(kindOf(await look(wav(riff, data), 'audio/wav')), 'audio/wav wav')
     })
   }
@@ -114,22 +114,22 @@ describe('a file is kept', () => {
       'application/vnd.apple.mpegurl m3u8',
     ],
     [
-      'a playlist that is called a video',
+      'a playlist that claims to be a video',
       Buffer.from('#EXTM3U\na.ts\n'),
       'video/mp4',
       '',
       'application/vnd.apple.mpegurl m3u8',
     ],
-    ['sound without a head', samples(4000), 'audio/L16', '', 'audio/l16 l16'],
+    ['raw PCM sound', samples(4000), 'audio/L16', '', 'audio/l16 l16'],
     [
-      'sound without a head that begins as MP3 does',
+      'raw PCM sound that begins like an MP3',
       Buffer.concat([Buffer.of(0xff, 0xfb, 0x90, 0x64), samples(500)]),
       'audio/pcm',
       'a.pcm',
       'audio/pcm pcm',
     ],
     [
-      'sound without a head that begins as an icon does',
+      'raw PCM sound that begins like an icon',
       Buffer.concat([Buffer.of(0, 0, 1, 0), samples(500)]),
       'audio/pcm',
       'a.raw',
@@ -143,7 +143,7 @@ describe('a file is kept', () => {
       'image/svg+xml svg',
     ],
     [
-      'weights',
+      'a file of weights',
       Buffer.concat([Buffer.from([8, 0, 0, 0, 0, 0, 0, 0]), Buffer.from('{"a":1} ')]),
       '',
       'lora.safetensors',
@@ -161,15 +161,15 @@ describe('a file is kept', () => {
     ['an OBJ', Buffer.from('v 0 0 0\n'), 'text/plain', 'mesh.obj', 'text/plain obj'],
     ['JSON', Buffer.from('{}'), 'application/json', 'a.dat', 'application/json json'],
     ['text', Buffer.from('Hello'), 'text/plain', '', 'text/plain txt'],
-    ['nothing that anybody knows', Buffer.of(1, 2, 3), '', '', 'application/octet-stream bin'],
+    ['content of no known kind', Buffer.of(1, 2, 3), '', '', 'application/octet-stream bin'],
   ] as const) {
-    test(`if it is ${what}`, async () => {
+    test(`a file is kept if it is ${what}`, async () => {
       const media = await look(Buffer.from(bytes), type.toLowerCase(), name)
       assert.equal(kindOf(media), kind)
     })
   }
 
-  test('in every format of a real encoder, also with data behind its end', async () => {
+  test('a picture of any format from a real encoder is kept, also with data after its end', async () => {
     const picture = sharp(await cake('png')).resize(64)
     for (const [format, extension] of [
       ['png', 'png'],
@@ -209,7 +209,7 @@ describe('a file that begins as a format does, and is claimed to be another', ()
     ['layer I of MPEG-2 at 256 kbit/s and 16 kHz', 768, [0xff, 0xf7, 0xe8, 0x64], 'audio/mpeg mp1'],
     ['ADTS', 3000, [0xff, 0xf1, 0x50, 0x81, 0x77, 0x1f, 0xfc], 'audio/aac aac'],
   ] as const) {
-    test(`is sound if a second frame follows: ${what}`, async () => {
+    test(`content like MPEG audio is sound if a second frame follows: ${what}`, async () => {
       const one = frame(length, ...header)
       assert.equal(await seen(one, one), kind)
       assert.equal(await seen(one, Buffer.of(header[0], header[1] ^ 1)), kind)
@@ -219,7 +219,7 @@ describe('a file that begins as a format does, and is claimed to be another', ()
       assert.equal(await seen(one.subarray(0, length - 1), one), claimed)
     })
   }
-  test('is sound if it has a tag of ID3', async () => {
+  test('content with an ID3 tag is sound, whatever it claims to be', async () => {
     assert.equal(await seen(Buffer.from('ID3\x04\0\0\0\0\0\0'), mp3(1)), 'audio/mpeg mp3')
   })
   for (const [what, header] of [
@@ -228,7 +228,7 @@ describe('a file that begins as a format does, and is claimed to be another', ()
     ['a sample rate that is not allowed', [0xff, 0xfb, 0x9c, 0x64]],
     ['a version that is not allowed', [0xff, 0xeb, 0x90, 0x64]],
   ] as const) {
-    test(`is no sound with ${what}`, async () => {
+    test(`content like MPEG audio is not sound with ${what}`, async () => {
       assert.equal(await seen(Buffer.alloc(20_000, Buffer.from(header))), claimed)
     })
   }
@@ -245,7 +245,7 @@ describe('a file that begins as a format does, and is claimed to be another', ()
   }
   const CURSOR = 'image/x-icon cur'
   const ICON = 'image/x-icon ico'
-  test('is an icon or a cursor if all of its pictures lie behind the directory and within the file', async () => {
+  test('content is an icon or a cursor only if all its pictures are after the directory and within the file', async () => {
     const two = [
       [100, 38],
       [62, 138],
@@ -284,7 +284,7 @@ describe('a file that begins as a format does, and is claimed to be another', ()
     assert.equal(await seen(icons(1, two, 200).subarray(0, 5)), claimed)
     assert.equal(await seen(icons(1, [[0, 22]], 22)), ICON)
   })
-  test('is a font or a film of MPEG only if that is claimed, or nothing', async () => {
+  test('content is a font or an MPEG video only if it claims nothing else', async () => {
     const font = Buffer.concat([Buffer.of(0, 1, 0, 0, 0), samples(500)])
     const film = Buffer.concat([Buffer.of(0, 0, 1, 0xba, 0x21), samples(500)])
     for (const [bytes, name, kind] of [
@@ -299,17 +299,17 @@ describe('a file that begins as a format does, and is claimed to be another', ()
 })
 
 describe('the size of a picture', () => {
-  test('is none if its head does not tell it', async () => {
+  test('the size of a picture is unknown if its header does not have it', async () => {
     assert.deepEqual(await look(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), ''), {
       type: 'image/svg+xml',
       extension: 'svg',
     })
   })
-  test('is none if its head is not to be understood', async () => {
+  test('the size of a picture is unknown if its header is invalid', async () => {
     const jpeg = Buffer.from([0xff, 0xd8, 0xff, 0xe1, 0, 1, 0, 0])
     assert.deepEqual(await look(jpeg, ''), { type: 'image/jpeg', extension: 'jpg' })
   })
-  test('is found behind a preview of 200 kB', async () => {
+  test('the size of a JPEG is found behind a preview of 200 kB', async () => {
     const jpeg = await sharp(await cake('png'))
       .resize(64)
       .jpeg()
@@ -321,16 +321,19 @@ describe('the size of a picture', () => {
 })
 
 describe('a file is refused', () => {
-  for (const [page, start] of [
-    ['{"error":"gone"}', ': it begins with "{\\"error\\":\\"gone\\"}"'],
-    [`<html>\n${'x'.repeat(100)}`, `: it begins with "<html>\\n${'x'.repeat(53)}"`],
-    ['文件不存在', ''],
-    ['{"error":"gone\x1b[31m"}', ''],
+  for (const [what, page, start] of [
+    ['JSON', '{"error":"gone"}', ': it begins with "{\\"error\\":\\"gone\\"}"'],
+    ['a long web page', `<html>\n${'x'.repeat(100)}`, `: it begins with "<html>\\n${'x'.repeat(53)}"`],
   ] as const) {
-    test(`with the start of what came in its place if that is printable: ${JSON.stringify(start)}`, async () => {
+    test(`an error about ${what} in place of a picture quotes its start`, async () => {
       assert.equal(await look(Buffer.from(page), 'image/png'), `it is not the image/png that it claims to be${start}`)
     })
   }
+
+  test('an error about a wrong file does not quote a start that is not printable ASCII', async () => {
+    for (const page of ['文件不存在', '{"error":"gone\x1b[31m"}'])
+      assert.equal(await look(Buffer.from(page), 'image/png'), 'it is not the image/png that it claims to be')
+  })
 
   const html = '<!doctype html><title>Just a moment…</title>'
   for (const [what, bytes, type, name] of [
@@ -360,12 +363,12 @@ describe('a file is refused', () => {
     ['JSON in place of a vector picture', Buffer.from('{"error":"gone"}'), 'application/json', 'a.svg'],
     ['JSON in place of a table', Buffer.from(' {"error":"gone"}'), 'application/problem+json', 'a.csv'],
   ] as const) {
-    test(`if it is ${what}`, async () => {
+    test(`a file is refused if it is ${what}`, async () => {
       assert.match(String(await look(Buffer.from(bytes), type, name)), /^it is not the .* that it claims to be/)
     })
   }
 
-  test('not for its type if its name or its content is that of text', async () => {
+  test('a file is not refused for its content type if its name or its content is text', async () => {
     for (const [bytes, type, name, kind] of [
       [html, 'text/html', 'a.html', 'text/html html'],
       [html, 'text/html', 'a.php', 'text/html html'],
@@ -384,11 +387,11 @@ describe('a file is refused', () => {
     }
   })
 
-  test('if it is empty in place of a picture', async () => {
+  test('an empty file in place of a picture is refused', async () => {
     assert.equal(await look(Buffer.alloc(0), 'image/png'), 'it is empty')
   })
 
-  test('if it breaks off, wherever that is', async () => {
+  test('a picture that breaks off anywhere is refused', async () => {
     const picture = sharp(await cake('png')).resize(64)
     for (const format of ['png', 'jpeg', 'webp', 'gif', 'avif'] as const) {
       const bytes = await picture.clone().toFormat(format).toBuffer()
@@ -399,7 +402,7 @@ describe('a file is refused', () => {
     }
   })
 
-  test('if it is a JPEG that breaks off behind a whole preview', async () => {
+  test('a JPEG that breaks off after a whole preview is refused', async () => {
     const preview = await sharp(await cake('png'))
       .resize(32)
       .jpeg()
@@ -413,7 +416,7 @@ describe('a file is refused', () => {
     assert.match(String(await look(whole.subarray(0, whole.length - 100), 'image/jpeg')), /it is incomplete/)
   })
 
-  test('if it is a WAV shorter than its head says, and the server did not tell the length', async () => {
+  test('a WAV shorter than its header says is refused if the server did not send the length', async () => {
     assert.equal(kindOf(await look(wav(8036, 8000), 'audio/wav', '', false)), 'audio/wav wav')
     assert.match(String(await look(wav(9000, 8964), 'audio/wav', '', false)), /it is incomplete/)
     assert.equal(kindOf(await look(wav(0x7fff0000, 0), 'audio/wav', '', false)), 'audio/wav wav')

@@ -27,29 +27,29 @@ async function metered(bytesIn: (second: number) => number, seconds = 200) {
 }
 
 describe('a transfer', () => {
-  test('that brings a kilobyte a second moves', async () => {
+  test('a transfer of a kilobyte a second makes progress', async () => {
     const { result, moves } = await metered(() => 1000)
     assert.equal(result, undefined)
     assert.deepEqual(moves.slice(0, 3), [5, 10, 15])
   })
-  test('that brings less for the time of a stall is given up', async () => {
+  test('a transfer of less than a kilobyte a second is interrupted after the stall time', async () => {
     const { result, moves, isSilent } = await metered(() => 900)
     assert.ok(result?.said instanceof InterruptedTransfer)
     assert.match(result.said.message, /^less than 1 kB\/s received for 30 s$/)
     assert.equal(result.after, 30)
     assert.deepEqual([moves, isSilent], [[], false])
   })
-  test('that brings nothing is silent', async () => {
+  test('a transfer without any data is silent, and interrupted after the stall time', async () => {
     const { result, isSilent } = await metered(() => 0)
     assert.match(result?.said.message ?? '', /^no data received for 30 s$/)
     assert.deepEqual([result?.after, isSilent], [30, true])
   })
-  test('that stops is given up when too little came for the time of a stall', async () => {
+  test('a transfer that stops is interrupted when too little arrived within the stall time', async () => {
     const { result, moves } = await metered((second) => (second <= 60 ? 1000 : 0))
     assert.ok((result?.after ?? 0) > 60 && (result?.after ?? 0) <= 95, String(result?.after))
     assert.ok((moves.at(-1) ?? 0) <= 65)
   })
-  test('that pauses for less than that goes on', async () => {
+  test('a transfer that pauses for less than the stall time goes on', async () => {
     const { result } = await metered((second) => (second > 20 && second <= 45 ? 0 : 10_000), 120)
     assert.equal(result, undefined)
   })

@@ -43,20 +43,20 @@ async function folderOf(files: Readonly<Record<string, string>> = {}) {
 }
 
 describe('the name of a file', () => {
-  test('is the one that it should have, if that is free', async () => {
+  test('a file gets the name that it should have if that is free', async () => {
     const { place, content, renamed } = await folderOf()
     assert.equal(await place('a.png', 'new'), 'a.png')
     assert.deepEqual([await content(), renamed], [{ 'a.png': 'new' }, []])
   })
 
-  test('has the next free number if other files have it', async () => {
+  test('a file gets the next free number if other files have its name', async () => {
     const { place, content, renamed } = await folderOf({ 'a.png': 'one', 'a-2.png': 'two' })
     assert.equal(await place('a.png', 'new'), 'a-3.png')
     assert.deepEqual(await content(), { 'a.png': 'one', 'a-2.png': 'two', 'a-3.png': 'new' })
     assert.deepEqual(renamed, ['a-3.png for a.png'])
   })
 
-  test('is that of a file with the same content, of which no second copy is kept', async () => {
+  test('a file with the content of an existing one gets its name, and no second copy is kept', async () => {
     const { place, content, renamed } = await folderOf({ 'a.png': 'one', 'a-2.png': 'new' })
     assert.equal(await place('a.png', 'one'), 'a.png')
     assert.equal(await place('a.png', 'new'), 'a-2.png')
@@ -64,20 +64,20 @@ describe('the name of a file', () => {
     assert.deepEqual(renamed, [])
   })
 
-  test('is taken from a file with other content if that may be overwritten', async () => {
+  test('a file with other content is replaced if it may be overwritten', async () => {
     const { place, content, renamed } = await folderOf({ 'a.png': 'old' })
     assert.equal(await place('a.png', 'new', true), 'a.png')
     assert.deepEqual([await content(), renamed], [{ 'a.png': 'new' }, []])
   })
 
-  test('is never taken from a folder', async () => {
+  test('a folder is never replaced by a file', async () => {
     const { folder, place } = await folderOf()
     await mkdir(path.join(folder, 'a.png'))
     assert.equal(await place('a.png', 'new', true), 'a-2.png')
     assert.equal(await readFile(path.join(folder, 'a-2.png'), 'utf8'), 'new')
   })
 
-  test('is never taken from another file of the step, even if names that differ only by case or composition are one', async () => {
+  test('a file never replaces another one of the step, even if their names differ only by case or composition', async () => {
     for (const [first, second, expected] of [
       ['a.png', 'a.png', 'a-2.png'],
       ['A.png', 'a.png', 'a-2.png'],
@@ -90,14 +90,14 @@ describe('the name of a file', () => {
     }
   })
 
-  test('is given to one file after the other', async () => {
+  test('files that want the same name at the same time get different names', async () => {
     const { place, content } = await folderOf()
     const names = await Promise.all(['one', 'two', 'three'].map((text) => place('a', text)))
     assert.deepEqual(names.sort(), ['a', 'a-2', 'a-3'])
     assert.equal(Object.keys(await content()).length, 3)
   })
 
-  test('can be given after another file has failed', async () => {
+  test('a file gets its name after another file has failed', async () => {
     const { place, placeNothing } = await folderOf({ 'a.png': 'old' })
     const failed = placeNothing('a.png')
     const placed = place('b.png', 'new')
@@ -124,14 +124,14 @@ describe('a move to a free name', () => {
     return { moved, there: await readdir(folder), content: await readFile(to, 'utf8'), pauses }
   }
 
-  test('works on file systems without links', async () => {
+  test('a move to a free name works on file systems without hard links', async () => {
     for (const code of ['EPERM', 'ENOTSUP', 'ENOSYS', 'EXDEV', 'EMLINK']) {
       const { moved, there, content } = await move({ link: fault(code) })
       assert.deepEqual([moved, there, content], [true, ['to'], 'whole'])
     }
   })
 
-  test('waits for a scanner that holds the file for a moment', async () => {
+  test('a move to a free name waits for a scanner that holds the file for a moment', async () => {
     for (const code of ['EPERM', 'EBUSY', 'EACCES']) {
       const renamed = await move({ link: fault('EPERM'), rename: held(rename, 3, code) })
       const linked = await move({ rm: held(rm, 3, code) as typeof rm })
@@ -142,7 +142,7 @@ describe('a move to a free name', () => {
     }
   })
 
-  test('is given up after some seconds, unless the file is in its place', async () => {
+  test('a move to a free name fails after some seconds, unless the file is in its place', async () => {
     await assert.rejects(move({ link: fault('EPERM'), rename: fault('EBUSY') }), /EBUSY/)
     const { moved, content, pauses } = await move({ rm: fault('EBUSY') })
     assert.deepEqual([moved, content], [true, 'whole'])

@@ -36,7 +36,7 @@ async function limitWrites(t: TestContext, most: number, total = Number.POSITIVE
 }
 
 describe('a part file', () => {
-  test('is made by its first write, under a hidden name of its own, with the folder around it', async () => {
+  test('a part file is created by its first write, under a hidden name of its own, together with its folder', async () => {
     const { folder, part } = await partIn()
     const other = new PartFile(folder)
     assert.notEqual(part.path, other.path)
@@ -48,7 +48,7 @@ describe('a part file', () => {
     await part[Symbol.asyncDispose]()
   })
 
-  test('holds what was written at each position, also after a rest, up to its cut', async () => {
+  test('a part file holds what was written at each position, also after a pause, up to where it is cut', async () => {
     await using part = (await partIn()).part
     await part.write(pieces('hello ', 'word'), 0)
     await part.rest()
@@ -59,7 +59,7 @@ describe('a part file', () => {
     assert.equal(await readFile(part.path, 'utf8'), 'hello world')
   })
 
-  test('is not kept open while it rests', async () => {
+  test('a part file is closed while it rests', async () => {
     await using part = (await partIn()).part
     const handle = await part.use(async (each) => each)
     assert.notEqual(handle.fd, -1)
@@ -68,7 +68,7 @@ describe('a part file', () => {
     await part.rest()
   })
 
-  test('is gone once it is disposed of, and never was if nothing was written', async () => {
+  test('a part file is deleted when it is disposed of, and is not created without a write', async () => {
     const { folder, part } = await partIn()
     await part.write(pieces('a'), 0)
     await part[Symbol.asyncDispose]()
@@ -76,14 +76,15 @@ describe('a part file', () => {
     assert.deepEqual(await readdir(folder.path), [])
   })
 
-  test('may have gone before it is disposed of', async () => {
-    const { part } = await partIn()
+  test('a part file may be deleted before it is disposed of', async () => {
+    const { folder, part } = await partIn()
     await part.write(pieces('a'), 0)
     await rm(part.path)
     await part[Symbol.asyncDispose]()
+    assert.deepEqual(await readdir(folder.path), [])
   })
 
-  test('gives up the room that it reserved when it is disposed of', async () => {
+  test('a part file releases its reserved disk space when it is disposed of', async () => {
     const { folder, part } = await partIn()
     await folder.make()
     const { bavail, bsize } = await statfs(folder.path)
@@ -95,7 +96,7 @@ describe('a part file', () => {
     await other.expect(most)
   })
 
-  test('needs less room with each byte that is written', async () => {
+  test('a part file reserves less disk space with each byte that is written', async () => {
     const { folder, part } = await partIn()
     await using _part = part
     await using other = new PartFile(folder)
@@ -110,7 +111,7 @@ describe('a part file', () => {
     await other.expect(0.5 * free)
   })
 
-  test('takes what a nearly full disk writes in several parts', async (t) => {
+  test('a part file is complete even if a nearly full disk writes it in several parts', async (t) => {
     await using part = (await partIn()).part
     await limitWrites(t, 4)
     await part.write(pieces('0123', '456789', 'ab'), 0)
@@ -118,14 +119,14 @@ describe('a part file', () => {
     assert.equal(await readFile(part.path, 'utf8'), '0123456789abcdef')
   })
 
-  test('fails with a DiskError if the disk takes no more bytes', async (t) => {
+  test('a write to a part file fails with a DiskError if the disk is full', async (t) => {
     const { folder, part } = await partIn()
     await using _part = part
     await limitWrites(t, 4, 6)
     await assert.rejects(part.write(pieces('0123456789'), 0), new DiskError(`the disk is full: ${folder.path}`))
   })
 
-  test('turns errors of the file system into DiskErrors, and no others', async () => {
+  test('a part file turns errors of the file system into DiskErrors, and no others', async () => {
     const { folder, part } = await partIn()
     await using _part = part
     const failWith = (error: Error) =>

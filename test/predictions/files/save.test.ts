@@ -82,7 +82,7 @@ const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).di
 const png = () => cake('png')
 
 describe('a file', () => {
-  test('is saved byte for byte, described by its content, and fetched without the key', async () => {
+  test('a file is saved byte for byte, described by its content, and fetched without the key', async () => {
     await using simulator = await startSimulator()
     const body = await cake('webp')
     const url = simulator.file('out-0.png?signature=x', { body, type: 'image/png' })
@@ -113,7 +113,7 @@ describe('a file', () => {
     )
   })
 
-  test('of no known content has the extension of its content type, then of its URL', async () => {
+  test('a file of unknown content gets the extension of its content type, else of its URL', async () => {
     await using simulator = await startSimulator()
     const serve = (name: string, type: string) => simulator.file(name, { body: Buffer.from('{"a":1}'), type })
     await using run = await save(simulator, [
@@ -126,7 +126,7 @@ describe('a file', () => {
     assert.deepEqual(run.there, ['abc-0.json', 'abc-1.obj', 'abc-2.txt', 'abc-3.bin', 'abc-4.gltf'])
   })
 
-  test('in a data: URI is decoded', async () => {
+  test('a file in a data: URI is decoded and saved', async () => {
     await using simulator = await startSimulator()
     const picture = await cake('jpeg')
     await using run = await save(simulator, {
@@ -156,14 +156,14 @@ describe('a file', () => {
     assert.match(run.reasons[2] ?? '', /^File 2 \(a data: URI\) .*is not the image\/png that it claims to be/)
   })
 
-  test('of text is saved as text', async () => {
+  test('the text of an output is saved as a text file', async () => {
     await using simulator = await startSimulator()
     await using run = await save(simulator, ['Hello, ', '世界'])
     assert.deepEqual(run.there, ['abc-text.txt'])
     assert.equal(await readFile(path.join(run.directory, 'abc-text.txt'), 'utf8'), 'Hello, 世界')
   })
 
-  test('is none where the output has none', async () => {
+  test('nothing is saved if the output is empty', async () => {
     await using simulator = await startSimulator()
     for (const output of [null, undefined, {}, []]) {
       await using run = await save(simulator, output)
@@ -198,7 +198,7 @@ describe('a large output that is not in memory', () => {
     return { there: there.sort(), reasons: result.failures.map(({ message }) => message) }
   }
 
-  test('is saved while it is read, and not after', async () => {
+  test('a large output that is not in memory is saved while it is read', async () => {
     const { there, reasons } = await large([['data:text/plain,a', 'data:text/plain,b'], 'text', { json: 1 }])
     assert.deepEqual(there, ['p0-0.txt', 'p0-1.txt', 'p1-text.txt', 'p2-output.json'])
     assert.deepEqual(reasons, [])
@@ -212,7 +212,7 @@ describe('a large output that is not in memory', () => {
 })
 
 describe('names', () => {
-  test('are numbered in document order, the same each time', async () => {
+  test('file names are numbered in document order, the same each time', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const urls = Array.from({ length: 23 }, (_, i) => simulator.file(`${i}/tempfile.png`, { body }))
@@ -257,7 +257,7 @@ describe('names', () => {
     )
   })
 
-  test('of ids that differ only by case do not collide', async () => {
+  test('file names of IDs that differ only by case do not collide', async () => {
     await using simulator = await startSimulator()
     const url = simulator.file('a.png', { body: await png() })
     const directory = await testFolder('files')
@@ -281,7 +281,7 @@ describe('names', () => {
     assert.ok(files.every(({ name }) => /^abc-[0-9a-f]{8}-0\.png$/i.test(name)))
   })
 
-  test('of any ids are names that Windows takes', async () => {
+  test('file names of any ID are valid on Windows', async () => {
     await using simulator = await startSimulator()
     for (const id of ['CON', 'nul', 'aux', 'COM1', 'Lpt9', '0', 'a-', 'x'.repeat(128)]) {
       await using run = await save(simulator, ['data:text/plain,a', 'data:application/x-unknown,a'], { id })
@@ -313,7 +313,7 @@ describe('names', () => {
     )
   })
 
-  test('keep an extension of two parts if they get a number', async () => {
+  test('a numbered file keeps an extension of two parts', async () => {
     await using simulator = await startSimulator()
     const directory = await testFolder('files')
     await writeFile(path.join(directory, 'abc-0.tar.gz'), 'mine')
@@ -385,7 +385,7 @@ describe('a transfer', () => {
     assert.ok(run.told.retries.length >= 2, run.told.retries.join())
   })
 
-  test('starts over where the server has no ranges', async () => {
+  test('a transfer starts over if the server does not support ranges', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     await using run = await save(
@@ -395,7 +395,7 @@ describe('a transfer', () => {
     assert.equal(run.files[0]?.sha256, sha256(body))
   })
 
-  test('starts over where the server sends another part than was asked for', async () => {
+  test('a transfer starts over if the server sends another range than the requested one', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const wrong = { status: 206, body: 'xxxxx', headers: { 'content-range': `bytes 7-11/${body.length}` } }
@@ -406,7 +406,7 @@ describe('a transfer', () => {
     assert.equal(run.files[0]?.sha256, sha256(body))
   })
 
-  test('goes on only where the file is the same, by its date if its ETag is weak', async () => {
+  test('a transfer is resumed only if the file is the same by its ETag, or by its date if the ETag is weak', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const rest = (from: number, headers: Record<string, string>) => ({
@@ -440,7 +440,7 @@ describe('a transfer', () => {
     }
   })
 
-  test('starts over where the rest belongs to a file of another length, though the server does not say that it changed', async () => {
+  test('a transfer starts over if the rest belongs to a file of another length', async () => {
     await using simulator = await startSimulator()
     const body = Buffer.alloc(20_000, 1)
     const rest = {
@@ -454,7 +454,7 @@ describe('a transfer', () => {
     assert.match(run.told.retries.join(), /the file has changed in the meantime/)
   })
 
-  test('takes the key along to no other origin, and not back from there', async () => {
+  test('the key is sent to no other origin, and no longer after a redirect back from there', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     await using other = await listen((_, response) => {
@@ -476,7 +476,7 @@ describe('a transfer', () => {
     )
   })
 
-  test('is put off by 429 and 503', async () => {
+  test('a download is retried after a 429, a 503 and a reset', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     await using run = await save(
@@ -502,7 +502,7 @@ describe('a transfer', () => {
     assert.deepEqual(await readdir(directory), [])
   })
 
-  test('ends when it is aborted, though the name of its host is still looked up', { timeout: 60_000 }, async () => {
+  test('saving ends when it is aborted during the DNS lookup of a host', { timeout: 60_000 }, async () => {
     const policy = { apiUrl: 'https://api.example.com', allowedHosts: [] }
     const env = { https_proxy: 'http://127.0.0.1:1' }
     const stop = new AbortController()
@@ -519,7 +519,7 @@ describe('a transfer', () => {
     assert.equal((await saver.finish()).canceled, 1)
   })
 
-  test('does not stop the others by its failure', async () => {
+  test('a failed download does not stop the others', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     await using run = await save(simulator, [
@@ -599,7 +599,7 @@ describe('content', () => {
     assert.match(run.reasons.join(), /\(5000000000 bytes, .*\(more than 2000000 bytes, .*\(2000001 bytes, /)
   })
 
-  test('that the server packs unasked is unpacked, and limited by its unpacked size', async () => {
+  test('content that the server compresses unasked is decompressed, and limited by its decompressed size', async () => {
     await using simulator = await startSimulator()
     const packed = (name: string, body: Buffer, encoding: string) =>
       simulator.file(name, { body, type: 'text/plain', headers: { 'content-encoding': encoding } })
@@ -622,7 +622,7 @@ describe('content', () => {
     assert.match(run.reasons[0] ?? '', /larger than max-file-size allows \(more than 150000 bytes/)
   })
 
-  test('that is packed itself stays as it is, whatever the header says', async () => {
+  test('content that is a compressed file stays as it is, whatever the header says', async () => {
     await using simulator = await startSimulator()
     const body = gzipSync('tar')
     const url = simulator.file('a.tar.gz', { body, type: 'application/gzip', headers: { 'content-encoding': 'gzip' } })
@@ -635,7 +635,7 @@ describe('a web page at a link without an extension', () => {
   const page = (simulator: Simulator, name = 'page') =>
     simulator.file(name, { body: Buffer.from('<!doctype html><title>License</title>'), type: 'text/html' })
 
-  test('is not saved beside a file, and a warning says so', async () => {
+  test('a web page beside a file is not saved, and a warning says so', async () => {
     await using simulator = await startSimulator()
     await using run = await save(simulator, [page(simulator), simulator.file('a.png', { body: await png() })])
     assert.deepEqual(run.there, ['abc-1.png'])
@@ -647,13 +647,13 @@ describe('a web page at a link without an extension', () => {
     )
   })
 
-  test('is saved if it is all there is', async () => {
+  test('a web page is saved if it is the only output', async () => {
     await using simulator = await startSimulator()
     await using run = await save(simulator, page(simulator))
     assert.deepEqual([run.there, run.failures, run.warnings], [['abc-0.html'], [], []])
   })
 
-  test('is a failure if it is all there is, and cannot get its name', async () => {
+  test('a web page that is the only output is a failure if it cannot be saved', async () => {
     await using simulator = await startSimulator()
     const directory = await testFolder('files')
     const url = simulator.file('page', {
@@ -715,7 +715,7 @@ describe('a host', () => {
     assert.equal(simulator.requests.length, 6)
   })
 
-  test('is followed through redirects to another file, but not for ever', async () => {
+  test('a redirect to another file is followed, five times at most', async () => {
     await using simulator = await startSimulator()
     const body = await png()
     const target = simulator.file('target.png', { body })
@@ -760,7 +760,7 @@ test('a folder that cannot be created or written is reported', async () => {
 })
 
 describe('many files', () => {
-  test('are saved up to 5,000 of a step, and the others are one sentence', async () => {
+  test('a step saves at most 5,000 files, and reports the others in one sentence for each prediction', async () => {
     await using simulator = await startSimulator()
     const directory = await testFolder('files')
     const output = Array.from({ length: 3000 }, (_, i) => `data:text/plain,${i}`)
@@ -773,7 +773,7 @@ describe('many files', () => {
     )
   })
 
-  test('have a state that says what comes and what is the matter', async () => {
+  test('the state of saving says what is downloaded and what went wrong', async () => {
     await using simulator = await startSimulator()
     const states: SavingState[] = []
     const url = simulator.file('a.bin', { size: 10 ** 6, tricks: [{ status: 502 }, { stallAfter: 300_000 }] })

@@ -5,7 +5,7 @@ import { type ProxyEnvironment, ProxyError, proxiesOf } from '../../../src/predi
 /** The proxy that a URL goes through, as its href; undefined for none. */
 const through = (env: ProxyEnvironment, url: string) => proxiesOf(env)(new URL(url))?.url.href
 
-test('a proxy is read in either case, with or without its scheme', () => {
+test('a proxy variable is read in either case, with or without a scheme', () => {
   const env = { http_proxy: 'proxy.local:3128', HTTPS_PROXY: 'https://u:p@proxy.local' }
   assert.equal(through(env, 'http://a.test/'), 'http://proxy.local:3128/')
   assert.equal(through(env, 'https://a.test/'), 'https://u:p@proxy.local/')
@@ -61,7 +61,7 @@ test('loopback never goes through a proxy', () => {
     assert.equal(through({ http_proxy: 'http://p', https_proxy: 'http://p' }, url), undefined, url)
 })
 
-test('a proxy that cannot be used is refused by the name of its variable, without what may be a password', () => {
+test('an invalid proxy is reported by the name of its variable, without what may be a password', () => {
   for (const setting of ['socks5://u:secret@proxy.local', 'http://u:secret@', 'http://[secret'])
     assert.throws(
       () => proxiesOf({ https_proxy: setting }),

@@ -21,22 +21,22 @@ const proxy = (status: number, { hasUserName = false, schemes = [] as string[] }
   new ProxyRefusal({ variable: 'https_proxy', hasUserName }, status, schemes)
 
 describe('a chain of causes', () => {
-  test('is searched for the first code', () => {
+  test('the first code in a chain of causes is found', () => {
     assert.equal(errorCode(new Error('outer', { cause: coded('ECONNRESET') })), 'ECONNRESET')
     assert.equal(errorCode(coded('OUTER', 'outer', { cause: coded('INNER') })), 'OUTER')
     assert.equal(errorCode(Object.assign(new Error('n'), { code: 7, cause: coded('INNER') })), 'INNER')
     for (const none of [undefined, 'text', {}, new Error('plain')]) assert.equal(errorCode(none), undefined)
   })
-  test('goes through the first of several attempts at once', () => {
+  test('a chain of causes goes through the first of several parallel attempts', () => {
     assert.equal(errorCode(new AggregateError([coded('ECONNREFUSED'), coded('OTHER')])), 'ECONNREFUSED')
   })
-  test('is followed for eight errors and no further', () => {
+  test('a chain of causes is followed for eight errors and no further', () => {
     let error: Error = coded('DEEP')
     for (let i = 0; i < 7; i++) error = new Error(`level ${i}`, { cause: error })
     assert.equal(errorCode(error), 'DEEP')
     assert.equal(errorCode(new Error('one more', { cause: error })), undefined)
   })
-  test('is searched for a class', () => {
+  test('an error of a class is found in a chain of causes', () => {
     const failure = new ConnectFailure(coded('ECONNREFUSED'))
     assert.equal(causeOf(new Error('outer', { cause: failure }), ConnectFailure), failure)
     assert.equal(causeOf(coded('ECONNREFUSED'), ConnectFailure), undefined)
@@ -86,7 +86,7 @@ describe('a setting that is wrong', () => {
     ['ERR_SSL_CA_KEY_TOO_SMALL', 'bad-certificate', /not accepted/],
     ['ERR_SSL_CA_MD_TOO_WEAK', 'bad-certificate', /not accepted/],
   ]
-  test('is known by the code of OpenSSL or Node, and said with its advice', () => {
+  test('a wrong setting is recognized by the code of OpenSSL or Node, and reported with advice', () => {
     for (const [code, fault, words] of codes) {
       const error = new ConnectFailure(coded(code))
       assert.equal(settingErrorOf(error), fault, code)
@@ -94,13 +94,13 @@ describe('a setting that is wrong', () => {
       assert.ok(describeNetworkError(error).includes(code), code)
     }
   })
-  test('is none if the code is of a fault that may heal', () => {
+  test('a fault that may pass is not a wrong setting', () => {
     for (const error of [coded('ECONNRESET'), new Error('plain'), undefined]) {
       assert.equal(settingErrorOf(error), undefined)
       assert.equal(adviceForNetworkError(error), '')
     }
   })
-  test('is one of certificates only if a look at the certificate explains it', () => {
+  test('only the codes of certificate faults count as certificate errors', () => {
     const ofCertificates = codes.filter(([code]) => isCertificateError(coded(code))).map(([, fault]) => fault)
     assert.deepEqual(
       [...new Set(ofCertificates)],
@@ -108,18 +108,18 @@ describe('a setting that is wrong', () => {
     )
     assert.equal(isCertificateError(coded('ECONNRESET')), false)
   })
-  test('has the certificate at hand before the advice', () => {
+  test('the advice about a certificate begins with what is known about the certificate', () => {
     const error = new ConnectFailure(coded('CERT_HAS_EXPIRED'), 'Its certificate was valid until May.')
     assert.match(adviceForNetworkError(error), /^Its certificate was valid until May\. Renew it on the server/)
   })
 })
 
 describe('a proxy that does not pass a request on', () => {
-  test('is named by its variable', () => {
+  test('a proxy that does not pass a request on is named by its variable', () => {
     assert.equal(describeNetworkError(proxy(502)), 'the proxy of https_proxy returned 502')
     assert.equal(settingErrorOf(proxy(502)), undefined)
   })
-  test('wants a password that is missing, wrong or of a kind that cannot be given', () => {
+  test('a proxy that requires a password is reported with what is missing, wrong or not supported', () => {
     assert.match(describeNetworkError(proxy(407)), /\(407\), but the environment variable https_proxy has none/)
     assert.match(describeNetworkError(proxy(407, { hasUserName: true })), /https_proxy rejects .*\(407\): correct them/)
     assert.match(
@@ -133,7 +133,7 @@ describe('a proxy that does not pass a request on', () => {
 })
 
 describe('a fault of the network in words', () => {
-  test('has its code', () => {
+  test('a network error is described in words, with its code', () => {
     const words: Record<string, RegExp> = {
       ECONNREFUSED: /^the server refuses connections \(ECONNREFUSED\)$/,
       ECONNRESET: /^the connection was reset \(/,
@@ -153,21 +153,21 @@ describe('a fault of the network in words', () => {
     }
     for (const [code, sentence] of Object.entries(words)) assert.match(describeNetworkError(coded(code)), sentence)
   })
-  test('is its message if the code has no words, with the code if it has one', () => {
+  test('a network error with an unknown code is described by its message', () => {
     assert.equal(describeNetworkError(coded('EODD', 'odd')), 'odd (EODD)')
     assert.equal(describeNetworkError(coded('EODD', 'odd EODD')), 'odd EODD')
     assert.equal(describeNetworkError(new Error('first\nsecond')), 'first')
     assert.equal(describeNetworkError(new Error('')), 'Error')
     assert.equal(describeNetworkError('text'), 'text')
   })
-  test('names the proxy that could not be used', () => {
+  test('a network error names the proxy that could not be used', () => {
     const error = new ConnectFailure(coded('ECONNREFUSED'), undefined, { variable: 'http_proxy', step: 'connection' })
     assert.equal(
       describeNetworkError(error),
       'the proxy of http_proxy cannot be used: the server refuses connections (ECONNREFUSED)',
     )
   })
-  test('is the innermost one, without advice about a command line of Node', () => {
+  test('a network error is described by its innermost cause, without advice about an option of Node', () => {
     const inner = coded(
       'SELF_SIGNED_CERT_IN_CHAIN',
       'self-signed; if the root CA is installed locally, try --use-system-ca',
@@ -175,7 +175,7 @@ describe('a fault of the network in words', () => {
     const error = new ConnectFailure(new ConnectFailure(inner))
     assert.equal(describeNetworkError(error), 'the certificate is not trusted (self-signed, SELF_SIGNED_CERT_IN_CHAIN)')
   })
-  test('of OpenSSL has the reason only', () => {
+  test('an OpenSSL error is described by its reason only', () => {
     const raw = Object.assign(new Error('40AD:error:0A00:ssl.c:77:'), { code: 'ERR_SSL_ODD', reason: 'odd reason' })
     assert.equal(describeNetworkError(new ConnectFailure(raw)), 'odd reason (ERR_SSL_ODD)')
     assert.equal(
@@ -188,7 +188,7 @@ describe('a fault of the network in words', () => {
   })
 })
 
-test('a request was never sent if no connection was established, whoever says so', () => {
+test('a request was never sent if no connection was established, whatever the error', () => {
   const never = [
     'ECONNREFUSED',
     'ENOTFOUND',
@@ -206,7 +206,7 @@ test('a request was never sent if no connection was established, whoever says so
   assert.equal(wasNeverSent(new Error('plain')), false)
 })
 
-test('what the network does not explain is a bug', () => {
+test('an error that the network does not explain is a bug', () => {
   for (const bug of [
     new TypeError('x'),
     new RangeError('x'),
