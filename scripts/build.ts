@@ -64,7 +64,7 @@ function packagesIn(stats: Bundle['stats']): string[] {
   return [...folders].sort()
 }
 
-/** ncc minifies the entry alone, not the chunks that are loaded when they are wanted. */
+/** ncc minifies only the entry, not the chunks that are loaded when they are wanted. */
 async function minified(code: string, content: string): Promise<{ code: string; map: string }> {
   const small = await minify(withoutMapLink(code), { module: true, sourceMap: { content } })
   return { code: `${small.code}\n`, map: String(small.map) }

@@ -218,7 +218,7 @@ export function runAction(own: string, create: string, action: string): string {
   return `${head}${SHARED}${inputs.join('\n')}\n\noutputs:\n${predictionId}\n${section(action, 'outputs')}\n\nruns:\n  using: node24\n  main: ../dist/run.js\n  post: ../dist/post.js\n`
 }
 
-/** Inputs that have no meaning where the predictions are started by the step itself. */
+/** Inputs that have no meaning if the step itself starts the predictions. */
 const NOT_IN_RUN: ReadonlySet<string> = new Set(['prediction-id', 'api'])
 
 /** Nobody else collects these predictions, so a timeout cancels them. */

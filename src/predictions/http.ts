@@ -93,7 +93,7 @@ export function headerOf(headers: Headers, name: string): string | undefined {
   return typeof value === 'string' ? value : value?.[0]
 }
 
-/** Seconds that the headers of an answer ask to wait; undefined where they ask for nothing. */
+/** Seconds that the headers of an answer ask to wait; undefined if they ask for nothing. */
 export const retryAfterOf = (headers: Headers): number | undefined => retryAfter(headers, undefined, '')
 
 /** Where a request goes, as undici wants it. */

@@ -264,7 +264,7 @@ function textOf(prediction: Prediction, { text = '', urls, embedded, json }: Out
   const { output } = prediction
   if (text !== '') return pre(text)
   if (urls.length + embedded > 0) return ''
-  // Indented only where that cannot make a few megabytes, nested deeply, longer than a string can be.
+  // Indented only if that cannot make a few megabytes, nested deeply, longer than a string can be.
   if (!hasNoOutput(prediction)) return pre(json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2))
   if (isExpired(prediction)) return 'Deleted by the API.'
   return statusOf(prediction) === 'succeeded' ? 'No output.' : ''

@@ -87,7 +87,7 @@ const folded = (name: string) => name.normalize('NFC').toLowerCase()
 /**
  * Moves a file to a name that must be free.
  * @param moves those of the file system; they differ between systems, so a test can give others
- * @returns false where the name is taken
+ * @returns false if the name is taken
  */
 export async function moveNew(
   from: string,
