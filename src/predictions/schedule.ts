@@ -1,5 +1,6 @@
 import { progressOf } from './progress.ts'
 import { REQUESTS_PER_SECOND } from './rate-limiter.ts'
+import { jittered } from './retry.ts'
 import type { RunTimes } from './run-times.ts'
 
 /** What is known when a good answer has come that is not the end. Times in seconds since the wait began. */
@@ -79,7 +80,7 @@ const SCOUTS = { after: 10, share: 4 }
 const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))
 /** The part of each of many that share a limit, spread so that they do not come together. */
 const share = (sharers: number, random: () => number) =>
-  sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * (0.75 + 0.5 * random()) : 0
+  sharers > SHARERS_FREE ? jittered(sharers / REQUESTS_PER_SECOND, random) : 0
 
 /** What is remembered between two polls of one prediction. */
 interface Memory {
