@@ -26,8 +26,9 @@ const runs = (program: string, ...args: string[]) => spawnSync(program, args).st
 
 function findAct(): { program: string } | { missing: string } {
   if (process.platform === 'win32') return { missing: 'in host mode the workflows need a Unix shell' }
-  for (const program of ['git', 'tar', 'curl'])
+  for (const program of ['git', 'tar', 'curl']) {
     if (!runs(program, '--version')) return { missing: `${program} is not on the PATH, which the workflows need` }
+  }
   const given = [wanted, 'act'].find((program) => program !== undefined && runs(program, '--version'))
   return given === undefined ? pythonTool(ACT) : { program: given }
 }
