@@ -168,7 +168,10 @@ function withStream(memory: Memory, { now }: Observation, root: number): number 
   return Math.min(densest + AROUND_END_WITH_STREAM.growth * (now - end), guard)
 }
 
-function untilPredictedEnd(memory: Memory, end: number, now: number, otherwise: number, root: number): number {
+function untilPredictedEnd(
+  memory: Memory,
+  { end, now, otherwise, root }: { end: number; now: number; otherwise: number; root: number },
+): number {
   const densest = dense(memory, AROUND_END, root)
   if (end <= now) return Math.min(densest + AROUND_END.growth * (now - end), otherwise)
   const longest = Math.max(BEFORE_PREDICTED_END.least, BEFORE_PREDICTED_END.root * root)
@@ -183,7 +186,7 @@ function pauseOf(memory: Memory, observation: Observation): number {
     return clamp(AFTER_SIGNAL.part * (now - memory.signalled), AFTER_SIGNAL.least, otherwise)
   }
   if (observation.streaming) return withStream(memory, observation, root)
-  if (memory.end !== undefined) return untilPredictedEnd(memory, memory.end, now, otherwise, root)
+  if (memory.end !== undefined) return untilPredictedEnd(memory, { end: memory.end, now, otherwise, root })
   return untilSiblingsEnd(memory, observation, otherwise) ?? otherwise
 }
 
