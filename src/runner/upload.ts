@@ -42,7 +42,7 @@ export async function uploadFiles(
   }
   if (artifact && hasContent(judged, files, artifact)) {
     await attempt('Artifact not uploaded', async () => {
-      const unavailable = await uploadAsArtifacts({ judged, files, artifact }, around, uploads)
+      const unavailable = await uploadAsArtifacts(judged, files, artifact, around, uploads)
       const [first] = files
       if (unavailable === undefined) return
       // Only files in the runner's temporary folder are lost with the job.
@@ -85,7 +85,9 @@ const hasContent = (judged: readonly Judged[], files: readonly SavedFile[], { ar
 
 /** @returns why there are no artifacts, if this runner or its server does not support them */
 async function uploadAsArtifacts(
-  { judged, files, artifact }: { judged: readonly Judged[]; files: readonly SavedFile[]; artifact: ArtifactInputs },
+  judged: readonly Judged[],
+  files: readonly SavedFile[],
+  artifact: ArtifactInputs,
   around: UploadSurroundings,
   { artifacts, failures }: Uploads,
 ): Promise<string | undefined> {
