@@ -22,8 +22,8 @@ export interface Hedge {
 }
 
 /**
- * How long requests may be silent is learned: twice the slowest answer so far to a request that may be repeated, if that is
- * longer than ten seconds.
+ * How long requests may be silent is learned: twice the slowest answer so far to a request that may be repeated, if
+ * that is longer than ten seconds.
  */
 export function createHedge(clock: Clock): Hedge {
   const places = new Places(MOST_AT_ONCE)

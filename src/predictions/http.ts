@@ -67,7 +67,8 @@ const PHRASE_UNITS = {
   m: { words: 'm|mins?|minutes?', seconds: 60 },
 } as const
 /**
- * What may stand between "retry" and the seconds. Any other word can be about the past: "the wait timed out after 300 s".
+ * What may stand between "retry" and the seconds. Any other word can be about the past: "the wait timed out after 300
+ * s".
  */
 const CONNECTIVES =
   'about|after|again|another|approximately|around|at|at least|for|in|is|of|on|the|this|time|your|requests?'

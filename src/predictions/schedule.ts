@@ -60,8 +60,8 @@ const SECONDS_PER_POLL = 0.75
 const EXTRA_POLLS = 10
 /**
  * Of siblings: the widest spread of their run times that is informative; the share of the time left to sleep, and
- * the longest sleep; how dense polls are around the usual end, with the shortest and the longest pause; and the pauses in
- * the queue.
+ * the longest sleep; how dense polls are around the usual end, with the shortest and the longest pause; and the pauses
+ * in the queue.
  */
 const SIBLINGS = {
   widest: 0.4,

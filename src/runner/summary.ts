@@ -25,8 +25,8 @@ import { tallyOf } from './tally.ts'
 const isGreen = (entry: Entry) => (isJudged(entry) ? entry.verdict.ok : entry.status === 'skipped')
 
 /*
- * GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part has its share of that: together at most
- * 950 kB.
+ * GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part has its share of that: together at
+ * most 950 kB.
  */
 const TROUBLES_SHARE = 100_000
 const PICTURES_SHARE = 100_000

@@ -100,7 +100,8 @@ export async function moveNew(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
-    // Some file systems have no links; on those, no other process is expected to create the file between check and move.
+    // Some file systems have no links; on those, no other process is expected to create the file between check and
+    // move.
     await whenFree(() => moves.rename(from, to), clock)
     return true
   }
