@@ -124,7 +124,7 @@ export const isTerminal = (status: string): status is TerminalStatus => (TERMINA
 export const isRunning = (status: string): status is 'starting' | 'processing' =>
   status === 'starting' || status === 'processing'
 
-/** Milliseconds since the epoch at which it ended, by the API's own time stamp; undefined if it has none. */
+/** Milliseconds since the epoch at which it ended, by the API's own timestamp; undefined if it has none. */
 export const completedAt = (prediction: Prediction): number | undefined => timestamp(prediction.completed_at)
 
 /** What servers write if there is no time: the first year or day of their calendar. */
@@ -148,7 +148,7 @@ export function predictTime(prediction: Prediction): number | undefined {
 const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/
 
 /**
- * Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined if it is not one.
+ * Milliseconds since the epoch of an RFC 3339 timestamp with any number of fraction digits; undefined if it is not one.
  * Without a time zone it is one of UTC, not of the machine. Servers in Go write the year 1 if there is no time.
  */
 export function timestamp(text: string | undefined): number | undefined {
@@ -157,7 +157,7 @@ export function timestamp(text: string | undefined): number | undefined {
 }
 
 /**
- * Seconds from the first creation to the last end, by the API's own time stamps.
+ * Seconds from the first creation to the last end, by the API's own timestamps.
  * Undefined if one of them is missing or they contradict each other.
  */
 export function totalTime(predictions: readonly Prediction[]): number | undefined {

@@ -83,7 +83,7 @@ function icon(entry: Entry): string {
   return (entry.outcome.end === 'ended' ? ICONS[entry.outcome.status] : undefined) ?? '❌'
 }
 
-/** Added to the heading if something else has failed: it must not look green over a red step. */
+/** Added to the heading if something else has failed: it must not look green over a failed step. */
 const BUT = ', but not everything worked'
 
 function heading(entries: readonly Entry[], only: Judged | undefined, { failures }: Delivery): string {
@@ -122,7 +122,7 @@ const idOf = ({ id }: { id: string }) => `\`${id}\``
 const labelOf = (entry: Entry) =>
   entry.name === undefined && isJudged(entry) ? idOf(entry.outcome) : inline(entry.name ?? '', LONGEST_NAME)
 
-/** What turned the step red, each as a line that the page wraps. */
+/** What made the step fail, each as a line that the page wraps. */
 function troubles(entries: readonly Entry[], { failures }: Delivery): string {
   const limit = entries.length === 1 ? LONGEST_TROUBLE.only : LONGEST_TROUBLE.several
   const messages = [
