@@ -88,7 +88,7 @@ describe('a number', () => {
   })
 })
 
-test('NaN, Infinity and -Infinity outside strings are read as null, and that is reported', () => {
+test('NaN, Infinity and -Infinity outside strings are null, and that is told', () => {
   assert.deepEqual(parseJson('{"a":NaN,"b":[Infinity,-Infinity],"c":"NaN"}'), {
     value: { a: null, b: [null, null], c: 'NaN' },
     hadNonFinite: true,

@@ -14,7 +14,7 @@ export interface FileRequest {
   range: string | undefined
 }
 
-/** What it does: an answer with a piece `every` few seconds, a failure of the connection, or silence. */
+/** What it does: an answer with pieces that come `every` so many seconds, a failure of the connection, or silence. */
 export type FileReaction =
   | { status: number; headers?: Record<string, string>; pieces?: readonly (string | Buffer)[]; every?: number }
   | { code: string }
