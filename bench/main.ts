@@ -1,6 +1,7 @@
 /**
- * Measures ours beside what people would use instead, prints a table for each measurement, and writes bench/results.json,
- * from which `npm run generate` writes the tables of the README. `npm run bench [-- NAME…]` runs all, or those named.
+ * Measures ours beside what people would use instead, prints a table for each measurement, and writes
+ * bench/results.json, from which `npm run generate` writes the tables of the README. `npm run bench [-- NAME…]` runs
+ * all, or those named.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'

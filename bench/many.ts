@@ -13,7 +13,7 @@ const COUNTS = [1, 10, 100, 1000, 5000]
 const MOST_OF_OFFICIAL = 1000
 /** Without a list more than this take minutes: 40 requests a second are shared by all. */
 const MOST_WITHOUT_LIST = 1000
-/** Up to so many hardly keep the machine busy, so that they are measured at once. */
+/** Up to this many hardly keep the machine busy, so they are measured at once. */
 const SMALL = 100
 
 /** The predictions of one process end evenly within these seconds. */
@@ -147,7 +147,7 @@ export async function delivered(): Promise<Section> {
   return { name: 'delivered', title, rows }
 }
 
-/** The log of a model that draws in steps, until so many seconds have passed. */
+/** The log of a model that draws in steps, until `seconds` have passed. */
 const progressBar = (steps: number, seconds: number) =>
   Array.from({ length: steps }, (_, i) => {
     const [done, at] = [i + 1, ((i + 1) / steps) * seconds]

@@ -104,10 +104,10 @@ export function figures(predictions: readonly Simulated[], policy: Policy): Figu
 }
 
 /**
- * The least mean delay, in seconds, of a timer that knows how the durations of a mix are distributed, and nothing of the
- * single prediction, at so many requests for each. With a density of looks n(t), a density of ends f(t) and a share S(t)
- * that still runs, requests are ∫nS and the delay is ∫f/2n; their product is least where n = √(f/2S): half the square of
- * ∫√(fS) (Keller 1974). Half a round trip comes on top.
+ * The least mean delay, in seconds, of a timer that knows how the durations of a mix are distributed, and nothing of
+ * the single prediction, at a given number of requests for each. With a density of looks n(t), a density of ends f(t)
+ * and a share S(t) that still runs, requests are ∫nS and the delay is ∫f/2n; their product is least if n = √(f/2S):
+ * half the square of ∫√(fS) (Keller 1974). Half a round trip comes on top.
  */
 function timerBound(predictions: readonly Simulated[], requests: number): number {
   const ends = predictions.map((prediction) => prediction.ends).toSorted((a, b) => a - b)

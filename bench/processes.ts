@@ -5,14 +5,14 @@ import path from 'node:path'
 import type { Simulator } from '../test/servers/simulator.ts'
 
 export const ACTION = path.resolve(import.meta.dirname, '../dist/main.js')
-/** The official client as a program; it is told by a file what to wait for. */
+/** The official client as a program; a file says what to wait for. */
 export const OFFICIAL = path.join(import.meta.dirname, 'official.mjs')
 
 /** One run of a whole process. */
 export interface Measured {
   exitCode: number | null
   seconds: number
-  /** Peak memory in MB (10^6 bytes); NaN where the process is not Node. */
+  /** Peak memory in MB (10^6 bytes); NaN if the process is not Node. */
   peak: number
 }
 

@@ -86,7 +86,7 @@ const ours =
 
 const official = (simulator: Simulator): Wait => {
   const replicate = new Replicate({ auth: simulator.key, baseUrl: simulator.apiUrl })
-  // Of a prediction it reads the id alone, and asks at once.
+  // Of a prediction it reads only the ID, and requests it at once.
   return async (_, id) => (await replicate.wait({ id } as Prediction, { interval: 500 })).status === 'succeeded'
 }
 

@@ -5,7 +5,7 @@ import type { Section } from './report.ts'
 import { Dice } from './workload.ts'
 
 const COUNT = 50
-/** So many run at the same time; the others queue. */
+/** Predictions that run at the same time; the others queue. */
 const WIDE = 10
 const BATCHES = 6
 const SEED = 98_431

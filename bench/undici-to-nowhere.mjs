@@ -1,4 +1,4 @@
-/** Fetches files, six at once, and throws them away: what the HTTP client costs alone. `node undici-to-nowhere.mjs URL…` */
+/** Fetches files, six at once, and throws them away: what the HTTP client costs by itself. `node undici-to-nowhere.mjs URL…` */
 import { Agent } from 'undici'
 
 const agent = new Agent()

@@ -1,4 +1,4 @@
-/** Uploads the .bin files of a folder as one artifact with the artifact client alone: `node uploader.mjs NAME FOLDER`. */
+/** Uploads the .bin files of a folder as one artifact with nothing but the artifact client: `node uploader.mjs NAME FOLDER`. */
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
 import { DefaultArtifactClient } from '@actions/artifact'

@@ -11,7 +11,7 @@ import { median, type Section } from './report.ts'
 
 const ROOT = path.resolve(import.meta.dirname, '..')
 const PAIRS = 15
-/** Uploads the .bin files of a folder with the artifact client alone. */
+/** Uploads the .bin files of a folder with nothing but the artifact client. */
 const UPLOADER = path.join(import.meta.dirname, 'uploader.mjs')
 const UPLOAD_PAIRS = 5
 
@@ -105,7 +105,7 @@ export async function files(): Promise<Section> {
   return { name: 'files', title: '1 GB in 40 files from loopback to disk: whole processes, 3 pairs', rows }
 }
 
-/** Seconds to save one file of so many megabytes. */
+/** Seconds to save one file, by its size in megabytes. */
 export async function sizes(): Promise<Section> {
   const rows: Section['rows'] = []
   await using simulator = await startSimulator()
@@ -123,7 +123,7 @@ export async function sizes(): Promise<Section> {
     if (exitCode !== 0) throw new Error(`ended with ${exitCode}`)
     rows.push({ MB: String(megabytes), seconds: seconds.toFixed(2), 'peak MB': peak.toFixed(0) })
   }
-  return { name: 'sizes', title: 'One file of so many megabytes, from loopback to disk', rows }
+  return { name: 'sizes', title: 'One file, by its size in megabytes, from loopback to disk', rows }
 }
 
 /** Waiting, downloading and uploading in one step, beside three programs that do one of these each. */

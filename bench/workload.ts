@@ -249,7 +249,7 @@ function simulate(kind: Kind, dice: Dice): Simulated {
   return { kind, starts, ends: story.now, log, text, roundTrip: dice.between(0.05, 0.3) }
 }
 
-/** A mix of so many predictions; the same for the same seed. */
+/** A mix of `count` predictions; the same for the same seed. */
 export function sample(mix: string, count: number, seed: number): Simulated[] {
   const shares = Object.entries(MIXES[mix] ?? {}) as [Kind, number][]
   const total = shares.reduce((sum, [, share]) => sum + share, 0)

@@ -1,7 +1,7 @@
 /**
- * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the license of every
- * package whose code is there, and README.md with their versions, sizes and reasons. `node scripts/build.ts [folder]`;
- * the folder is dist unless another is named.
+ * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the license of
+ * every package whose code is there, and README.md with their versions, sizes and reasons. `node scripts/build.ts
+ * [folder]`; the folder is dist unless another is named.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
@@ -64,7 +64,7 @@ function packagesIn(stats: Bundle['stats']): string[] {
   return [...folders].sort()
 }
 
-/** ncc minifies the entry alone, not the chunks that are loaded when they are wanted. */
+/** ncc minifies only the entry, not the chunks that are loaded when they are wanted. */
 async function minified(code: string, content: string): Promise<{ code: string; map: string }> {
   const small = await minify(withoutMapLink(code), { module: true, sourceMap: { content } })
   return { code: `${small.code}\n`, map: String(small.map) }

@@ -1,6 +1,6 @@
 /**
- * The built actions before a simulated API, an artifact service and a release: what the demo prints, and whose summaries the
- * README shows.
+ * The built actions before a simulated API, an artifact service and a release: what the demo prints, and whose
+ * summaries the README shows.
  */
 import { cake, FLAVOURS } from '../test/fixtures/pictures.ts'
 import { startReleasesApi } from '../test/servers/releases-api.ts'

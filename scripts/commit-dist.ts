@@ -16,7 +16,7 @@ const MAX_BYTES = 20e6
 const { GITHUB_API_URL, GITHUB_GRAPHQL_URL, GITHUB_REPOSITORY, GITHUB_TOKEN, GITHUB_OUTPUT, BRANCH, HEAD_SHA } =
   process.env
 
-/** The files of a folder by their paths in dist; none where there is no folder. */
+/** The files of a folder by their paths in dist; none if there is no folder. */
 async function filesIn(folder: string): Promise<Map<string, Buffer>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error) => {
     if (error.code === 'ENOENT') return []

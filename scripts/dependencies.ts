@@ -70,7 +70,7 @@ function broughtBy(start: string, packages: Readonly<Record<string, LockedPackag
 }
 
 /**
- * The packages in dist as Markdown: each that package.json names, with what it alone brings, and the rest.
+ * The packages in dist as Markdown: each that package.json names, with what only it brings, and the rest.
  * @param sizes bytes in dist by package folder, as {@link addSizes} counts them
  */
 export async function describeDependencies(sizes: ReadonlyMap<string, number>): Promise<string> {

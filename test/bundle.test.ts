@@ -51,7 +51,7 @@ test('the bundle contains only the parts of undici that are called', async () =>
   }
 })
 
-/** Runs a module with Node, and hands on what it prints as JSON. A process of its own, because undici's index changes its prototypes. */
+/** Runs a module with Node, and returns what it prints as JSON. A process of its own, because undici's index changes its prototypes. */
 async function evaluate(code: string): Promise<string[]> {
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code], { cwd: ROOT })
   return JSON.parse(stdout)

@@ -54,7 +54,8 @@ function hasLooseBody(node: ts.Node, file: ts.SourceFile): boolean {
   const isBody =
     (ts.isIfStatement(parent ?? node) && ts.isStatement(node)) ||
     (parent !== undefined && ts.isIterationStatement(parent, false) && parent.statement === node)
-  if (!isBody || ts.isBlock(node) || ts.isIfStatement(node)) return false
+  const isElseIf = ts.isIfStatement(node) && ts.isIfStatement(parent)
+  if (!isBody || ts.isBlock(node) || isElseIf) return false
   const keyword = node.getFullStart() - 1
   return lineOf(keyword, file) !== lineOf(node.getEnd(), file)
 }

@@ -9,8 +9,8 @@ export interface Sleeper {
 }
 
 /**
- * One timer for many sleepers. One page of a list moves the next polls of a hundred predictions at once: here that takes a
- * hundred numbers instead of a hundred timers, signals and promises.
+ * One timer for many sleepers. One page of a list moves the next polls of a hundred predictions at once: here that
+ * takes a hundred numbers instead of a hundred timers, signals and promises.
  */
 export class Alarm {
   readonly #clock: Clock

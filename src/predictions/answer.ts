@@ -106,7 +106,7 @@ export async function readAnswer(
   })
 }
 
-/** What to check where an answer is no task; of predictions the error itself says it. */
+/** What to check if an answer is no task; of predictions the error itself says it. */
 const adviceOf = (api: Api): { advice?: string } =>
   api === predictions
     ? {}

@@ -162,7 +162,7 @@ function reasonForAll(cause: unknown): string | undefined {
   return cause instanceof ConnectionError && cause.neverSent ? 'the API could not be reached' : undefined
 }
 
-/** Whether nothing was started for an entry, for a reason that concerns it alone: the API's, or one before any request. */
+/** Whether nothing was started for an entry, for a reason that concerns only it: the API's, or one before any request. */
 function isRefusedInput({ outcome, refusal, mayRun }: EntryResult): boolean {
   if (outcome || mayRun || !refusal) return false
   const { cause } = refusal

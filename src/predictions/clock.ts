@@ -33,8 +33,8 @@ export function after(seconds: number, act: () => void, clock: Clock, signal: Ab
 }
 
 /**
- * A signal that is aborted after the given seconds; with Infinity never. Dispose of it when it is no longer needed, so that
- * its timer keeps nothing alive.
+ * A signal that is aborted after the given seconds; with Infinity never. Dispose of it when it is no longer needed, so
+ * that its timer keeps nothing alive.
  */
 export function deadlineSignal(clock: Clock, seconds: number, reason: string): { signal: AbortSignal } & Disposable {
   const deadline = new AbortController()

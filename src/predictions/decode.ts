@@ -5,8 +5,8 @@ const HEAD = 1024
 const CHARSET = /charset\s*=\s*["']?([\w-]{2,20})/i
 
 /**
- * The text of a body. JSON is UTF-8, whatever its headers say; what is not, such as the page of an old server, is in the
- * encoding that its byte order mark, its headers or its head name.
+ * The text of a body. JSON is UTF-8, whatever its headers say; what is not, such as the page of an old server, is in
+ * the encoding that its byte order mark, its headers or its head name.
  */
 export function decoded(bytes: Buffer, contentType = ''): string {
   if (isUtf8(bytes)) return bytes.toString('utf8')

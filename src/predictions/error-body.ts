@@ -23,7 +23,7 @@ export function errorBodyMessage(body: unknown, text: string): string {
   return body === undefined || typeof body === 'string' ? shorten(plain) : shorten(stringifyJson(body))
 }
 
-/** The message where an error body has one; undefined if it has none. */
+/** The message of an error body; undefined if it has none. */
 export function messageIn(body: unknown): string | undefined {
   const found = firstText(body)
   return found === undefined ? undefined : shorten(found)

@@ -21,8 +21,8 @@ export function collectBuffers(bytes: number): void {
 }
 
 /**
- * Collects everything. Large texts are not among the young ones, and V8 would let several of them pile up; what it costs
- * depends on what is in use, some milliseconds as a rule.
+ * Collects everything. Large texts are not among the young ones, and V8 would let several of them pile up; what it
+ * costs depends on what is in use, some milliseconds as a rule.
  */
 export function collectAll(): void {
   collector()()

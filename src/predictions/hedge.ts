@@ -22,8 +22,8 @@ export interface Hedge {
 }
 
 /**
- * How long requests may be silent is learned: twice the slowest answer so far to a request that may be repeated, if that is
- * longer than ten seconds.
+ * How long requests may be silent is learned: twice the slowest answer so far to a request that may be repeated, if
+ * that is longer than ten seconds.
  */
 export function createHedge(clock: Clock): Hedge {
   const places = new Places(MOST_AT_ONCE)
@@ -79,7 +79,7 @@ export function createHedge(clock: Clock): Hedge {
 /** Whether a failure is the server's answer; what the network or a cut-off body brings may be better the second time. */
 const isAnswer = (error: unknown) => !(error instanceof ConnectionError || error instanceof BrokenAnswerError)
 
-/** So many may be in at once; others wait for their turn. */
+/** A number of places; whoever finds none free waits for a turn. */
 class Places {
   #free: number
   readonly #waiting = new Set<() => void>()

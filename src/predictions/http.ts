@@ -67,7 +67,8 @@ const PHRASE_UNITS = {
   m: { words: 'm|mins?|minutes?', seconds: 60 },
 } as const
 /**
- * What may stand between "retry" and the seconds. Any other word can be about the past: "the wait timed out after 300 s".
+ * What may stand between "retry" and the seconds. Any other word can be about the past: "the wait timed out after 300
+ * s".
  */
 const CONNECTIVES =
   'about|after|again|another|approximately|around|at|at least|for|in|is|of|on|the|this|time|your|requests?'
@@ -93,7 +94,7 @@ export function headerOf(headers: Headers, name: string): string | undefined {
   return typeof value === 'string' ? value : value?.[0]
 }
 
-/** Seconds that the headers of an answer ask to wait; undefined where they ask for nothing. */
+/** Seconds that the headers of an answer ask to wait; undefined if they ask for nothing. */
 export const retryAfterOf = (headers: Headers): number | undefined => retryAfter(headers, undefined, '')
 
 /** Where a request goes, as undici wants it. */

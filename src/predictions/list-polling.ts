@@ -56,8 +56,8 @@ export class ListPolling {
   }
 
   /**
-   * Polls of single predictions beside each list: they show whether the list lags behind, and they include the logs. One
-   * is enough for few predictions: each has its turn soon.
+   * Polls of single predictions beside each list: they show whether the list lags behind, and they include the logs.
+   * One is enough for few predictions: each has its turn soon.
    */
   get #singlesBeside(): number {
     return this.#open.size < (this.#list.isCurrent ? FEW : LIST_FROM) ? 1 : 2

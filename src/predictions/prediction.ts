@@ -124,10 +124,10 @@ export const isTerminal = (status: string): status is TerminalStatus => (TERMINA
 export const isRunning = (status: string): status is 'starting' | 'processing' =>
   status === 'starting' || status === 'processing'
 
-/** Milliseconds since the epoch at which it ended, by the API's own time stamp; undefined if it has none. */
+/** Milliseconds since the epoch at which it ended, by the API's own timestamp; undefined if it has none. */
 export const completedAt = (prediction: Prediction): number | undefined => timestamp(prediction.completed_at)
 
-/** What servers write where there is no time: the first year or day of their calendar. */
+/** What servers write if there is no time: the first year or day of their calendar. */
 const ZERO_TIME = /^\s*(?:000[01]-|1970-01-01)/
 
 /** Whether there is a time of the end, in whatever form. */
@@ -137,7 +137,7 @@ export const hasCompletedAt = ({ completed_at: time = '' }: Prediction): boolean
 /** True if there is no output at all: not an empty list, not an empty text. */
 export const hasNoOutput = ({ output }: Prediction): boolean => output === undefined || output === null
 
-/** Seconds that the model ran, as the API gave them; the API charges by them. Undefined where it gave none. */
+/** Seconds that the model ran, as the API gave them; the API charges by them. Undefined if it gave none. */
 export function predictTime(prediction: Prediction): number | undefined {
   const given = prediction.metrics?.predict_time
   const seconds = typeof given === 'string' && given.trim() !== '' ? Number(given) : numberOf(given)
@@ -148,8 +148,8 @@ export function predictTime(prediction: Prediction): number | undefined {
 const WITHOUT_ZONE = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?$/
 
 /**
- * Milliseconds since the epoch of an RFC 3339 time stamp with any number of fraction digits; undefined if it is not one.
- * Without a time zone it is one of UTC, not of the machine. Servers in Go write the year 1 where there is no time.
+ * Milliseconds since the epoch of an RFC 3339 timestamp with any number of fraction digits; undefined if it is not one.
+ * Without a time zone it is one of UTC, not of the machine. Servers in Go write the year 1 if there is no time.
  */
 export function timestamp(text: string | undefined): number | undefined {
   const ms = Date.parse(WITHOUT_ZONE.test(text ?? '') ? `${text}Z` : (text ?? ''))
@@ -157,8 +157,8 @@ export function timestamp(text: string | undefined): number | undefined {
 }
 
 /**
- * Seconds from the first creation to the last end, by the API's own time stamps.
- * Undefined where one of them is missing or they contradict each other.
+ * Seconds from the first creation to the last end, by the API's own timestamps.
+ * Undefined if one of them is missing or they contradict each other.
  */
 export function totalTime(predictions: readonly Prediction[]): number | undefined {
   const created = predictions.map((p) => timestamp(p.created_at))
@@ -172,6 +172,6 @@ export function totalTime(predictions: readonly Prediction[]): number | undefine
 /** When the API deletes inputs, outputs, files and logs, as the end of a clause. */
 export const RETENTION = 'one hour after the end'
 
-/** True where a prediction succeeded but its output has been deleted since. */
+/** True if a prediction succeeded but its output has been deleted since. */
 export const isExpired = (prediction: Prediction): boolean =>
   statusOf(prediction) === 'succeeded' && prediction.data_removed === true && hasNoOutput(prediction)

@@ -6,7 +6,7 @@ export interface Progress {
   readonly at: string
   /** From 0 to 1. */
   readonly fraction: number
-  /** Seconds to the end of the bar as the bar itself says; undefined where it says nothing that can be trusted. */
+  /** Seconds to the end of the bar as the bar itself says; undefined if it says nothing that can be trusted. */
   readonly left: number | undefined
   /** For people: `45 % (18/40)` or `45 %`. */
   readonly text: string

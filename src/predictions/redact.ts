@@ -115,8 +115,9 @@ function endOfEcho(text: string, at: number, key: string): number | undefined {
   const mask = MASK.exec(text)?.[0]
   if (mask === undefined) return undefined
   const from = at + head + mask.length
-  for (let tail = Math.min(key.length - head, text.length - from); tail >= SHORTEST_TAIL; tail--)
+  for (let tail = Math.min(key.length - head, text.length - from); tail >= SHORTEST_TAIL; tail--) {
     if (text.startsWith(key.slice(-tail), from)) return from + tail
+  }
   // Without an end that is the key's, it takes four stars: three on each side of a word are Markdown.
   return /^[*]{4}/.test(mask) && !/[\w-]/.test(text[from] ?? '') ? from : undefined
 }

@@ -1,5 +1,6 @@
 import { progressOf } from './progress.ts'
 import { REQUESTS_PER_SECOND } from './rate-limiter.ts'
+import { jittered } from './retry.ts'
 import type { RunTimes } from './run-times.ts'
 
 /** What is known when a good answer has come that is not the end. Times in seconds since the wait began. */
@@ -59,8 +60,8 @@ const SECONDS_PER_POLL = 0.75
 const EXTRA_POLLS = 10
 /**
  * Of siblings: the widest spread of their run times that is informative; the share of the time left to sleep, and
- * the longest sleep; how dense polls are around the usual end, with the shortest and the longest pause; and the pauses in
- * the queue.
+ * the longest sleep; how dense polls are around the usual end, with the shortest and the longest pause; and the pauses
+ * in the queue.
  */
 const SIBLINGS = {
   widest: 0.4,
@@ -79,7 +80,7 @@ const SCOUTS = { after: 10, share: 4 }
 const clamp = (value: number, least: number, most: number) => Math.min(most, Math.max(least, value))
 /** The part of each of many that share a limit, spread so that they do not come together. */
 const share = (sharers: number, random: () => number) =>
-  sharers > SHARERS_FREE ? (sharers / REQUESTS_PER_SECOND) * (0.75 + 0.5 * random()) : 0
+  sharers > SHARERS_FREE ? jittered(sharers / REQUESTS_PER_SECOND, random) : 0
 
 /** What is remembered between two polls of one prediction. */
 interface Memory {
@@ -167,7 +168,10 @@ function withStream(memory: Memory, { now }: Observation, root: number): number 
   return Math.min(densest + AROUND_END_WITH_STREAM.growth * (now - end), guard)
 }
 
-function untilPredictedEnd(memory: Memory, end: number, now: number, otherwise: number, root: number): number {
+function untilPredictedEnd(
+  memory: Memory,
+  { end, now, otherwise, root }: { end: number; now: number; otherwise: number; root: number },
+): number {
   const densest = dense(memory, AROUND_END, root)
   if (end <= now) return Math.min(densest + AROUND_END.growth * (now - end), otherwise)
   const longest = Math.max(BEFORE_PREDICTED_END.least, BEFORE_PREDICTED_END.root * root)
@@ -182,7 +186,7 @@ function pauseOf(memory: Memory, observation: Observation): number {
     return clamp(AFTER_SIGNAL.part * (now - memory.signalled), AFTER_SIGNAL.least, otherwise)
   }
   if (observation.streaming) return withStream(memory, observation, root)
-  if (memory.end !== undefined) return untilPredictedEnd(memory, memory.end, now, otherwise, root)
+  if (memory.end !== undefined) return untilPredictedEnd(memory, { end: memory.end, now, otherwise, root })
   return untilSiblingsEnd(memory, observation, otherwise) ?? otherwise
 }
 

@@ -21,7 +21,7 @@ export interface Judged {
   refusal?: string | undefined
 }
 
-/** Why a prediction is not green: in the API's own words if it has ended and the API has some, else in ours. */
+/** Why a prediction counts as failed: in the API's own words if it has ended and the API has some, else in ours. */
 export function reasonOf({ outcome, verdict, refusal }: Judged): string {
   const said = outcome.end === 'ended' ? errorText(outcome.answer?.prediction.error) : ''
   const reason = said === '' && !verdict.ok ? verdict.message : said

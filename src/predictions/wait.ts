@@ -7,8 +7,8 @@ import { WaitStep } from './wait-step.ts'
 /** The waits of one step, to which more can be added. Dispose of it when all have ended. */
 export interface Waits extends Disposable {
   /**
-   * Waits until a prediction has ended or the deadline has come, whichever is first. Never rejects because of the API or
-   * of a bug in one wait: every failure is part of the outcome.
+   * Waits until a prediction has ended or the deadline has come, whichever is first. Never rejects because of the API
+   * or of a bug in one wait: every failure is part of the outcome.
    * @param known the answer to its creation
    */
   add(id: string, known?: Answer): Promise<Outcome>

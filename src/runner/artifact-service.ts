@@ -15,7 +15,7 @@ import { digitsOf } from './digest.ts'
 export interface ArtifactService {
   /**
    * Takes the name.
-   * @param mediaType of the bytes; left out where only zips are taken
+   * @param mediaType of the bytes; left out if only zips are taken
    * @returns the URL to upload to
    */
   create(name: string, options: { mediaType: string; expires: Date | undefined }, signal: AbortSignal): Promise<string>

@@ -111,7 +111,7 @@ async function openStore(
   return (await import('./artifact-client.ts')).openClient(options, runner)
 }
 
-/** The repository's limit counts, where the runner names it. */
+/** The repository's limit counts, if the runner names it. */
 const withinLimit = (days: number | undefined, { env }: RunnerContext): number | undefined =>
   days === undefined ? undefined : Math.min(days, Number(env.GITHUB_RETENTION_DAYS) || Number.POSITIVE_INFINITY)
 
@@ -270,7 +270,7 @@ class Tries {
     this.#context = context
   }
 
-  /** Pauses where no retry has done so: a service may go on to refuse a name that it said it deleted. */
+  /** Pauses if no retry has done so: a service may go on to refuse a name that it said it deleted. */
   async nextRound(): Promise<void> {
     const { clock, signal, random } = this.#context
     if (!this.#paused) await clock.sleep(backOff(this.#rounds, { first: 2, random }), signal)

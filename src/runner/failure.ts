@@ -8,7 +8,7 @@ export interface Failure {
   message: string
 }
 
-/** Ends the step red with an annotation for each failure. Thrown when everything that is known has been passed on. */
+/** Makes the step fail with an annotation for each failure. Thrown when everything that is known has been passed on. */
 export class StepFailed extends Error {
   override readonly name = 'StepFailed'
   readonly failures: readonly Failure[]
@@ -25,9 +25,9 @@ const ANNOTATIONS = 10
 const LONGEST_REST = 160
 
 /**
- * Runs a step and turns whatever it throws into a red step: the one place that does. The causes of an unexpected
- * error go to the log, not into the annotation. What is thrown where nobody can catch it, such as the failure of a
- * stream, makes the step red too, but does not end it: what else it does is not lost.
+ * Runs a step and turns whatever it throws into a failed step: the one place that does. The causes of an unexpected
+ * error go to the log, not into the annotation. What is thrown and cannot be caught, such as the failure of a
+ * stream, makes the step fail too, but does not end it: what else it does is not lost.
  * @param onUnexpected gets the message of each error that is no {@link StepFailed}
  */
 export async function failOnThrow(

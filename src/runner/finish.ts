@@ -50,7 +50,7 @@ export interface Finish {
 
 /**
  * Passes on everything that is known: files, artifact, release, outputs, summary; then says how it went.
- * @throws StepFailed if anything turns the step red
+ * @throws StepFailed if anything makes the step fail
  */
 export async function finishStep(
   entries: readonly Entry[],

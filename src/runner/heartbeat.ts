@@ -6,8 +6,8 @@ import { warn } from './print.ts'
 export const HEARTBEAT = 25
 
 /**
- * Calls now and then, so that a long step prints something, until it is disposed of. What the call throws ends the calls,
- * with a warning.
+ * Calls now and then, so that a long step prints something, until it is disposed of. What the call throws ends the
+ * calls, with a warning.
  */
 export function startHeartbeat(beat: () => void, clock: Clock): Disposable {
   const stop = new AbortController()

@@ -7,8 +7,8 @@ import { fileNameProblem } from '../predictions/files/file-name.ts'
 import { clip } from '../predictions/text.ts'
 
 /*
- * How the text of one input becomes a value. Every function here throws an InvalidValue if the text is not allowed: a clause that
- * is read after the name of the input and says what was given and what to give.
+ * How the text of one input becomes a value. Every function here throws an InvalidValue if the text is not allowed: a
+ * clause that is read after the name of the input and says what was given and what to give.
  */
 
 /** One input is not allowed. */

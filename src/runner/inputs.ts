@@ -117,36 +117,36 @@ export type InputSource = (name: string) => string
 export function readInputs({ workspace }: RunnerContext, source: InputSource = getInput): Inputs {
   const apiKey = readSecret('api-key', source, hideKey)
   const token = readSecret('github-token', source, () => {})
-  return collect(source, (input, addError) => {
+  return collect(source, (reader) => {
+    const { input } = reader
     // After an error the others are still to be checked, as for predictions.
     const api = input('api', value.readApi, predictions.name) ?? predictions
     const ids = input('prediction-id', (text) => value.readIds(text, api))
-    const access = readAccess(api, apiKey, input, addError)
-    return { ids, ...readStep(access, token, { workspace, cancelOn: 'cancelled', named: false }, input, addError) }
+    const access = readAccess(api, apiKey, reader)
+    return { ids, ...readStep(access, { token, workspace, cancelOn: 'cancelled', named: false }, reader) }
   })
 }
 
 /** As {@link readInputs}, of the action that starts predictions. @throws InputError with every error */
 export function readCreateInputs(source: InputSource = getInput): CreateInputs {
   const apiKey = readSecret('api-key', source, hideKey)
-  return collect(source, (input, addError) =>
-    readCreation(readAccess(predictions, apiKey, input, addError), input, addError),
-  )
+  return collect(source, (reader) => readCreation(readAccess(predictions, apiKey, reader), reader))
 }
 
 /** As {@link readInputs}, of the action that starts predictions and waits for them. @throws InputError with every error */
 export function readRunInputs({ workspace }: RunnerContext, source: InputSource = getInput): RunInputs {
   const apiKey = readSecret('api-key', source, hideKey)
   const token = readSecret('github-token', source, () => {})
-  return collect(source, (input, addError) => {
-    const access = readAccess(predictions, apiKey, input, addError)
+  return collect(source, (reader) => {
+    const { input, addError } = reader
+    const access = readAccess(predictions, apiKey, reader)
     // Nobody else collects these predictions.
-    const step = readStep(access, token, { workspace, cancelOn: 'cancelled,timeout', named: true }, input, addError)
+    const step = readStep(access, { token, workspace, cancelOn: 'cancelled,timeout', named: true }, reader)
     const skipExisting = input('skip-existing', value.readBoolean, 'false')
     if (skipExisting === true) checkSkipping(step.download, addError)
     return {
       ...step,
-      ...readCreation(access, input, addError),
+      ...readCreation(access, reader),
       maxParallel: input('max-parallel', (text) => value.readInteger(text, 1, MOST_PARALLEL), '10'),
       attempts: input('attempts', (text) => value.readInteger(text, 1, MOST_ATTEMPTS), '1'),
       skipExisting,
@@ -158,9 +158,9 @@ export function readRunInputs({ workspace }: RunnerContext, source: InputSource 
 /** Reads what the post step of every action needs. @throws InputError with every error */
 export function readPostInputs(source: InputSource = getInput): PostInputs {
   const apiKey = readSecret('api-key', source, hideKey)
-  return collect(source, (input, addError) => ({
-    ...readAccess(input('api', value.readApi, predictions.name) ?? predictions, apiKey, input, addError),
-    cancelOn: input('cancel-on', value.readCancelOn, 'cancelled'),
+  return collect(source, (reader) => ({
+    ...readAccess(reader.input('api', value.readApi, predictions.name) ?? predictions, apiKey, reader),
+    cancelOn: reader.input('cancel-on', value.readCancelOn, 'cancelled'),
   }))
 }
 
@@ -177,10 +177,8 @@ function checkSkipping({ directory, fileName }: DownloadInputs, addError: AddErr
 
 function readStep(
   access: ApiInputs,
-  token: string,
-  { workspace, cancelOn, named }: { workspace: string; cancelOn: string; named: boolean },
-  input: ReadInput,
-  addError: AddError,
+  { token, workspace, cancelOn, named }: { token: string; workspace: string; cancelOn: string; named: boolean },
+  { input, addError }: InputReader,
 ): Omit<StepInputs, 'warnings'> {
   const overwrite = input('overwrite', value.readBoolean, 'false')
   const artifact: ArtifactInputs = {
@@ -217,10 +215,11 @@ function readStep(
   }
 }
 
-function readCreation(access: ApiInputs, input: ReadInput, addError: AddError): Omit<CreateInputs, 'warnings'> {
+function readCreation(access: ApiInputs, reader: InputReader): Omit<CreateInputs, 'warnings'> {
+  const { input } = reader
   return {
     ...access,
-    target: readTarget(input, addError),
+    target: readTarget(reader),
     modelName: nameOfModel(input('model', String) || input('deployment', String) || input('version', String)),
     texts: {
       input: input('input', String),
@@ -243,10 +242,14 @@ function readSecret(name: string, source: InputSource, hide: (secret: string) =>
   return secret
 }
 
-/** Reads one input: its text, or the fallback if it is empty. After an error, what it returns is never used. */
-type ReadInput = <T>(name: string, read: (text: string) => T, fallback?: string) => T
 /** Adds an error that concerns several inputs. */
 type AddError = (message: string) => void
+/** Reads the inputs of an action, and collects the errors. */
+interface InputReader {
+  /** Reads one input: its text, or the fallback if it is empty. After an error, what it returns is never used. */
+  input: <T>(name: string, read: (text: string) => T, fallback?: string) => T
+  addError: AddError
+}
 
 /**
  * Builds the inputs of an action and collects all errors.
@@ -254,10 +257,10 @@ type AddError = (message: string) => void
  */
 function collect<T extends ApiInputs>(
   source: InputSource,
-  build: (input: ReadInput, addError: AddError) => T,
+  build: (reader: InputReader) => T,
 ): T & { warnings: string[] } {
   const errors: string[] = []
-  const input: ReadInput = (name, read, fallback = '') => {
+  const input: InputReader['input'] = (name, read, fallback = '') => {
     try {
       return read(source(name).trim() || fallback)
     } catch (error) {
@@ -266,12 +269,12 @@ function collect<T extends ApiInputs>(
       return undefined as never
     }
   }
-  const inputs = build(input, (message) => errors.push(message))
+  const inputs = build({ input, addError: (message) => errors.push(message) })
   if (errors.length === 0) return { ...inputs, warnings: value.warningsOf(inputs.apiUrl) }
   throw new InputError(errors.map(redacted.text))
 }
 
-function readAccess(api: Api, key: string, input: ReadInput, addError: AddError): ApiInputs {
+function readAccess(api: Api, key: string, { input, addError }: InputReader): ApiInputs {
   const apiKey = input('api-key', value.readApiKey)
   const apiUrl = input('api-url', (text) => value.readApiUrl(text, api), api.defaultUrl)
   if (/^r8_/.test(key) && apiUrl === api.defaultUrl) {
@@ -283,7 +286,7 @@ function readAccess(api: Api, key: string, input: ReadInput, addError: AddError)
 }
 
 /** What to run: exactly one of three inputs says it. */
-function readTarget(input: ReadInput, addError: AddError): CreateRequest['target'] {
+function readTarget({ input, addError }: InputReader): CreateRequest['target'] {
   const readers = { model: value.readModel, version: value.readVersion, deployment: value.readDeployment }
   const given: string[] = []
   const targets = Object.entries(readers).map(([name, read]) =>

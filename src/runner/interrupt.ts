@@ -1,6 +1,6 @@
 import { flush, info } from './print.ts'
 
-/** SIGINT comes first when a job is cancelled, SIGTERM 7.5 s later; on Windows they are Ctrl-C and Ctrl-Break. */
+/** SIGINT comes first when a job is canceled, SIGTERM 7.5 s later; on Windows they are Ctrl-C and Ctrl-Break. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGBREAK'] as const
 /** Time to take the answer to a creation and to report what is known; then the process ends, whatever still hangs. */
 const EXIT_GRACE_MS = 2500

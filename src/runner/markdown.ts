@@ -5,8 +5,8 @@ import { linesWithin } from './format.ts'
 import { BLANKS, foldLineEnds, LINE_END } from './untrusted.ts'
 
 /*
- * Untrusted text as GitHub-flavored Markdown, in which it makes no link, mail address, mention, markup or image, and stays
- * readable in the source: only what can act is escaped.
+ * Untrusted text as GitHub-flavored Markdown, in which it makes no link, mail address, mention, markup or image, and
+ * stays readable in the source: only what can act is escaped.
  */
 
 /** Characters of a block of text that are shown. */

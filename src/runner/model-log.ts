@@ -22,7 +22,8 @@ export const emptyLog: LogView = { length: 0, tail: '', barAt: Number.NEGATIVE_I
 const barPause = (now: number) => Math.min(30, Math.max(2, now / 5))
 /**
  * Characters of one prediction's log that are shown in all, by how many are waited for: at most a megabyte, and of all
- * together not much more than four. A step whose log is read more slowly than it is printed cannot react to signals in the meantime.
+ * together not much more than four. A step whose log is read more slowly than it is printed cannot react to signals in
+ * the meantime.
  */
 export const shownLimit = (predictions: number) => Math.min(2 ** 20, Math.max(4096, 2 ** 22 / predictions))
 

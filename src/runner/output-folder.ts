@@ -5,8 +5,8 @@ import type { RunnerContext } from './context.ts'
 import { InputError } from './inputs.ts'
 
 /**
- * Makes the folder for the files, and a file in it, before anything is waited for: an error that is found only when a paid
- * prediction has ended costs its files.
+ * Makes the folder for the files, and a file in it, before anything is waited for: an error that is found only when a
+ * paid prediction has ended costs its files.
  * @throws InputError
  */
 export async function makeOutputFolder(directory: string | undefined, { workspace }: RunnerContext): Promise<void> {

@@ -66,9 +66,9 @@ export function warnAll(messages: readonly string[]): void {
 }
 
 /**
- * Lets the toolkit print while it works: its lines go out as {@link info} prints them, in a collapsed group if there is a
- * title. Of its commands only those act that mask, debug, warn or notify. It prints names and answers as they are, and
- * its commands cannot be stopped as in a block: it would print signed URLs instead of masking them.
+ * Lets the toolkit print while it works: its lines go out as {@link info} prints them, in a collapsed group if there is
+ * a title. Of its commands only those act that mask, debug, warn or notify. It prints names and answers as they are,
+ * and its commands cannot be stopped as in a block: it would print signed URLs instead of masking them.
  *
  * The group ends when the signal is aborted; the lines of what is left behind are watched until it has ended.
  */

@@ -1,6 +1,6 @@
 import type { Entry } from './entry.ts'
 
-/** Names that are listed where many inputs share a reason. */
+/** Names that are listed if many inputs share a reason. */
 const NAMED = 5
 
 /**

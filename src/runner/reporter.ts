@@ -126,7 +126,7 @@ function waitEvents(report: Report, printNewLogLines: ReturnType<typeof createLo
       const view = open.get(id)
       if (!view) return
       warnOfOddities(id, answer)
-      printStatusChange(report, id, answer.prediction, view, now)
+      printStatusChange(report, { id, answer, now }, view)
       printNewLogLines(nameOf(report, id), answer, view, now)
       view.left = left
       view.at = now
@@ -161,7 +161,11 @@ const nameOf = ({ names }: Report, id: string) => names.get(id) ?? id
 
 const modelOf = ({ model }: Prediction) => (model ? ` · ${clip(model, LONGEST_MODEL)}` : '')
 
-function printStatusChange(report: Report, id: string, prediction: Prediction, view: PredictionView, now: number) {
+function printStatusChange(
+  report: Report,
+  { id, answer: { prediction }, now }: { id: string; answer: Answer; now: number },
+  view: PredictionView,
+): void {
   const shown = shownStatus(prediction)
   if (shown !== view.status && report.detailed && !isTerminal(readStatus(prediction.status).status)) {
     info(`[${duration(now)}] ${nameOf(report, id)}: ${shown}${view.status === '' ? modelOf(prediction) : ''}`)

@@ -23,7 +23,7 @@ import { countedNetwork, type RequestCounts } from './requests.ts'
 import { redacted } from './secrets.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 
-/** What was saved, and what turns the step red. */
+/** What was saved, and what makes the step fail. */
 interface Saved {
   files: SavedFile[]
   failures: Failure[]

@@ -136,8 +136,8 @@ function patternsOf(template: string, name: string): Patterns {
 }
 
 /**
- * Whether a file would be one of the input at `place`: by its name, unless it is recorded (`taken`) or is exactly that of
- * another input, as `page-2` is among `page` and `page-2`.
+ * Whether a file would be one of the input at `place`: by its name, unless it is recorded (`taken`) or is exactly that
+ * of another input, as `page-2` is among `page` and `page-2`.
  */
 function filesOf(
   patterns: readonly Patterns[],

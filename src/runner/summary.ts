@@ -25,8 +25,8 @@ import { tallyOf } from './tally.ts'
 const isGreen = (entry: Entry) => (isJudged(entry) ? entry.verdict.ok : entry.status === 'skipped')
 
 /*
- * GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part has its share of that: together at most
- * 950 kB.
+ * GitHub shows nothing of a step whose summary is longer than 1 MiB, so each part has its share of that: together at
+ * most 950 kB.
  */
 const TROUBLES_SHARE = 100_000
 const PICTURES_SHARE = 100_000
@@ -83,7 +83,7 @@ function icon(entry: Entry): string {
   return (entry.outcome.end === 'ended' ? ICONS[entry.outcome.status] : undefined) ?? '❌'
 }
 
-/** Added to the heading if something else has failed: it must not look green over a red step. */
+/** Added to the heading if something else has failed: it must not look green over a failed step. */
 const BUT = ', but not everything worked'
 
 function heading(entries: readonly Entry[], only: Judged | undefined, { failures }: Delivery): string {
@@ -122,7 +122,7 @@ const idOf = ({ id }: { id: string }) => `\`${id}\``
 const labelOf = (entry: Entry) =>
   entry.name === undefined && isJudged(entry) ? idOf(entry.outcome) : inline(entry.name ?? '', LONGEST_NAME)
 
-/** What turned the step red, each as a line that the page wraps. */
+/** What made the step fail, each as a line that the page wraps. */
 function troubles(entries: readonly Entry[], { failures }: Delivery): string {
   const limit = entries.length === 1 ? LONGEST_TROUBLE.only : LONGEST_TROUBLE.several
   const messages = [
@@ -264,7 +264,7 @@ function textOf(prediction: Prediction, { text = '', urls, embedded, json }: Out
   const { output } = prediction
   if (text !== '') return pre(text)
   if (urls.length + embedded > 0) return ''
-  // Indented only where that cannot make a few megabytes, nested deeply, longer than a string can be.
+  // Indented only if that cannot make a few megabytes, nested deeply, longer than a string can be.
   if (!hasNoOutput(prediction)) return pre(json.length > LONGEST_TEXT ? json : JSON.stringify(output, null, 2))
   if (isExpired(prediction)) return 'Deleted by the API.'
   return statusOf(prediction) === 'succeeded' ? 'No output.' : ''

@@ -4,8 +4,8 @@ import { type Entry, isJudged, predictTimesOf } from './entry.ts'
 import { seconds } from './format.ts'
 
 /**
- * How many predictions a step started for its inputs, if it started them, how many it did not, how many ran and how long.
- * What was charged is not known here.
+ * How many predictions a step started for its inputs, if it started them, how many it did not, how many ran and how
+ * long. What was charged is not known here.
  */
 export function tallyOf(entries: readonly Entry[]): string[] {
   const isRun = entries.some(({ name }) => name !== undefined)

@@ -396,7 +396,7 @@ describe('whatever happens', () => {
       assert.equal(results.length, count)
       const known = results.flatMap(({ outcome, earlier }) => [...earlier, ...(outcome ? [outcome] : [])])
       const started = made.filter(({ fate }) => !['lost', '422', '401'].includes(fate))
-      assert.equal(known.length, started.length, 'all that was started is told')
+      assert.equal(known.length, started.length, 'all that was started is reported')
     }
     await fc.assert(fc.asyncProperty(worlds, check), { numRuns: 300 })
   })

@@ -7,7 +7,7 @@ import { VirtualClock } from '../support/virtual-time.ts'
 const never = new AbortController().signal
 const request = { method: 'GET', url: 'https://api.test' } as const
 
-/** A hedge on a virtual clock, and attempts that take so many seconds each, or fail after them. */
+/** A hedge on a virtual clock, and attempts that take the given seconds each, or fail after them. */
 function start() {
   const clock = new VirtualClock()
   const hedge = createHedge(clock)

@@ -39,7 +39,7 @@ test('a prediction is created, waited for, uploaded and released, each step with
   assert.ok(waited.summary.includes(`<img src="${url}"`), 'the summary shows the picture by its lasting address')
   assert.ok(!waited.summary.includes(`<img src="http:`), 'and not by the one that expires')
   assert.deepEqual(waited.masks.slice(0, 2), [simulator.key, api.token])
-  // The key goes to the API alone, the token to GitHub alone.
+  // The key goes only to the API, the token only to GitHub.
   assert.ok(simulator.requests.every(({ headers }) => !JSON.stringify(headers).includes(api.token)))
 })
 

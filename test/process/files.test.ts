@@ -315,7 +315,7 @@ describe('files in output-dir', { concurrency: 4 }, () => {
     const at = performance.now()
     started.child.kill('SIGINT')
     await using run = await started.result
-    // GitHub grants 7.5 s between SIGINT and SIGTERM, which a busy machine may exceed; the stall alone lasts 30 s.
+    // GitHub grants 7.5 s between SIGINT and SIGTERM, which a busy machine may exceed; the stall by itself lasts 30 s.
     assert.ok(performance.now() - at < 25_000)
     assert.equal(run.exitCode, 1)
     assert.equal(run.outputs.status, 'succeeded')

@@ -47,7 +47,7 @@ describe("cog, Replicate's model server", { timeout: 180_000 }, async () => {
     assert.equal(run.exitCode, 0, run.log)
     assert.deepEqual([run.outputs.status, run.outputs.output_text], ['succeeded', 'a picture of a cake'])
     assert.match(run.log, /Using seed: 4711/)
-    // Its clock is that of the model alone.
+    // Its clock measures only the model.
     assert.ok(Number(run.outputs.predict_time) >= 2 && Number(run.outputs.predict_time) < 60, run.outputs.predict_time)
   })
 

@@ -204,7 +204,7 @@ export interface Squid extends AsyncDisposable {
   restart(): Promise<void>
 }
 
-/** squid with a user and a password; it alone knows where `gateway.test` is. */
+/** squid with a user and a password; only it knows where `gateway.test` is. */
 export async function startSquid(user: string, password: string): Promise<Squid> {
   await using stack = new AsyncDisposableStack()
   const folder = stack.use(await temporaryFolder('squid'))

@@ -152,7 +152,7 @@ describe('an input', () => {
         parseInput(text, 'input')
       } catch {}
     }
-    // Node tells of warnings in a later turn.
+    // Node emits warnings in a later turn.
     await nextTurn()
     process.off('warning', listen)
     assert.deepEqual(heard, [])

@@ -74,6 +74,15 @@ describe('the summary of one prediction', () => {
     const kept = { ...saved, releaseUrls: ['https://github.com/octo/pictures/releases/download/v1/abc-0.webp'] }
     assert.deepEqual(note(summaryOf([prediction], kept)), [])
   })
+  test('a summary shows a picture by its lasting address on the release, not by the one at the API', () => {
+    const prediction = ended({ output: ['https://files.example.com/a/out-0.webp'] })
+    const lasting = 'https://github.com/octo/pictures/releases/download/v1/abc-0.webp'
+    const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'url' }
+    const files = [{ ...file, name: 'abc-0.webp', type: 'image/webp' }]
+    const markdown = summaryOf([prediction], { files, failures: [], artifacts: [], releaseUrls: [lasting] })
+    const shown = [...markdown.matchAll(/<img src="([^"]*)"/g)].map(([, address]) => address)
+    assert.deepEqual(shown, [lasting])
+  })
   test('a summary never contains the input, the logs or the stream', () => {
     const markdown = summaryOf([
       ended({

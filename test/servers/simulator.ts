@@ -1,6 +1,6 @@
 /**
  * A predictions API on 127.0.0.1 that behaves like the real ones, and misbehaves on demand. As a program it serves until
- * it is told to stop: `node test/servers/simulator.ts --port 8787 --key sk-…`.
+ * it is stopped: `node test/servers/simulator.ts --port 8787 --key sk-…`.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'

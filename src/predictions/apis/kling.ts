@@ -8,8 +8,8 @@ const FAMILIES: ReadonlySet<string> = new Set(['videos', 'images', 'audio'])
 const LIMIT_CODES: ReadonlySet<unknown> = new Set([1302, 1303])
 
 /**
- * Kling (answers on the wire; vercel/ai, packages/klingai). The path of a task has the kind of work in it. `code` 0 says
- * that the query went well, not the task. `watermark_url` is the same video with a watermark.
+ * Kling (answers on the wire; vercel/ai, packages/klingai). The path of a task has the kind of work in it. `code` 0
+ * says that the query went well, not the task. `watermark_url` is the same video with a watermark.
  */
 export const kling = taskApi({
   name: 'kling',

@@ -13,8 +13,8 @@ const link =
 
 /**
  * An unknown error, a timeout, too many requests, an internal error, an error of a service behind it: for these the
- * list of error codes (platform.minimax.io, API reference) advises another try. Other codes of `base_resp` are the key's
- * (1004, 2049), the balance's (1008) or the content's (1026, 1027).
+ * list of error codes (platform.minimax.io, API reference) advises another try. Other codes of `base_resp` are the
+ * key's (1004, 2049), the balance's (1008) or the content's (1026, 1027).
  */
 const TRANSIENT_CODES: ReadonlySet<string> = new Set(['1000', '1001', '1002', '1024', '1033'])
 

@@ -3,7 +3,8 @@ import { taskApi } from './task-api.ts'
 
 /**
  * Suno has no API of its own: this is the gateways' (published examples). The gateway's status is the task's; that of
- * a clip (`complete`, `streaming`) says nothing about the end. Music is a list of clips, lyrics are an object with a text.
+ * a clip (`complete`, `streaming`) says nothing about the end. Music is a list of clips, lyrics are an object with a
+ * text.
  */
 export const suno = taskApi({
   name: 'suno',

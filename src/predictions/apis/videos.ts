@@ -2,8 +2,8 @@ import { all, at, file, first, text } from './places.ts'
 import { taskApi } from './task-api.ts'
 
 /**
- * The video format of OpenAI (openai-openapi, VideoResource), in which gateways serve Sora, Veo and others. The vendor's
- * object has no link to the video; gateways add one in fields of their own.
+ * The video format of OpenAI (openai-openapi, VideoResource), in which gateways serve Sora, Veo and others. The
+ * vendor's object has no link to the video; gateways add one in fields of their own.
  */
 export const videos = taskApi({
   name: 'videos',

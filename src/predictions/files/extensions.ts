@@ -171,8 +171,8 @@ export function extensionInsteadOf(substitute: 'page' | 'object', claim: Claim):
 const LONGEST_NAME = 4096
 
 /**
- * The names of a file: in `Content-Disposition`, in `filename=` of the query, at the end of the path; of the link, then of
- * the address that it was redirected to.
+ * The names of a file: in `Content-Disposition`, in `filename=` of the query, at the end of the path; of the link, then
+ * of the address that it was redirected to.
  */
 export function namesOf(disposition: string | undefined, urls: readonly URL[]): string[] {
   const given = disposition === undefined ? undefined : dispositionName(disposition.slice(0, LONGEST_NAME))

@@ -15,7 +15,8 @@ export interface Item {
 }
 
 /**
- * What an output holds to save, in document order: its files, else its text unless that is empty, else what it is as JSON.
+ * What an output holds to save, in document order: its files, else its text unless that is empty, else what it is as
+ * JSON.
  * @param most files that may be saved
  * @returns `more`: whether there are others beyond those
  */

@@ -97,7 +97,8 @@ function iconsFit(head: Buffer, size: number): boolean {
 }
 
 const BITRATES = {
-  // kbit/s by index, of layers 1, 2 and 3 of MPEG-1, then of layer 1 and of layers 2 and 3 of MPEG-2 (ISO 11172-3, 13818-3)
+  // kbit/s by index, of layers 1, 2 and 3 of MPEG-1, then of layer 1 and of layers 2 and 3 of MPEG-2 (ISO 11172-3,
+  // 13818-3)
   v1: [
     [0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448],
     [0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384],

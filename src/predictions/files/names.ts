@@ -87,7 +87,7 @@ const folded = (name: string) => name.normalize('NFC').toLowerCase()
 /**
  * Moves a file to a name that must be free.
  * @param moves those of the file system; they differ between systems, so a test can give others
- * @returns false where the name is taken
+ * @returns false if the name is taken
  */
 export async function moveNew(
   from: string,
@@ -100,7 +100,8 @@ export async function moveNew(
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'EEXIST') return false
-    // Some file systems have no links; on those, no other process is expected to create the file between check and move.
+    // Some file systems have no links; on those, no other process is expected to create the file between check and
+    // move.
     await whenFree(() => moves.rename(from, to), clock)
     return true
   }

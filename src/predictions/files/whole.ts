@@ -68,7 +68,7 @@ class Bytes {
     this.size = size
   }
 
-  /** So many bytes at a place, or fewer at the end of the file. */
+  /** `count` bytes from a place on, or fewer at the end of the file. */
   async at(position: number, count: number): Promise<Buffer> {
     const from = position - this.#from
     if (from < 0 || from + count > this.#window.length) {

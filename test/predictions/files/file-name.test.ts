@@ -10,7 +10,7 @@ import {
 
 const file = (index: number, of: number): Kind => ({ index, of })
 
-/** The names of the files of predictions a, b, …, each with so many files. */
+/** The names of the files of predictions a, b, …, each with the given number of files. */
 function namesOf(template: string, counts: readonly number[], names: readonly string[] = []): string[] {
   const ids = counts.map((_, i) => String.fromCharCode(97 + i))
   const fileNames = new FileNames(template, { count: counts.length, ids })

@@ -4,7 +4,7 @@ import { InterruptedTransfer } from '../../../src/predictions/files/file-answer.
 import { Meter } from '../../../src/predictions/files/meter.ts'
 import { VirtualClock } from '../../support/virtual-time.ts'
 
-/** What a meter says of a transfer that brings so many bytes in each second, and when. */
+/** What a meter says of a transfer that brings the given bytes in each second, and when. */
 async function metered(bytesIn: (second: number) => number, seconds = 200) {
   const clock = new VirtualClock()
   const meter = new Meter(clock, 30)

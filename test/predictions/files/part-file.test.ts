@@ -15,7 +15,7 @@ async function partIn(name = 'new') {
 
 const pieces = (...texts: string[]) => texts.map((text) => Buffer.from(text))
 
-/** A disk on which each write takes at most so many bytes, until so many are written in all. */
+/** A disk on which each write takes at most `most` bytes, until `total` are written in all. */
 async function limitWrites(t: TestContext, most: number, total = Number.POSITIVE_INFINITY) {
   await using probe = await open(path.join(await testFolder('probe'), 'file'), 'w')
   const handles = Object.getPrototypeOf(probe)
