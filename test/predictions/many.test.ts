@@ -26,7 +26,7 @@ describe('many predictions', () => {
   })
 
   test('waits that a list answers stay asleep and request no other list, and the observer sees every response', async () => {
-    const predictions = sample(200, 8).map((each) => ({ ...each, starts: 0, ends: 60, end: 'succeeded' as const }))
+    const predictions = sample(120, 8).map((each) => ({ ...each, starts: 0, ends: 30, end: 'succeeded' as const }))
     const heard = new Map<string, number>()
     const { lists, requests } = await play(
       predictions,
@@ -219,7 +219,7 @@ describe('many predictions', () => {
     ['takes half a minute', 30],
   ] as const) {
     test(`a list that ${manner} holds polls up for a few seconds, three times`, async () => {
-      const predictions = sample(12, 13).map((each, i) => ({ ...each, starts: 0, ends: 12 + 25 * i }))
+      const predictions = sample(12, 13).map((each, i) => ({ ...each, starts: 0, ends: 12 + 8 * i }))
       const answer = api(predictions)
       const react = (request: ScriptedRequest): Reaction => {
         const reaction = answer(request)
@@ -236,7 +236,7 @@ describe('many predictions', () => {
   }
 
   test('a list that never shows an end is left alone once two polls have shown one, and no end is noticed late', async () => {
-    const predictions = sample(100, 4)
+    const predictions = sample(100, 4, 30)
     const { outcomes, latest } = await play(predictions, { hidesEnds: true })
     assertRight(predictions, outcomes)
     assert.ok(latest <= 6, `${latest} s`)

@@ -73,7 +73,7 @@ export function api(predictions: readonly Simulated[], manner: Manner = {}) {
   }
 }
 
-export function sample(count: number, seed: number, longest = 30): Simulated[] {
+export function sample(count: number, seed: number, longest = 10): Simulated[] {
   const random = seeded(seed)
   return Array.from({ length: count }, (_, i) => {
     const starts = random() * 5
