@@ -16,7 +16,7 @@ const NO_RUN_TIMES = new RunTimes([])
 /** Seconds that one page of the list may take, because nobody polls singly meanwhile. */
 const LONGEST_PAGE = 5
 /** Seconds that a hint of a refused list is obeyed at most. */
-const LONGEST_HINT = 120
+const LONGEST_LIST_PAUSE = 120
 
 /** A prediction that has not ended. */
 export interface OpenWait extends Listed {
@@ -71,7 +71,7 @@ export class WaitStep implements Disposable {
       if (limit.signal.aborted && !signal.aborted) throw new ConnectionError(LIST_REQUEST, limit.signal.reason)
       if (error instanceof RefusalError && error.retryability === 'transient') {
         if (error.retryAfter === undefined) limiter.refused(error.status)
-        else await settled(clock.sleep(Math.min(error.retryAfter, LONGEST_HINT), stop))
+        else await settled(clock.sleep(Math.min(error.retryAfter, LONGEST_LIST_PAUSE), stop))
         signal.throwIfAborted()
       }
       throw error
