@@ -119,7 +119,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/network/until-sent': ['predictions/network/connections'],
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
   'predictions/prediction-wait': WAIT,
-  'predictions/promises': WAIT,
   'predictions/second-look': WAIT,
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
