@@ -7,8 +7,9 @@ import type { Outcome } from './outcome.ts'
 import { Patience } from './patience.ts'
 import { hasNoOutput, isRunning, isTerminal, readStatus, statusOf } from './prediction.ts'
 import { beforeAbort, settled } from './promises.ts'
+import { tellFailure } from './rate-limiter.ts'
 import type { Schedule } from './schedule.ts'
-import { isOutputLate, SECOND_LOOKS } from './second-look.ts'
+import { isOutputLate, lookAgain } from './second-look.ts'
 import { StuckStatus } from './stuck-status.ts'
 import { kindOf, type OpenWait, type WaitStep } from './wait-step.ts'
 import { Wakeup } from './wakeup.ts'
@@ -306,7 +307,7 @@ export class PredictionWait implements OpenWait {
     const step = this.#step
     const now = step.now()
     this.#error = thrown
-    this.#tellLimiter(thrown)
+    tellFailure(step.options.limiter, thrown)
     // Errors of the way concern every prediction of the step, so a good answer to any of them counts.
     const concernsAll = thrown.scope === 'account' || thrown.retryability === 'transient'
     const answered =
@@ -326,13 +327,6 @@ export class PredictionWait implements OpenWait {
     const { lastGood } = this.#step
     const { doubtSince } = this.#patience
     return lastGood !== undefined && doubtSince !== undefined && lastGood > doubtSince
-  }
-
-  #tellLimiter(error: ApiError): void {
-    const { limiter } = this.#step.options
-    if (error.retryability !== 'transient') {
-      if (!(error instanceof ConnectionError)) limiter.accepted()
-    } else if (error instanceof RefusalError && error.retryAfter === undefined) limiter.refused(error.status)
   }
 
   /** Polls once more when the deadline is reached. @param underWay the poll that was under way then */
@@ -357,20 +351,9 @@ export class PredictionWait implements OpenWait {
 
   /** The outcome of a prediction that has ended, after a second look if it succeeded a moment ago without an output. */
   async #ended(): Promise<Outcome> {
-    const { options } = this.#step
-    for (const pause of this.#isOutputLate() ? SECOND_LOOKS : []) {
-      try {
-        await options.clock.sleep(pause, this.#stopOrDeadline)
-        await options.limiter.take(this.#stopOrDeadline)
-        const answer = await options.client.get(this.id, this.#stopOrDeadline)
-        if (statusOf(answer.prediction) === 'succeeded' && !hasNoOutput(answer.prediction)) {
-          this.#keep(answer)
-          break
-        }
-      } catch (thrown) {
-        if (isBug(thrown)) throw thrown
-        if (this.#stopOrDeadline.aborted) break
-      }
+    if (this.#isOutputLate()) {
+      const answer = await lookAgain(this.id, this.#step.options, this.#stopOrDeadline)
+      if (answer) this.#keep(answer)
     }
     return this.#outcome('ended')
   }
