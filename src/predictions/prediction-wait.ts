@@ -10,8 +10,9 @@ import { beforeAbort, settled } from './promises.ts'
 import { tellFailure } from './rate-limiter.ts'
 import type { Schedule } from './schedule.ts'
 import { isOutputLate, lookAgain } from './second-look.ts'
+import { kindOf } from './siblings.ts'
 import { StuckStatus } from './stuck-status.ts'
-import { kindOf, type OpenWait, type WaitStep } from './wait-step.ts'
+import type { OpenWait, WaitStep } from './wait-step.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** The wait for one prediction. */
@@ -260,7 +261,7 @@ export class PredictionWait implements OpenWait {
     const status = statusOf(prediction)
     this.#countsAsFailed = step.options.failOnStuckStatus !== false && this.#stuck.isStuck(prediction, now)
     const hasEnded = isTerminal(status) || this.#countsAsFailed
-    if (hasEnded) step.ran(prediction)
+    if (hasEnded) step.kinds.ran(prediction)
     else this.#plan(answer, now, woken)
     const left = hasEnded ? undefined : this.#schedule.left(now - this.#began)
     step.options.observer.answered({ id: this.id, now, answer, left })
@@ -273,7 +274,7 @@ export class PredictionWait implements OpenWait {
   }
 
   #changeKind(kind: string | undefined): void {
-    this.#step.changedKind(this.#kind, kind)
+    this.#step.kinds.changed(this.#kind, kind)
     this.#kind = kind
   }
 
@@ -290,7 +291,7 @@ export class PredictionWait implements OpenWait {
       streaming: this.#endSignal?.connected ?? false,
       woken,
       refresh: answer.refresh,
-      siblings: this.#step.siblingsOf(prediction),
+      siblings: this.#step.kinds.siblingsOf(prediction),
     })
     const stream = prediction.urls?.stream
     if (stream !== undefined) {
