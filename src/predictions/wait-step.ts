@@ -54,10 +54,14 @@ export class WaitStep implements Disposable {
 
   /** The seconds after the deadline at which a prediction is polled last: first those that were not polled for longest. */
   lastTurn(wait: OpenWait): number {
-    const order = () => [...this.open].toSorted((a, b) => a.polledAt - b.polledAt)
-    const { interval } = this.options.limiter
-    this.#lastTurns ??= new Map(order().map((each, i) => [each, i * interval]))
+    this.#lastTurns ??= this.#orderLastTurns()
     return this.#lastTurns.get(wait) ?? 0
+  }
+
+  #orderLastTurns(): Map<OpenWait, number> {
+    const { interval } = this.options.limiter
+    const waits = [...this.open].toSorted((a, b) => a.polledAt - b.polledAt)
+    return new Map(waits.map((each, i) => [each, i * interval]))
   }
 
   [Symbol.dispose](): void {
