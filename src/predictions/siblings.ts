@@ -10,10 +10,10 @@ export const kindOf = ({ model, version }: Prediction): string | undefined =>
 
 /** What the predictions of one step that are of the same model reveal about each other. */
 export class Kinds {
-  /** How many are open, by what they are of: counting them at each answer would take a thousand steps for each of a thousand. */
-  readonly #open = new Map<string, number>()
-  /** Of predictions that have succeeded, by what they are of. */
-  readonly #runs = new Map<string, RunTimes>()
+  /** How many are open, by kind: counting them at each answer would take a thousand steps for each of a thousand. */
+  readonly #open = new Map<string | undefined, number>()
+  /** Of predictions that have succeeded, by kind. */
+  readonly #runs = new Map<string | undefined, RunTimes>()
 
   /** What is known of the other predictions of the same model; undefined if there are none. */
   siblingsOf(prediction: Prediction): Siblings | undefined {
@@ -26,17 +26,19 @@ export class Kinds {
 
   /** Notes that an open prediction is no longer of one kind but of another; undefined for none. */
   changed(from: string | undefined, to: string | undefined): void {
-    if (from === to) return
-    const add = (kind: string, count: number) => this.#open.set(kind, (this.#open.get(kind) ?? 0) + count)
-    if (from !== undefined) add(from, -1)
-    if (to !== undefined) add(to, 1)
+    this.#count(from, -1)
+    this.#count(to, 1)
+  }
+
+  #count(kind: string | undefined, more: number): void {
+    this.#open.set(kind, (this.#open.get(kind) ?? 0) + more)
   }
 
   /** Notes how long a prediction ran that has succeeded. */
   ran(prediction: Prediction): void {
     const kind = kindOf(prediction)
     const seconds = predictTime(prediction)
-    if (kind === undefined || seconds === undefined || statusOf(prediction) !== 'succeeded') return
+    if (seconds === undefined || statusOf(prediction) !== 'succeeded') return
     this.#runs.set(kind, (this.#runs.get(kind) ?? NO_RUN_TIMES).with(seconds))
   }
 }
