@@ -114,8 +114,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
-  'predictions/last-poll': WAIT,
-  'predictions/list-polling': ['predictions/many'],
   'predictions/network/connector': ['predictions/network/connector', ...DISPATCHER],
   'predictions/network/dispatcher': DISPATCHER,
   'predictions/network/proxy': DISPATCHER,

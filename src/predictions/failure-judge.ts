@@ -50,7 +50,7 @@ export class FailureJudge {
   #isContradicted(): boolean {
     const { lastGood } = this.#step
     const { doubtSince } = this.#patience
-    return lastGood !== undefined && doubtSince !== undefined && lastGood > doubtSince
+    return (lastGood ?? Number.NEGATIVE_INFINITY) > (doubtSince ?? Number.POSITIVE_INFINITY)
   }
 
   #newPatience(): Patience {

@@ -291,7 +291,7 @@ export class PredictionWait implements OpenWait {
   async #lastPoll(underWay?: Promise<Answer>): Promise<Outcome> {
     const step = this.#step
     if (step.requested && !step.responded) return this.#state.outcome('timeout')
-    const hasEnded = await lastPoll(step, {
+    const hasEnded = await lastPoll(step.options.clock, step.lists, {
       turn: step.lastTurn(this),
       underWay,
       request: (signal) => this.#request(signal),
