@@ -119,7 +119,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/network/proxy': DISPATCHER,
   'predictions/network/until-sent': ['predictions/network/connections'],
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
-  'predictions/prediction-state': ['predictions/prediction-state', ...WAIT],
   'predictions/prediction-wait': WAIT,
   'predictions/wait': WAIT,
   'runner/artifact-error': ['runner/artifact-client-errors', 'runner/artifact'],
