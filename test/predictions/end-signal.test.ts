@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { createEndSignals, listenToStream } from '../../src/predictions/end-signal.ts'
@@ -114,6 +114,22 @@ describe('a stream', () => {
     assert.deepEqual([first?.connected, second?.connected, opened], [true, false, 1])
     stop.abort(new Error('enough'))
     await signals.close()
+  })
+
+  test('a stream is requested as such, uncompressed and fresh, and without a key', async () => {
+    const seen = Promise.withResolvers<IncomingHttpHeaders>()
+    await using server = await listen((request, response) => {
+      seen.resolve(request.headers)
+      tellsTheEnd(response.writeHead(200, HEAD))
+    })
+    const network = openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {})
+    const signals = createEndSignals(network, systemClock)
+    const end = Promise.withResolvers<void>()
+    signals.open(`${server.origin}/stream`, new AbortController().signal, end.resolve)
+    await end.promise
+    await signals.close()
+    const { accept, 'accept-encoding': encoding, 'cache-control': cache, authorization } = await seen.promise
+    assert.deepEqual([accept, encoding, cache, authorization], ['text/event-stream', 'identity', 'no-store', undefined])
   })
 
   test('a stream that signals the end does so once', async () => {
