@@ -50,6 +50,8 @@ export interface BatchOptions<Request> {
   wait(id: string, answer: Answer, name: string): Promise<Outcome>
   /** Predictions that run at the same time. */
   maxParallel: number
+  /** If the first have all failed, no more are started after so many; after `maxParallel`, and at least three, unless given. */
+  mostFailed?: number
   /** How often an entry is tried, from 1. */
   attempts: number
   /** Whether predictions have a deadline of their own, at which the API aborts those that have not begun. */
@@ -71,8 +73,8 @@ export interface BatchObserver {
 
 /** Seconds before the second, third and each later attempt of one entry, more or less a quarter. */
 const ATTEMPT_PAUSES = [5, 15, 45] as const
-/** If the first predictions have all failed, no more are started: this many, or as many as run at once if those are more. */
-const FEWEST_FAILURES = 3
+/** Failures of the first predictions, and nothing else, after which no more are started: at least this many. */
+const LEAST_ALL_FAILED = 3
 /** Refusals that concern the account, or the target of all; a 429 is one that was waited out for as long as it may be. */
 const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 429])
 /** Refusals that concern one input: they cost nothing, and say nothing about the others. */
@@ -89,7 +91,7 @@ export async function runBatch<Request>(
   options: BatchOptions<Request>,
 ): Promise<EntryResult[]> {
   const results: EntryResult[] = []
-  const state = new BatchState(options.maxParallel)
+  const state = new BatchState(options.mostFailed ?? Math.max(LEAST_ALL_FAILED, options.maxParallel))
   const queue = entries.entries()
   const worker = async () => {
     for (const [i, entry] of queue) {
@@ -107,7 +109,7 @@ export async function runBatch<Request>(
 
 /** What all entries of a batch share: one creation at a time, and whether new ones may be started. */
 class BatchState {
-  readonly #fewest: number
+  readonly #most: number
   #begun = 0
   #settled = 0
   #allFailed = true
@@ -116,8 +118,9 @@ class BatchState {
   readonly creations = new Turns()
   #waiting: (() => void)[] = []
 
-  constructor(maxParallel: number) {
-    this.#fewest = Math.max(FEWEST_FAILURES, maxParallel)
+  /** @param mostFailed If so many of the first have all failed, no more are started. */
+  constructor(mostFailed: number) {
+    this.#most = mostFailed
   }
 
   /** Why nothing new is started, as the end of a sentence; undefined while it is. */
@@ -127,7 +130,7 @@ class BatchState {
 
   /** Waits while the first have failed so far: only when one of them has come to something is more money spent. */
   async begin(): Promise<void> {
-    const mustWait = () => this.#begun >= this.#fewest && this.#allFailed && this.#stopped === undefined
+    const mustWait = () => this.#begun >= this.#most && this.#allFailed && this.#stopped === undefined
     while (mustWait()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#begun++
   }
@@ -139,7 +142,7 @@ class BatchState {
   settled({ outcome }: EntryResult): void {
     this.#settled++
     if (outcome && (outcome.end !== 'ended' || outcome.status !== 'failed')) this.#allFailed = false
-    if (this.#allFailed && this.#settled >= this.#fewest) this.#stopped ??= `the first ${this.#settled} have all failed`
+    if (this.#allFailed && this.#settled >= this.#most) this.#stopped ??= `the first ${this.#settled} have all failed`
     this.#resume()
   }
 

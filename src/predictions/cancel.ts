@@ -27,7 +27,8 @@ export interface CancelOptions {
 
 const MOST_ATTEMPTS = 4
 const FIRST_PAUSE = 0.5
-const LONGEST_HINT = 10
+/** Seconds that a hint is obeyed at most: what is not canceled soon costs money, and a canceled job has little time. */
+const LONGEST_CANCEL_PAUSE = 10
 /** Statuses with which APIs say that they do not know the call. 404 is among them only if the prediction is known. */
 const UNKNOWN_CALL: ReadonlySet<number> = new Set([404, 405, 501])
 /** Statuses with which APIs say that a prediction cannot be canceled, mostly because it has ended. */
@@ -96,7 +97,7 @@ const endOf = (id: string, status: Status): Cancellation =>
 
 function pauseAfter(error: unknown, count: number, { random = Math.random }: CancelOptions): number | undefined {
   if (!(error instanceof ApiError) || error.retryability !== 'transient' || count === MOST_ATTEMPTS) return undefined
-  return Math.max(backOff(count, { first: FIRST_PAUSE, random }), Math.min(LONGEST_HINT, error.retryAfter ?? 0))
+  return Math.max(backOff(count, { first: FIRST_PAUSE, random }), Math.min(LONGEST_CANCEL_PAUSE, error.retryAfter ?? 0))
 }
 
 function failureOf(id: string, error: unknown, { sent, signal }: { sent: boolean; signal: AbortSignal }): Cancellation {

@@ -154,6 +154,13 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
   const wholeText = (body: Body): string | Promise<string> =>
     typeof body === 'string' ? body : turns.run(() => body.read().finally(() => body.close()))
 
+  const refusalOf = async (request: ApiRequest, { status, headers, body }: Reply): Promise<RefusalError> => {
+    const text = await wholeText(body)
+    const json = await parseErrorBodyInTurns(text)
+    const unknownId = api.isUnknownId({ json, empty: false })
+    return new RefusalError(request, { status, headers, text, body: json, unknownId })
+  }
+
   const send: Sender['send'] = async (call, signal) => {
     const { method, path } = call
     const request: ApiRequest = { method, url: `${apiUrl}${path}`, path, call: callOf(call) }
@@ -166,12 +173,7 @@ function createSender(options: ClientOptions, turns: Turns): Sender {
       const { status, headers, body } = await (call.method === 'GET'
         ? hedge.run(attempt, stop)
         : hedge.single(attempt, stop))
-      if (status < 200 || status > 299) {
-        const text = await wholeText(body)
-        const json = await parseErrorBodyInTurns(text)
-        const unknownId = api.isUnknownId({ json, empty: false })
-        throw new RefusalError(request, { status, headers, text, body: json, unknownId })
-      }
+      if (status < 200 || status > 299) throw await refusalOf(request, { status, headers, body })
       return { request, status, body }
     } catch (error) {
       if (signal.aborted) throw signal.reason

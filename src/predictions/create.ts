@@ -9,8 +9,9 @@ import { clip, isRecord, sentence, sentences } from './text.ts'
 
 /** Seconds during which a creation that cannot have been carried out is tried again. */
 const PATIENCE = 300
-const LONGEST_PAUSE = 30
-const LONGEST_HINT = 120
+/** Seconds of a back-off, and seconds that a hint of the API is obeyed, at most. */
+const LONGEST_BACK_OFF = 30
+const LONGEST_OBEYED_HINT = 120
 /** Seconds that the answer to a request that was sent is waited for after the signal: without its ID, a prediction cannot be canceled. */
 const ANSWER_GRACE = 1
 
@@ -60,8 +61,8 @@ export async function createPrediction(request: CreateRequest, options: CreateOp
   const pauseAfter = (error: unknown, count: number): number | undefined => {
     if (!(error instanceof ApiError) || !isUntouched(error) || error.retryability !== 'transient') return undefined
     if (signal.aborted) return undefined
-    const own = backOff(count, { most: LONGEST_PAUSE, random })
-    const pause = Math.max(own, Math.min(LONGEST_HINT, error.retryAfter ?? 0))
+    const own = backOff(count, { most: LONGEST_BACK_OFF, random })
+    const pause = Math.max(own, Math.min(LONGEST_OBEYED_HINT, error.retryAfter ?? 0))
     wasAnswered ||= !(error instanceof ConnectionError)
     const limit = wasAnswered ? patience : connectPatience
     return clock.now() + pause - start > limit ? undefined : pause

@@ -43,7 +43,7 @@ export function createEndSignals(network: UntrustedNetwork, clock: Clock, most =
       const endSignal = { connected: false }
       if (open >= most || !URL.canParse(url)) return endSignal
       open++
-      listen(new URL(url), endSignal, { network, clock, signal, onEnd })
+      listenToStream(new URL(url), endSignal, { network, clock, signal, onEnd })
         // Refused, reset, not allowed, aborted: the wait polls as it does without a stream.
         .catch(() => {})
         .finally(() => {
@@ -63,8 +63,11 @@ interface Listening {
   onEnd: () => void
 }
 
-/** Connects as long as that is of use. A stream that has said something is opened again if it breaks off. */
-async function listen(url: URL, endSignal: { connected: boolean }, listening: Listening): Promise<void> {
+/**
+ * Connects as long as that is of use. A stream that has said something is opened again if it breaks off.
+ * @throws what ends a stream before it has said anything, or the reason of the signal
+ */
+export async function listenToStream(url: URL, endSignal: { connected: boolean }, listening: Listening): Promise<void> {
   const { network, clock, signal, onEnd } = listening
   const connections = await network.to(url, signal)
   let hasSpoken = false

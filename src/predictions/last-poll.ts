@@ -1,9 +1,9 @@
 import type { Answer } from './answer.ts'
-import { deadlineSignal } from './clock.ts'
+import { type Clock, deadlineSignal } from './clock.ts'
 import { ApiError, ConnectionError } from './errors.ts'
+import type { ListPolling } from './list-polling.ts'
 import { isTerminal, statusOf } from './prediction.ts'
 import { beforeAbort, settled } from './promises.ts'
-import type { WaitStep } from './wait-step.ts'
 
 /** Seconds that the answer to the last poll, made at the deadline, is waited for. */
 const LAST_ANSWER = 2
@@ -35,8 +35,11 @@ export interface LastPoll {
  * the end: by a list if lists are read, else singly.
  * @returns whether the prediction has ended; false if no answer says so in time
  */
-export async function lastPoll({ options, lists }: WaitStep, poll: LastPoll): Promise<boolean> {
-  const { clock } = options
+export async function lastPoll(
+  clock: Clock,
+  lists: Pick<ListPolling, 'isOn' | 'isUnderWay' | 'refresh'>,
+  poll: LastPoll,
+): Promise<boolean> {
   using limit = deadlineSignal(clock, LAST_ANSWER, 'the last response did not arrive in time')
   const stop = AbortSignal.any([poll.stop, limit.signal])
   const isInTime = poll.turn < LAST_ANSWER

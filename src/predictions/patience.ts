@@ -26,7 +26,7 @@ const FIRST_PAUSE = 0.5
 const FIRST_PAUSE_AFTER_429 = 1
 const LONGEST_PAUSE = 30
 /** No rate limit lasts for more than an hour; an API that requests more is polled every two minutes. */
-const LONGEST_HINT = 3600
+const LONGEST_CREDIBLE_HINT = 3600
 const PAUSE_FOR_ABSURD_HINTS = 120
 
 /** What a failed request leads to. */
@@ -140,7 +140,7 @@ export class Patience {
   }
 
   #hint({ retryAfter = 0 }: ApiError): number {
-    const seconds = retryAfter > LONGEST_HINT ? PAUSE_FOR_ABSURD_HINTS : retryAfter
+    const seconds = retryAfter > LONGEST_CREDIBLE_HINT ? PAUSE_FOR_ABSURD_HINTS : retryAfter
     return seconds * (1 + 0.25 * this.#random())
   }
 

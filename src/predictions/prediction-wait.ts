@@ -1,16 +1,17 @@
 import { type Answer, progressLog } from './answer.ts'
 import type { EndSignal } from './end-signal.ts'
-import { ApiError, ConnectionError, RefusalError } from './errors.ts'
+import { ApiError, ConnectionError } from './errors.ts'
+import { FailureJudge } from './failure-judge.ts'
 import { lastPoll } from './last-poll.ts'
 import { isBug } from './network/network-errors.ts'
 import type { Outcome } from './outcome.ts'
-import { Patience } from './patience.ts'
-import { hasNoOutput, isRunning, isTerminal, readStatus, statusOf } from './prediction.ts'
+import { hasNoOutput, isRunning, isTerminal, statusOf } from './prediction.ts'
+import { PredictionState } from './prediction-state.ts'
 import { beforeAbort, settled } from './promises.ts'
+import { tellFailure } from './rate-limiter.ts'
 import type { Schedule } from './schedule.ts'
-import { isOutputLate, SECOND_LOOKS } from './second-look.ts'
-import { StuckStatus } from './stuck-status.ts'
-import { kindOf, type OpenWait, type WaitStep } from './wait-step.ts'
+import { lookAgain } from './second-look.ts'
+import type { OpenWait, WaitStep } from './wait-step.ts'
 import { Wakeup } from './wakeup.ts'
 
 /** The wait for one prediction. */
@@ -21,7 +22,6 @@ export class PredictionWait implements OpenWait {
   readonly #began: number
   readonly #schedule: Schedule
   readonly #wakeup: Wakeup
-  readonly #stuck = new StuckStatus()
   /** Aborted when this wait is over, so that nothing of it goes on. */
   readonly #over = new AbortController()
   /** Ends requests: this wait is over, the caller gives up, or no request can succeed. */
@@ -30,18 +30,12 @@ export class PredictionWait implements OpenWait {
   readonly #stopOrDeadline: AbortSignal
   /** When it was polled last, in seconds since the start. */
   polledAt = Number.NEGATIVE_INFINITY
-  #answer: Answer | undefined
-  /** What it is of, as far as it is known. */
-  #kind: string | undefined
-  #error: ApiError | undefined
-  #patience: Patience
+  readonly #state: PredictionState
+  readonly #failures: FailureJudge
   /** The last pause that the schedule returned. */
   #planned: number
   readonly #known: Answer | undefined
   #endSignal: EndSignal | undefined
-  /** When it was last seen running. */
-  #ranAt: number | undefined
-  #countsAsFailed = false
   /** What a list said that was not taken yet. */
   #listed: Answer | undefined
   /** What a list said of the end, until a poll of this prediction confirms it. */
@@ -60,7 +54,8 @@ export class PredictionWait implements OpenWait {
     this.#wakeup = new Wakeup(step.alarm)
     this.#schedule = schedule()
     this.#planned = this.#schedule.first(parallelJobs)
-    this.#patience = this.#newPatience()
+    this.#state = new PredictionState(id, step)
+    this.#failures = new FailureJudge(id, step)
     this.#stop = AbortSignal.any([this.#over.signal, signal, step.doubt.believed])
     this.#stopOrDeadline = AbortSignal.any([this.#stop, step.deadline])
     this.#known = known
@@ -102,7 +97,7 @@ export class PredictionWait implements OpenWait {
     let outcome = await this.#wait()
     this.#over.abort(new Error('the wait has ended'))
     open.delete(this)
-    this.#changeKind(undefined)
+    this.#state.leave()
     try {
       options.observer.settled(outcome)
     } catch (bug) {
@@ -117,10 +112,10 @@ export class PredictionWait implements OpenWait {
     } catch (thrown) {
       const { options, doubt } = this.#step
       if (isBug(thrown)) return this.#crashed(thrown)
-      if (options.signal.aborted) return this.#outcome('interrupted')
+      if (options.signal.aborted) return this.#state.outcome('interrupted')
       if (doubt.believed.aborted) {
-        this.#error = doubt.error
-        return this.#outcome('refused')
+        this.#state.error = doubt.error
+        return this.#state.outcome('refused')
       }
       return this.#crashed(thrown)
     }
@@ -149,7 +144,7 @@ export class PredictionWait implements OpenWait {
         pause = this.#planned
       } else {
         const next = this.#fail(result.error, sent)
-        if (next === 'give up') return this.#acceptListedEnd() ? await this.#ended() : this.#outcome('refused')
+        if (next === 'give up') return this.#acceptListedEnd() ? await this.#ended() : this.#state.outcome('refused')
         pause = next
       }
     }
@@ -170,7 +165,7 @@ export class PredictionWait implements OpenWait {
   async #sleep(pause: number): Promise<void> {
     const { clock } = this.#step.options
     // Neither the stream nor a list shortens a pause that the server requested, or one in doubt.
-    if (this.#error) return await clock.sleep(pause, this.#stopOrDeadline)
+    if (this.#state.error) return await clock.sleep(pause, this.#stopOrDeadline)
     await this.#wakeup.sleep(pause, this.#stopOrDeadline)
   }
 
@@ -245,42 +240,21 @@ export class PredictionWait implements OpenWait {
 
   /** Takes a good answer. @returns whether the prediction has ended */
   #accept(answer: Answer, woken: boolean): boolean {
-    const step = this.#step
-    const now = step.now()
-    const { prediction } = answer
-    this.#changeKind(kindOf(prediction))
-    this.#keep(answer)
-    this.#error = undefined
+    const now = this.#step.now()
     this.#listed = undefined
     this.#listedEnd = undefined
-    this.#patience = this.#newPatience()
-    step.lastGood = now
-    step.doubt.resolve()
-    const status = statusOf(prediction)
-    this.#countsAsFailed = step.options.failOnStuckStatus !== false && this.#stuck.isStuck(prediction, now)
-    const hasEnded = isTerminal(status) || this.#countsAsFailed
-    if (hasEnded) step.ran(prediction)
-    else this.#plan(answer, now, woken)
+    this.#failures.reset()
+    const hasEnded = this.#state.accept(answer)
+    if (!hasEnded) this.#plan(answer, now, woken)
     const left = hasEnded ? undefined : this.#schedule.left(now - this.#began)
-    step.options.observer.answered({ id: this.id, now, answer, left })
+    this.#step.options.observer.answered({ id: this.id, now, answer, left })
     return hasEnded
-  }
-
-  #keep(answer: Answer): void {
-    this.#answer?.stored?.close().catch(() => {})
-    this.#answer = answer
-  }
-
-  #changeKind(kind: string | undefined): void {
-    this.#step.changedKind(this.#kind, kind)
-    this.#kind = kind
   }
 
   /** Decides when to poll next, and listens to the stream if there is one. */
   #plan(answer: Answer, now: number, woken: boolean): void {
     const { options, lists } = this.#step
     const { prediction } = answer
-    this.#ranAt = now
     this.#planned = this.#schedule.next({
       now: now - this.#began,
       started: statusOf(prediction) !== 'starting',
@@ -289,7 +263,7 @@ export class PredictionWait implements OpenWait {
       streaming: this.#endSignal?.connected ?? false,
       woken,
       refresh: answer.refresh,
-      siblings: this.#step.siblingsOf(prediction),
+      siblings: this.#step.kinds.siblingsOf(prediction),
     })
     const stream = prediction.urls?.stream
     if (stream !== undefined) {
@@ -303,43 +277,21 @@ export class PredictionWait implements OpenWait {
   /** Takes a failure. @returns seconds until the next poll */
   #fail(thrown: unknown, sent: number): number | 'give up' {
     if (!(thrown instanceof ApiError)) throw thrown
-    const step = this.#step
-    const now = step.now()
-    this.#error = thrown
-    this.#tellLimiter(thrown)
-    // Errors of the way concern every prediction of the step, so a good answer to any of them counts.
-    const concernsAll = thrown.scope === 'account' || thrown.retryability === 'transient'
-    const answered =
-      this.#answer !== undefined || ((concernsAll || thrown instanceof ConnectionError) && step.lastGood !== undefined)
-    const judgment = this.#patience.judge(thrown, { now, sent, planned: this.#planned, answered })
-    if (judgment.kind === 'give up' && !answered && isHopeless(thrown)) step.doubt.believe(thrown)
-    if (judgment.kind === 'doubt' && thrown.scope === 'account' && !this.#isContradicted()) {
-      if (step.doubt.add(this.id, thrown)) return 'give up'
-    }
-    if (judgment.kind === 'give up') return 'give up'
-    step.options.observer.failed({ id: this.id, now, error: thrown, pause: judgment.pause })
-    return judgment.pause
-  }
-
-  /** Whether others got good answers since this one began to get bad ones: then it is not about all of them. */
-  #isContradicted(): boolean {
-    const { lastGood } = this.#step
-    const { doubtSince } = this.#patience
-    return lastGood !== undefined && doubtSince !== undefined && lastGood > doubtSince
-  }
-
-  #tellLimiter(error: ApiError): void {
-    const { limiter } = this.#step.options
-    if (error.retryability !== 'transient') {
-      if (!(error instanceof ConnectionError)) limiter.accepted()
-    } else if (error instanceof RefusalError && error.retryAfter === undefined) limiter.refused(error.status)
+    const { options } = this.#step
+    const now = this.#step.now()
+    this.#state.error = thrown
+    tellFailure(options.limiter, thrown)
+    const { hasAnswer } = this.#state
+    const pause = this.#failures.judge({ error: thrown, sent, planned: this.#planned, hasAnswer })
+    if (pause !== 'give up') options.observer.failed({ id: this.id, now, error: thrown, pause })
+    return pause
   }
 
   /** Polls once more when the deadline is reached. @param underWay the poll that was under way then */
   async #lastPoll(underWay?: Promise<Answer>): Promise<Outcome> {
     const step = this.#step
-    if (step.requested && !step.responded) return this.#outcome('timeout')
-    const hasEnded = await lastPoll(step, {
+    if (step.requested && !step.responded) return this.#state.outcome('timeout')
+    const hasEnded = await lastPoll(step.options.clock, step.lists, {
       turn: step.lastTurn(this),
       underWay,
       request: (signal) => this.#request(signal),
@@ -347,68 +299,24 @@ export class PredictionWait implements OpenWait {
       isEnough: (answer) => this.#isEnough(answer),
       accept: (answer) => this.#accept(answer, false),
       failed: (error) => {
-        this.#error = error
+        this.#state.error = error
       },
       stop: this.#stop,
     })
-    if (step.options.signal.aborted) return this.#outcome('interrupted')
-    return hasEnded || this.#acceptListedEnd() ? this.#outcome('ended') : this.#outcome('timeout')
+    if (step.options.signal.aborted) return this.#state.outcome('interrupted')
+    return hasEnded || this.#acceptListedEnd() ? this.#state.outcome('ended') : this.#state.outcome('timeout')
   }
 
   /** The outcome of a prediction that has ended, after a second look if it succeeded a moment ago without an output. */
   async #ended(): Promise<Outcome> {
-    const { options } = this.#step
-    for (const pause of this.#isOutputLate() ? SECOND_LOOKS : []) {
-      try {
-        await options.clock.sleep(pause, this.#stopOrDeadline)
-        await options.limiter.take(this.#stopOrDeadline)
-        const answer = await options.client.get(this.id, this.#stopOrDeadline)
-        if (statusOf(answer.prediction) === 'succeeded' && !hasNoOutput(answer.prediction)) {
-          this.#keep(answer)
-          break
-        }
-      } catch (thrown) {
-        if (isBug(thrown)) throw thrown
-        if (this.#stopOrDeadline.aborted) break
-      }
+    if (this.#state.isOutputLate) {
+      const answer = await lookAgain(this.id, this.#step.options, this.#stopOrDeadline)
+      if (answer) this.#state.keep(answer)
     }
-    return this.#outcome('ended')
-  }
-
-  #isOutputLate(): boolean {
-    const prediction = this.#answer?.prediction
-    const date = this.#step.options.date ?? Date.now
-    const ranAgo = this.#ranAt === undefined ? undefined : this.#step.now() - this.#ranAt
-    return prediction !== undefined && isOutputLate(prediction, ranAgo, date())
-  }
-
-  #newPatience(): Patience {
-    const { parallelJobs, random = Math.random } = this.#step.options
-    return new Patience(parallelJobs, random)
-  }
-
-  #outcome(end: Outcome['end']): Outcome {
-    const word = this.#answer?.prediction.status ?? ''
-    const { status } = readStatus(word)
-    const known = status === 'unknown' ? word : status
-    return {
-      id: this.id,
-      end,
-      status: end === 'ended' && this.#countsAsFailed ? 'failed' : known,
-      answer: this.#answer,
-      error: this.#error,
-      waited: this.#step.now(),
-    }
+    return this.#state.outcome('ended')
   }
 
   #crashed(bug: unknown): Outcome {
-    return { ...this.#outcome('crashed'), bug }
+    return { ...this.#state.outcome('crashed'), bug }
   }
 }
-
-/** Refusals that are the same for every ID: the key is not accepted, or the address is not that of an API. */
-const isHopeless = (error: ApiError) =>
-  error.scope === 'account' && !(error instanceof RefusalError && MAY_BE_ABOUT_ONE.has(error.status) && !error.isPage)
-
-/** Statuses of the account that some gateways also give for single predictions. */
-const MAY_BE_ABOUT_ONE: ReadonlySet<number> = new Set([402, 403])

@@ -8,12 +8,16 @@ export const settled = <T>(promise: Promise<T>): Promise<Settled<T>> =>
     (error) => ({ error }),
   )
 
-/** Waits for a promise, but no longer than until the signal. @returns undefined if the signal came first */
+/**
+ * Waits for a promise, but no longer than until the signal. For callers that go on after the signal, as after a deadline:
+ * it is no error.
+ * @returns undefined if the signal came first
+ */
 export async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   if (signal.aborted) return undefined
   const { promise: aborted, resolve } = Promise.withResolvers<undefined>()
   const abort = () => resolve(undefined)
-  signal.addEventListener('abort', abort, { once: true })
+  signal.addEventListener('abort', abort)
   try {
     return await Promise.race([promise, aborted])
   } finally {
@@ -22,20 +26,20 @@ export async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): 
 }
 
 /**
- * The result of a promise, or the reason of the signal as soon as it is aborted.
+ * Waits for a promise as {@link beforeAbort} does, for callers that end with the signal: it is an error.
  * @param discard takes a result that comes after the signal
+ * @throws the reason of the signal if it came first
  */
-export function unlessAborted<T>(
+export async function unlessAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal,
   discard: (late: T) => void = () => {},
 ): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason)
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise
-      .then((value) => (signal.aborted ? discard(value) : resolve(value)), reject)
-      .finally(() => signal.removeEventListener('abort', abort))
-  })
+  const result = await beforeAbort(settled(promise), signal)
+  if (result === undefined) {
+    promise.then(discard, () => {})
+    throw signal.reason
+  }
+  if ('error' in result) throw result.error
+  return result.value
 }

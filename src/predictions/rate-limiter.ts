@@ -1,4 +1,5 @@
 import type { Clock } from './clock.ts'
+import { type ApiError, ConnectionError, RefusalError } from './errors.ts'
 import { unlessAborted } from './promises.ts'
 
 /** Requests a second that a step makes at most, and that all who share an account make on average. */
@@ -14,6 +15,16 @@ export interface RateLimiter {
   accepted(): void
   /** A request was refused with that status, and with no hint how long to wait. */
   refused(status: number): void
+}
+
+/**
+ * Tells a rate limiter of a request that failed. Of a refusal with a hint it learns nothing: the hint is obeyed instead. Nor of
+ * what may be no answer of the API.
+ */
+export function tellFailure(limiter: RateLimiter, error: ApiError): void {
+  if (error.retryability === 'transient') {
+    if (error instanceof RefusalError && error.retryAfter === undefined) limiter.refused(error.status)
+  } else if (!(error instanceof ConnectionError)) limiter.accepted()
 }
 
 /** A rate limiter that spaces requests evenly, at most `perSecond` a second, slower if it is refused. */

@@ -1,7 +1,10 @@
+import type { Answer } from './answer.ts'
+import { isBug } from './network/network-errors.ts'
 import { completedAt, hasNoOutput, type Prediction, statusOf } from './prediction.ts'
+import type { WaitOptions } from './wait-options.ts'
 
 /** Seconds before each further poll for an output that may be a moment late. */
-export const SECOND_LOOKS: readonly number[] = [2, 2.5]
+const SECOND_LOOKS: readonly number[] = [2, 2.5]
 /** Seconds since the end during which an output may still be missing. */
 const JUST_ENDED = 60
 
@@ -15,4 +18,26 @@ export function isOutputLate(prediction: Prediction, ranAgo: number | undefined,
   if (ranAgo !== undefined && ranAgo <= JUST_ENDED) return true
   const completed = completedAt(prediction)
   return completed === undefined || (date - completed) / 1000 <= JUST_ENDED
+}
+
+/**
+ * Polls again for an output that may be a moment late. Never throws because of the API.
+ * @returns the first answer that has one; undefined if none has, or none came before the signal
+ */
+export async function lookAgain(
+  id: string,
+  { client, clock, limiter }: Pick<WaitOptions, 'client' | 'clock' | 'limiter'>,
+  signal: AbortSignal,
+): Promise<Answer | undefined> {
+  for (const pause of SECOND_LOOKS) {
+    try {
+      await clock.sleep(pause, signal)
+      await limiter.take(signal)
+      const answer = await client.get(id, signal)
+      if (statusOf(answer.prediction) === 'succeeded' && !hasNoOutput(answer.prediction)) return answer
+    } catch (thrown) {
+      if (isBug(thrown)) throw thrown
+    }
+  }
+  return undefined
 }

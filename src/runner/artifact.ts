@@ -57,8 +57,8 @@ export interface UploadSurroundings {
 /** Artifacts of one job; GitHub refuses more. */
 const MOST_ARTIFACTS = 500
 const ATTEMPTS = 5
-/** Seconds that a hint is obeyed. */
-const LONGEST_HINT = 60
+/** Seconds between two attempts at most: if the service asks for more, the upload is given up. */
+const LONGEST_UPLOAD_PAUSE = 60
 
 /**
  * Uploads files as workflow artifacts. A file whose name is taken or that cannot be read does not keep the others from
@@ -288,7 +288,7 @@ class Tries {
         if (!(error instanceof ArtifactServiceError) || tries >= ATTEMPTS) return undefined
         if (isUnknownRequest(error) || !(error.transient || isNotYetThere(error))) return undefined
         const pause = Math.max(error.retryAfter ?? 0, backOff(tries, { first: 2, random }))
-        return pause > LONGEST_HINT ? undefined : pause
+        return pause > LONGEST_UPLOAD_PAUSE ? undefined : pause
       },
       onRetry: (error, pause) => {
         this.#paused = true

@@ -35,6 +35,7 @@ interface World {
   /** Seconds that each runs. */
   seconds?: number
   maxParallel?: number
+  mostFailed?: number
   attempts?: number
   ownDeadline?: boolean
   signal?: AbortSignal
@@ -67,6 +68,7 @@ async function play(names: readonly string[], world: World = {}) {
       return world.end?.(name, attempt, id) ?? ended(id, 'succeeded')
     },
     maxParallel: world.maxParallel ?? 10,
+    ...(world.mostFailed === undefined ? {} : { mostFailed: world.mostFailed }),
     attempts: world.attempts ?? 1,
     ownDeadline: world.ownDeadline ?? false,
     clock,
@@ -201,6 +203,13 @@ describe('a batch', () => {
       end: (_name, _attempt, id) => ended(id, 'failed', 'NSFW'),
     })
     assert.equal(created.length, 3)
+  })
+
+  test('so many as are given must have failed before nothing new is started, however many run at once', async () => {
+    for (const maxParallel of [1, 10]) {
+      const { created } = await play(names(30), { maxParallel, mostFailed: 5, create: () => refused(501) })
+      assert.equal(created.length, 5)
+    }
   })
 
   test('nothing is started after the signal', async () => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import type { ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { type Clock, systemClock } from '../../src/predictions/clock.ts'
-import { createEndSignals } from '../../src/predictions/end-signal.ts'
+import { systemClock } from '../../src/predictions/clock.ts'
+import { createEndSignals, listenToStream } from '../../src/predictions/end-signal.ts'
 import { openUntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
 import { eventually } from '../support/eventually.ts'
 import { listen } from '../support/listen.ts'
@@ -11,36 +10,58 @@ import { listen } from '../support/listen.ts'
 const HEAD = { 'content-type': 'text/event-stream' }
 const DONE = 'event: done\ndata: {}\n\n'
 
-type React = (response: ServerResponse) => void
+/** @param heard resolves when the client has heard something of this connection */
+type React = (response: ServerResponse, heard: Promise<void>) => void
 type Connection = React | { status: number; type: string; react: React }
 
-/** Listens to a server whose connections behave one after the other as given. @returns how often it was connected to */
-const hear = (...connections: Connection[]) => hearBy(systemClock, ...connections)
+/** Each connection seems to last for so many seconds. */
+const clockOf = (seconds: number) => {
+  let now = 0
+  return { now: () => (now += seconds), sleep: async () => {} }
+}
 
-async function hearBy(clock: Clock, ...connections: Connection[]): Promise<{ opened: number; rang: number }> {
+/**
+ * Listens to a server whose connections behave one after the other as given, until the stream is over or given up.
+ * @returns how often it was connected to
+ */
+const hear = (...connections: Connection[]) => hearFor(0, ...connections)
+
+async function hearFor(seconds: number, ...connections: Connection[]): Promise<{ opened: number; rang: number }> {
   let opened = 0
   let rang = 0
+  let heard = Promise.withResolvers<void>()
+  const endSignal = {
+    set connected(isConnected: boolean) {
+      if (isConnected) heard.resolve()
+    },
+  }
   await using server = await listen((_, response) => {
     const next = connections[opened++]
-    if (typeof next === 'function') next(response.writeHead(200, HEAD))
-    else next?.react(response.writeHead(next.status, { 'content-type': next.type }))
+    heard = Promise.withResolvers<void>()
+    if (typeof next === 'function') next(response.writeHead(200, HEAD), heard.promise)
+    else next?.react(response.writeHead(next.status, { 'content-type': next.type }), heard.promise)
   })
-  const signals = createEndSignals(openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {}), clock)
-  const stop = new AbortController()
-  signals.open(`${server.origin}/stream`, stop.signal, () => rang++)
-  for (let i = 0; i < 80 && rang === 0 && opened <= connections.length; i++) await sleep(50)
-  stop.abort(new Error('enough'))
-  await signals.close()
+  const network = openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {})
+  const { signal } = new AbortController()
+  const onEnd = () => rang++
+  await listenToStream(new URL(`${server.origin}/stream`), endSignal, {
+    network,
+    clock: clockOf(seconds),
+    signal,
+    onEnd,
+  }).catch(() => {})
+  await network.close()
   return { opened, rang }
 }
 
-const speaksAndBreaks = (response: ServerResponse) => {
-  response.write(': hi\n\n', () => setTimeout(() => response.destroy(), 20))
+const speaksAndBreaks: React = (response, heard) => {
+  response.write(': hi\n\n')
+  heard.then(() => response.destroy())
 }
 const tellsTheEnd = (response: ServerResponse) => void response.end(DONE)
 
-describe('a stream', { concurrency: 4 }, () => {
-  test('a stream that breaks off after its first data is opened again', async () => {
+describe('a stream', () => {
+  test('a stream that breaks off after it has spoken is opened again', async () => {
     assert.deepEqual(await hear(speaksAndBreaks, speaksAndBreaks, tellsTheEnd), { opened: 3, rang: 1 })
   })
 
@@ -49,11 +70,11 @@ describe('a stream', { concurrency: 4 }, () => {
     assert.deepEqual({ opened, rang }, { opened: 3, rang: 0 })
   })
 
-  test('a stream that breaks off without any data is not opened again', async () => {
+  test('a stream that breaks off before it has spoken is left at once', async () => {
     assert.deepEqual(await hear((response) => response.destroy(), tellsTheEnd), { opened: 1, rang: 0 })
   })
 
-  test('a stream that ends without a signal is opened again', async () => {
+  test('a stream that ends is opened again', async () => {
     assert.deepEqual(await hear((response) => response.end(': hi\n\n'), tellsTheEnd), { opened: 2, rang: 1 })
   })
 
@@ -72,10 +93,8 @@ describe('a stream', { concurrency: 4 }, () => {
   })
 
   test('a stream that keeps breaking off is opened at most sixty times', async () => {
-    let now = 0
-    const clock = { now: () => (now += 10), sleep: async () => {} }
     const connections = Array.from({ length: 61 }, () => (response: ServerResponse) => response.end(': hi\n\n'))
-    assert.deepEqual(await hearBy(clock, ...connections), { opened: 60, rang: 0 })
+    assert.deepEqual(await hearFor(10, ...connections), { opened: 60, rang: 0 })
   })
 
   test('a stream is not opened if the maximum number of streams is open', async () => {
@@ -97,17 +116,33 @@ describe('a stream', { concurrency: 4 }, () => {
     await signals.close()
   })
 
-  test('a stream signals the end only once, by a done event or an error event', async () => {
+  test('a stream is requested as such, uncompressed and fresh, and without a key', async () => {
+    const seen = Promise.withResolvers<IncomingHttpHeaders>()
+    await using server = await listen((request, response) => {
+      seen.resolve(request.headers)
+      tellsTheEnd(response.writeHead(200, HEAD))
+    })
+    const network = openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {})
+    const signals = createEndSignals(network, systemClock)
+    const end = Promise.withResolvers<void>()
+    signals.open(`${server.origin}/stream`, new AbortController().signal, end.resolve)
+    await end.promise
+    await signals.close()
+    const { accept, 'accept-encoding': encoding, 'cache-control': cache, authorization } = await seen.promise
+    assert.deepEqual([accept, encoding, cache, authorization], ['text/event-stream', 'identity', 'no-store', undefined])
+  })
+
+  test('a stream that signals the end does so once', async () => {
     assert.deepEqual(await hear(tellsTheEnd), { opened: 1, rang: 1 })
     assert.deepEqual(await hear((response) => response.end('event: error\ndata: x\n\n')), { opened: 1, rang: 1 })
   })
 
-  test('a stream is recognized whatever the case and the parameters of its content type', async () => {
+  test('a stream is heard whatever the case and the parameters of its type', async () => {
     for (const type of ['Text/Event-Stream', 'text/event-stream;charset=UTF-8'])
       assert.deepEqual(await hear({ status: 200, type, react: tellsTheEnd }), { opened: 1, rang: 1 })
   })
 
-  test('a stream of many events that together exceed a megabyte is read to its end', async () => {
+  test('a stream of many events that together are longer than a megabyte is heard to its end', async () => {
     const talkative = (response: ServerResponse) => {
       for (let i = 0; i < 40; i++) response.write(`data: ${'x'.repeat(2 ** 15)}\n\n`)
       response.end(DONE)

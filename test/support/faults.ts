@@ -2,7 +2,8 @@
 import { readStatus } from '../../src/predictions/prediction.ts'
 import type { Reaction, ScriptedRequest } from './virtual-time.ts'
 
-const refuses = (status: number, body = '', headers: Record<string, string> = {}): Reaction => ({
+/** An answer that refuses. */
+export const refuses = (status: number, body = '', headers: Record<string, string> = {}): Reaction => ({
   status,
   body,
   headers,

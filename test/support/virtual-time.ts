@@ -10,6 +10,7 @@ import { createRateLimiter, type RateLimiter } from '../../src/predictions/rate-
 import { adaptiveSchedule, pacedSchedule, type Schedule } from '../../src/predictions/schedule.ts'
 import { waitForPredictions } from '../../src/predictions/wait.ts'
 import type { WaitObserver, WaitOptions } from '../../src/predictions/wait-options.ts'
+import { seeded } from './faults.ts'
 
 /** A clock on which hours pass in milliseconds: time goes on only when everybody sleeps. */
 export class VirtualClock implements Clock {
@@ -136,7 +137,7 @@ export const KEY = 'sk-test-0123456789abcdef'
 
 /** What main waits with, against a server of {@link scriptedDispatcher}. */
 export function waitOptions(clock: Clock, dispatcher: Dispatcher, options: PlayOptions = {}): WaitOptions {
-  const { timeout = 1800, random = Math.random, parallelJobs = 1, requestTimeout = 90, api = predictions } = options
+  const { timeout = 1800, random = seeded(1), parallelJobs = 1, requestTimeout = 90, api = predictions } = options
   return {
     client: createClient({ api, apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock, requestTimeout }),
     clock,
