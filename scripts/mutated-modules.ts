@@ -24,6 +24,7 @@ const IMPURE = new Set([
   'predictions/create',
   'predictions/end-signal',
   'predictions/files/folder',
+  'predictions/files/host',
   'predictions/files/hosts',
   'predictions/files/names',
   'predictions/files/part-file',
@@ -35,7 +36,11 @@ const IMPURE = new Set([
   'predictions/list-polling',
   'predictions/network/connector',
   'predictions/network/dispatcher',
+  'predictions/network/origin-pool',
+  'predictions/network/sockets',
+  'predictions/network/tunnel',
   'predictions/network/until-sent',
+  'predictions/network/untrusted-network',
   'predictions/prediction-wait',
   'predictions/promises',
   'predictions/rate-limiter',
@@ -97,7 +102,7 @@ const RUNNER = [
 
 const TASKS = ['predictions/apis/tasks', 'predictions/apis/waiting']
 const WAIT = ['predictions/wait', 'predictions/many']
-const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/connections']
+const CONNECTIONS = ['predictions/network/connections']
 
 /** The tests of modules that have none of their own name, or not only. */
 const TESTS: Readonly<Record<string, readonly string[]>> = {
@@ -108,15 +113,20 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/client': ['predictions/client', 'predictions/upload', 'predictions/hedge'],
   'predictions/files/extensions': ['predictions/files/extensions', 'predictions/files/media'],
   'predictions/files/file-kind': ['predictions/files/file-kind', 'predictions/files/media'],
-  'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
+  'predictions/files/host': ['predictions/files/patience'],
+  'predictions/files/hosts': ['predictions/files/patience'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
   'predictions/last-poll': WAIT,
   'predictions/list-polling': ['predictions/many'],
-  'predictions/network/connector': ['predictions/network/connector', ...DISPATCHER],
-  'predictions/network/dispatcher': DISPATCHER,
-  'predictions/network/proxy': DISPATCHER,
-  'predictions/network/until-sent': ['predictions/network/connections'],
+  'predictions/network/connect-errors': ['predictions/network/network-errors'],
+  'predictions/network/connector': ['predictions/network/connector', ...CONNECTIONS],
+  'predictions/network/dispatcher': CONNECTIONS,
+  'predictions/network/origin-pool': CONNECTIONS,
+  'predictions/network/setting-errors': ['predictions/network/network-errors'],
+  'predictions/network/sockets': ['predictions/network/connector', ...CONNECTIONS],
+  'predictions/network/tunnel': CONNECTIONS,
+  'predictions/network/until-sent': CONNECTIONS,
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
   'predictions/prediction-wait': WAIT,
   'predictions/promises': WAIT,
@@ -141,8 +151,10 @@ const SENTENCES = new Set([
   'predictions/files/save',
   'predictions/files/save-one',
   'predictions/files/transfer',
-  'predictions/network/dispatcher',
+  'predictions/network/connect-errors',
   'predictions/network/network-errors',
+  'predictions/network/origin-pool',
+  'predictions/network/setting-errors',
   'predictions/prediction-error',
   'predictions/verdict',
   'runner/artifact-client-errors',

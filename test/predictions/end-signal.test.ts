@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, systemClock } from '../../src/predictions/clock.ts'
 import { createEndSignals } from '../../src/predictions/end-signal.ts'
-import { openUntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
+import { openUntrustedNetwork } from '../../src/predictions/network/untrusted-network.ts'
 import { eventually } from '../support/eventually.ts'
 import { listen } from '../support/listen.ts'
 

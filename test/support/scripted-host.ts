@@ -4,7 +4,8 @@ import { Hosts } from '../../src/predictions/files/hosts.ts'
 import type { Ending } from '../../src/predictions/files/patience.ts'
 import { SizeLimits } from '../../src/predictions/files/size-limits.ts'
 import { type Received, type Sink, Transfer } from '../../src/predictions/files/transfer.ts'
-import type { Connections, UntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
+import type { Connections } from '../../src/predictions/network/dispatcher.ts'
+import type { UntrustedNetwork } from '../../src/predictions/network/untrusted-network.ts'
 import { VirtualClock } from './virtual-time.ts'
 
 /** A request that a scripted host of files gets; `at` is in seconds since the end of the prediction. */

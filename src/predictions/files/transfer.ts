@@ -11,8 +11,7 @@ import {
   requestTarget,
   USER_AGENT,
 } from '../http.ts'
-import { HostRefusal } from '../network/addresses.ts'
-import type { UntrustedNetwork } from '../network/dispatcher.ts'
+import { HostRefusal } from '../network/host-policy.ts'
 import {
   adviceForNetworkError,
   causeOf,
@@ -20,11 +19,13 @@ import {
   isBug,
   settingErrorOf,
 } from '../network/network-errors.ts'
+import type { UntrustedNetwork } from '../network/untrusted-network.ts'
 import { packingsOf, UnpackError, unpacked } from '../unpack.ts'
 import { type Claim, extensionOf, namesOf } from './extensions.ts'
 import { InterruptedTransfer, isWebPage, lengthOfPart, refusalOf } from './file-answer.ts'
 import { PermanentError, WebPageError } from './file-error.ts'
-import type { Host, Hosts, Turn } from './hosts.ts'
+import type { Host, Turn } from './host.ts'
+import type { Hosts } from './hosts.ts'
 import { Meter } from './meter.ts'
 import { type Ending, givenUpAt, LEAST_PATIENCE, LONGEST_SAVING, SLOWEST, STALL } from './patience.ts'
 import type { Allowance } from './size-limits.ts'

@@ -1,9 +1,11 @@
-import { lookup as systemLookup } from 'node:dns'
-import { connect as connectSocket, isIP, type LookupFunction, type Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { isIP, type LookupFunction, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import { describeCertificate } from './certificate.ts'
-import { ConnectFailure, isCertificateError, type ProxyFault } from './network-errors.ts'
-import { openTunnel, type ProxyServer } from './proxy.ts'
+import { ConnectFailure, type ProxyFault } from './connect-errors.ts'
+import { isCertificateError } from './network-errors.ts'
+import type { ProxyServer } from './proxy.ts'
+import { connectTcp, handshake, type Keep, type Server } from './sockets.ts'
+import { openTunnel } from './tunnel.ts'
 
 /** How sockets are made. */
 export interface ConnectSettings {
@@ -19,15 +21,6 @@ export interface ConnectSettings {
 const CONNECT_TIMEOUT_MS = 10_000
 /** Milliseconds for a look at a certificate that was not accepted. */
 const LOOK_TIMEOUT_MS = 5000
-/** Milliseconds after which the next address of a host is tried beside the first (RFC 8305). */
-const NEXT_ADDRESS_MS = 250
-
-interface Server {
-  hostname: string
-  port: number
-  tls: boolean
-}
-
 /**
  * Makes the sockets of one pool, directly or through a proxy, and knows all of them, so that also those in a handshake
  * can be closed at once.
@@ -133,8 +126,6 @@ export class Connector {
 /** The only protocol that is spoken with proxies. */
 export const HTTP1 = ['http/1.1']
 
-type Keep = (socket: Socket) => void
-
 /** How far an attempt has come: at a proxy, or past it. */
 interface Way {
   proxy?: ProxyFault | undefined
@@ -158,100 +149,4 @@ async function tunnelThrough(proxy: ProxyServer, server: Server, keep: Keep, way
   const tunnel = await openTunnel(proxy, socket, `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`)
   way.proxy = undefined
   return tunnel
-}
-
-async function connectTcp(
-  { hostname, port }: Server,
-  lookup: LookupFunction = systemLookup,
-  keep: Keep,
-): Promise<Socket> {
-  const addresses = isIP(hostname) === 0 ? await addressesOf(hostname, lookup) : [hostname]
-  return firstConnected(addresses, (address) => {
-    const socket = connectSocket({ host: address, port, noDelay: true, keepAlive: true })
-    keep(socket)
-    return socket
-  })
-}
-
-/** The addresses of a name, IPv4 and IPv6 in turn, so that a network that lacks one of them costs one try. */
-function addressesOf(hostname: string, lookup: LookupFunction): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    lookup(hostname, { all: true }, (error, found) => {
-      if (error) return reject(error)
-      const addresses = [found].flat().map((each) => (typeof each === 'string' ? each : each.address))
-      const first = isIP(addresses[0] ?? '')
-      const [same, other] = [addresses.filter((a) => isIP(a) === first), addresses.filter((a) => isIP(a) !== first)]
-      resolve(same.flatMap((address, i) => [address, ...other.slice(i, i + 1)]).concat(other.slice(same.length)))
-    })
-  })
-}
-
-/** Tries addresses one after the other, the next beside the last one if that takes long; the first connection counts. */
-function firstConnected(addresses: readonly string[], connect: (address: string) => Socket): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const sockets = new Set<Socket>()
-    const errors: Error[] = []
-    const queue = addresses.values()
-    let timer: NodeJS.Timeout | undefined
-    const next = () => {
-      clearTimeout(timer)
-      const { value: address, done } = queue.next()
-      if (done) {
-        if (sockets.size === 0) reject(mostInformative(errors))
-        return
-      }
-      const socket = connect(address)
-      sockets.add(socket)
-      timer = setTimeout(next, NEXT_ADDRESS_MS).unref()
-      const failed = (error: Error) => {
-        if (!sockets.delete(socket)) return
-        errors.push(error)
-        next()
-      }
-      socket.once('error', failed).once('close', () => failed(new Error('the connection was closed')))
-      socket.once('connect', () => {
-        clearTimeout(timer)
-        sockets.delete(socket)
-        const losers = [...sockets]
-        // What they report now is no failure.
-        sockets.clear()
-        for (const loser of losers) loser.destroy()
-        resolve(socket)
-      })
-    }
-    next()
-  })
-}
-
-/** That an address has no route says less than what another one of the same host answered. */
-function mostInformative(errors: readonly Error[]): Error {
-  const noRoute = /^(?:ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)$/
-  return (
-    errors.find((error) => !noRoute.test((error as NodeJS.ErrnoException).code ?? '')) ??
-    errors[0] ??
-    Object.assign(new Error('the host name has no address'), { code: 'ENOTFOUND' })
-  )
-}
-
-function handshake(
-  socket: Socket,
-  { hostname }: Server,
-  keep: Keep,
-  options: { ca?: string; session?: Buffer; rejectUnauthorized?: boolean; ALPNProtocols?: string[] },
-): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const secure = connectTls({
-      ALPNProtocols: ['http/1.1', 'h2'],
-      ...options,
-      socket,
-      host: hostname,
-      // An address is no name of a server (RFC 6066), but what the certificate must be for.
-      ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
-    })
-    keep(secure)
-    secure
-      .once('secureConnect', () => resolve(secure))
-      .once('error', reject)
-      .once('close', () => reject(Object.assign(new Error('closed in the TLS handshake'), { code: 'ECONNRESET' })))
-  })
 }

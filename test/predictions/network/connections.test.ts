@@ -1,28 +1,21 @@
 import assert from 'node:assert/strict'
-import dns from 'node:dns/promises'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { createSecureServer, type ServerHttp2Session } from 'node:http2'
-import { syncBuiltinESMExports } from 'node:module'
 import { type AddressInfo, connect, createServer, type LookupFunction, type Socket } from 'node:net'
 import { after, before, describe, test } from 'node:test'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { createServer as createTlsServer } from 'node:tls'
-import { HostRefusal } from '../../../src/predictions/network/addresses.ts'
+import { ConnectFailure } from '../../../src/predictions/network/connect-errors.ts'
+import { type Connections, createDispatcher } from '../../../src/predictions/network/dispatcher.ts'
 import {
-  type Connections,
-  createDispatcher,
-  openUntrustedNetwork,
-  type RequestOptions,
-} from '../../../src/predictions/network/dispatcher.ts'
-import {
-  ConnectFailure,
   causeOf,
   describeNetworkError,
   errorCode,
   wasNeverSent,
 } from '../../../src/predictions/network/network-errors.ts'
+import type { RequestOptions } from '../../../src/predictions/network/origin-pool.ts'
 import { type Authority, certificateAuthority } from '../../support/certificate.ts'
 import { eventually } from '../../support/eventually.ts'
 import { type ListenOptions, listen } from '../../support/listen.ts'
@@ -403,64 +396,6 @@ test('headers of more than 256 KiB are refused', async () => {
     made.request(get(server.origin, '/')),
     (error) => errorCode(error) === 'UND_ERR_HEADERS_OVERFLOW',
   )
-})
-
-test('a host that resolves to a private address is not requested through a proxy', async (t) => {
-  const address = t.mock.fn(async () => [{ address: '10.0.0.1', family: 4 }])
-  t.mock.method(dns, 'lookup', address)
-  syncBuiltinESMExports()
-  const network = openUntrustedNetwork(
-    { apiUrl: 'https://api.test', allowedHosts: [] },
-    { https_proxy: 'http://127.0.0.1:1' },
-  )
-  try {
-    await assert.rejects(network.to(new URL('https://files.test/secret')), HostRefusal)
-    address.mock.mockImplementation(async () => [{ address: '8.8.8.8', family: 4 }])
-    await network.to(new URL('https://files.test/public'))
-  } finally {
-    t.mock.restoreAll()
-    syncBuiltinESMExports()
-    await network.close()
-  }
-})
-
-test('a host that no_proxy exempts is checked on the address that is connected to', async () => {
-  await using server = await listen((_, response) => response.end('internal'), { tls: authority.certificate })
-  const env = { https_proxy: 'http://127.0.0.1:1', no_proxy: '*' }
-  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, env)
-  const url = new URL(`https://localhost:${server.port}/secret`)
-  const failure = await (await network.to(url)).request(get(url.origin, url.pathname)).catch((error) => error)
-  assert.ok(causeOf(failure, HostRefusal), String(failure.cause))
-  await network.close()
-})
-
-test('a name that resolves to a private address is refused behind a proxy too', async () => {
-  const env = { https_proxy: 'http://127.0.0.1:1' }
-  const resolve = async (name: string) => {
-    if (name === 'unknown.test') throw new Error('not known here')
-    return [{ address: name === 'internal.test' ? '10.0.0.7' : '93.184.215.14', family: 4 }]
-  }
-  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, env, { resolve })
-  await assert.rejects(network.to(new URL('https://internal.test/secret')), HostRefusal)
-  const ways = ['https://public.test/a', 'https://unknown.test/a', 'https://93.184.215.14/a'].map((url) =>
-    network.to(new URL(url)),
-  )
-  assert.equal(new Set(await Promise.all(ways)).size, 1)
-  await network.close()
-})
-
-test('a look-up behind a proxy is not waited for longer than the signal allows', async () => {
-  const env = { https_proxy: 'http://127.0.0.1:1' }
-  const stop = new AbortController()
-  const resolve = () => {
-    setImmediate(() => stop.abort(new Error('enough')))
-    return new Promise<never>(() => {})
-  }
-  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, env, { resolve })
-  const url = new URL('https://files.test/a')
-  await assert.rejects(network.to(url, stop.signal), /enough/)
-  await assert.rejects(network.to(url, stop.signal), /enough/)
-  await network.close()
 })
 
 describe('a failure at a proxy names the proxy, not the server', () => {
