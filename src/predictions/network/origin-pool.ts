@@ -4,6 +4,7 @@ import { unlessAborted } from '../promises.ts'
 import { ProxyRefusal } from './connect-errors.ts'
 import { Connector, type ConnectSettings, HTTP1 } from './connector.ts'
 import type { ProxyServer } from './proxy.ts'
+import { TimeLimit } from './time-limit.ts'
 import { offeredSchemes } from './tunnel.ts'
 import { UntilSent } from './until-sent.ts'
 
@@ -85,7 +86,7 @@ export class OriginPool {
     ...options
   }: RequestOptions): Promise<Dispatcher.ResponseData> {
     const { signal } = options
-    using limit = new Limit(headersTimeout)
+    using limit = new TimeLimit(headersTimeout, 'UND_ERR_HEADERS_TIMEOUT', 'response')
     using untilSent = unsent && new UntilSent(unsent)
     const signals = [limit.signal, untilSent?.signal, signal].filter((each) => each !== undefined)
     const stop = AbortSignal.any(signals)
@@ -114,25 +115,5 @@ export class OriginPool {
       ...(authorization === undefined ? {} : { 'proxy-authorization': authorization }),
     }
     return { ...options, origin: this.#forwarder.url.origin, path: options.origin + options.path, headers }
-  }
-}
-
-/** A time limit on the machine's clock. undici's own limits apply only once a request is sent. */
-class Limit implements Disposable {
-  readonly #controller = new AbortController()
-  readonly #timer: NodeJS.Timeout | undefined
-
-  /** @param ms 0 for no limit */
-  constructor(ms: number) {
-    const late = () => Object.assign(new Error(`no response within ${ms} ms`), { code: 'UND_ERR_HEADERS_TIMEOUT' })
-    if (ms > 0) this.#timer = setTimeout(() => this.#controller.abort(late()), ms)
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer)
   }
 }

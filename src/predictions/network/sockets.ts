@@ -1,43 +1,56 @@
 import { lookup as systemLookup } from 'node:dns'
 import { connect as connectSocket, isIP, type LookupFunction, type Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
+import { unlessAborted } from '../promises.ts'
 
 /** Milliseconds after which the next address of a host is tried beside the first (RFC 8305). */
 const NEXT_ADDRESS_MS = 250
 
+/** Where a connection leads. */
 export interface Server {
   hostname: string
   port: number
   tls: boolean
 }
 
-/** Notes a socket as soon as it is made, so that it can be closed. */
-export type Keep = (socket: Socket) => void
+/** One attempt at a connection, over one or more sockets. */
+export interface Attempt {
+  /** Notes a socket as soon as it is made, so that it is closed if the attempt fails. */
+  keep(socket: Socket): void
+  /** Ends the attempt. */
+  signal: AbortSignal
+}
 
-export async function connectTcp(
+/** Connects to one of the addresses of a server. @throws the reason of the signal, or what the network says */
+export function connectTcp(
   { hostname, port }: Server,
   lookup: LookupFunction = systemLookup,
-  keep: Keep,
+  { keep, signal }: Attempt,
 ): Promise<Socket> {
-  const addresses = isIP(hostname) === 0 ? await addressesOf(hostname, lookup) : [hostname]
-  return firstConnected(addresses, (address) => {
+  const connect = (address: string) => {
     const socket = connectSocket({ host: address, port, noDelay: true, keepAlive: true })
     keep(socket)
     return socket
-  })
+  }
+  const connected = addressesOf(hostname, lookup).then((addresses) => firstConnected(addresses, connect))
+  return unlessAborted(connected, signal)
 }
 
-/** The addresses of a name, IPv4 and IPv6 in turn, so that a network that lacks one of them costs one try. */
-function addressesOf(hostname: string, lookup: LookupFunction): Promise<string[]> {
+async function addressesOf(hostname: string, lookup: LookupFunction): Promise<string[]> {
+  if (isIP(hostname) !== 0) return [hostname]
   return new Promise((resolve, reject) => {
     lookup(hostname, { all: true }, (error, found) => {
       if (error) return reject(error)
-      const addresses = [found].flat().map((each) => (typeof each === 'string' ? each : each.address))
-      const first = isIP(addresses[0] ?? '')
-      const [same, other] = [addresses.filter((a) => isIP(a) === first), addresses.filter((a) => isIP(a) !== first)]
-      resolve(same.flatMap((address, i) => [address, ...other.slice(i, i + 1)]).concat(other.slice(same.length)))
+      resolve(inTurn([found].flat().map((each) => (typeof each === 'string' ? each : each.address))))
     })
   })
+}
+
+/** IPv4 and IPv6 in turn, so that a network that lacks one of them costs one try. */
+function inTurn(addresses: readonly string[]): string[] {
+  const first = isIP(addresses[0] ?? '')
+  const [same, other] = [addresses.filter((a) => isIP(a) === first), addresses.filter((a) => isIP(a) !== first)]
+  return same.flatMap((address, i) => [address, ...other.slice(i, i + 1)]).concat(other.slice(same.length))
 }
 
 /** Tries addresses one after the other, the next beside the last one if that takes long; the first connection counts. */
@@ -87,25 +100,27 @@ function mostInformative(errors: readonly Error[]): Error {
   )
 }
 
+/** Speaks TLS over a socket. @throws the reason of the signal, or why no secure connection was made */
 export function handshake(
   socket: Socket,
   { hostname }: Server,
-  keep: Keep,
-  options: { ca?: string; session?: Buffer; rejectUnauthorized?: boolean; ALPNProtocols?: string[] },
+  { keep, signal }: Attempt,
+  options: Pick<ConnectionOptions, 'ca' | 'session' | 'rejectUnauthorized' | 'ALPNProtocols'>,
 ): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const secure = connectTls({
-      ALPNProtocols: ['http/1.1', 'h2'],
-      ...options,
-      socket,
-      host: hostname,
-      // An address is no name of a server (RFC 6066), but what the certificate must be for.
-      ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
-    })
-    keep(secure)
-    secure
-      .once('secureConnect', () => resolve(secure))
-      .once('error', reject)
-      .once('close', () => reject(Object.assign(new Error('closed in the TLS handshake'), { code: 'ECONNRESET' })))
+  const secure = connectTls({
+    ALPNProtocols: ['http/1.1', 'h2'],
+    ...options,
+    socket,
+    host: hostname,
+    // An address is no name of a server (RFC 6066), but what the certificate must be for.
+    ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
   })
+  keep(secure)
+  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>()
+  const closed = () => reject(Object.assign(new Error('closed in the TLS handshake'), { code: 'ECONNRESET' }))
+  secure
+    .once('secureConnect', () => resolve(secure))
+    .once('error', reject)
+    .once('close', closed)
+  return unlessAborted(promise, signal)
 }
