@@ -67,7 +67,7 @@ export class Connector {
   /** Closes every socket, and ends what makes more of them. */
   destroy(): void {
     this.#destroyed.abort(new Error('the connections are closed'))
-    for (const socket of this.#sockets) socket.destroy()
+    destroyAll(this.#sockets)
   }
 
   async #reach(server: Server): Promise<Socket> {
@@ -128,10 +128,15 @@ export class Connector {
       return await act({ keep, signal })
     } catch (error) {
       failed = true
-      for (const socket of sockets) socket.destroy()
+      destroyAll(sockets)
       throw error
     }
   }
+}
+
+/** The newest first: Node crashes if the socket under a TLS socket is destroyed in a callback of the TLS socket. */
+function destroyAll(sockets: Iterable<Socket>): void {
+  for (const socket of [...sockets].reverse()) socket.destroy()
 }
 
 function serverOf(origin: { hostname: string; port: string; protocol: string }): Server {
