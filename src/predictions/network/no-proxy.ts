@@ -43,13 +43,13 @@ function readExemption(entry: string): Exemption {
 
 /** The network that `10.0.0.0/8` or a single address stands for; undefined for anything else. */
 function networkOf(text: string): BlockList | undefined {
-  const [, address = '', prefix] = /^([\d.a-f:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const { address = '', prefix } = /^(?<address>[\d.a-f:]+)(?:\/(?<prefix>\d{1,3}))?$/.exec(text)?.groups ?? {}
   const family = isIP(address)
-  const bits = prefix === undefined ? undefined : Number(prefix)
-  if (family === 0 || (bits !== undefined && bits > (family === 6 ? 128 : 32))) return undefined
+  if (family === 0) return undefined
+  const [type, longest] = family === 6 ? (['ipv6', 128] as const) : (['ipv4', 32] as const)
+  const bits = Number(prefix ?? longest)
+  if (bits > longest) return undefined
   const list = new BlockList()
-  const type = family === 6 ? 'ipv6' : 'ipv4'
-  if (bits === undefined) list.addAddress(address, type)
-  else list.addSubnet(address, bits, type)
+  list.addSubnet(address, bits, type)
   return list
 }

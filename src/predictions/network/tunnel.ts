@@ -28,8 +28,8 @@ export function openTunnel(proxy: ProxyServer, socket: Socket, authority: string
       .on('connect', (answer, tunnel, head) => {
         const { statusCode: status = 0 } = answer
         // Every 2xx opens the tunnel (RFC 9110, section 9.3.6).
-        if (status >= 200 && status < 300) {
-          if (head.length > 0) tunnel.unshift(head)
+        if (Math.floor(status / 100) === 2) {
+          tunnel.unshift(head)
           resolve(socket)
         } else {
           tunnel.destroy()

@@ -128,6 +128,19 @@ describe('a connector', () => {
     assert.deepEqual(targets.toSorted(), [`${HANGS} 443`, `${HANGS} 80`, `${HANGS} 8080`, '::1 1'])
   })
 
+  test('closes the socket of a connection that is not made in time', async (t) => {
+    const { sockets } = notedSockets(t)
+    const connector = new Connector(undefined, {})
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const failed = failureOf(connected(connector, 80, HANGS))
+    await nextTurn()
+    t.mock.timers.tick(9_999)
+    assert.equal(sockets[0]?.destroyed, false)
+    t.mock.timers.tick(1)
+    assert.equal(errorCode(await failed), 'UND_ERR_CONNECT_TIMEOUT')
+    assert.equal(sockets[0]?.destroyed, true)
+  })
+
   test('reports that a name has no address as a failure to connect', async () => {
     const lookup: LookupFunction = (_, __, callback) =>
       callback(Object.assign(new Error('not found'), { code: 'EAI_AGAIN' }), [])
@@ -198,11 +211,14 @@ describe('a connector over TLS', () => {
     await once(socket, 'close')
   })
 
-  test('describes a certificate that is not trusted', async () => {
+  test('describes a certificate that is not trusted, and closes its connections', async (t) => {
+    const { sockets } = notedSockets(t)
     const connector = new Connector(undefined, { lookup: onThisMachine })
     const failure = await failureOf(connected(connector, server.port, undefined, 'https:'))
     assert.match(failure?.certificate ?? '', /^Its certificate is for "Private Gateway, gateway", issued by/)
     assert.equal(failure?.proxy, undefined)
+    assert.equal(sockets.length, 2)
+    for (const socket of sockets) if (!socket.closed) await once(socket, 'close')
   })
 
   test('names the proxy that its sockets end at, and describes the certificate of that proxy', async () => {

@@ -24,6 +24,10 @@ const NO_PROXY: [entry: string, exempt: string[], proxied: string[]][] = [
   ['[fd12::1]:8080', ['http://[fd12::1]:8080'], ['http://[fd12::1]']],
   ['2001:db8::1', ['http://[2001:db8:0::1]'], ['http://[2001:db8::2]']],
   ['10.0.0.0/33', [], ['http://10.0.0.1']],
+  ['10.0.0.0/8x', [], ['http://10.0.0.1']],
+  ['10.0.0.1/32', ['http://10.0.0.1'], ['http://10.0.0.0']],
+  ['fd00::/129', [], ['http://[fd00::1]']],
+  ['fe80::1%eth0', [], ['http://[fe80::1]']],
   ['other.test a.test', ['http://a.test', 'http://other.test'], ['http://b.test']],
 ]
 for (const [entry, exempt, proxied] of NO_PROXY) {

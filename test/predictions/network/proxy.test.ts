@@ -27,6 +27,19 @@ test('a user name and password reach the proxy decoded, and a bare percent sign 
   assert.equal(authorization('http://p'), undefined)
 })
 
+test('no_proxy is read in either case, and in lower case if it is set in both', () => {
+  const proxied = (env: ProxyEnvironment) => through({ http_proxy: 'http://p', ...env }, 'http://a.test') !== undefined
+  assert.equal(proxied({ no_proxy: 'a.test' }), false)
+  assert.equal(proxied({ NO_PROXY: 'a.test' }), false)
+  assert.equal(proxied({ no_proxy: '', NO_PROXY: 'a.test' }), false)
+  assert.equal(proxied({ no_proxy: 'b.test', NO_PROXY: 'a.test' }), true)
+  assert.equal(proxied({}), true)
+})
+
+test('a scheme that is not at the start of a setting is none', () => {
+  assert.equal(through({ http_proxy: 'proxy.local/a://b' }, 'http://a.test'), 'http://proxy.local/a://b')
+})
+
 test('loopback never goes through a proxy', () => {
   for (const url of ['http://localhost', 'http://127.0.0.1:8080', 'https://[::1]'])
     assert.equal(through({ http_proxy: 'http://p', https_proxy: 'http://p' }, url), undefined, url)
