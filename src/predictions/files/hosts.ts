@@ -22,7 +22,7 @@ export class Hosts {
     this.#clock = clock
     this.#signal = signal
     this.#random = random
-    signal.addEventListener('abort', () => this.#abort(), { once: true })
+    signal.addEventListener('abort', () => this.#abort())
   }
 
   /** The host of an origin, such as `https://cdn.example.com`. */
