@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { SizeLimits } from '../../../src/predictions/files/size-limits.ts'
 import { type FileReaction, type FileRequest, playTransfers } from '../../support/scripted-host.ts'
 
 const URL_1 = 'https://files.example.com/a.bin'
@@ -302,5 +304,220 @@ describe('what a server answers', () => {
     const [result] = results
     assert.ok(result && !(result instanceof Error), messageOf(result))
     assert.equal(result.sha256, createHash('sha256').update(content).digest('hex'))
+  })
+})
+
+describe('what a transfer received', () => {
+  const text = 'a cake of three layers'
+  const sized = (length = text.length) => ({ 'content-length': String(length) })
+  const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest('hex')
+  const received = (result: unknown) => {
+    if (result instanceof Error) throw result
+    return result as Exclude<Awaited<ReturnType<typeof playTransfers>>['results'][number], Error>
+  }
+
+  test('is described by its size, digest, type and names', async () => {
+    const headers = {
+      ...sized(),
+      'content-type': 'text/plain; charset=utf-8',
+      'content-disposition': 'filename="b.txt"',
+    }
+    const { results, left } = await playTransfers([URL_1], () => ({ status: 200, headers, pieces: [text] }))
+    const { size, sha256: digest, claim, lengthKnown, isPage } = received(results[0])
+    assert.deepEqual([size, digest, lengthKnown, isPage], [text.length, sha256(text), true, false])
+    assert.equal(claim.type, 'text/plain')
+    assert.deepEqual(claim.names, ['b.txt', '/a.bin'])
+    assert.equal(left, 0)
+  })
+
+  test('has the names of the link and of the address that it led to', async () => {
+    const { results, left } = await playTransfers([URL_1], ({ url }) =>
+      url === URL_1 ? { status: 302, headers: { location: '/c.png' }, pieces: ['moved'] } : whole,
+    )
+    const { names } = received(results[0]).claim
+    assert.deepEqual(names, ['/a.bin', '/c.png'])
+    assert.equal(left, 0)
+  })
+
+  test('has no known length if the server gives none', async () => {
+    const { results } = await playTransfers([URL_1], () => ({ status: 200, pieces: [text] }))
+    assert.equal(received(results[0]).lengthKnown, false)
+  })
+
+  test('is a web page only if the link has no extension', async () => {
+    const page = () => ({ status: 200, headers: { ...sized(), 'content-type': 'text/html' }, pieces: [text] })
+    const { results } = await playTransfers(['https://files.example.com/license', URL_1], page)
+    assert.deepEqual(
+      results.map((result) => received(result).isPage),
+      [true, false],
+    )
+  })
+
+  test('is not unpacked if the file itself is what is packed', async () => {
+    const packed = gzipSync(text)
+    for (const [url, type] of [
+      ['https://files.example.com/a.tar.gz', 'application/octet-stream'],
+      ['https://files.example.com/a.tgz', 'application/octet-stream'],
+      [URL_1, 'application/gzip'],
+      [URL_1, 'application/x-gzip'],
+    ] as const) {
+      const headers = { ...sized(packed.length), 'content-encoding': 'gzip', 'content-type': type }
+      const { results } = await playTransfers([url], () => ({ status: 200, headers, pieces: [packed] }))
+      assert.equal(received(results[0]).sha256, sha256(packed), `${url} ${type}`)
+    }
+  })
+})
+
+describe('a transfer that was interrupted', () => {
+  const reset = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
+
+  /** A file of ten bytes whose first answer ends after four. */
+  async function resume(
+    first: Record<string, string>,
+    next: FileReaction,
+    sink: { expect?: (n: number) => Promise<void> } = {},
+  ) {
+    let attempt = 0
+    return await playTransfers(
+      [URL_1],
+      () => {
+        attempt++
+        if (attempt === 1)
+          return { status: 200, headers: { 'content-length': '10', ...first }, pieces: ['0123', reset] }
+        return attempt === 2 ? next : { status: 200, headers: { 'content-length': '10' }, pieces: ['0123456789'] }
+      },
+      {},
+      sink,
+    )
+  }
+  const rest = { status: 206, headers: { 'content-range': 'bytes 4-9/10' }, pieces: ['456789'] }
+  const digest = createHash('sha256').update('0123456789').digest('hex')
+  const digestOf = ({ results: [result] }: { results: unknown[] }) => (result as { sha256?: string }).sha256
+
+  test('goes on where it stopped if the file has a strong ETag, or else by its date', async () => {
+    const date = 'Thu, 01 Jan 2026 00:00:00 GMT'
+    for (const [first, validator] of [
+      [{ etag: '"e"', 'last-modified': date }, '"e"'],
+      [{ etag: 'W/"e"', 'last-modified': date }, date],
+      [{ 'last-modified': date }, date],
+    ] as [Record<string, string>, string][]) {
+      const expected: number[] = []
+      const played = await resume(first, rest, { expect: async (bytes) => void expected.push(bytes) })
+      assert.deepEqual([played.requests[1]?.range, played.requests[1]?.headers['if-range']], ['bytes=4-', validator])
+      assert.equal(digestOf(played), digest)
+      assert.deepEqual(expected, [10, 6])
+      assert.deepEqual(played.reasons, ['the transfer stopped after 4 bytes: the connection was reset (ECONNRESET)'])
+      assert.equal(played.left, 0)
+    }
+  })
+
+  test('begins again if nothing identifies the file', async () => {
+    for (const first of [{}, { etag: 'W/"e"' }] as Record<string, string>[]) {
+      const played = await resume(first, whole)
+      assert.equal(played.requests[1]?.range, undefined)
+    }
+  })
+
+  test('begins again if the server cannot send the rest, sends everything, another part or another file', async () => {
+    const part = (range: string, more: Record<string, string> = {}): FileReaction => ({
+      status: 206,
+      headers: { 'content-range': range, ...more },
+      pieces: ['456789'],
+    })
+    const cases: [FileReaction, string | undefined][] = [
+      [{ status: 416 }, 'the server cannot send the rest of it'],
+      [part('bytes 5-9/10'), 'the server sent a different range than requested'],
+      [part('bytes 4-9/10', { etag: '"f"' }), 'the file has changed in the meantime'],
+      [part('bytes 4-9/11'), 'the file has changed in the meantime'],
+      [{ status: 200, headers: { 'content-length': '10' }, pieces: ['0123456789'] }, undefined],
+    ]
+    for (const [next, reason] of cases) {
+      const played = await resume({ etag: '"e"' }, next)
+      assert.equal(digestOf(played), digest, reason)
+      assert.equal(played.reasons[1], reason)
+      assert.equal(played.requests[2]?.range, undefined)
+      assert.equal(played.left, 0)
+    }
+  })
+
+  test('a 416 is final if nothing has come before it', async () => {
+    const { results, requests } = await playTransfers([URL_1], () => ({ status: 416 }), { age: 90 })
+    assert.equal(messageOf(results[0]), 'the server returned 416')
+    assert.equal(requests.length, 1)
+  })
+
+  test('gives its connection up only if nothing came at all', async () => {
+    const silent = await playTransfers([URL_1], () => 'hang', { deadline: 5 })
+    assert.equal(silent.requests[0]?.silence?.aborted, true)
+    const slow = { status: 200, headers: { 'content-length': '900000' }, pieces: Array(600).fill(bytes(900)), every: 1 }
+    const moving = await playTransfers([URL_1], () => slow, { deadline: 5 })
+    assert.equal(moving.requests[0]?.silence?.aborted, false)
+  })
+})
+
+describe('the bytes of a transfer', () => {
+  test('are written when a quarter of a mebibyte has come, and at the end', async () => {
+    const writes: [position: number, bytes: number][] = []
+    const collected: number[] = []
+    const write = async (pieces: readonly Buffer[], position: number) => {
+      writes.push([position, pieces.reduce((sum, { length }) => sum + length, 0)])
+    }
+    const pieces = Array(5).fill(bytes(100_000))
+    await playTransfers(
+      [URL_1],
+      () => ({ status: 200, pieces }),
+      {},
+      { write },
+      {
+        collectGarbage: (count) => collected.push(count),
+      },
+    )
+    assert.deepEqual(writes, [
+      [0, 300_000],
+      [300_000, 200_000],
+    ])
+    assert.deepEqual(collected, [300_000, 200_000])
+  })
+
+  test('are refused beyond the limit, by the length that the server gives or as they come', async () => {
+    for (const headers of [{ 'content-length': '100' }, {}] as Record<string, string>[]) {
+      const written: number[] = []
+      const { results, requests } = await playTransfers(
+        [URL_1],
+        () => ({ status: 200, headers, pieces: [bytes(100)] }),
+        {},
+        { write: async (_, position) => void written.push(position) },
+        { allowance: new SizeLimits(99, 1000).open() },
+      )
+      assert.match(messageOf(results[0]), /^it is larger than max-file-size allows/)
+      assert.deepEqual([requests.length, written], [1, []])
+    }
+  })
+
+  test('a disk that fails ends the transfer, and the disk rests between attempts', async () => {
+    let rests = 0
+    const rest = async () => void rests++
+    await playTransfers([URL_1], ({ at }) => (at < 4 ? refuses : whole), {}, { rest })
+    assert.equal(rests, 3)
+  })
+})
+
+describe('a file that is given up', () => {
+  test('takes along those that wait for the same host, without a request', async () => {
+    const { results, requests, took } = await playTransfers(urlsOf(30), () => refuses)
+    assert.ok(took <= 310, `${took} s`)
+    assert.ok(requests.length < 50, `${requests.length} requests`)
+    for (const result of results)
+      assert.match(messageOf(result), /^the server refuses connections .* given up 3(?:00|10) s/)
+  })
+
+  test('has made no request if the transfers of other hosts took all the time', async () => {
+    const { results, requests } = await playTransfers(
+      urlsOf(13, (i) => `h${i}.example.com`),
+      () => 'hang',
+      { deadline: 5 },
+    )
+    assert.equal(requests.length, 12)
+    assert.match(messageOf(results[12]), /^other downloads from the host took too long\. The download was given up/)
   })
 })
