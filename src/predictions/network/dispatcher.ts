@@ -40,7 +40,7 @@ class OriginPools implements Connections {
     if (this.#destroyed) throw new Error('the connections are closed')
     const pool = this.#poolOf(options.origin)
     const retire = () => this.#retire(pool)
-    options.silence?.addEventListener('abort', retire, { once: true })
+    options.silence?.addEventListener('abort', retire)
     const done = () => {
       options.silence?.removeEventListener('abort', retire)
       if (this.#current.size > MOST_ORIGINS) retire()
@@ -81,4 +81,6 @@ class OriginPools implements Connections {
   }
 }
 
-const isTimeout = (error: unknown) => /^UND_ERR_(?:HEADERS|BODY)_TIMEOUT$/.test(errorCode(error) ?? '')
+const TIMEOUTS: ReadonlySet<string | undefined> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
+
+const isTimeout = (error: unknown): boolean => TIMEOUTS.has(errorCode(error))
