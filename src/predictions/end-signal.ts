@@ -1,6 +1,8 @@
 import type { Clock } from './clock.ts'
 import { discard, requestTarget, USER_AGENT } from './http.ts'
-import { CONNECTIONS, type Connections, type UntrustedNetwork } from './network/dispatcher.ts'
+import type { Connections } from './network/dispatcher.ts'
+import { CONNECTIONS } from './network/origin-pool.ts'
+import type { UntrustedNetwork } from './network/untrusted-network.ts'
 import { unpacked } from './unpack.ts'
 
 /**

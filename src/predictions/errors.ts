@@ -9,14 +9,9 @@ import {
   saysRetryable,
 } from './error-body.ts'
 import { type Headers, headerOf, REDIRECT_STATUSES, retryAfter, TRANSIENT_STATUSES } from './http.ts'
-import {
-  adviceForNetworkError,
-  describeNetworkError,
-  type SettingError,
-  settingErrorOf,
-  wasNeverSent,
-  withoutOpenSslLines,
-} from './network/network-errors.ts'
+import { withoutOpenSslLines } from './network/connect-errors.ts'
+import { adviceForNetworkError, describeNetworkError, settingErrorOf, wasNeverSent } from './network/network-errors.ts'
+import type { SettingError } from './network/setting-errors.ts'
 import { sentence, sentences } from './text.ts'
 
 /**

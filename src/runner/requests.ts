@@ -1,4 +1,5 @@
-import type { Connections, UntrustedNetwork } from '../predictions/network/dispatcher.ts'
+import type { Connections } from '../predictions/network/dispatcher.ts'
+import type { UntrustedNetwork } from '../predictions/network/untrusted-network.ts'
 import { counted } from './format.ts'
 import { info } from './print.ts'
 

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { createClient } from '../../src/predictions/client.ts'
 import { CreateError, createPrediction } from '../../src/predictions/create.ts'
 import type { ApiError } from '../../src/predictions/errors.ts'
-import type { RequestOptions } from '../../src/predictions/network/dispatcher.ts'
+import type { RequestOptions } from '../../src/predictions/network/origin-pool.ts'
 import { unlessAborted } from '../../src/predictions/promises.ts'
 import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
 

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { describe, test } from 'node:test'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { createEndSignals, listenToStream } from '../../src/predictions/end-signal.ts'
-import { openUntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
+import { openUntrustedNetwork } from '../../src/predictions/network/untrusted-network.ts'
 import { eventually } from '../support/eventually.ts'
 import { listen } from '../support/listen.ts'
 

@@ -14,7 +14,7 @@ import {
   UnknownIdError,
 } from '../../src/predictions/errors.ts'
 import type { Headers } from '../../src/predictions/http.ts'
-import { ConnectFailure, ProxyRefusal } from '../../src/predictions/network/network-errors.ts'
+import { ConnectFailure, ProxyRefusal } from '../../src/predictions/network/connect-errors.ts'
 
 const url = 'https://api.example/v1/predictions/abc'
 const get: ApiRequest = { method: 'GET', url, call: 'get' }

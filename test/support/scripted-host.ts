@@ -3,8 +3,9 @@ import type { Clock } from '../../src/predictions/clock.ts'
 import { Hosts } from '../../src/predictions/files/hosts.ts'
 import type { Ending } from '../../src/predictions/files/patience.ts'
 import { SizeLimits } from '../../src/predictions/files/size-limits.ts'
-import { type Received, type Sink, Transfer } from '../../src/predictions/files/transfer.ts'
-import type { Connections, UntrustedNetwork } from '../../src/predictions/network/dispatcher.ts'
+import { type Received, type Sink, Transfer, type TransferOptions } from '../../src/predictions/files/transfer.ts'
+import type { Connections } from '../../src/predictions/network/dispatcher.ts'
+import type { UntrustedNetwork } from '../../src/predictions/network/untrusted-network.ts'
 import { VirtualClock } from './virtual-time.ts'
 
 /** A request that a scripted host of files gets; `at` is in seconds since the end of the prediction. */
@@ -12,11 +13,17 @@ export interface FileRequest {
   at: number
   url: string
   range: string | undefined
+  headers: Readonly<Record<string, string>>
+  /** Aborted when the transfer gives the connection up. */
+  silence: AbortSignal | undefined
 }
+
+/** A piece of a body, or the error that ends it. */
+type Piece = string | Buffer | Error
 
 /** What it does: an answer with pieces that come `every` so many seconds, a failure of the connection, or silence. */
 export type FileReaction =
-  | { status: number; headers?: Record<string, string>; pieces?: readonly (string | Buffer)[]; every?: number }
+  | { status: number; headers?: Record<string, string>; pieces?: readonly Piece[]; every?: number }
   | { code: string }
   | 'hang'
 
@@ -24,12 +31,13 @@ class ScriptedBody {
   readonly #pieces: AsyncGenerator<Buffer>
   readonly #gone = new AbortController()
 
-  constructor(clock: Clock, pieces: readonly (string | Buffer)[], every: number, over: () => void) {
+  constructor(clock: Clock, pieces: readonly Piece[], every: number, over: () => void) {
     const gone = this.#gone.signal
     gone.addEventListener('abort', over, { once: true })
     this.#pieces = (async function* () {
       for (const piece of pieces) {
         if (every > 0) await clock.sleep(every, gone)
+        if (piece instanceof Error) throw piece
         yield Buffer.from(piece)
       }
       over()
@@ -58,6 +66,8 @@ export interface Played {
   /** Bodies that came at the same time, at most. */
   together: number
   reasons: string[]
+  /** Bodies that were neither read to their end nor given up. */
+  left: number
 }
 
 /** Fetches files from a scripted host in virtual time. */
@@ -66,14 +76,15 @@ export async function playTransfers(
   react: (request: FileRequest, open: number) => FileReaction,
   ending: Partial<Omit<Ending, 'seenAt'>> = {},
   sink: Partial<Sink> = {},
+  more: Partial<TransferOptions> = {},
 ): Promise<Played> {
   const clock = new VirtualClock()
   const seenAt = clock.now()
-  const played: Played = { requests: [], results: [], took: 0, together: 0, reasons: [] }
+  const played: Played = { requests: [], results: [], took: 0, together: 0, reasons: [], left: 0 }
   let open = 0
   const connections = {
-    async request({ origin, path, headers, signal }: Parameters<Connections['request']>[0]) {
-      const request = { at: clock.now() - seenAt, url: origin + path, range: headers.range }
+    async request({ origin, path, headers, signal, silence }: Parameters<Connections['request']>[0]) {
+      const request = { at: clock.now() - seenAt, url: origin + path, range: headers.range, headers, silence }
       played.requests.push(request)
       const reaction = react(request, open)
       if (reaction === 'hang') return await clock.sleep(10 ** 6, signal)
@@ -81,7 +92,11 @@ export async function playTransfers(
       const { status, headers: given = {}, pieces = [], every = 0 } = reaction
       let counted = status < 300
       if (counted) played.together = Math.max(played.together, ++open)
+      let isLeft = true
+      played.left++
       const over = () => {
+        if (isLeft) played.left--
+        isLeft = false
         if (counted) open--
         counted = false
       }
@@ -107,6 +122,7 @@ export async function playTransfers(
         apiUrl: 'https://api.example.com/v1',
         collectGarbage() {},
         retrying: (reason) => played.reasons.push(reason),
+        ...more,
       },
     )
       .run()

@@ -1,37 +1,22 @@
-import { Buffer, isUtf8 } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import type { Dispatcher } from 'undici'
 import type { Clock } from '../clock.ts'
-import {
-  contentTypeOf,
-  discard,
-  type Headers,
-  headerOf,
-  REDIRECT_STATUSES,
-  requestTarget,
-  USER_AGENT,
-} from '../http.ts'
-import { HostRefusal } from '../network/addresses.ts'
-import type { UntrustedNetwork } from '../network/dispatcher.ts'
-import {
-  adviceForNetworkError,
-  causeOf,
-  describeNetworkError,
-  isBug,
-  settingErrorOf,
-} from '../network/network-errors.ts'
+import { contentTypeOf, discard, type Headers, headerOf } from '../http.ts'
+import { describeNetworkError } from '../network/network-errors.ts'
+import type { UntrustedNetwork } from '../network/untrusted-network.ts'
 import { packingsOf, UnpackError, unpacked } from '../unpack.ts'
 import { type Claim, extensionOf, namesOf } from './extensions.ts'
 import { InterruptedTransfer, isWebPage, lengthOfPart, refusalOf } from './file-answer.ts'
 import { PermanentError, WebPageError } from './file-error.ts'
-import type { Host, Hosts, Turn } from './hosts.ts'
+import { type Responded, requestFile } from './file-request.ts'
+import type { Host, Turn } from './host.ts'
+import type { Hosts } from './hosts.ts'
 import { Meter } from './meter.ts'
 import { type Ending, givenUpAt, LEAST_PATIENCE, LONGEST_SAVING, SLOWEST, STALL } from './patience.ts'
+import { Pieces } from './pieces.ts'
 import type { Allowance } from './size-limits.ts'
 
-const REDIRECTS = 5
-/** Bytes gathered before they are written. */
-const WRITE_SIZE = 2 ** 18
 /** Seconds after the end of the patience within which a file that waited for it has its last attempt. */
 const LAST_ATTEMPT = 1
 
@@ -83,14 +68,6 @@ interface Accepted {
   /** Bytes of the complete file; undefined if the server did not give them, or compressed the file. */
   total: number | undefined
   packed: boolean
-}
-
-/** An answer to the last of the requests that a link took. */
-interface Responded {
-  answer: Dispatcher.ResponseData
-  url: URL
-  /** Whether it was requested with the key. */
-  keyed: boolean
 }
 
 /** The download of one URL into one file, over as many requests as it takes. */
@@ -237,7 +214,9 @@ export class Transfer {
     turn: Turn,
     { meter, signal, silence }: { meter: Meter; signal: AbortSignal; silence: AbortSignal },
   ): Promise<Received> {
-    const responded = await this.#request(signal, silence)
+    const { network, authorization } = this.#options
+    const rest = this.#size > 0 && this.#validator ? { from: this.#size, validator: this.#validator } : undefined
+    const responded = await requestFile(this.#url, { network, authorization, rest, signal, silence })
     const { url } = responded
     const { headers, body } = responded.answer
     try {
@@ -334,82 +313,6 @@ export class Transfer {
     this.#hash = createHash('sha256')
     return new InterruptedTransfer(reason)
   }
-
-  /** Requests the file, or the rest of it, and follows redirects by hand: each hop is a host that the server chose. */
-  async #request(signal: AbortSignal, silence: AbortSignal): Promise<Responded> {
-    let url = this.#url
-    let { authorization } = this.#options
-    for (let hop = 0; hop <= REDIRECTS; hop++) {
-      const answer = await this.#requestOne(url, authorization, signal, silence)
-      if (!REDIRECT_STATUSES.has(answer.statusCode)) return { answer, url, keyed: authorization !== undefined }
-      discard(answer.body)
-      const location = headerOf(answer.headers, 'location')
-      const next = location === undefined ? null : URL.parse(decodeHeader(location), url.href)
-      if (!next) throw new PermanentError(`it was redirected (${answer.statusCode}) without a target`)
-      // It remains dropped if a later redirect leads back: another server chose that path.
-      if (next.origin !== url.origin) authorization = undefined
-      url = next
-    }
-    throw new PermanentError(`it was redirected more than ${REDIRECTS} times`)
-  }
-
-  async #requestOne(
-    url: URL,
-    authorization: string | undefined,
-    signal: AbortSignal,
-    silence: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
-    const { network } = this.#options
-    const rest = this.#size > 0 && this.#validator
-    try {
-      const dispatcher = await network.to(url, signal)
-      return await dispatcher.request({
-        ...requestTarget(url),
-        method: 'GET',
-        headers: {
-          accept: '*/*',
-          'accept-encoding': 'identity',
-          'user-agent': USER_AGENT,
-          ...(authorization === undefined ? {} : { authorization }),
-          ...(rest ? { range: `bytes=${this.#size}-`, 'if-range': rest } : {}),
-        },
-        signal,
-        silence,
-      })
-    } catch (error) {
-      if (signal.aborted || isBug(error)) throw error
-      const refusal = causeOf(error, HostRefusal)
-      if (refusal) throw refusal
-      if (settingErrorOf(error) === undefined) throw new InterruptedTransfer(describeNetworkError(error))
-      throw new PermanentError(
-        [`${url.hostname}: ${describeNetworkError(error)}`, adviceForNetworkError(error)].filter(Boolean).join('. '),
-      )
-    }
-  }
-}
-
-/** Pieces gathered until it is worth to write them. */
-class Pieces {
-  readonly #append: (pieces: readonly Buffer[], bytes: number) => Promise<void>
-  #pieces: Buffer[] = []
-  #bytes = 0
-
-  constructor(append: (pieces: readonly Buffer[], bytes: number) => Promise<void>) {
-    this.#append = append
-  }
-
-  async add(piece: Buffer): Promise<void> {
-    this.#pieces.push(piece)
-    this.#bytes += piece.length
-    if (this.#bytes >= WRITE_SIZE) await this.flush()
-  }
-
-  async flush(): Promise<void> {
-    const [pieces, bytes] = [this.#pieces, this.#bytes]
-    this.#pieces = []
-    this.#bytes = 0
-    if (bytes > 0) await this.#append(pieces, bytes)
-  }
 }
 
 async function* metered(body: AsyncIterable<Buffer>, meter: Meter): AsyncGenerator<Buffer> {
@@ -432,10 +335,4 @@ const wordsOf = (error: unknown): string => (error instanceof UnpackError ? erro
 function validatorOf(headers: Headers): string | undefined {
   const etag = headerOf(headers, 'etag')
   return etag !== undefined && !etag.startsWith('W/') ? etag : headerOf(headers, 'last-modified')
-}
-
-/** undici gives headers as latin1; some servers send UTF-8, which browsers read as such. */
-function decodeHeader(value: string): string {
-  const bytes = Buffer.from(value, 'latin1')
-  return isUtf8(bytes) ? bytes.toString('utf8') : value
 }

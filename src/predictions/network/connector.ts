@@ -1,9 +1,13 @@
-import { lookup as systemLookup } from 'node:dns'
-import { connect as connectSocket, isIP, type LookupFunction, type Socket } from 'node:net'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { isIP, type LookupFunction, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { unlessAborted } from '../promises.ts'
 import { describeCertificate } from './certificate.ts'
-import { ConnectFailure, isCertificateError, type ProxyFault } from './network-errors.ts'
-import { openTunnel, type ProxyServer } from './proxy.ts'
+import { ConnectFailure, type ProxyFault } from './connect-errors.ts'
+import { isCertificateError } from './network-errors.ts'
+import type { ProxyServer } from './proxy.ts'
+import { type Attempt, connectTcp, handshake, type Server } from './sockets.ts'
+import { TimeLimit } from './time-limit.ts'
+import { openTunnel } from './tunnel.ts'
 
 /** How sockets are made. */
 export interface ConnectSettings {
@@ -19,14 +23,9 @@ export interface ConnectSettings {
 const CONNECT_TIMEOUT_MS = 10_000
 /** Milliseconds for a look at a certificate that was not accepted. */
 const LOOK_TIMEOUT_MS = 5000
-/** Milliseconds after which the next address of a host is tried beside the first (RFC 8305). */
-const NEXT_ADDRESS_MS = 250
 
-interface Server {
-  hostname: string
-  port: number
-  tls: boolean
-}
+/** The only protocol that is spoken with proxies. */
+export const HTTP1 = ['http/1.1']
 
 /**
  * Makes the sockets of one pool, directly or through a proxy, and knows all of them, so that also those in a handshake
@@ -34,10 +33,12 @@ interface Server {
  */
 export class Connector {
   readonly #proxy: ProxyServer | undefined
-  readonly #settings: ConnectSettings
-  /** The environment variable of the proxy that the sockets end at, if they end at one. */
-  readonly #endsAt: string | undefined
+  readonly #lookup: LookupFunction | undefined
+  readonly #tls: Omit<ConnectSettings, 'lookup'>
+  /** What every failure is, if the sockets end at a proxy. */
+  readonly #fault: ProxyFault | undefined
   readonly #sockets = new Set<Socket>()
+  readonly #destroyed = new AbortController()
   /** Of the last TLS connection, to shorten the next handshake. */
   #session: Buffer | undefined
 
@@ -45,10 +46,11 @@ export class Connector {
    * @param proxy through which a tunnel leads to the servers; undefined to connect directly, also to a proxy itself
    * @param endsAt the environment variable of that proxy, to name it in errors
    */
-  constructor(proxy: ProxyServer | undefined, settings: ConnectSettings, endsAt?: string) {
+  constructor(proxy: ProxyServer | undefined, { lookup, ...tls }: ConnectSettings, endsAt?: string) {
     this.#proxy = proxy
-    this.#settings = settings
-    this.#endsAt = endsAt
+    this.#lookup = lookup
+    this.#tls = tls
+    this.#fault = endsAt === undefined ? undefined : { variable: endsAt, step: 'connection' }
   }
 
   /** As undici calls it. Every error comes as a ConnectFailure. */
@@ -62,40 +64,46 @@ export class Connector {
     )
   }
 
+  /** Closes every socket, and ends what makes more of them. */
   destroy(): void {
-    for (const socket of this.#sockets) socket.destroy()
+    this.#destroyed.abort(new Error('the connections are closed'))
+    destroyAll(this.#sockets)
   }
 
   async #reach(server: Server): Promise<Socket> {
-    const way: Way = { proxy: this.#endsAt === undefined ? undefined : { variable: this.#endsAt, step: 'connection' } }
     try {
-      return await this.#within(CONNECT_TIMEOUT_MS, (keep) => this.#open(server, keep, way))
+      return await this.#within(CONNECT_TIMEOUT_MS, async (attempt) => {
+        const socket = await this.#plain(server, attempt)
+        return server.tls ? await this.#secure(socket, server, attempt) : socket
+      })
     } catch (error) {
-      // What stands in the way to a proxy with a tunnel is no certificate of the server.
-      const shows = isCertificateError(error) && (way.proxy === undefined || this.#proxy === undefined)
-      throw new ConnectFailure(error, shows ? await this.#certificateOf(server) : undefined, way.proxy)
+      // A failure at a proxy says nothing about the certificate of the server.
+      if (error instanceof ConnectFailure) throw error
+      const certificate = isCertificateError(error) ? await this.#certificateOf(server) : undefined
+      throw new ConnectFailure(error, certificate, this.#fault)
     }
   }
 
-  async #open(server: Server, keep: Keep, way: Way, options: { rejectUnauthorized?: boolean } = {}): Promise<Socket> {
-    const socket = this.#proxy
-      ? await tunnelThrough(this.#proxy, server, keep, way)
-      : await connectTcp(server, this.#settings.lookup, keep)
-    if (!server.tls) return socket
-    const { lookup: _, ...settings } = this.#settings
-    const session = this.#session === undefined ? {} : { session: this.#session }
-    const secure = await handshake(socket, server, keep, { ...settings, ...session, ...options })
-    if (options.rejectUnauthorized !== false) secure.on('session', (ticket) => (this.#session = ticket))
-    return secure
+  /** A connection to a server without TLS of its own. */
+  #plain(server: Server, attempt: Attempt): Promise<Socket> {
+    return this.#proxy ? tunnelThrough(this.#proxy, server, attempt) : connectTcp(server, this.#lookup, attempt)
+  }
+
+  async #secure(socket: Socket, server: Server, attempt: Attempt): Promise<TLSSocket> {
+    const secure = await handshake(socket, server, attempt, { ...this.#tls, session: this.#session })
+    return secure.on('session', (session) => {
+      this.#session = session
+    })
   }
 
   /** Only looks at the certificate: nothing is sent. */
   async #certificateOf(server: Server): Promise<string | undefined> {
     try {
-      return await this.#within(LOOK_TIMEOUT_MS, async (keep) => {
-        const socket = await this.#open(server, keep, {}, { rejectUnauthorized: false })
-        const words = describeCertificate((socket as TLSSocket).getPeerCertificate())
-        socket.destroy()
+      return await this.#within(LOOK_TIMEOUT_MS, async (attempt) => {
+        const socket = await this.#plain(server, attempt)
+        const secure = await handshake(socket, server, attempt, { ...this.#tls, rejectUnauthorized: false })
+        const words = describeCertificate(secure.getPeerCertificate())
+        secure.destroy()
         return words
       })
     } catch {
@@ -104,154 +112,56 @@ export class Connector {
   }
 
   /** Closes every socket of an attempt that fails or takes too long. */
-  async #within<T>(ms: number, attempt: (keep: Keep) => Promise<T>): Promise<T> {
-    const mine: Socket[] = []
-    let isOver = false
+  async #within<T>(ms: number, act: (attempt: Attempt) => Promise<T>): Promise<T> {
+    using limit = new TimeLimit(ms, 'UND_ERR_CONNECT_TIMEOUT', 'connection')
+    const signal = AbortSignal.any([limit.signal, this.#destroyed.signal])
+    const sockets: Socket[] = []
+    let failed = false
     const keep = (socket: Socket) => {
       // A look-up can end after the attempt.
-      if (isOver) socket.destroy()
-      mine.push(socket)
+      if (failed) socket.destroy()
+      sockets.push(socket)
       this.#sockets.add(socket)
       socket.on('error', () => {}).once('close', () => this.#sockets.delete(socket))
     }
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(tooLate()), ms).unref()
-    })
     try {
-      return await Promise.race([attempt(keep), late])
+      return await act({ keep, signal })
     } catch (error) {
-      isOver = true
-      for (const socket of mine) socket.destroy()
+      failed = true
+      destroyAll(sockets)
       throw error
-    } finally {
-      clearTimeout(timer)
     }
   }
 }
 
-/** The only protocol that is spoken with proxies. */
-export const HTTP1 = ['http/1.1']
-
-type Keep = (socket: Socket) => void
-
-/** How far an attempt has come: at a proxy, or past it. */
-interface Way {
-  proxy?: ProxyFault | undefined
+/** The newest first: Node crashes if the socket under a TLS socket is destroyed in a callback of the TLS socket. */
+function destroyAll(sockets: Iterable<Socket>): void {
+  for (const socket of [...sockets].reverse()) socket.destroy()
 }
-
-const tooLate = () => Object.assign(new Error('no connection in time'), { code: 'UND_ERR_CONNECT_TIMEOUT' })
 
 function serverOf(origin: { hostname: string; port: string; protocol: string }): Server {
   const tls = origin.protocol === 'https:'
   return { hostname: origin.hostname.replace(/^\[|\]$/g, ''), port: Number(origin.port || (tls ? 443 : 80)), tls }
 }
 
-async function tunnelThrough(proxy: ProxyServer, server: Server, keep: Keep, way: Way): Promise<Socket> {
+async function tunnelThrough(proxy: ProxyServer, { hostname, port }: Server, attempt: Attempt): Promise<Socket> {
   const { variable } = proxy
-  const { hostname, port } = server
-  const own = serverOf(proxy.url)
-  way.proxy = { variable, step: 'connection' }
-  let socket = await connectTcp(own, undefined, keep)
-  if (own.tls) socket = await handshake(socket, own, keep, { ALPNProtocols: HTTP1 })
-  way.proxy = { variable, step: 'tunnel' }
-  const tunnel = await openTunnel(proxy, socket, `${isIP(hostname) === 6 ? `[${hostname}]` : hostname}:${port}`)
-  way.proxy = undefined
-  return tunnel
+  const host = isIP(hostname) === 6 ? `[${hostname}]` : hostname
+  const socket = await orFaultOf({ variable, step: 'connection' }, connectToProxy(serverOf(proxy.url), attempt))
+  const tunnel = unlessAborted(openTunnel(proxy, socket, `${host}:${port}`), attempt.signal)
+  return await orFaultOf({ variable, step: 'tunnel' }, tunnel)
 }
 
-async function connectTcp(
-  { hostname, port }: Server,
-  lookup: LookupFunction = systemLookup,
-  keep: Keep,
-): Promise<Socket> {
-  const addresses = isIP(hostname) === 0 ? await addressesOf(hostname, lookup) : [hostname]
-  return firstConnected(addresses, (address) => {
-    const socket = connectSocket({ host: address, port, noDelay: true, keepAlive: true })
-    keep(socket)
-    return socket
-  })
+async function connectToProxy(proxy: Server, attempt: Attempt): Promise<Socket> {
+  const socket = await connectTcp(proxy, undefined, attempt)
+  return proxy.tls ? await handshake(socket, proxy, attempt, { ALPNProtocols: HTTP1 }) : socket
 }
 
-/** The addresses of a name, IPv4 and IPv6 in turn, so that a network that lacks one of them costs one try. */
-function addressesOf(hostname: string, lookup: LookupFunction): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    lookup(hostname, { all: true }, (error, found) => {
-      if (error) return reject(error)
-      const addresses = [found].flat().map((each) => (typeof each === 'string' ? each : each.address))
-      const first = isIP(addresses[0] ?? '')
-      const [same, other] = [addresses.filter((a) => isIP(a) === first), addresses.filter((a) => isIP(a) !== first)]
-      resolve(same.flatMap((address, i) => [address, ...other.slice(i, i + 1)]).concat(other.slice(same.length)))
-    })
-  })
-}
-
-/** Tries addresses one after the other, the next beside the last one if that takes long; the first connection counts. */
-function firstConnected(addresses: readonly string[], connect: (address: string) => Socket): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const sockets = new Set<Socket>()
-    const errors: Error[] = []
-    const queue = addresses.values()
-    let timer: NodeJS.Timeout | undefined
-    const next = () => {
-      clearTimeout(timer)
-      const { value: address, done } = queue.next()
-      if (done) {
-        if (sockets.size === 0) reject(mostInformative(errors))
-        return
-      }
-      const socket = connect(address)
-      sockets.add(socket)
-      timer = setTimeout(next, NEXT_ADDRESS_MS).unref()
-      const failed = (error: Error) => {
-        if (!sockets.delete(socket)) return
-        errors.push(error)
-        next()
-      }
-      socket.once('error', failed).once('close', () => failed(new Error('the connection was closed')))
-      socket.once('connect', () => {
-        clearTimeout(timer)
-        sockets.delete(socket)
-        const losers = [...sockets]
-        // What they report now is no failure.
-        sockets.clear()
-        for (const loser of losers) loser.destroy()
-        resolve(socket)
-      })
-    }
-    next()
-  })
-}
-
-/** That an address has no route says less than what another one of the same host answered. */
-function mostInformative(errors: readonly Error[]): Error {
-  const noRoute = /^(?:ENETUNREACH|EHOSTUNREACH|EADDRNOTAVAIL)$/
-  return (
-    errors.find((error) => !noRoute.test((error as NodeJS.ErrnoException).code ?? '')) ??
-    errors[0] ??
-    Object.assign(new Error('the host name has no address'), { code: 'ENOTFOUND' })
-  )
-}
-
-function handshake(
-  socket: Socket,
-  { hostname }: Server,
-  keep: Keep,
-  options: { ca?: string; session?: Buffer; rejectUnauthorized?: boolean; ALPNProtocols?: string[] },
-): Promise<TLSSocket> {
-  return new Promise((resolve, reject) => {
-    const secure = connectTls({
-      ALPNProtocols: ['http/1.1', 'h2'],
-      ...options,
-      socket,
-      host: hostname,
-      // An address is no name of a server (RFC 6066), but what the certificate must be for.
-      ...(isIP(hostname) === 0 ? { servername: hostname } : {}),
-    })
-    keep(secure)
-    secure
-      .once('secureConnect', () => resolve(secure))
-      .once('error', reject)
-      .once('close', () => reject(Object.assign(new Error('closed in the TLS handshake'), { code: 'ECONNRESET' })))
-  })
+/** What fails on the way is the fault of a proxy. */
+async function orFaultOf<T>(fault: ProxyFault, connection: Promise<T>): Promise<T> {
+  try {
+    return await connection
+  } catch (error) {
+    throw new ConnectFailure(error, undefined, fault)
+  }
 }

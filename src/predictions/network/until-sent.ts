@@ -8,7 +8,7 @@ export class UntilSent implements Disposable {
   constructor(signal: AbortSignal) {
     const end = () => this.#controller.abort(signal.reason)
     if (signal.aborted) end()
-    else signal.addEventListener('abort', end, { once: true, signal: this.#sent.signal })
+    else signal.addEventListener('abort', end, { signal: this.#sent.signal })
   }
 
   get signal(): AbortSignal {

@@ -13,7 +13,7 @@ import {
   type SavingState,
   saveOutputs,
 } from '../../../src/predictions/files/save.ts'
-import { openUntrustedNetwork } from '../../../src/predictions/network/dispatcher.ts'
+import { openUntrustedNetwork } from '../../../src/predictions/network/untrusted-network.ts'
 import { Turns } from '../../../src/predictions/turns.ts'
 import { cake } from '../../fixtures/pictures.ts'
 import { type Simulator, startSimulator } from '../../servers/simulator.ts'

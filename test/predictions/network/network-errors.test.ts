@@ -1,19 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { ConnectFailure, ProxyRefusal, withoutOpenSslLines } from '../../../src/predictions/network/connect-errors.ts'
 import {
   adviceForNetworkError,
-  ConnectFailure,
   causeOf,
   describeNetworkError,
   errorCode,
   isBug,
   isCertificateError,
-  ProxyRefusal,
-  type SettingError,
   settingErrorOf,
   wasNeverSent,
-  withoutOpenSslLines,
 } from '../../../src/predictions/network/network-errors.ts'
+import type { SettingError } from '../../../src/predictions/network/setting-errors.ts'
 
 const coded = (code: string, message = 'it failed', more: ErrorOptions = {}) =>
   Object.assign(new Error(message, more), { code })
