@@ -111,6 +111,8 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
+  'predictions/json/scanner': ['predictions/json/parse', 'predictions/json/limits'],
+  'predictions/json/shapes': ['predictions/json/limits'],
   'predictions/last-poll': WAIT,
   'predictions/list-polling': ['predictions/many'],
   'predictions/network/connector': ['predictions/network/connector', ...DISPATCHER],

@@ -11,14 +11,9 @@ import {
   TooManyPartsError,
   UnknownIdError,
 } from './errors.ts'
-import {
-  DEEPEST,
-  isJsonObject,
-  JsonTooDeepError,
-  JsonTooManyPartsError,
-  type ParsedJson,
-  parseJsonInTurns,
-} from './json.ts'
+import { DEEPEST, JsonTooDeepError, JsonTooManyPartsError } from './json/limits.ts'
+import { isJsonObject } from './json/numbers.ts'
+import { type ParsedJson, parseJsonInTurns } from './json/parse.ts'
 import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
 import { clip } from './text.ts'

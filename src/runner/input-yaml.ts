@@ -12,7 +12,9 @@ import {
   Scalar,
   visit,
 } from 'yaml'
-import { DEEPEST, exactNumber, parseJson } from '../predictions/json.ts'
+import { DEEPEST } from '../predictions/json/limits.ts'
+import { exactNumber } from '../predictions/json/numbers.ts'
+import { parseJson } from '../predictions/json/parse.ts'
 import { clip } from '../predictions/text.ts'
 import { ModelInputError } from './embedded-files.ts'
 

@@ -11,7 +11,7 @@ import {
   TooManyPartsError,
   UnknownIdError,
 } from '../../src/predictions/errors.ts'
-import { MOST_PARTS } from '../../src/predictions/json.ts'
+import { MOST_PARTS } from '../../src/predictions/json/limits.ts'
 
 const request = { method: 'GET', url: 'https://api.example/v1/predictions/abc' } as const
 const task = { id: 'task-1', apiUrl: 'https://api.example' }
