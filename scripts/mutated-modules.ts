@@ -97,6 +97,7 @@ const RUNNER = [
 
 const TASKS = ['predictions/apis/tasks', 'predictions/apis/waiting']
 const WAIT = ['predictions/wait', 'predictions/many']
+const KEY_SEARCH = ['predictions/key-search/search']
 const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/connections']
 
 /** The tests of modules that have none of their own name, or not only. */
@@ -113,6 +114,10 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/transfer': ['predictions/files/save'],
   'predictions/json/scanner': ['predictions/json/parse', 'predictions/json/limits'],
   'predictions/json/shapes': ['predictions/json/limits'],
+  'predictions/key-search/patterns': KEY_SEARCH,
+  'predictions/key-search/scan': KEY_SEARCH,
+  'predictions/key-search/spellings': KEY_SEARCH,
+  'predictions/key-search/threads': KEY_SEARCH,
   'predictions/last-poll': WAIT,
   'predictions/list-polling': ['predictions/many'],
   'predictions/network/connector': ['predictions/network/connector', ...DISPATCHER],

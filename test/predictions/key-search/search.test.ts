@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { describe, test } from 'node:test'
-import { createKeySearch, type Range } from '../../src/predictions/key-search.ts'
+import type { Range } from '../../../src/predictions/key-search/scan.ts'
+import { createKeySearch } from '../../../src/predictions/key-search/search.ts'
 
 const KEY = 'sk-Test-0123456789abcdef'
 const search = createKeySearch(KEY)

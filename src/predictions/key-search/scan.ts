@@ -1,0 +1,190 @@
+import type { Patterns } from './patterns.ts'
+import {
+  AMPERSAND,
+  ASCII,
+  BACKSLASH,
+  CASE,
+  codeOfEntity,
+  DIGITS,
+  ENTITY,
+  ESCAPE,
+  KINDS,
+  LONGEST_UNIT,
+  NESTED,
+  NO_CODE,
+  NO_DIGIT,
+  ORDINARY,
+  PERCENT,
+  SEQUENCE,
+  SMALL_U,
+  SPELLS,
+  UNSEEN,
+} from './spellings.ts'
+import { Threads } from './threads.ts'
+
+/** Where something stands in a text: from the first character to the one after the last. */
+export type Range = [start: number, end: number]
+
+/**
+ * One pass over a text. A character may be read in more than one way (`%41` is three characters, or one), so all ways
+ * are followed at once: each leads the matches under way from its first position to the one after its last.
+ */
+export class Scan {
+  readonly #patterns: Patterns
+  readonly #text: string
+  readonly #found: Range[] = []
+  #now: Threads
+  #next: Threads
+  /** Matches that jump ahead, by the position that they come to. */
+  readonly #later: (Threads | undefined)[] = new Array(LONGEST_UNIT)
+  #jumping = 0
+  #position = 0
+
+  constructor(patterns: Patterns, text: string) {
+    this.#patterns = patterns
+    this.#text = text
+    this.#now = new Threads(patterns.size)
+    this.#next = new Threads(patterns.size)
+  }
+
+  /** Reads on to a position. @returns everything that was found so far */
+  read(end: number): Range[] {
+    const text = this.#text
+    const { idle } = this.#patterns
+    const last = Math.min(end, text.length)
+    for (let at = this.#position; at < last; at++) {
+      const code = text.charCodeAt(at)
+      const next = text.charCodeAt(at + 1)
+      if (this.#jumping > 0) this.#land(at)
+      // The first look costs the least: most characters of most texts begin nothing.
+      else if (this.#now.count === 0 && next < ASCII && idle[code * ASCII + next] === 1) continue
+      this.#take(code, at)
+    }
+    this.#position = last
+    return this.#found
+  }
+
+  #take(code: number, at: number): void {
+    if (code >= ASCII) this.#other(at)
+    else if (KINDS[code] === SPELLS) this.#spelling(code, at)
+    else if (KINDS[code] === ORDINARY) this.#step(code, at)
+  }
+
+  /** The matches that go on with a character, and those that begin with it. */
+  #lead(code: number, at: number, end: number, to: Threads): void {
+    const { first, second, starts } = this.#patterns
+    const { count, places, from, lengths } = this.#now
+    for (let i = 0; i < count; i++) {
+      const place = (places[i] ?? 0) + 1
+      if (first[place] === code || second[place] === code) {
+        this.#reach(to, place, from[i] ?? 0, (lengths[i] ?? 0) + 1, end)
+      }
+    }
+    for (const place of starts[code] ?? []) this.#reach(to, place, at, 1, end)
+  }
+
+  #reach(to: Threads, place: number, from: number, length: number, end: number): void {
+    to.add(place, from, length)
+    if (length < (this.#patterns.needed[place] ?? 0)) return
+    let start = from
+    for (let last = this.#found.at(-1); last !== undefined && last[1] > start; last = this.#found.at(-1)) {
+      start = Math.min(start, last[0])
+      end = Math.max(end, last[1])
+      this.#found.pop()
+    }
+    this.#found.push([start, end])
+  }
+
+  #step(code: number, at: number): void {
+    if (this.#isIdle(code)) return
+    this.#next.count = 0
+    this.#lead(code, at, at + 1, this.#next)
+    const now = this.#now
+    this.#now = this.#next
+    this.#next = now
+  }
+
+  /** A character that no key has: it ends every match, unless nobody sees it. */
+  #other(at: number): void {
+    if (this.#now.count === 0) return
+    if (this.#text[at] === '\x9b') this.#skipSequence(at)
+    const isSecondHalf =
+      /[\udc00-\udfff]/.test(this.#text[at] ?? '') && /[\ud800-\udbff]/.test(this.#text[at - 1] ?? '')
+    const character = String.fromCodePoint(this.#text.codePointAt(isSecondHalf ? at - 1 : at) ?? 0)
+    if (!UNSEEN.test(character)) this.#now.count = 0
+  }
+
+  /** A character that may begin a spelling of another one, or a sequence. */
+  #spelling(code: number, at: number): void {
+    if (code === ESCAPE) this.#skipSequence(at)
+    else if (code === PERCENT) this.#percent(at)
+    else if (code === AMPERSAND) this.#entity(at)
+    else if ((this.#text.charCodeAt(at + 1) | CASE) === SMALL_U) this.#jump(this.#hexadecimal(at + 2, 4), at, at + 6)
+    if (code === PERCENT || code === AMPERSAND) this.#step(code, at)
+    // A backslash may be a character, or only escape the next one.
+    if (code !== BACKSLASH || this.#isIdle(code)) return
+    this.#next.count = 0
+    this.#lead(code, at, at + 1, this.#next)
+    this.#now.addAll(this.#next)
+  }
+
+  /** Whether a character can neither go on with a match nor begin one. */
+  #isIdle(code: number): boolean {
+    return this.#now.count === 0 && this.#patterns.starts[code]?.length === 0
+  }
+
+  #percent(at: number): void {
+    for (let depth = 0, digits = at + 1; depth <= NESTED; depth++, digits += 2) {
+      const code = this.#hexadecimal(digits, 2)
+      this.#jump(code, at, digits + 2)
+      if (code !== PERCENT) return
+    }
+  }
+
+  #entity(at: number): void {
+    for (let depth = 0, start = at + 1; depth <= NESTED; depth++) {
+      ENTITY.lastIndex = start
+      const code = codeOfEntity(ENTITY.exec(this.#text)?.groups)
+      this.#jump(code, at, ENTITY.lastIndex)
+      if (code !== AMPERSAND) return
+      start = ENTITY.lastIndex
+    }
+  }
+
+  /** The value of hexadecimal digits; NO_CODE if they are not. */
+  #hexadecimal(at: number, digits: number): number {
+    let value = 0
+    for (let i = at; i < at + digits; i++) {
+      const digit = DIGITS[this.#text.charCodeAt(i)] ?? NO_DIGIT
+      if (digit === NO_DIGIT) return NO_CODE
+      value = value * 16 + digit
+    }
+    return value
+  }
+
+  #jump(code: number, at: number, end: number): void {
+    if (!(code >= 0 && code < ASCII) || this.#isIdle(code)) return
+    this.#lead(code, at, end, this.#threadsAt(end))
+  }
+
+  #skipSequence(at: number): void {
+    SEQUENCE.lastIndex = at
+    if (this.#now.count > 0 && SEQUENCE.test(this.#text)) this.#threadsAt(SEQUENCE.lastIndex).addAll(this.#now)
+  }
+
+  #threadsAt(end: number): Threads {
+    const slot = end % LONGEST_UNIT
+    this.#later[slot] ??= new Threads(this.#patterns.size)
+    this.#jumping = Math.max(this.#jumping, end)
+    return this.#later[slot]
+  }
+
+  #land(at: number): void {
+    const landing = this.#later[at % LONGEST_UNIT]
+    if (landing !== undefined && landing.count > 0) {
+      this.#now.addAll(landing)
+      landing.count = 0
+    }
+    if (at >= this.#jumping) this.#jumping = 0
+  }
+}
