@@ -112,8 +112,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
-  'predictions/json/scanner': ['predictions/json/parse', 'predictions/json/limits'],
-  'predictions/json/shapes': ['predictions/json/limits'],
   'predictions/key-search/patterns': KEY_SEARCH,
   'predictions/key-search/scan': KEY_SEARCH,
   'predictions/key-search/spellings': KEY_SEARCH,

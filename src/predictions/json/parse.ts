@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { JSON_LIMITS } from './limits.ts'
 import { rawJSON } from './numbers.ts'
-import { type Edits, Scanner } from './scanner.ts'
+import { Scanner } from './scanner.ts'
 
 export interface ParsedJson {
   value: unknown
@@ -14,61 +15,52 @@ export interface ParsedJson {
  * digits become a {@link RawNumber}.
  * @throws SyntaxError, JsonTooDeepError, or JsonTooManyPartsError
  */
-export function parseJson(text: string): ParsedJson {
-  const scanner = new Scanner(text)
+export function parseJson(text: string, limits = JSON_LIMITS): ParsedJson {
+  const scanner = new Scanner(text, limits)
   while (!scanner.scanOn());
-  return parseScanned(text, scanner)
+  return parseEdited(text, scanner.edits)
 }
 
 /** {@link parseJson} in turns of the event loop, so that signals are handled while a long text is parsed. */
 export async function parseJsonInTurns(text: string): Promise<ParsedJson> {
-  const scanner = new Scanner(text)
+  const scanner = new Scanner(text, JSON_LIMITS)
   while (!scanner.scanOn()) await nextTurn()
-  return parseScanned(text, scanner)
+  return parseEdited(text, scanner.edits)
 }
 
-function parseScanned(text: string, { edits, hadNonFinite }: Scanner): ParsedJson {
-  if (edits.length === 0) return { value: JSON.parse(text), hadNonFinite }
-  const sentinel = newSentinel()
-  const holder = { value: JSON.parse(edited(text, edits, sentinel)) as unknown }
-  restoreNumbers(holder, sentinel, edits.filter((at, i) => i % 2 === 1 && at > 0).length)
-  return { value: holder.value, hadNonFinite }
-}
-
-/** Begins a string that stands for a number. Random, so that nobody can write it into the text, escaped or not. */
-const newSentinel = () => `\ufdd0${randomUUID()}\ufdd1`
-
-function edited(text: string, edits: Edits, sentinel: string): string {
+function parseEdited(text: string, edits: readonly number[]): ParsedJson {
+  if (edits.length === 0) return { value: JSON.parse(text), hadNonFinite: false }
+  // Begins a string that stands for a number. Random, so that nobody can write it into the text, escaped or not.
+  const sentinel = `\ufdd0${randomUUID()}\ufdd1`
   const parts: string[] = []
   let kept = 0
+  let hadNonFinite = false
   for (let i = 0; i < edits.length; i += 2) {
-    const [start = 0, marked = 0] = [edits[i], edits[i + 1]]
-    const end = Math.abs(marked)
-    parts.push(text.slice(kept, start), marked < 0 ? 'null' : `"${sentinel}${text.slice(start, end)}"`)
-    kept = end
+    const word = text.slice(edits[i], edits[i + 1])
+    const isNumber = /\d$/.test(word)
+    hadNonFinite ||= !isNumber
+    parts.push(text.slice(kept, edits[i]), isNumber ? `"${sentinel}${word}"` : 'null')
+    kept = edits[i + 1] ?? 0
   }
-  return parts.join('') + text.slice(kept)
+  parts.push(text.slice(kept))
+  return { value: withNumbers(JSON.parse(parts.join('')), sentinel), hadNonFinite }
 }
 
-/** Puts numbers back in the place of their strings, until all are found. */
-function restoreNumbers(holder: { value: unknown }, sentinel: string, count: number): void {
-  let left = count
-  const restored = (value: unknown) => {
-    if (typeof value === 'object' && value !== null) stack.push(value)
-    if (typeof value !== 'string' || !value.startsWith(sentinel)) return undefined
-    left--
-    return rawJSON(value.slice(sentinel.length))
-  }
-  const stack: object[] = [holder]
-  for (let next = stack.pop(); next !== undefined && left > 0; next = stack.pop()) {
-    if (Array.isArray(next)) {
-      for (let i = 0; i < next.length; i++) next[i] = restored(next[i]) ?? next[i]
-    } else {
-      for (const [key, item] of Object.entries(next)) {
-        const value = restored(item)
-        if (value === undefined) continue
-        Object.defineProperty(next, key, { value, enumerable: true, configurable: true, writable: true })
-      }
+/** Puts numbers back in the place of their strings, at any depth: it has a limit. */
+function withNumbers(value: unknown, sentinel: string): unknown {
+  if (typeof value === 'string' && value.startsWith(sentinel)) return rawJSON(value.slice(sentinel.length))
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      const restored = withNumbers(value[i], sentinel)
+      if (restored !== value[i]) value[i] = restored
+    }
+  } else if (typeof value === 'object' && value !== null) {
+    for (const [key, item] of Object.entries(value)) {
+      const restored = withNumbers(item, sentinel)
+      if (restored === item) continue
+      // An assignment to __proto__ would do something else.
+      Object.defineProperty(value, key, { value: restored, enumerable: true, configurable: true, writable: true })
     }
   }
+  return value
 }

@@ -1,38 +1,48 @@
 import { randomInt } from 'node:crypto'
-import { DEEPEST, JsonTooManyPartsError, MOST_NAMES } from './limits.ts'
+import { JsonTooManyPartsError } from './limits.ts'
 
 /** Counts the names of properties of objects, of those with the same names in the same order once. */
 export class Shapes {
+  readonly #most: number
   /** By depth, of the object that is open there: its names so far, and how many they are. */
-  readonly #hashes = new Int32Array(DEEPEST + 1)
-  readonly #counts = new Int32Array(DEEPEST + 1)
+  readonly #hashes: Int32Array
+  readonly #counts: Int32Array
   readonly #known = new Set<number>()
   #names = 0
+
+  /** @param depth the deepest nesting @param most the most names */
+  constructor(depth: number, most: number) {
+    this.#most = most
+    this.#hashes = new Int32Array(depth + 1)
+    this.#counts = new Int32Array(depth + 1)
+  }
 
   open(depth: number): void {
     this.#hashes[depth] = 0
     this.#counts[depth] = 0
   }
 
-  name(depth: number, hash: number): void {
-    this.#hashes[depth] = Math.imul((this.#hashes[depth] ?? 0) ^ hash, HASH_FACTOR)
+  /** Adds the name that begins and ends at positions in a text to the object that is open. */
+  name(depth: number, text: string, start: number, end: number): void {
+    let hash = 0
+    for (let at = start; at < end; at++) hash = mixed(hash, text.charCodeAt(at))
+    this.#hashes[depth] = mixed(this.#hashes[depth] ?? 0, hash)
     this.#counts[depth] = (this.#counts[depth] ?? 0) + 1
-    if (++this.#names > MOST_NAMES) throw new JsonTooManyPartsError(MOST_NAMES, 'property names')
+    if (++this.#names > this.#most) throw new JsonTooManyPartsError(this.#most, 'property names')
   }
 
   close(depth: number): void {
-    const count = this.#counts[depth] ?? 0
     const hash = this.#hashes[depth] ?? 0
-    if (this.#known.has(hash)) this.#names -= count
-    else if (count > 0) this.#known.add(hash)
+    if (this.#known.has(hash)) this.#names -= this.#counts[depth] ?? 0
+    else this.#known.add(hash)
   }
 }
 
-/** Of 32 bits, odd, and unknown to those who write answers, so that they cannot give two shapes the same hash. */
-const HASH_FACTOR = randomInt(2 ** 31) * 2 + 1
+/** Odd, and unknown to those who write answers, so that they cannot give two shapes the same hash. */
+const FACTOR = randomInt(2 ** 31) | 1
 
-export function hashOf(text: string, start: number, end: number): number {
-  let hash = end - start
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ text.charCodeAt(at), HASH_FACTOR)
-  return hash ^ (hash >>> 15)
+/** A hash of 32 bits with a value added, each bit of which changes bits above and below it. */
+function mixed(hash: number, value: number): number {
+  const product = Math.imul(hash ^ value, FACTOR)
+  return product ^ (product >>> 15)
 }

@@ -76,16 +76,42 @@ test('NaN, Infinity and -Infinity outside strings are null, and that is told', (
   assert.equal(parseJson('[1,2]').hadNonFinite, false)
 })
 
-const list = (part: string, count: number) => `[${Array.from({ length: count - 1 }, () => part).join()}]`
+describe('nesting', () => {
+  const nested = (depth: number, open = '[', close = ']') => `${open.repeat(depth)}1${close.repeat(depth)}`
+  test('is read to its limit and not beyond', () => {
+    for (const text of [nested(200), nested(200).replace('1', '18446744073709551615')]) assert.equal(again(text), text)
+    for (const text of [nested(201), nested(20_000), nested(201, '{"a":', '}'), '['.repeat(1e6)])
+      assert.throws(() => parseJson(text), JsonTooDeepError)
+  })
+  test('of brackets in strings does not count', () => {
+    for (const text of ['[{"', '[\\"', '\\\\[', '"\\']) {
+      const json = JSON.stringify([text.repeat(5000), { [text.repeat(300)]: 1 }])
+      assert.deepEqual(parseJson(json).value, JSON.parse(json))
+    }
+  })
+})
+
+test('a text is parsed within the limits that are given', () => {
+  const limits = { depth: 1, parts: 1, values: 3, strings: 1, names: 0 }
+  assert.deepEqual(parseJson('[1,"2",3]', limits).value, [1, '2', 3])
+  for (const text of ['[[]]', '[1,2,3,4]', '["1","2"]', '[NaN]', '{"a":1}'])
+    assert.throws(() => parseJson(text, limits), /^JsonToo/, text)
+})
 
 test('a long text is parsed in turns of the event loop, with the same value', async () => {
-  const text = list('{"seed":18446744073709551615,"a":[1,"b"]}', 300_000)
+  const gap = ' '.repeat(2 ** 22)
+  const text = `[18446744073709551615,${gap}NaN,${gap}{"a":[1,"b"]},1e400]`
   let turns = 0
-  const timer = setInterval(() => turns++, 0)
+  const count = () => {
+    turns++
+    turn = setImmediate(count)
+  }
+  let turn = setImmediate(count)
   const parsed = await parseJsonInTurns(text)
-  clearInterval(timer)
+  clearImmediate(turn)
   assert.ok(turns > 1, `${turns} turns`)
-  assert.equal(stringifyJson(parsed.value), text)
+  assert.deepEqual([stringifyJson(parsed.value), parsed.hadNonFinite], [stringifyJson(parseJson(text).value), true])
+  assert.equal(stringifyJson(parsed.value), '[18446744073709551615,null,{"a":[1,"b"]},1e400]')
   await assert.rejects(parseJsonInTurns('['.repeat(300)), JsonTooDeepError)
 })
 
