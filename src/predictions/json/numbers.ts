@@ -36,6 +36,6 @@ export function keepsDigits(word: string): boolean {
   const value = Number(word)
   if (!Number.isFinite(value)) return false
   if (/^-?\d+$/.test(word)) return Number.isSafeInteger(value) || word === String(value)
-  const significant = word.replace(/e.*$/i, '').replace(/[-.]/g, '').replace(/^0+/, '')
+  const significant = word.replace(/e.*/i, '').replace(/[-.]/g, '').replace(/^0+/, '')
   return significant.length <= DOUBLE_DIGITS && (value !== 0 || significant === '')
 }

@@ -37,7 +37,7 @@ function parseEdited(text: string, edits: readonly number[]): ParsedJson {
   let hadNonFinite = false
   for (let i = 0; i < edits.length; i += 2) {
     const word = text.slice(edits[i], edits[i + 1])
-    const isNumber = /\d$/.test(word)
+    const isNumber = /\d/.test(word)
     hadNonFinite ||= !isNumber
     parts.push(text.slice(kept, edits[i]), isNumber ? `"${sentinel}${word}"` : 'null')
     kept = edits[i + 1] ?? 0

@@ -1,8 +1,8 @@
 import { isJsonObject } from './numbers.ts'
 
 /**
- * Writes a value as JSON. Never throws: what is nested too deeply or is too long to be written becomes a sentence, and
- * what JSON does not have becomes null.
+ * Writes a value of JSON. What is nested too deeply or is too long to be written becomes a sentence, and undefined
+ * becomes null.
  */
 export function stringifyJson(value: unknown, indent?: number): string {
   try {
@@ -49,7 +49,7 @@ export function jsonStart(value: unknown, most: number): string {
     return text.length <= most
   }
   const write = (item: unknown): boolean => {
-    if (typeof item === 'string') return add(JSON.stringify(item.slice(0, most + 1)))
+    if (typeof item === 'string') return add(JSON.stringify(item.slice(0, most)))
     if (Array.isArray(item)) {
       const fits = add('[') && item.every((each, i) => (i === 0 || add(',')) && write(each))
       return fits && add(']')

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { JsonTooDeepError } from '../../../src/predictions/json/limits.ts'
-import { isRawNumber } from '../../../src/predictions/json/numbers.ts'
+import { isJsonObject, isRawNumber } from '../../../src/predictions/json/numbers.ts'
 import { parseJson, parseJsonInTurns } from '../../../src/predictions/json/parse.ts'
 import { stringifyJson } from '../../../src/predictions/json/write.ts'
 
@@ -54,6 +54,12 @@ describe('a number', () => {
       ['\ufdd00\ufdd112345678901234567890', '\ufdd00\ufdd15', '\ufdd00\ufdd1x', '12345678901234567890'],
     )
   })
+  test('that keeps its digits is a property like any other', () => {
+    const { value } = parseJson('{"a":18446744073709551615,"b":1}')
+    assert.ok(isJsonObject(value))
+    const { a, ...others } = Object.getOwnPropertyDescriptors(value)
+    assert.deepEqual({ ...a, value: 1 }, others.b)
+  })
   test('that is damaged is a fault of the JSON', () => {
     for (const text of [
       '00000000000000000001',
@@ -73,7 +79,8 @@ test('NaN, Infinity and -Infinity outside strings are null, and that is told', (
     value: { a: null, b: [null, null], c: 'NaN' },
     hadNonFinite: true,
   })
-  assert.equal(parseJson('[1,2]').hadNonFinite, false)
+  for (const text of ['[1,2]', '[18446744073709551615]', '[1e400,"NaN"]'])
+    assert.equal(parseJson(text).hadNonFinite, false, text)
 })
 
 describe('nesting', () => {

@@ -33,8 +33,9 @@ describe('the names of properties', () => {
         ['b', 'a'],
         ['ab', ''],
         ['', 'ab'],
+        ['c', 'b'],
       ],
-      8,
+      10,
     )
   })
 
@@ -70,10 +71,8 @@ describe('the names of properties', () => {
       shapes.close(1)
     }
     shapes.open(1)
-    assert.throws(() => {
-      shapes.name(1, '-name+', 0, 5)
-      shapes.name(1, '-name+', 1, 6)
-    }, JsonTooManyPartsError)
+    shapes.name(1, '-name+', 0, 5)
+    assert.throws(() => shapes.name(1, '-name+', 1, 6), JsonTooManyPartsError)
   })
 
   test('that differ in the highest bits of their characters do not count once', () => {

@@ -8,6 +8,7 @@ test('nesting that is too deep to be written becomes a sentence', () => {
   const deep = Array.from({ length: 100_000 }).reduce((inner) => [inner], 1)
   assert.match(stringifyJson(deep), /^"\(JSON that is nested too deeply/)
   assert.equal(stringifyJson(undefined), 'null')
+  assert.throws(() => stringifyJson(1n), TypeError)
   assert.equal(stringifyJson({ a: [1] }, 1), '{\n "a": [\n  1\n ]\n}')
 })
 
@@ -50,4 +51,17 @@ test('the start of JSON is all of it if it is short, and costs no more if it is 
   })
   assert.equal(jsonStart(list, 10), '[{},{},{},{}')
   assert.ok(reads < 20, `${reads} reads`)
+})
+
+test('the start of JSON ends with the part that exceeds the length', () => {
+  for (const [value, most, start] of [
+    [{ a: { b: 1 }, d: 3 }, 5, '{"a":{'],
+    [{ a: [{ b: 1 }, 2], d: 3 }, 6, '{"a":[{'],
+    [['x'.repeat(1000), 1], 10, `["${'x'.repeat(10)}"`],
+    ['x'.repeat(1000), 10, `"${'x'.repeat(10)}"`],
+    [{ ['x'.repeat(1000)]: 1 }, 10, `{"${'x'.repeat(10)}"`],
+    [undefined, 10, 'null'],
+  ] as const)
+    assert.equal(jsonStart(value, most), start)
+  assert.deepEqual([...jsonParts(undefined)], ['null'])
 })
