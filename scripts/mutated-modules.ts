@@ -97,7 +97,6 @@ const RUNNER = [
 
 const TASKS = ['predictions/apis/tasks', 'predictions/apis/waiting']
 const WAIT = ['predictions/wait', 'predictions/many']
-const KEY_SEARCH = ['predictions/key-search/search']
 const DISPATCHER = ['predictions/network/dispatcher', 'predictions/network/connections']
 
 /** The tests of modules that have none of their own name, or not only. */
@@ -112,10 +111,10 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/files/hosts': ['predictions/files/patience', 'predictions/files/save'],
   'predictions/files/save-one': ['predictions/files/save'],
   'predictions/files/transfer': ['predictions/files/save'],
-  'predictions/key-search/patterns': KEY_SEARCH,
-  'predictions/key-search/scan': KEY_SEARCH,
-  'predictions/key-search/spellings': KEY_SEARCH,
-  'predictions/key-search/threads': KEY_SEARCH,
+  'predictions/key-search/patterns': ['predictions/key-search/patterns', 'predictions/key-search/search'],
+  'predictions/key-search/scan': ['predictions/key-search/search'],
+  'predictions/key-search/spellings': ['predictions/key-search/spellings', 'predictions/key-search/search'],
+  'predictions/key-search/threads': ['predictions/key-search/threads', 'predictions/key-search/search'],
   'predictions/last-poll': WAIT,
   'predictions/list-polling': ['predictions/many'],
   'predictions/network/connector': ['predictions/network/connector', ...DISPATCHER],

@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
-import { ASCII, KINDS, ORDINARY, UNUSUAL } from './spellings.ts'
+import { ASCII, KINDS, NO_CODE, ORDINARY, UNUSUAL } from './spellings.ts'
 
-interface Pattern {
+/** Characters to look for. */
+export interface Pattern {
   /** Each place accepts the characters of both texts. */
   texts: readonly [string, string]
   /** Characters in a row that count as found. */
@@ -10,6 +11,7 @@ interface Pattern {
   anywhere: boolean
 }
 
+/** A key in either case. */
 export const plain = (key: string) => ({ texts: [key.toLowerCase(), key.toUpperCase()] as const })
 
 /** Base64 has two alphabets, and hexadecimal digits have two cases. */
@@ -50,8 +52,8 @@ export class Patterns {
 
   constructor(patterns: readonly Pattern[]) {
     this.size = patterns.reduce((sum, { texts }) => sum + texts[0].length + 1, 1)
-    this.first = new Uint8Array(this.size)
-    this.second = new Uint8Array(this.size)
+    this.first = new Uint8Array(this.size).fill(NO_CODE)
+    this.second = new Uint8Array(this.size).fill(NO_CODE)
     this.needed = new Int32Array(this.size)
     this.#shortest = Math.min(...patterns.map(({ needed }) => needed))
     const starts: Set<number>[] = Array.from({ length: ASCII }, () => new Set())
@@ -84,22 +86,20 @@ export class Patterns {
   mayBeIn(text: string): boolean {
     if (UNUSUAL.test(text)) return true
     const stride = this.#shortest - 1
-    for (let i = stride - 1; i < text.length; i += stride) {
-      if (!this.#isPair(text, i)) continue
-      let from = i
-      while (from > 0 && this.#isPair(text, from - 1)) from--
-      let to = i
-      while (this.#isPair(text, to + 1)) to++
-      // The characters from `from` to `to + 1`.
-      if (to - from + 2 >= this.#shortest) return true
-      i += Math.floor((to - i) / stride) * stride
+    for (let at = stride - 1; at < text.length; at += stride) {
+      let from = at
+      while (this.#isPair(text, from)) from--
+      let to = at + 1
+      while (this.#isPair(text, to)) to++
+      // Each character between is half of a known pair, and so is the last.
+      if (to - from >= this.#shortest) return true
     }
     return false
   }
 
+  /** Whether the character at a position and the next one follow each other in a pattern. */
   #isPair(text: string, at: number): boolean {
-    const before = text.charCodeAt(at)
     const code = text.charCodeAt(at + 1)
-    return before < ASCII && code < ASCII && this.#pairs[before * ASCII + code] === 1
+    return code < ASCII && this.#pairs[text.charCodeAt(at) * ASCII + code] === 1
   }
 }

@@ -4,15 +4,12 @@ import {
   ASCII,
   BACKSLASH,
   CASE,
-  codeOfEntity,
-  DIGITS,
-  ENTITY,
   ESCAPE,
+  entityAt,
+  hexadecimalAt,
   KINDS,
   LONGEST_UNIT,
   NESTED,
-  NO_CODE,
-  NO_DIGIT,
   ORDINARY,
   PERCENT,
   SEQUENCE,
@@ -96,7 +93,6 @@ export class Scan {
   }
 
   #step(code: number, at: number): void {
-    if (this.#isIdle(code)) return
     this.#next.count = 0
     this.#lead(code, at, at + 1, this.#next)
     const now = this.#now
@@ -108,34 +104,34 @@ export class Scan {
   #other(at: number): void {
     if (this.#now.count === 0) return
     if (this.#text[at] === '\x9b') this.#skipSequence(at)
-    const isSecondHalf =
-      /[\udc00-\udfff]/.test(this.#text[at] ?? '') && /[\ud800-\udbff]/.test(this.#text[at - 1] ?? '')
-    const character = String.fromCodePoint(this.#text.codePointAt(isSecondHalf ? at - 1 : at) ?? 0)
-    if (!UNSEEN.test(character)) this.#now.count = 0
+    const character = String.fromCodePoint(this.#text.codePointAt(at) ?? 0)
+    if (UNSEEN.test(character)) this.#threadsAt(at + character.length).addAll(this.#now)
+    this.#now.count = 0
   }
 
   /** A character that may begin a spelling of another one, or a sequence. */
   #spelling(code: number, at: number): void {
     if (code === ESCAPE) this.#skipSequence(at)
-    else if (code === PERCENT) this.#percent(at)
-    else if (code === AMPERSAND) this.#entity(at)
-    else if ((this.#text.charCodeAt(at + 1) | CASE) === SMALL_U) this.#jump(this.#hexadecimal(at + 2, 4), at, at + 6)
-    if (code === PERCENT || code === AMPERSAND) this.#step(code, at)
-    // A backslash may be a character, or only escape the next one.
-    if (code !== BACKSLASH || this.#isIdle(code)) return
-    this.#next.count = 0
-    this.#lead(code, at, at + 1, this.#next)
-    this.#now.addAll(this.#next)
+    else if (code === BACKSLASH) this.#backslash(at)
+    else {
+      if (code === PERCENT) this.#percent(at)
+      else this.#entity(at)
+      this.#step(code, at)
+    }
   }
 
-  /** Whether a character can neither go on with a match nor begin one. */
-  #isIdle(code: number): boolean {
-    return this.#now.count === 0 && this.#patterns.starts[code]?.length === 0
+  /** A backslash may be a character, begin `\u0073`, or only escape the next character. */
+  #backslash(at: number): void {
+    const text = this.#text
+    if ((text.charCodeAt(at + 1) | CASE) === SMALL_U) this.#jump(hexadecimalAt(text, at + 2, 4), at, at + 6)
+    this.#next.count = 0
+    this.#lead(BACKSLASH, at, at + 1, this.#next)
+    this.#now.addAll(this.#next)
   }
 
   #percent(at: number): void {
     for (let depth = 0, digits = at + 1; depth <= NESTED; depth++, digits += 2) {
-      const code = this.#hexadecimal(digits, 2)
+      const code = hexadecimalAt(this.#text, digits, 2)
       this.#jump(code, at, digits + 2)
       if (code !== PERCENT) return
     }
@@ -143,28 +139,16 @@ export class Scan {
 
   #entity(at: number): void {
     for (let depth = 0, start = at + 1; depth <= NESTED; depth++) {
-      ENTITY.lastIndex = start
-      const code = codeOfEntity(ENTITY.exec(this.#text)?.groups)
-      this.#jump(code, at, ENTITY.lastIndex)
+      const { code, end } = entityAt(this.#text, start)
+      this.#jump(code, at, end)
       if (code !== AMPERSAND) return
-      start = ENTITY.lastIndex
+      start = end
     }
   }
 
-  /** The value of hexadecimal digits; NO_CODE if they are not. */
-  #hexadecimal(at: number, digits: number): number {
-    let value = 0
-    for (let i = at; i < at + digits; i++) {
-      const digit = DIGITS[this.#text.charCodeAt(i)] ?? NO_DIGIT
-      if (digit === NO_DIGIT) return NO_CODE
-      value = value * 16 + digit
-    }
-    return value
-  }
-
+  /** The matches that go on at `end`, if what stands before it is read as one character. */
   #jump(code: number, at: number, end: number): void {
-    if (!(code >= 0 && code < ASCII) || this.#isIdle(code)) return
-    this.#lead(code, at, end, this.#threadsAt(end))
+    if (code < ASCII) this.#lead(code, at, end, this.#threadsAt(end))
   }
 
   #skipSequence(at: number): void {
@@ -181,7 +165,7 @@ export class Scan {
 
   #land(at: number): void {
     const landing = this.#later[at % LONGEST_UNIT]
-    if (landing !== undefined && landing.count > 0) {
+    if (landing !== undefined) {
       this.#now.addAll(landing)
       landing.count = 0
     }

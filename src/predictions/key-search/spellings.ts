@@ -22,7 +22,7 @@ export const SEQUENCE = new RegExp(
   'y',
 )
 /** What follows the ampersand in `&#115;`, `&#x73;` and `&quot;`. */
-export const ENTITY = new RegExp(
+const ENTITY = new RegExp(
   [String.raw`#(?<decimal>\d{1,7});`, String.raw`#x(?<hexadecimal>[\da-f]{1,6});`, `(?<name>${NAMES});`].join('|'),
   'iy',
 )
@@ -41,9 +41,9 @@ export const KINDS = Uint8Array.from({ length: ASCII }, (_, code) => {
   return UNSEEN.test(character) ? SKIPPED : ORDINARY
 })
 
-export const NO_DIGIT = 16
+const NO_DIGIT = 16
 /** The values of hexadecimal digits by their codes. */
-export const DIGITS = Uint8Array.from({ length: ASCII }, (_, code) => {
+const DIGITS = Uint8Array.from({ length: ASCII }, (_, code) => {
   const value = Number.parseInt(String.fromCharCode(code), 16)
   return Number.isNaN(value) ? NO_DIGIT : value
 })
@@ -54,16 +54,25 @@ export const ESCAPE = 0x1b
 export const SMALL_U = 0x75
 /** What turns a capital letter into a small one. */
 export const CASE = 0x20
-/** In place of the code of a character: there is no spelling of one. */
-export const NO_CODE = -1
+/** In place of the code of a character: there is none that a key can have. */
+export const NO_CODE = 0xff
 
-/** The code that a match of ENTITY stands for. */
-export function codeOfEntity({
-  decimal,
-  hexadecimal,
-  name,
-}: Readonly<Record<string, string | undefined>> = {}): number {
-  if (name !== undefined) return NAMED[name.toLowerCase()] ?? NO_CODE
-  if (hexadecimal !== undefined) return Number.parseInt(hexadecimal, 16)
-  return decimal === undefined ? NO_CODE : Number(decimal)
+/** The code that so many hexadecimal digits stand for. */
+export function hexadecimalAt(text: string, at: number, digits: number): number {
+  let value = 0
+  for (let i = at; i < at + digits; i++) {
+    const digit = DIGITS[text.charCodeAt(i)] ?? NO_DIGIT
+    if (digit === NO_DIGIT) return NO_CODE
+    value = value * 16 + digit
+  }
+  return value
+}
+
+/** The code that an entity stands for, of which the ampersand stands before `at`, and where it ends. */
+export function entityAt(text: string, at: number): { code: number; end: number } {
+  ENTITY.lastIndex = at
+  const { decimal = '', hexadecimal, name } = ENTITY.exec(text)?.groups ?? { decimal: `${NO_CODE}` }
+  const end = ENTITY.lastIndex
+  if (name !== undefined) return { code: NAMED[name.toLowerCase()] ?? NO_CODE, end }
+  return { code: hexadecimal === undefined ? Number(decimal) : Number.parseInt(hexadecimal, 16), end }
 }

@@ -99,6 +99,13 @@ describe('the search for a key', () => {
     }
   })
 
+  test('does not take a NUL for a part of the key', () => {
+    for (const nul of ['%00', '\\u0000', '&#0;', '&#x00;']) {
+      assert.deepEqual(search.pieces(`def${nul}`), [], nul)
+      assert.deepEqual(search.whole(`${KEY}${nul}`), [[0, KEY.length]], nul)
+    }
+  })
+
   test('finds the whole of a key that is shorter than a piece', () => {
     const short = createKeySearch('k3y-12')
     assert.deepEqual([short.whole('a k3y-12.'), short.pieces('a K3Y-12.')], [[[2, 8]], [[2, 8]]])
