@@ -97,9 +97,8 @@ export class Patterns {
     return false
   }
 
-  /** Whether the character at a position and the next one follow each other in a pattern. */
+  /** Whether the character at a position and the next one follow each other in a pattern, or may, if they are not ASCII. */
   #isPair(text: string, at: number): boolean {
-    const code = text.charCodeAt(at + 1)
-    return code < ASCII && this.#pairs[text.charCodeAt(at) * ASCII + code] === 1
+    return this.#pairs[text.charCodeAt(at) * ASCII + text.charCodeAt(at + 1)] === 1
   }
 }

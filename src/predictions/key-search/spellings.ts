@@ -71,8 +71,10 @@ export function hexadecimalAt(text: string, at: number, digits: number): number 
 /** The code that an entity stands for, of which the ampersand stands before `at`, and where it ends. */
 export function entityAt(text: string, at: number): { code: number; end: number } {
   ENTITY.lastIndex = at
-  const { decimal = '', hexadecimal, name } = ENTITY.exec(text)?.groups ?? { decimal: `${NO_CODE}` }
+  const groups = ENTITY.exec(text)?.groups
   const end = ENTITY.lastIndex
+  if (groups === undefined) return { code: NO_CODE, end }
+  const { decimal, hexadecimal, name } = groups
   if (name !== undefined) return { code: NAMED[name.toLowerCase()] ?? NO_CODE, end }
-  return { code: hexadecimal === undefined ? Number(decimal) : Number.parseInt(hexadecimal, 16), end }
+  return { code: Number(decimal ?? `0x${hexadecimal}`), end }
 }

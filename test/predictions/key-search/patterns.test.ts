@@ -53,6 +53,8 @@ describe('the table of patterns', () => {
   test('knows the pairs that no match begins with', () => {
     for (const text of ['ab', 'aB', 'Ab', 'CD', 'yz', 'zx', 'ZX']) assert.equal(pair(text), 0, text)
     for (const text of ['ba', 'dx', 'ax', 'xz', '  ', '\t\n', '~!', 'a-']) assert.equal(pair(text), 1, text)
+    const other = new Patterns([{ texts: ['12', '12'], needed: 2, anywhere: false }])
+    assert.equal(other.idle[0x61 * 128 + 0x62], 1, 'those of another table')
     // What begins a spelling, or is not seen, is not skipped.
     for (const text of ['\\a', 'a\\', '%a', ' %', '&a', '\x1ba', 'a\x1b', '\0a', 'a\0', '\x7f ', '%%'])
       assert.equal(pair(text), 0, JSON.stringify(text))
