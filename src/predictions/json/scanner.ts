@@ -42,10 +42,10 @@ export class Scanner {
     this.#shapes = new Shapes(limits.depth, limits.names)
   }
 
-  /** Scans the next part. @returns whether the text has been scanned whole @throws JsonTooDeepError, JsonTooManyPartsError */
-  scanOn(): boolean {
+  /** Scans the next characters. @returns whether the text has been scanned whole @throws JsonTooDeepError, JsonTooManyPartsError */
+  scanOn(count = SCANNED_AT_ONCE): boolean {
     const text = this.#text
-    const end = Math.min(text.length, this.#at + SCANNED_AT_ONCE)
+    const end = Math.min(text.length, this.#at + count)
     let at = this.#at
     while (at < end) {
       const code = text.charCodeAt(at)

@@ -103,7 +103,7 @@ export class Scan {
   /** A character that no key has: it ends every match, unless nobody sees it. */
   #other(at: number): void {
     if (this.#now.count === 0) return
-    if (this.#text[at] === '\x9b') this.#skipSequence(at)
+    this.#skipSequence(at)
     const character = String.fromCodePoint(this.#text.codePointAt(at) ?? 0)
     if (UNSEEN.test(character)) this.#threadsAt(at + character.length).addAll(this.#now)
     this.#now.count = 0
@@ -153,7 +153,7 @@ export class Scan {
 
   #skipSequence(at: number): void {
     SEQUENCE.lastIndex = at
-    if (this.#now.count > 0 && SEQUENCE.test(this.#text)) this.#threadsAt(SEQUENCE.lastIndex).addAll(this.#now)
+    if (SEQUENCE.test(this.#text)) this.#threadsAt(SEQUENCE.lastIndex).addAll(this.#now)
   }
 
   #threadsAt(end: number): Threads {
