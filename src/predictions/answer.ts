@@ -11,14 +11,9 @@ import {
   TooManyPartsError,
   UnknownIdError,
 } from './errors.ts'
-import {
-  DEEPEST,
-  isJsonObject,
-  JsonTooDeepError,
-  JsonTooManyPartsError,
-  type ParsedJson,
-  parseJsonInTurns,
-} from './json.ts'
+import { JsonTooDeepError, JsonTooManyPartsError } from './json/limits.ts'
+import { isJsonObject } from './json/numbers.ts'
+import { type ParsedJson, parseJsonInTurns } from './json/parse.ts'
 import type { OutputView } from './output.ts'
 import type { Prediction } from './prediction.ts'
 import { clip } from './text.ts'
@@ -142,7 +137,7 @@ export async function readBody(
 
 /** What it means that a text cannot be parsed. */
 function unreadable({ request, api }: { request: ApiRequest; api: Api }, text: string, error: unknown): ApiError {
-  if (error instanceof JsonTooDeepError) return new TooDeepError(request, DEEPEST)
+  if (error instanceof JsonTooDeepError) return new TooDeepError(request, error.levels)
   if (error instanceof JsonTooManyPartsError) return new TooManyPartsError(request, error.message)
   if (text === '') return new BrokenAnswerError(request, 'it is empty')
   if (/^[{[]/.test(text)) {

@@ -3,7 +3,7 @@ import { predictions } from './apis/predictions.ts'
 import type { Client, CreateRequest } from './client.ts'
 import { type Clock, delayedSignal } from './clock.ts'
 import { ApiError, ConnectionError, isSuccessWithoutPrediction, NotAPredictionError, RefusalError } from './errors.ts'
-import { jsonStart } from './json.ts'
+import { jsonStart } from './json/write.ts'
 import { backOff, retry } from './retry.ts'
 import { clip, isRecord, sentence, sentences } from './text.ts'
 

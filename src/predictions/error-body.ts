@@ -1,5 +1,7 @@
 import type { Headers } from './http.ts'
-import { isRawNumber, parseJson, parseJsonInTurns, stringifyJson } from './json.ts'
+import { isRawNumber } from './json/numbers.ts'
+import { parseJson, parseJsonInTurns } from './json/parse.ts'
+import { stringifyJson } from './json/write.ts'
 import { errorText } from './prediction-error.ts'
 import { clip, isRecord } from './text.ts'
 

@@ -1,4 +1,5 @@
-import { isRawNumber, jsonStart } from './json.ts'
+import { isRawNumber } from './json/numbers.ts'
+import { jsonStart } from './json/write.ts'
 import { detached } from './text.ts'
 
 const isUrl = (text: string) => (/^https?:\/\/\S+$/.test(text) && URL.canParse(text)) || isUrlWithBlanks(text)

@@ -1,4 +1,4 @@
-import { jsonStart } from './json.ts'
+import { jsonStart } from './json/write.ts'
 import { isProgressLine } from './progress.ts'
 import { clip, sentences } from './text.ts'
 

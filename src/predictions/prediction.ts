@@ -1,5 +1,5 @@
 import * as z from 'zod/mini'
-import { numberOf } from './json.ts'
+import { numberOf } from './json/numbers.ts'
 
 /** A field that is read when it has the expected shape and ignored when it has not: only `id` and `status` make a prediction. */
 const lenient = <T extends z.core.SomeType>(schema: T) => z.catch(z.optional(schema), undefined)

@@ -1,4 +1,4 @@
-import { isJsonObject, isRawNumber } from './json.ts'
+import { isJsonObject, isRawNumber } from './json/numbers.ts'
 
 /** How texts are redacted. What holds nothing to remove is returned as it is. */
 export interface Redactions {

@@ -1,4 +1,5 @@
-import { createKeySearch, type Range } from './key-search.ts'
+import type { Range } from './key-search/scan.ts'
+import { createKeySearch } from './key-search/search.ts'
 import { LONG, longTextsOf, type Redactions, redactValue } from './redact-value.ts'
 
 /**

@@ -4,7 +4,7 @@ import { readFile, realpath, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { INVISIBLE } from '../predictions/invisible.ts'
-import { isJsonObject } from '../predictions/json.ts'
+import { isJsonObject } from '../predictions/json/numbers.ts'
 
 /** What the model is given could not be read. The message is whole sentences. */
 export class ModelInputError extends Error {

@@ -1,5 +1,5 @@
 import { nameInName } from '../predictions/files/file-name.ts'
-import { isJsonObject } from '../predictions/json.ts'
+import { isJsonObject } from '../predictions/json/numbers.ts'
 import { embedFiles, type FileScope, MentionBudget, ModelInputError } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
 import { asSubject, mapping, readInputFile } from './model-input.ts'

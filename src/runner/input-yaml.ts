@@ -12,7 +12,9 @@ import {
   Scalar,
   visit,
 } from 'yaml'
-import { DEEPEST, exactNumber, parseJson } from '../predictions/json.ts'
+import { JSON_LIMITS } from '../predictions/json/limits.ts'
+import { exactNumber } from '../predictions/json/numbers.ts'
+import { parseJson } from '../predictions/json/parse.ts'
 import { clip } from '../predictions/text.ts'
 import { ModelInputError } from './embedded-files.ts'
 
@@ -20,7 +22,7 @@ import { ModelInputError } from './embedded-files.ts'
 const LONGEST_QUOTE = 60
 /** Aliases of one text: a few lines cannot grow into gigabytes. */
 const MOST_ALIASES = 100
-const TOO_DEEP = `it is nested deeper than ${DEEPEST} levels.`
+const TOO_DEEP = `it is nested deeper than ${JSON_LIMITS.depth} levels.`
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: an expression of workflows, as the user writes it
 const QUOTES = 'Put all texts in quotes, or pass them with ${{ toJSON(…) }}.'
@@ -129,7 +131,8 @@ function check(document: Document.Parsed, text: string, where: (path: Path) => s
 /** The ancestors of a node, from the document to the node itself. */
 type Path = readonly (Document | Node | Pair)[]
 
-const isTooDeep = (path: Path): boolean => path.length > DEEPEST && path.filter(isCollection).length > DEEPEST
+const isTooDeep = (path: Path): boolean =>
+  path.length > JSON_LIMITS.depth && path.filter(isCollection).length > JSON_LIMITS.depth
 
 /** The place at the end of a path, such as `.hero.prompt` after the name of an input, or ` at hero.prompt` after a file. */
 function placeIn(path: Path, isFile: boolean): string {

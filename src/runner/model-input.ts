@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { isJsonObject, isRawNumber } from '../predictions/json.ts'
+import { isJsonObject, isRawNumber } from '../predictions/json/numbers.ts'
 import { ModelInputError, resolveInside } from './embedded-files.ts'
 import { parseInput } from './input-yaml.ts'
 

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { isJsonObject } from '../predictions/json.ts'
+import { isJsonObject } from '../predictions/json/numbers.ts'
 import { isRecord } from '../predictions/text.ts'
 
 /** The file beside saved files that says which input made them. */

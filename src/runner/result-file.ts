@@ -1,7 +1,7 @@
 import { open, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
-import { numberOf } from '../predictions/json.ts'
+import { numberOf } from '../predictions/json/numbers.ts'
 import { errorText } from '../predictions/prediction-error.ts'
 import { isRecord } from '../predictions/text.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'

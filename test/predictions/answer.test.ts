@@ -11,7 +11,7 @@ import {
   TooManyPartsError,
   UnknownIdError,
 } from '../../src/predictions/errors.ts'
-import { MOST_PARTS } from '../../src/predictions/json.ts'
+import { JSON_LIMITS } from '../../src/predictions/json/limits.ts'
 
 const request = { method: 'GET', url: 'https://api.example/v1/predictions/abc' } as const
 const task = { id: 'task-1', apiUrl: 'https://api.example' }
@@ -140,6 +140,6 @@ describe('an answer that is no prediction', () => {
       (await errorOf(TooDeepError, `${'['.repeat(300)}${']'.repeat(300)}`)).message,
       /nested deeper than \d+ levels/,
     )
-    await errorOf(TooManyPartsError, `[${'[],'.repeat(MOST_PARTS)}[]]`)
+    await errorOf(TooManyPartsError, `[${'[],'.repeat(JSON_LIMITS.parts)}[]]`)
   })
 })

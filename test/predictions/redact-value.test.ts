@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { parseJson, stringifyJson } from '../../src/predictions/json.ts'
+import { parseJson } from '../../src/predictions/json/parse.ts'
+import { stringifyJson } from '../../src/predictions/json/write.ts'
 import { LONG, longTextsOf, type Redactions, redactValue } from '../../src/predictions/redact-value.ts'
 
 /** Puts in the place of each `KEY` a mark that shows how the text was redacted. */

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test'
 import { stripVTControlCharacters } from 'node:util'
 import fc from 'fast-check'
 import { INVISIBLE } from '../../src/predictions/invisible.ts'
-import { parseJson } from '../../src/predictions/json.ts'
+import { parseJson } from '../../src/predictions/json/parse.ts'
 import { createRedactor } from '../../src/predictions/redact.ts'
 import { assertGrowsWithSize } from '../support/growth.ts'
 

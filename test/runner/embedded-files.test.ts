@@ -4,7 +4,7 @@ import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { exactNumber } from '../../src/predictions/json.ts'
+import { exactNumber } from '../../src/predictions/json/numbers.ts'
 import {
   EMBEDDED_LIMIT,
   embedFiles,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { exactNumber } from '../../src/predictions/json.ts'
+import { exactNumber } from '../../src/predictions/json/numbers.ts'
 import {
   contentOf,
   EMBEDDED_LIMIT,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
-import { stringifyJson } from '../../src/predictions/json.ts'
+import { stringifyJson } from '../../src/predictions/json/write.ts'
 import { ModelInputError } from '../../src/runner/embedded-files.ts'
 import { parseInput } from '../../src/runner/input-yaml.ts'
 

@@ -1,4 +1,4 @@
-import { isRawNumber } from '../json.ts'
+import { isRawNumber } from '../json/numbers.ts'
 import { isFile } from '../output.ts'
 import { errorText } from '../prediction-error.ts'
 import { isRecord } from '../text.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { all, at, each, errorMessage, file, first, text } from '../../../src/predictions/apis/places.ts'
-import { parseJson } from '../../../src/predictions/json.ts'
+import { parseJson } from '../../../src/predictions/json/parse.ts'
 
 const link = (name: string) => `https://files.example/${name}`
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { describe, test } from 'node:test'
-import { createKeySearch, type Range } from '../../src/predictions/key-search.ts'
+import type { Range } from '../../../src/predictions/key-search/scan.ts'
+import { createKeySearch } from '../../../src/predictions/key-search/search.ts'
 
 const KEY = 'sk-Test-0123456789abcdef'
 const search = createKeySearch(KEY)
@@ -30,6 +31,7 @@ const SPELLINGS: Readonly<Record<string, string>> = {
   'as hexadecimal entities': written((code) => `&#x${hex(code, 2)};`),
   'as entities with capital letters': written((code) => `&#X${hex(code, 6).toUpperCase()};`),
   'as entities in entities': written((code) => `&amp;#38;#x26;#${code};`),
+  'as entities nine times': withOne(0, `&${'amp;'.repeat(8)}#115;`),
   'with one escape at its start': withOne(0, '\\u0073'),
   'with one escape at its end': withOne(KEY.length - 1, '%66'),
   'split by zero-width spaces': splitBy('\u200b'),
@@ -66,6 +68,8 @@ describe('the search for a key', () => {
         const text = before + form + after
         await assertFound(text, [[before.length, before.length + form.length]], JSON.stringify([before, after]))
       }
+      const thrice = `${form}, ${form}, ${form}`
+      assert.deepEqual(search.pieces(thrice).length, 3)
       const twice = `${form} ${form}`
       const second = form.length + 1
       await assertFound(twice, [rangeOf(form, twice), [second, second + form.length]], 'twice')
@@ -95,6 +99,22 @@ describe('the search for a key', () => {
       assert.deepEqual(search.pieces(`a ${piece}!`), [[2, 14]], piece)
       assert.deepEqual(search.pieces(`a ${short}!`), [], short)
       assert.deepEqual(search.whole(`a ${piece}!`), [], piece)
+    }
+  })
+
+  test('reads at most eight spellings of a spelling', () => {
+    for (const spelling of [`%${'25'.repeat(9)}73`, `&${'amp;'.repeat(9)}#115;`])
+      assert.deepEqual(search.whole(withOne(0, spelling)), [], spelling)
+  })
+
+  test('finds a key that ends with a backslash', () => {
+    assert.deepEqual(createKeySearch('ab-cd-0123\\').whole('x ab-cd-0123\\ y'), [[2, 13]])
+  })
+
+  test('does not take a NUL for a part of the key', () => {
+    for (const nul of ['%00', '\\u0000', '&#0;', '&#x00;']) {
+      assert.deepEqual(search.pieces(`def${nul}`), [], nul)
+      assert.deepEqual(search.whole(`${KEY}${nul}`), [[0, KEY.length]], nul)
     }
   })
 
@@ -130,12 +150,26 @@ describe('the search for a key', () => {
   })
 
   test('does not find a key that visible characters part', async () => {
+    // The backslash is for the scan: without it, a look at the pairs of characters is enough.
     for (const separator of [' ', '\n', '\t', '-', '\u00e9', '\u4e2d', '\u{1f511}', '%', '%4', '&#;', '&x;'])
-      await assertFound(splitBy(separator), [], JSON.stringify(separator))
+      for (const after of ['', '\\']) await assertFound(splitBy(separator) + after, [], JSON.stringify(separator))
   })
 
   test('does not find the whole of a key of which one character is another', async () => {
-    const others = ['~', '\\u0021', '%21', '&#33;', '\\u00', '%7', '&#x;', '&#12345678;', '%u0073', '\\x73', '\u0130']
+    const others = [
+      '~',
+      '\\u0021',
+      '%21',
+      '&#33;',
+      '\\u00',
+      '%7',
+      '&#x;',
+      '&#12345678;',
+      '%u0073',
+      '\\x73',
+      '\\x0073',
+      '\u0130',
+    ]
     for (const text of [...KEY].flatMap((_, at) => others.map((other) => withOne(at, other)))) {
       assert.deepEqual(search.whole(text), [], text)
       assert.deepEqual(await search.later.whole(text), [], text)
