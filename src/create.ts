@@ -7,10 +7,11 @@ import { failOnThrow, StepFailed } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { allowSlowHandshakes } from './runner/network.ts'
-import { CREATE_OUTPUTS, openOutputs } from './runner/outputs.ts'
+import { CREATE_OUTPUTS } from './runner/outputs.ts'
 import { notice, warnAll } from './runner/print.ts'
 import { noRequests, reportRequests } from './runner/requests.ts'
 import { saveOpenPredictions } from './runner/state.ts'
+import { openOutputs } from './runner/step-outputs.ts'
 
 const runner = readContext()
 const outputs = openOutputs(CREATE_OUTPUTS, runner)

@@ -9,11 +9,12 @@ import { listenForInterrupts } from './runner/interrupt.ts'
 import { judge } from './runner/judge.ts'
 import { allowSlowHandshakes } from './runner/network.ts'
 import { makeOutputFolder } from './runner/output-folder.ts'
-import { OUTPUTS, openOutputs } from './runner/outputs.ts'
+import { OUTPUTS } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
 import { noRequests } from './runner/requests.ts'
 import { identitiesOf, startSaving } from './runner/saving.ts'
 import { saveOpenPredictions } from './runner/state.ts'
+import { openOutputs } from './runner/step-outputs.ts'
 
 const runner = readContext()
 const outputs = openOutputs(OUTPUTS, runner)

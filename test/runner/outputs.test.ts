@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict'
-import { readFile, writeFile } from 'node:fs/promises'
-import path from 'node:path'
 import { describe, test } from 'node:test'
 import type { Outcome } from '../../src/predictions/outcome.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
-import { readContext } from '../../src/runner/context.ts'
 import { nothingDelivered } from '../../src/runner/delivery.ts'
-import { openOutputs, outputsOf } from '../../src/runner/outputs.ts'
-import { parseFileCommands } from '../support/run-action.ts'
-import { testFolder } from '../support/temporary-folder.ts'
+import { outputsOf } from '../../src/runner/outputs.ts'
 
 function ended(id: string, body: Record<string, unknown>) {
   const whole = { id, status: 'succeeded', ...body }
@@ -85,28 +80,5 @@ describe('the outputs', () => {
     const at = '2026-01-01T00:00:00Z'
     assert.equal(outputsOf([ended('a', { created_at: at, completed_at: at })], nothingDelivered).total_time, '0')
     assert.equal(outputsOf([ended('a', {})], nothingDelivered).total_time, '')
-  })
-})
-
-describe('an unexpected error', () => {
-  test('is a line of the output error, before and after the others have been set', async () => {
-    const folder = await testFolder('outputs')
-    const file = path.join(folder, 'out')
-    await writeFile(file, '')
-    const { GITHUB_OUTPUT } = process.env
-    process.env.GITHUB_OUTPUT = file
-    const set = async () => parseFileCommands(await readFile(file, 'utf8'))
-    try {
-      const outputs = openOutputs(['status', 'error'], readContext())
-      assert.deepEqual(await set(), { status: '', error: '' })
-      outputs.addError('a bug')
-      assert.deepEqual(await set(), { status: '', error: 'a bug' })
-      assert.deepEqual(outputs.set({ status: 'failed', error: 'it failed' }), [])
-      assert.deepEqual(await set(), { status: 'failed', error: 'it failed\na bug' })
-      outputs.addError('two\r\n::error::lines')
-      assert.deepEqual(await set(), { status: 'failed', error: 'it failed\na bug\ntwo\n: :error::lines' })
-    } finally {
-      process.env.GITHUB_OUTPUT = GITHUB_OUTPUT ?? ''
-    }
   })
 })
