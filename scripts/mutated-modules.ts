@@ -49,12 +49,12 @@ const IMPURE = new Set([
   'runner/entries',
   'runner/failure',
   'runner/inputs',
-  'runner/outputs',
   'runner/print',
   'runner/record',
   'runner/reporter',
   'runner/result-file',
   'runner/secrets',
+  'runner/step-outputs',
   'runner/zip-reader',
 ])
 
@@ -90,6 +90,7 @@ const RUNNER = [
   'reporter',
   'result-file',
   'secrets',
+  'step-outputs',
   'summary',
   'untrusted',
   'zip-reader',
@@ -155,6 +156,7 @@ const SENTENCES = new Set([
   'runner/inputs',
   'runner/outputs',
   'runner/reporter',
+  'runner/step-outputs',
   'runner/summary',
 ])
 

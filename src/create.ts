@@ -11,10 +11,10 @@ import { CREATE_OUTPUTS } from './runner/outputs.ts'
 import { notice, warnAll } from './runner/print.ts'
 import { noRequests, reportRequests } from './runner/requests.ts'
 import { saveOpenPredictions } from './runner/state.ts'
-import { openOutputs } from './runner/step-outputs.ts'
+import { StepOutputs } from './runner/step-outputs.ts'
 
 const runner = readContext()
-const outputs = openOutputs(CREATE_OUTPUTS, runner)
+const outputs = new StepOutputs(CREATE_OUTPUTS, runner)
 
 await failOnThrow(async () => {
   const inputs = readCreateInputs()

@@ -14,20 +14,23 @@ import { warnAll } from './runner/print.ts'
 import { noRequests } from './runner/requests.ts'
 import { identitiesOf, startSaving } from './runner/saving.ts'
 import { saveOpenPredictions } from './runner/state.ts'
-import { openOutputs } from './runner/step-outputs.ts'
+import { StepOutputs } from './runner/step-outputs.ts'
 
 const runner = readContext()
-const outputs = openOutputs(OUTPUTS, runner)
+const outputs = new StepOutputs(OUTPUTS, runner)
 
-await failOnThrow(async () => {
-  const inputs = readInputs(runner)
-  await makeOutputFolder(inputs.download.directory, runner)
-  saveOpenPredictions(inputs.ids, runner)
-  using interrupt = listenForInterrupts()
-  allowSlowHandshakes()
-  warnAll(inputs.warnings)
-  const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
-  using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesOf(inputs.ids), around) : undefined
-  const outcomes = await cancelLate(await awaitAll(inputs, around, saving), inputs, around)
-  await finishStep(await judge(outcomes, inputs), inputs, around, { saving, outputs })
-}, outputs.addError)
+await failOnThrow(
+  async () => {
+    const inputs = readInputs(runner)
+    await makeOutputFolder(inputs.download.directory, runner)
+    saveOpenPredictions(inputs.ids, runner)
+    using interrupt = listenForInterrupts()
+    allowSlowHandshakes()
+    warnAll(inputs.warnings)
+    const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
+    using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesOf(inputs.ids), around) : undefined
+    const outcomes = await cancelLate(await awaitAll(inputs, around, saving), inputs, around)
+    await finishStep(await judge(outcomes, inputs), inputs, around, { saving, outputs })
+  },
+  (message) => outputs.addError(message),
+)

@@ -6,63 +6,63 @@ import { warn } from './print.ts'
 import { redacted } from './secrets.ts'
 import { LINE_END } from './untrusted.ts'
 
-/** The outputs of a step, in the file that the runner reads them from. */
-export interface StepOutputs<Name extends string> {
-  /**
-   * Sets outputs. A value that is too long is omitted, with one warning that names the file that has it.
-   * @returns why they could not be set, if they could not: later steps would read empty values
-   */
-  set(values: Readonly<Partial<Record<Name, string>>>): Failure[]
-  /** Adds an unexpected error, also after the others have been set, to the output `error` if there is one. */
-  addError(message: string): void
-}
+/** The outputs of a step, in the file that the runner reads them from. The last value of an output counts. */
+export class StepOutputs<Name extends string> {
+  readonly #names: ReadonlySet<string>
+  readonly #file: string | undefined
+  #error = ''
+  readonly #unexpected: string[] = []
 
-/**
- * Sets every output to an empty value at once: later steps find each of them, however this one ends. The last value of
- * an output counts.
- */
-export function openOutputs<Name extends string>(
-  names: readonly Name[],
-  { outputFile }: RunnerContext,
-): StepOutputs<Name> {
-  const unexpected: string[] = []
-  let error = ''
-  // Without the file, core would print the commands that runners no longer carry out.
-  const known = new Set<string>(names)
-  const write = (values: Readonly<Record<string, string>>) => {
-    if (outputFile === undefined) return
-    for (const [name, value] of Object.entries(values)) {
-      if (known.has(name)) setOutput(name, redacted.identifier(value))
+  /** Sets every output to an empty value at once: later steps find each of them, however this one ends. */
+  constructor(names: readonly Name[], { outputFile }: RunnerContext) {
+    this.#names = new Set(names)
+    this.#file = outputFile
+    try {
+      this.#write(Object.fromEntries(names.map((name) => [name, ''])))
+    } catch {
+      // The outputs that are set at the end show whether the file can be written.
     }
   }
-  const writeError = () => write({ error: joinReasons([...error.split('\n').filter(Boolean), ...unexpected]) })
-  try {
-    write(Object.fromEntries(names.map((name) => [name, ''])))
-  } catch {
-    // The outputs that are set at the end show whether the file can be written.
+
+  /**
+   * Sets outputs; values under other names are ignored. A value that is too long is omitted, with one warning that names
+   * the file that has it.
+   * @returns why they could not be set, if they could not: later steps would read empty values
+   */
+  set(values: Readonly<Partial<Record<Name, string>>>): Failure[] {
+    if (this.#file === undefined) warn(NO_OUTPUT_FILE)
+    try {
+      this.#write(shortOf(values))
+      if ('error' in values) {
+        this.#error = String(values.error)
+        if (this.#unexpected.length > 0) this.#writeError()
+      }
+      return []
+    } catch (thrown) {
+      return [{ title: 'Outputs not set', message: outputError(thrown) }]
+    }
   }
-  return {
-    set(values) {
-      if (outputFile === undefined) warn(NO_OUTPUT_FILE)
-      try {
-        write(shortOf(values))
-        if ('error' in values) {
-          error = String(values.error)
-          if (unexpected.length > 0) writeError()
-        }
-        return []
-      } catch (thrown) {
-        return [{ title: 'Outputs not set', message: outputError(thrown) }]
-      }
-    },
-    addError(message) {
-      unexpected.push(...message.split(LINE_END).map(reasonLine))
-      try {
-        if ((names as readonly string[]).includes('error')) writeError()
-      } catch (thrown) {
-        warn(outputError(thrown))
-      }
-    },
+
+  /** Adds an unexpected error, also after the others have been set, to the output `error` if there is one. */
+  addError(message: string): void {
+    this.#unexpected.push(...message.split(LINE_END).map(reasonLine))
+    try {
+      this.#writeError()
+    } catch (thrown) {
+      warn(outputError(thrown))
+    }
+  }
+
+  #writeError(): void {
+    this.#write({ error: joinReasons([...this.#error.split('\n').filter(Boolean), ...this.#unexpected]) })
+  }
+
+  #write(values: Readonly<Record<string, string>>): void {
+    // Without the file, core would print the commands that runners no longer carry out.
+    if (this.#file === undefined) return
+    for (const [name, value] of Object.entries(values)) {
+      if (this.#names.has(name)) setOutput(name, redacted.identifier(value))
+    }
   }
 }
 
