@@ -124,7 +124,6 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/second-look': WAIT,
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
-  'runner/artifact-error': ['runner/artifact-client-errors', 'runner/artifact'],
   'runner/embedded-files': ['runner/embedded-files', 'runner/entries'],
   'runner/input-values': ['runner/input-values', 'runner/inputs'],
   'runner/result-file': ['runner/result-file', 'runner/judge'],
