@@ -39,7 +39,7 @@ export async function awaitAll(
     readsList: isPredictions && inputs.readsList,
     wantsLogs: streamLogs && ids.length <= FEW,
     failOnStuckStatus: isPredictions,
-    observer: next ? inTurn(guarded(reporter), next) : guarded(reporter),
+    observer: inTurn(guarded(reporter), next),
     signal,
   })
 }

@@ -22,15 +22,21 @@ export function guarded(observer: WaitObserver): WaitObserver {
   }
 }
 
-/** Two observers as one: what is reported of a prediction comes before what is done with it. */
-export const inTurn = (first: WaitObserver, then: Pick<WaitObserver, 'answered' | 'settled'>): WaitObserver => ({
+/**
+ * Two observers as one: what is reported of a prediction comes before what is done with it.
+ * @param then hears of no failures, and only of what it has a method for
+ */
+export const inTurn = (
+  first: WaitObserver,
+  then: Partial<Pick<WaitObserver, 'answered' | 'settled'>> = {},
+): WaitObserver => ({
   answered(event) {
     first.answered(event)
-    then.answered(event)
+    then.answered?.(event)
   },
   failed: (event) => first.failed(event),
   settled(outcome) {
     first.settled(outcome)
-    then.settled(outcome)
+    then.settled?.(outcome)
   },
 })
