@@ -1,39 +1,17 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { test } from 'node:test'
 import { predictions } from '../../src/predictions/apis/predictions.ts'
 import { type Clock, systemClock } from '../../src/predictions/clock.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { readContext } from '../../src/runner/context.ts'
 import { HEARTBEAT } from '../../src/runner/heartbeat.ts'
+import { identitiesOf } from '../../src/runner/identities.ts'
 import { noRequests } from '../../src/runner/requests.ts'
-import { identitiesOf, savingLine, startSaving } from '../../src/runner/saving.ts'
+import { startSaving } from '../../src/runner/saving.ts'
 import { eventually } from '../support/eventually.ts'
 import { listen } from '../support/listen.ts'
 import { printed } from '../support/printed.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
-
-const file = (label: string, bytes: number, total?: number, trouble?: string) => ({ label, bytes, total, trouble })
-
-describe('the line about saving', () => {
-  test('says what comes, what is the matter, and how many wait', () => {
-    const current = [
-      file('File 0 (a/…/b.bin)', 1500, 2_000_000),
-      file('File 1 (a/…/c.bin)', 0, undefined, 'the server returned 503'),
-      file('File 2 (a/…/d.bin)', 12),
-      file('File 3 (a/…/e.bin)', 1),
-    ]
-    assert.equal(
-      savingLine({ saved: 4, left: 9, current }),
-      'fetching 9 files, 4 saved · File 0 (a/…/b.bin): 1.5 kB of 2.0 MB · File 1 (a/…/c.bin): 0 B, the server returned 503 · File 2 (a/…/d.bin): 12 B · and 6 more',
-    )
-    assert.equal(savingLine({ saved: 0, left: 1, current: [] }), 'fetching 1 file, 0 saved · and 1 more')
-  })
-
-  test('cuts trouble after a hundred characters', () => {
-    const line = savingLine({ saved: 0, left: 1, current: [file('File 0', 0, undefined, 'x'.repeat(200))] })
-    assert.ok(line.endsWith(`, ${'x'.repeat(100)}…`))
-  })
-})
 
 /** A step that has begun to save the one file of a prediction, from a server that never answers. */
 async function stalledSaving(clock: Clock) {
