@@ -13,7 +13,7 @@ import { makeOutputFolder } from './runner/output-folder.ts'
 import { OUTPUTS } from './runner/outputs.ts'
 import { warnAll } from './runner/print.ts'
 import { noRequests } from './runner/requests.ts'
-import { startSaving } from './runner/saving.ts'
+import { StepSaving } from './runner/saving.ts'
 import { saveOpenPredictions } from './runner/state.ts'
 import { StepOutputs } from './runner/step-outputs.ts'
 
@@ -29,7 +29,7 @@ await failOnThrow(
     allowSlowHandshakes()
     warnAll(inputs.warnings)
     const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
-    using saving = wantsFiles(inputs) ? startSaving(inputs, identitiesOf(inputs.ids), around) : undefined
+    using saving = wantsFiles(inputs) ? new StepSaving(inputs, identitiesOf(inputs.ids), around) : undefined
     const outcomes = await cancelLate(await awaitAll(inputs, around, saving), inputs, around)
     await finishStep(await judge(outcomes, inputs), inputs, around, { saving, outputs })
   },

@@ -14,7 +14,7 @@ import { RUN_OUTPUTS } from './runner/outputs.ts'
 import { info, notice, warn, warnAll } from './runner/print.ts'
 import { noRequests } from './runner/requests.ts'
 import { runPredictions } from './runner/run-step.ts'
-import { startSaving } from './runner/saving.ts'
+import { StepSaving } from './runner/saving.ts'
 import { inOrder, planOf } from './runner/skip-existing.ts'
 import { StepOutputs } from './runner/step-outputs.ts'
 import { tallyOf } from './runner/tally.ts'
@@ -42,7 +42,7 @@ await failOnThrow(
     const around = { clock, runner, requests: noRequests(), signal: interrupt.signal }
     const names = new Map<string, string>()
     using saving = wantsFiles(inputs)
-      ? startSaving(inputs, identitiesByName(named, names, plan.kept), around)
+      ? new StepSaving(inputs, identitiesByName(named, names, plan.kept), around)
       : undefined
     const entries = await runPredictions(plan.toStart, inputs, around, { saving, names })
     const all = inOrder(named, entries, plan)

@@ -41,64 +41,85 @@ interface Ended {
 /** What files are saved by. */
 type SavingInputs = ApiInputs & Pick<StepInputs, 'download' | 'policy'>
 
+/** What a saving works with. */
+interface SavingSurroundings {
+  clock: Clock
+  signal: AbortSignal
+  runner: RunnerContext
+  requests: RequestCounts
+}
+
 /** Saves files as predictions settle. Dispose of it to abandon the saving. */
-export function startSaving(
-  inputs: SavingInputs & Pick<StepInputs, 'timeout'>,
-  identities: Identities,
-  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext; requests: RequestCounts },
-): Saving {
-  const { clock } = around
-  const abandoned = new AbortController()
-  const signal = AbortSignal.any([around.signal, abandoned.signal])
-  const deadline = clock.now() + inputs.timeout.seconds
-  const seenRunning = new Set<string>()
-  const ended: Ended[] = []
-  const renamed: string[] = []
+export class StepSaving implements Saving {
+  readonly #inputs: SavingInputs
+  readonly #identities: Identities
+  readonly #around: SavingSurroundings
+  /** When the timeout of the step comes, on its clock. */
+  readonly #deadline: number
+  readonly #abandoned = new AbortController()
+  readonly #seenRunning = new Set<string>()
+  readonly #ended: Ended[] = []
+  /** A warning for each file that got another name. */
+  readonly #renamed: string[] = []
   /** Made with the first prediction that ends: its code is not needed before. */
-  let saver: Promise<Saver> | undefined
-  let heartbeat: Disposable | undefined
-  const open = async () => {
-    const observer = createSaveObserver(renamed, inputs.download.overwrite)
-    const opened = await openSaver(inputs, identities, { ...around, signal, deadline, observer })
-    if (!abandoned.signal.aborted) heartbeat = startHeartbeat(() => printState(opened.state), clock)
-    return opened
+  #saver: Promise<Saver> | undefined
+  #heartbeat: Disposable | undefined
+
+  constructor(inputs: SavingInputs & Pick<StepInputs, 'timeout'>, identities: Identities, around: SavingSurroundings) {
+    this.#inputs = inputs
+    this.#identities = identities
+    this.#around = around
+    this.#deadline = around.clock.now() + inputs.timeout.seconds
   }
 
-  return {
-    answered({ id, answer }) {
-      if (!isTerminal(statusOf(answer.prediction))) seenRunning.add(id)
-    },
-    settled({ id, end, answer }: Outcome) {
-      if (end !== 'ended' || !answer) return
-      const { prediction } = answer
-      const { urls, embedded } = outputViewOf(answer)
-      ended.push({ id, prediction, count: urls.length + embedded })
-      const age = ageOf(prediction, seenRunning.has(id))
-      saver ??= open()
-      const toSave = { id, ...identities.of(id), age, ...outputToSave(answer) }
-      saver.then(
-        (files) => files.add(toSave),
-        () => {},
-      )
-    },
-    async finish() {
-      try {
-        const result = (await (await saver)?.finish()) ?? NOTHING
-        warnAll(renamed)
-        warnAll(result.warnings)
-        return savedOf(result, ended, { ...inputs.download, reason: around.signal.reason })
-      } catch (error) {
-        const incomplete = new Set(ended.map(({ id }) => id))
-        return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
-      } finally {
-        heartbeat?.[Symbol.dispose]()
-      }
-    },
-    [Symbol.dispose]() {
-      abandoned.abort(new Error('saving was abandoned'))
-      heartbeat?.[Symbol.dispose]()
-      saver?.then((files) => files.finish()).catch(() => {})
-    },
+  answered({ id, answer }: { id: string; answer: Answer }): void {
+    if (!isTerminal(statusOf(answer.prediction))) this.#seenRunning.add(id)
+  }
+
+  settled({ id, end, answer }: Outcome): void {
+    if (end !== 'ended' || !answer) return
+    const { prediction } = answer
+    const { urls, embedded } = outputViewOf(answer)
+    this.#ended.push({ id, prediction, count: urls.length + embedded })
+    const age = ageOf(prediction, this.#seenRunning.has(id))
+    const toSave = { id, ...this.#identities.of(id), age, ...outputToSave(answer) }
+    this.#saver ??= this.#open()
+    this.#saver.then(
+      (saver) => saver.add(toSave),
+      () => {},
+    )
+  }
+
+  async finish(): Promise<Saved> {
+    try {
+      const result = (await (await this.#saver)?.finish()) ?? NOTHING
+      warnAll(this.#renamed)
+      warnAll(result.warnings)
+      return savedOf(result, this.#ended, { ...this.#inputs.download, reason: this.#around.signal.reason })
+    } catch (error) {
+      const incomplete = new Set(this.#ended.map(({ id }) => id))
+      return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
+    } finally {
+      this.#heartbeat?.[Symbol.dispose]()
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#abandoned.abort(new Error('saving was abandoned'))
+    this.#heartbeat?.[Symbol.dispose]()
+    this.#saver?.then((saver) => saver.finish()).catch(() => {})
+  }
+
+  async #open(): Promise<Saver> {
+    const { clock } = this.#around
+    const saver = await openSaver(this.#inputs, this.#identities, {
+      ...this.#around,
+      signal: AbortSignal.any([this.#around.signal, this.#abandoned.signal]),
+      deadline: this.#deadline,
+      observer: createSaveObserver(this.#renamed, this.#inputs.download.overwrite),
+    })
+    if (!this.#abandoned.signal.aborted) this.#heartbeat = startHeartbeat(() => printState(saver.state), clock)
+    return saver
   }
 }
 
@@ -132,14 +153,7 @@ function savedOf(
 async function openSaver(
   { api, apiUrl, apiKey, download, policy }: SavingInputs,
   { count, ids, reserved }: Identities,
-  around: {
-    clock: Clock
-    signal: AbortSignal
-    runner: RunnerContext
-    requests: RequestCounts
-    deadline: number
-    observer: SaveObserver
-  },
+  around: SavingSurroundings & { deadline: number; observer: SaveObserver },
 ): Promise<Saver> {
   const { runner, requests, ...rest } = around
   const { openFileNetwork, Saver } = await import('../predictions/files/save.ts')

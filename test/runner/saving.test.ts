@@ -7,7 +7,7 @@ import { readContext } from '../../src/runner/context.ts'
 import { HEARTBEAT } from '../../src/runner/heartbeat.ts'
 import { identitiesOf } from '../../src/runner/identities.ts'
 import { noRequests } from '../../src/runner/requests.ts'
-import { startSaving } from '../../src/runner/saving.ts'
+import { StepSaving } from '../../src/runner/saving.ts'
 import { eventually } from '../support/eventually.ts'
 import { listen } from '../support/listen.ts'
 import { printed } from '../support/printed.ts'
@@ -39,7 +39,7 @@ async function stalledSaving(clock: Clock) {
   }
   const runner = { ...readContext({}), workspace: folder.path }
   const around = { clock, signal: interrupt.signal, runner, requests: noRequests() }
-  const saving = startSaving(inputs as never, identitiesOf(['a']), around)
+  const saving = new StepSaving(inputs as never, identitiesOf(['a']), around)
   const prediction = Prediction.parse({ id: 'a', status: 'succeeded', output: `${server.origin}/cake.png` })
   const answer = { prediction, body: {} }
   saving.settled({ id: 'a', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 1 })
