@@ -3,15 +3,14 @@ import { withSuffix } from '../predictions/files/extensions.ts'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { messageOf } from './failure.ts'
 import {
-  ALREADY_EXISTS,
   type Asset,
   type AssetContent,
   REPLICATION_LAG,
   type Release,
   ReleaseApi,
-  ReleaseError,
   type ReleaseSurroundings,
 } from './release-api.ts'
+import { ALREADY_EXISTS, ReleaseError } from './release-error.ts'
 
 export interface AttachRequest {
   tag: string
