@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { readContext } from '../../src/runner/context.ts'
-import { deliver, wantsFiles } from '../../src/runner/delivery.ts'
+import { deliver, nothingDelivered, wantsFiles } from '../../src/runner/delivery.ts'
 import { hideKey } from '../../src/runner/secrets.ts'
 
 const NOTHING = { artifact: undefined, release: undefined, download: { directory: undefined } }
@@ -13,6 +13,12 @@ test('files are wanted for a folder, an artifact or a release', () => {
   assert.equal(wants({ artifact: {} }), true)
   assert.equal(wants({ release: {} }), true)
   assert.equal(wants({ download: { directory: '/out' } }), true)
+})
+
+test('a step without files delivers nothing', () => {
+  const { incomplete, ...lists } = nothingDelivered
+  assert.equal(incomplete.size, 0)
+  assert.deepEqual(lists, { files: [], artifacts: [], releaseUrls: [], failures: [] })
 })
 
 test('a delivery has what was saved and what was uploaded, and no key in its failures', async () => {
