@@ -165,6 +165,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/wait': WAIT,
   'predictions/wait-step': WAIT,
   'runner/embedded-files': ['runner/embedded-files', 'runner/entries'],
+  'runner/entry': ['runner/tally'],
   'runner/input-values': ['runner/input-values', 'runner/inputs'],
   'runner/release-api': ['runner/release-assets'],
   'runner/result-file': ['runner/result-file', 'runner/judge'],
