@@ -7,13 +7,14 @@ import { failOnThrow, StepFailed } from './runner/failure.ts'
 import { readCreateInputs } from './runner/inputs.ts'
 import { listenForInterrupts } from './runner/interrupt.ts'
 import { allowSlowHandshakes } from './runner/network.ts'
-import { CREATE_OUTPUTS, openOutputs } from './runner/outputs.ts'
+import { CREATE_OUTPUTS } from './runner/outputs.ts'
 import { notice, warnAll } from './runner/print.ts'
 import { noRequests, reportRequests } from './runner/requests.ts'
 import { saveOpenPredictions } from './runner/state.ts'
+import { StepOutputs } from './runner/step-outputs.ts'
 
 const runner = readContext()
-const outputs = openOutputs(CREATE_OUTPUTS, runner)
+const outputs = new StepOutputs(CREATE_OUTPUTS, runner)
 
 await failOnThrow(async () => {
   const inputs = readCreateInputs()

@@ -22,29 +22,29 @@ const MARK = '***'
 /** @param key printable ASCII without blanks, not empty */
 export function createRedactor(key: string): Redactor {
   const search = createKeySearch(key)
-  const inText: Find = (text) => merge([...echoes(text, key), ...search.pieces(text)])
-  const inTextLater: FindLater = async (text) => merge([...echoes(text, key), ...(await search.later.pieces(text))])
+  const withEchoes = (text: string, pieces: readonly Range[]) => merge([...echoes(text, key), ...pieces])
+  const inText: Find = (text) => withEchoes(text, search.pieces(text))
+  const inTextLater: FindLater = async (text) => withEchoes(text, await search.later.pieces(text))
   // The mark could complete a key that holds it.
   const repeats = key.includes('*')
   const remove = (texts: readonly string[], find: Find): readonly string[] => {
-    const ranges = find(texts.length === 1 ? (texts[0] ?? '') : texts.join(''))
-    if (ranges.length === 0) return texts
-    const clean = without(texts, ranges)
-    return repeats ? remove(clean, find) : clean
+    const steps = removal(texts, repeats)
+    let step = steps.next()
+    while (!step.done) step = steps.next(find(step.value))
+    return step.value
   }
   const removeLater = async (texts: readonly string[], find: FindLater): Promise<readonly string[]> => {
-    const ranges = await find(texts.length === 1 ? (texts[0] ?? '') : texts.join(''))
-    if (ranges.length === 0) return texts
-    const clean = without(texts, ranges)
-    return repeats ? removeLater(clean, find) : clean
+    const steps = removal(texts, repeats)
+    let step = steps.next()
+    while (!step.done) step = steps.next(await find(step.value))
+    return step.value
   }
-  const redact = (find: Find) => (text: string) => remove([text], find)[0] ?? ''
-  const text = redact(inText)
-  const identifier = redact(search.whole)
+  const text = (value: string) => remove([value], inText)[0] ?? ''
+  const identifier = (value: string) => remove([value], search.whole)[0] ?? ''
   const tokens = (list: readonly string[]) => remove(list, inText)
   const later: LaterRedactions = {
-    text: async (text) => (await removeLater([text], inTextLater))[0] ?? '',
-    identifier: async (text) => (await removeLater([text], search.later.whole))[0] ?? '',
+    text: async (value) => (await removeLater([value], inTextLater))[0] ?? '',
+    identifier: async (value) => (await removeLater([value], search.later.whole))[0] ?? '',
     tokens: (list) => removeLater(list, inTextLater),
   }
   const redactorOf = (redactions: Redactions): Redactor => ({
@@ -57,6 +57,18 @@ export function createRedactor(key: string): Redactor {
 
 type Find = (text: string) => readonly Range[]
 type FindLater = (text: string) => Promise<readonly Range[]>
+
+/**
+ * Removes from texts what is found in them together: yields a text, and is given the ranges to remove.
+ * @param repeats whether what is left is searched again
+ */
+function* removal(texts: readonly string[], repeats: boolean): Generator<string, readonly string[], readonly Range[]> {
+  for (let clean = texts; ; ) {
+    const ranges = yield clean.length === 1 ? (clean[0] ?? '') : clean.join('')
+    if (ranges.length > 0) clean = without(clean, ranges)
+    if (ranges.length === 0 || !repeats) return clean
+  }
+}
 
 /** The ranges in order, those that overlap as one. */
 function merge(ranges: readonly Range[]): Range[] {

@@ -6,7 +6,8 @@ import type { WaitObserver } from '../predictions/wait-options.ts'
 import { openApi, openEndSignals } from './api.ts'
 import type { Surroundings } from './finish.ts'
 import type { Inputs } from './inputs.ts'
-import { createReporter, FEW, guarded } from './reporter.ts'
+import { guarded, inTurn } from './observers.ts'
+import { createReporter, FEW } from './reporter.ts'
 
 /**
  * Waits for the predictions of the step and reports on them. Every connection is closed when it returns or throws.
@@ -38,20 +39,7 @@ export async function awaitAll(
     readsList: isPredictions && inputs.readsList,
     wantsLogs: streamLogs && ids.length <= FEW,
     failOnStuckStatus: isPredictions,
-    observer: next ? inTurn(guarded(reporter), next) : guarded(reporter),
+    observer: inTurn(guarded(reporter), next),
     signal,
   })
 }
-
-/** Two observers as one: what is reported of a prediction comes before what is done with it. */
-const inTurn = (first: WaitObserver, then: Pick<WaitObserver, 'answered' | 'settled'>): WaitObserver => ({
-  answered(event) {
-    first.answered(event)
-    then.answered(event)
-  },
-  failed: (event) => first.failed(event),
-  settled(outcome) {
-    first.settled(outcome)
-    then.settled(outcome)
-  },
-})

@@ -10,7 +10,7 @@ export function dryRun({ toStart, skipped }: Plan, { target, maxParallel, attemp
     info(`would start ${name}: ${what.join()} with ${Object.keys(input).join(', ') || 'no input'}`)
   }
   const more = [
-    skipped.length > 0 ? `${skipped.length} already exist` : '',
+    skipped.length > 0 ? `${skipped.length} already ${skipped.length === 1 ? 'exists' : 'exist'}` : '',
     toStart.length > 1 ? `at most ${maxParallel} at the same time` : '',
     attempts > 1 ? `up to ${attempts} attempts each` : '',
   ]

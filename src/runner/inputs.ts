@@ -63,7 +63,7 @@ export interface ArtifactInputs extends ArtifactSettings {
   overwrite: boolean
 }
 
-interface ReleaseInputs {
+export interface ReleaseInputs {
   tag: string
   token: string
   overwrite: boolean

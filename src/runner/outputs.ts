@@ -1,20 +1,25 @@
-import { setOutput } from '@actions/core'
 import type { OutputView } from '../predictions/output.ts'
 import { totalTime } from '../predictions/prediction.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
 import { type Judged, reasonOf } from '../predictions/verdict.ts'
-import type { RunnerContext } from './context.ts'
 import type { Delivery } from './delivery.ts'
 import { type Entry, isJudged, predictTimesOf } from './entry.ts'
-import { type Failure, messageOf } from './failure.ts'
 import { linesWithin } from './format.ts'
-import { warn } from './print.ts'
 import { refusalsOf } from './refusals.ts'
 import { redacted } from './secrets.ts'
-import { LINE_END, oneLine, withoutCommands } from './untrusted.ts'
+import { oneLine, withoutCommands } from './untrusted.ts'
 
 /** From the worst to the best; a status that is not here is one of a prediction that is not over. */
 const WORST_FIRST = ['failed', 'aborted', 'canceled', '', 'starting', 'processing']
+
+/**
+ * The longest value that is set, in bytes. Longer ones break the next step that has them in its environment:
+ * Windows allows 32,767 characters there, the name among them, Linux 128 KiB.
+ */
+export const LONGEST_VALUE = 32_000
+
+/** Characters of one reason in the output error; none of them has more than three bytes. */
+const LONGEST_REASON = 8000
 
 /** The outputs of the root action. All of them are always set. */
 export const OUTPUTS = [
@@ -108,13 +113,14 @@ function joined<T>(items: readonly T[], separator: string, toText: (item: T) => 
  * What went wrong as one line per reason, in which no workflow command can act when a later step prints it. Cut to what
  * an output can take: an error that is left out would look like none.
  */
-function joinReasons(reasons: readonly string[]): string {
+export function joinReasons(reasons: readonly string[]): string {
   const lines = reasons.map(reasonLine)
   const kept = linesWithin(lines, LONGEST_VALUE - 100)
   return [...kept, ...(kept.length < lines.length ? [`… and ${lines.length - kept.length} more`] : [])].join('\n')
 }
 
-const reasonLine = (reason: string) => withoutCommands(redacted.text(oneLine(reason, LONGEST_REASON)))
+/** A reason as one line, cut, in which no workflow command can act. */
+export const reasonLine = (reason: string) => withoutCommands(redacted.text(oneLine(reason, LONGEST_REASON)))
 
 /** An input that was not started has no status of the API; one that was skipped has its files. */
 function statusOf(entry: Entry): string {
@@ -160,89 +166,3 @@ function describe(entry: Entry, delivery: Delivery) {
 
 /** A sum of decimal fractions has a tail of digits that nobody measured. */
 const sumOf = (times: readonly number[]) => Number(times.reduce((sum, time) => sum + time, 0).toFixed(9))
-
-/**
- * The longest value that is set, in bytes. Longer ones break the next step that has them in its environment:
- * Windows allows 32,767 characters there, the name among them, Linux 128 KiB.
- */
-const LONGEST_VALUE = 32_000
-
-/** Characters of one reason in the output error; none of them has more than three bytes. */
-const LONGEST_REASON = 8000
-
-/** The outputs of a step, in the file that the runner reads them from. */
-export interface StepOutputs<Name extends string> {
-  /**
-   * Sets outputs. A value that is too long is omitted, with one warning that names the file that has it.
-   * @returns why they could not be set, if they could not: later steps would read empty values
-   */
-  set(values: Readonly<Partial<Record<Name, string>>>): Failure[]
-  /** Adds an unexpected error, also after the others have been set, to the output `error` if there is one. */
-  addError(message: string): void
-}
-
-/**
- * Sets every output to an empty value at once: later steps find each of them, however this one ends. The last value of
- * an output counts.
- */
-export function openOutputs<Name extends string>(
-  names: readonly Name[],
-  { outputFile }: RunnerContext,
-): StepOutputs<Name> {
-  const unexpected: string[] = []
-  let error = ''
-  // Without the file, core would print the commands that runners no longer carry out.
-  const known = new Set<string>(names)
-  const write = (values: Readonly<Record<string, string>>) => {
-    if (outputFile === undefined) return
-    for (const [name, value] of Object.entries(values)) {
-      if (known.has(name)) setOutput(name, redacted.identifier(value))
-    }
-  }
-  const writeError = () => write({ error: joinReasons([...error.split('\n').filter(Boolean), ...unexpected]) })
-  try {
-    write(Object.fromEntries(names.map((name) => [name, ''])))
-  } catch {
-    // The outputs that are set at the end show whether the file can be written.
-  }
-  return {
-    set(values) {
-      if (outputFile === undefined) warn(NO_OUTPUT_FILE)
-      try {
-        write(shortOf(values))
-        if ('error' in values) {
-          error = String(values.error)
-          if (unexpected.length > 0) writeError()
-        }
-        return []
-      } catch (thrown) {
-        return [{ title: 'Outputs not set', message: outputError(thrown) }]
-      }
-    },
-    addError(message) {
-      unexpected.push(...message.split(LINE_END).map(reasonLine))
-      try {
-        if ((names as readonly string[]).includes('error')) writeError()
-      } catch (thrown) {
-        warn(outputError(thrown))
-      }
-    },
-  }
-}
-
-const NO_OUTPUT_FILE =
-  'The outputs could not be set: GITHUB_OUTPUT is not set. Only the runner of GitHub Actions, or a compatible one, supports them.'
-
-const outputError = (thrown: unknown) =>
-  `The outputs could not be written to GITHUB_OUTPUT: ${messageOf(thrown)}. Later steps would read empty values.`
-
-/** The values that an output can take; a warning for the others. */
-function shortOf(values: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const given = Object.entries(values).filter((entry): entry is [string, string] => entry[1] !== undefined)
-  const tooLong = given.filter(([, value]) => Buffer.byteLength(value) > LONGEST_VALUE).map(([name]) => name)
-  if (tooLong.length > 0) {
-    const file = values.result_file ? ` They are in the file of the output result_file: ${values.result_file}` : ''
-    warn(`Outputs longer than 32 kB were omitted: ${tooLong.join(', ')}.${file}`)
-  }
-  return Object.fromEntries(given.filter(([name]) => !tooLong.includes(name)))
-}

@@ -3,15 +3,14 @@ import { withSuffix } from '../predictions/files/extensions.ts'
 import type { SavedFile } from '../predictions/files/save.ts'
 import { messageOf } from './failure.ts'
 import {
-  ALREADY_EXISTS,
   type Asset,
   type AssetContent,
   REPLICATION_LAG,
   type Release,
   ReleaseApi,
-  ReleaseError,
   type ReleaseSurroundings,
 } from './release-api.ts'
+import { ALREADY_EXISTS, ReleaseError } from './release-error.ts'
 
 export interface AttachRequest {
   tag: string
@@ -21,26 +20,21 @@ export interface AttachRequest {
   overwrite: boolean
 }
 
-export interface Attached {
-  /** Of each file, in their order; undefined for one that is not there. They do not expire. */
-  urls: (string | undefined)[]
-  /** One message of whole sentences for each file that is not there. */
-  failures: string[]
-}
-
 type AttachedFile = AttachRequest['files'][number]
 
 /**
  * Attaches files to the release of a tag, draft or published. A file that cannot be attached does not keep the others
  * from it.
- * @param urls receives each as soon as it is attached, so that those before a failure are known
+ * @param urls receives that of each file as soon as it is attached, so that those before a failure are known; undefined for
+ * one that is not there. They do not expire
+ * @returns one message of whole sentences for each file that is not there
  * @throws ReleaseError if nothing can be attached at all
  */
 export async function attachToRelease(
   request: AttachRequest,
   around: ReleaseSurroundings,
-  urls: (string | undefined)[] = [],
-): Promise<Attached> {
+  urls: (string | undefined)[],
+): Promise<string[]> {
   const { tag, token } = request
   if (token === '') throw new ReleaseError('github-token is empty, but it is required to change a release.')
   const api = await ReleaseApi.open(token, around)
@@ -50,7 +44,7 @@ export async function attachToRelease(
   const finisher = await ReleaseApi.open(token, { ...around, signal: late.signal })
   const session = new AttachSession({ api, finisher, release, assets: await api.assets(release), request, around })
   session.checkCount()
-  return { urls, failures: await attachAll(session, request, urls, around.signal) }
+  return await attachAll(session, request, urls, around.signal)
 }
 
 /** @returns the failures */

@@ -9,7 +9,6 @@ import { progressOf } from '../predictions/progress.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
 import { clip, sentence } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
-import { messageOf } from './failure.ts'
 import { counted, duration } from './format.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { emptyLog, type LogView, newLogLines, shownLimit } from './model-log.ts'
@@ -238,26 +237,6 @@ const newView = (): PredictionView => ({
   log: emptyLog,
   trouble: undefined,
 })
-
-/** An observer that never throws: what is printed about a prediction must not end the wait for it. A bug is one warning. */
-export function guarded(observer: WaitObserver): WaitObserver {
-  let isReported = false
-  const guard =
-    <T>(observe: (event: T) => void) =>
-    (event: T) => {
-      try {
-        observe(event)
-      } catch (thrown) {
-        if (!isReported) warn(`A bug in this action affects the log, but not the predictions: ${messageOf(thrown)}`)
-        isReported = true
-      }
-    }
-  return {
-    answered: guard((event) => observer.answered(event)),
-    failed: guard((event) => observer.failed(event)),
-    settled: guard((event) => observer.settled(event)),
-  }
-}
 
 /** The parts of the line about an outcome. */
 function outcomeParts(outcome: Outcome, few: boolean): string[] {

@@ -10,7 +10,8 @@ import type { Entry, Unstarted } from './entry.ts'
 import { cancelLate, type Surroundings } from './finish.ts'
 import type { RunInputs } from './inputs.ts'
 import { judge } from './judge.ts'
-import { createReporter, guarded, type Reporter } from './reporter.ts'
+import { guarded, inTurn } from './observers.ts'
+import { createReporter, type Reporter } from './reporter.ts'
 import type { Saving } from './saving.ts'
 import { redacted } from './secrets.ts'
 import { Starter } from './starter.ts'
@@ -93,7 +94,6 @@ function waitOptions(
 ): WaitOptions {
   const { api, reporter, saving, count, endSignals } = parts
   const { pollInterval } = inputs
-  const observer = guarded(reporter)
   return {
     client: api.client,
     limiter: api.limiter,
@@ -104,13 +104,8 @@ function waitOptions(
     parallelJobs: inputs.parallelJobs,
     readsList: inputs.readsList,
     wantsLogs: inputs.streamLogs && count === 1,
-    observer: {
-      ...observer,
-      answered(event) {
-        observer.answered(event)
-        saving?.answered(event)
-      },
-    },
+    // That it has settled is known only when it is not retried.
+    observer: inTurn(guarded(reporter), saving && { answered: (event) => saving.answered(event) }),
     signal,
   }
 }

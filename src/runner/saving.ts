@@ -1,25 +1,18 @@
 import type { Answer } from '../predictions/answer.ts'
 import type { Clock } from '../predictions/clock.ts'
-import type {
-  EndedPrediction,
-  SavedFile,
-  SaveObserver,
-  SaveResult,
-  Saver,
-  SavingState,
-} from '../predictions/files/save.ts'
+import type { EndedPrediction, SavedFile, SaveObserver, SaveResult, Saver } from '../predictions/files/save.ts'
 import type { Outcome } from '../predictions/outcome.ts'
 import { completedAt, isExpired, isTerminal, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
 import { outputViewOf } from '../predictions/stored-answer.ts'
-import { clip } from '../predictions/text.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
 import type { RunnerContext } from './context.ts'
 import { type Failure, messageOf } from './failure.ts'
-import { counted, duration, fileSize } from './format.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import type { Identities } from './identities.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
-import { info, warn, warnAll } from './print.ts'
+import { warn, warnAll } from './print.ts'
 import { countedNetwork, type RequestCounts } from './requests.ts'
+import { createSaveObserver, printState } from './saving-log.ts'
 import { redacted } from './secrets.ts'
 import { makeTemporaryFolder } from './temporary-folder.ts'
 
@@ -48,100 +41,85 @@ interface Ended {
 /** What files are saved by. */
 type SavingInputs = ApiInputs & Pick<StepInputs, 'download' | 'policy'>
 
-/** The predictions of a step, as far as names of files depend on them. */
-export interface Identities {
-  count: number
-  /** The IDs that are known from the start. */
-  ids: readonly string[]
-  /** Names of files that other inputs have, and keep. */
-  reserved: readonly string[]
-  /** The place of a prediction in the step, from 1, and the name of its input. */
-  of(id: string): { number: number; name?: string }
-}
-
-/** Predictions that are given by their IDs. */
-export function identitiesOf(ids: readonly string[]): Identities {
-  const numbers = new Map(ids.map((id, i) => [id, i + 1]))
-  return { count: ids.length, ids, reserved: [], of: (id) => ({ number: numbers.get(id) ?? 0 }) }
-}
-
-/**
- * Predictions that are started one by one.
- * @param named all inputs of the step
- * @param names of inputs by the ID of their prediction; it grows
- * @param reserved names of files that inputs have that are not started
- */
-export function identitiesByName(
-  named: readonly { name: string }[],
-  names: ReadonlyMap<string, string>,
-  reserved: readonly string[],
-): Identities {
-  const numbers = new Map(named.map(({ name }, i) => [name, i + 1]))
-  const of = (id: string) => {
-    const name = names.get(id) ?? id
-    return { name, number: numbers.get(name) ?? 0 }
-  }
-  return { count: named.length, ids: [], reserved, of }
+/** What a saving works with. */
+interface SavingSurroundings {
+  clock: Clock
+  signal: AbortSignal
+  runner: RunnerContext
+  requests: RequestCounts
 }
 
 /** Saves files as predictions settle. Dispose of it to abandon the saving. */
-export function startSaving(
-  inputs: SavingInputs & Pick<StepInputs, 'timeout'>,
-  identities: Identities,
-  around: { clock: Clock; signal: AbortSignal; runner: RunnerContext; requests: RequestCounts },
-): Saving {
-  const { clock } = around
-  const abandoned = new AbortController()
-  const signal = AbortSignal.any([around.signal, abandoned.signal])
-  const deadline = clock.now() + inputs.timeout.seconds
-  const seenRunning = new Set<string>()
-  const ended: Ended[] = []
-  const renamed: string[] = []
+export class StepSaving implements Saving {
+  readonly #inputs: SavingInputs
+  readonly #identities: Identities
+  readonly #around: SavingSurroundings
+  /** When the timeout of the step comes, on its clock. */
+  readonly #deadline: number
+  readonly #abandoned = new AbortController()
+  readonly #seenRunning = new Set<string>()
+  readonly #ended: Ended[] = []
+  /** A warning for each file that got another name. */
+  readonly #renamed: string[] = []
   /** Made with the first prediction that ends: its code is not needed before. */
-  let saver: Promise<Saver> | undefined
-  let heartbeat: Disposable | undefined
-  const open = async () => {
-    const observer = createSaveObserver(renamed, inputs.download.overwrite)
-    const opened = await openSaver(inputs, identities, { ...around, signal, deadline, observer })
-    if (!abandoned.signal.aborted) heartbeat = startHeartbeat(() => printState(opened.state), clock)
-    return opened
+  #saver: Promise<Saver> | undefined
+  #heartbeat: Disposable | undefined
+
+  constructor(inputs: SavingInputs & Pick<StepInputs, 'timeout'>, identities: Identities, around: SavingSurroundings) {
+    this.#inputs = inputs
+    this.#identities = identities
+    this.#around = around
+    this.#deadline = around.clock.now() + inputs.timeout.seconds
   }
 
-  return {
-    answered({ id, answer }) {
-      if (!isTerminal(statusOf(answer.prediction))) seenRunning.add(id)
-    },
-    settled({ id, end, answer }: Outcome) {
-      if (end !== 'ended' || !answer) return
-      const { prediction } = answer
-      const { urls, embedded } = outputViewOf(answer)
-      ended.push({ id, prediction, count: urls.length + embedded })
-      const age = ageOf(prediction, seenRunning.has(id))
-      saver ??= open()
-      const toSave = { id, ...identities.of(id), age, ...outputToSave(answer) }
-      saver.then(
-        (files) => files.add(toSave),
-        () => {},
-      )
-    },
-    async finish() {
-      try {
-        const result = (await (await saver)?.finish()) ?? NOTHING
-        warnAll(renamed)
-        warnAll(result.warnings)
-        return savedOf(result, ended, { ...inputs.download, reason: around.signal.reason })
-      } catch (error) {
-        const incomplete = new Set(ended.map(({ id }) => id))
-        return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
-      } finally {
-        heartbeat?.[Symbol.dispose]()
-      }
-    },
-    [Symbol.dispose]() {
-      abandoned.abort(new Error('saving was abandoned'))
-      heartbeat?.[Symbol.dispose]()
-      saver?.then((files) => files.finish()).catch(() => {})
-    },
+  answered({ id, answer }: { id: string; answer: Answer }): void {
+    if (!isTerminal(statusOf(answer.prediction))) this.#seenRunning.add(id)
+  }
+
+  settled({ id, end, answer }: Outcome): void {
+    if (end !== 'ended' || !answer) return
+    const { prediction } = answer
+    const { urls, embedded } = outputViewOf(answer)
+    this.#ended.push({ id, prediction, count: urls.length + embedded })
+    const age = ageOf(prediction, this.#seenRunning.has(id))
+    const toSave = { id, ...this.#identities.of(id), age, ...outputToSave(answer) }
+    this.#saver ??= this.#open()
+    this.#saver.then(
+      (saver) => saver.add(toSave),
+      () => {},
+    )
+  }
+
+  async finish(): Promise<Saved> {
+    try {
+      const result = (await (await this.#saver)?.finish()) ?? NOTHING
+      warnAll(this.#renamed)
+      warnAll(result.warnings)
+      return savedOf(result, this.#ended, { ...this.#inputs.download, reason: this.#around.signal.reason })
+    } catch (error) {
+      const incomplete = new Set(this.#ended.map(({ id }) => id))
+      return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
+    } finally {
+      this.#heartbeat?.[Symbol.dispose]()
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#abandoned.abort(new Error('saving was abandoned'))
+    this.#heartbeat?.[Symbol.dispose]()
+    this.#saver?.then((saver) => saver.finish()).catch(() => {})
+  }
+
+  async #open(): Promise<Saver> {
+    const { clock } = this.#around
+    const saver = await openSaver(this.#inputs, this.#identities, {
+      ...this.#around,
+      signal: AbortSignal.any([this.#around.signal, this.#abandoned.signal]),
+      deadline: this.#deadline,
+      observer: createSaveObserver(this.#renamed, this.#inputs.download.overwrite),
+    })
+    if (!this.#abandoned.signal.aborted) this.#heartbeat = startHeartbeat(() => printState(saver.state), clock)
+    return saver
   }
 }
 
@@ -175,14 +153,7 @@ function savedOf(
 async function openSaver(
   { api, apiUrl, apiKey, download, policy }: SavingInputs,
   { count, ids, reserved }: Identities,
-  around: {
-    clock: Clock
-    signal: AbortSignal
-    runner: RunnerContext
-    requests: RequestCounts
-    deadline: number
-    observer: SaveObserver
-  },
+  around: SavingSurroundings & { deadline: number; observer: SaveObserver },
 ): Promise<Saver> {
   const { runner, requests, ...rest } = around
   const { openFileNetwork, Saver } = await import('../predictions/files/save.ts')
@@ -244,47 +215,4 @@ function missing(ended: readonly Ended[], found: number, ifNone: StepInputs['dow
   const message = 'No files were found to save: the output is empty.'
   if (ifNone === 'warn') warn(message)
   return ifNone === 'error' ? [{ title: 'No files found', message }] : []
-}
-
-/** Files that are named in one line about saving. */
-const NAMED = 3
-/** Lines about the same trouble, and kinds of trouble that are printed. */
-const SAME_TROUBLE = 3
-const KINDS_OF_TROUBLE = 20
-
-/** @param renamed takes a warning for each file that got another name */
-function createSaveObserver(renamed: string[], overwrite: boolean): SaveObserver {
-  const ending = overwrite ? 'It could not be replaced.' : 'Set overwrite: true to replace existing files.'
-  const troubles = new Map<string, number>()
-  return {
-    saved: ({ path: file, size, type, width, height }) =>
-      info(
-        `saved ${file} · ${[type, width && height ? `${width}×${height}` : '', fileSize(size)].filter(Boolean).join(' · ')}`,
-      ),
-    retrying: (label, reason, pause) => {
-      const times = (troubles.get(reason) ?? 0) + 1
-      if (troubles.size >= KINDS_OF_TROUBLE && times === 1) return
-      troubles.set(reason, times)
-      if (times <= SAME_TROUBLE) info(`fetching ${label} again in ${duration(pause)}: ${reason}`)
-    },
-    renamed: (name, taken) =>
-      renamed.push(`${taken} already exists with other content: the new file was saved as ${name}. ${ending}`),
-  }
-}
-
-const LONGEST_TROUBLE = 100
-
-function printState(state: SavingState): void {
-  if (state.left > 0) info(savingLine(state))
-}
-
-/** The line about the progress of saving. */
-export function savingLine({ saved, left, current }: SavingState): string {
-  const named = current.slice(0, NAMED).map(({ label, bytes, total, trouble }) => {
-    const size = total === undefined ? fileSize(bytes) : `${fileSize(bytes)} of ${fileSize(total)}`
-    return `${label}: ${trouble === undefined ? size : `${size}, ${clip(trouble, LONGEST_TROUBLE)}`}`
-  })
-  const others = left - named.length
-  const more = others > 0 ? [`and ${others} more`] : []
-  return `fetching ${counted(left, 'file')}, ${saved} saved · ${[...named, ...more].join(' · ')}`
 }

@@ -6,7 +6,7 @@ import type { Judged } from '../predictions/verdict.ts'
 import type { UploadedArtifact, UploadSurroundings } from './artifact.ts'
 import type { ArtifactFile } from './artifact-content.ts'
 import { type Failure, messageOf } from './failure.ts'
-import type { ArtifactInputs, Inputs } from './inputs.ts'
+import type { ArtifactInputs, Inputs, ReleaseInputs } from './inputs.ts'
 import { info, warn } from './print.ts'
 import { attachToRelease } from './release-assets.ts'
 import { publicJson, writePredictions } from './result-file.ts'
@@ -21,6 +21,14 @@ export interface Uploads {
   failures: Failure[]
 }
 
+/** What is uploaded, and where it is wanted. */
+interface FilesToUpload {
+  judged: readonly Judged[]
+  files: readonly SavedFile[]
+  inputs: Pick<Inputs, 'artifact' | 'release' | 'download'>
+  around: UploadSurroundings
+}
+
 /**
  * Uploads saved files where that is wanted. Never throws: what does not work is part of the result, so that nothing else
  * is lost over it.
@@ -28,44 +36,58 @@ export interface Uploads {
 export async function uploadFiles(
   judged: readonly Judged[],
   files: readonly SavedFile[],
-  { artifact, release, download }: Pick<Inputs, 'artifact' | 'release' | 'download'>,
+  inputs: FilesToUpload['inputs'],
   around: UploadSurroundings,
 ): Promise<Uploads> {
+  const { artifact, release, download } = inputs
+  const { signal } = around
+  const toUpload = { judged, files, inputs, around }
   const uploads: Uploads = { artifacts: [], releaseUrls: [], failures: [] }
   const attempt = async (title: string, step: () => Promise<void>) => {
     try {
-      around.signal.throwIfAborted()
+      signal.throwIfAborted()
       await step()
     } catch (error) {
       uploads.failures.push({ title, message: messageOf(error) })
     }
   }
   if (artifact && hasContent(judged, files, artifact)) {
-    await attempt('Artifact not uploaded', async () => {
-      const unavailable = await uploadAsArtifacts(judged, files, artifact, around, uploads)
-      const [first] = files
-      if (unavailable === undefined) return
-      // Only files in the runner's temporary folder are lost with the job.
-      const isKept = !first || download.directory !== undefined || release !== undefined
-      if (!isKept) throw new Error(`${unavailable} Set output-dir or release-tag to keep the files.`)
-      warn(first ? `${unavailable} The files are on disk: ${path.dirname(first.path)}` : unavailable)
-    })
+    await attempt('Artifact not uploaded', () => uploadToArtifact(toUpload, artifact, uploads))
   }
   if (release && files.length > 0) {
-    await attempt('Files not attached to the release', async () => {
-      const { failures } = await attachToRelease({ ...release, files }, around, uploads.releaseUrls)
-      uploads.failures.push(...failures.map((message) => ({ title: 'File not attached to the release', message })))
-      const attached = files.filter((_, i) => uploads.releaseUrls[i] !== undefined).map(({ name }) => name)
-      if (attached.length > 0) info(`attached to the release ${release.tag}: ${attached.join(', ')}`)
-    })
+    await attempt('Files not attached to the release', () => uploadToRelease(toUpload, release, uploads))
   }
-  if (!around.signal.aborted && download.directory === undefined && isAnyLost(files, artifact, uploads)) {
-    const folder = path.dirname(files[0]?.path ?? '')
+  if (!signal.aborted && download.directory === undefined && isAnyLost(files, artifact, uploads)) {
     warn(
-      `The saved files are only on this runner, until the job ends: ${folder}. A later step with if: always() can use the output files.`,
+      `The saved files are only on this runner, until the job ends: ${folderOf(files)}. A later step with if: always() can use the output files.`,
     )
   }
   return uploads
+}
+
+const folderOf = (files: readonly SavedFile[]) => path.dirname(files[0]?.path ?? '')
+
+/** @throws what makes the step fail: also that there are no artifacts here, if the files would be lost with the job */
+async function uploadToArtifact(toUpload: FilesToUpload, artifact: ArtifactInputs, uploads: Uploads): Promise<void> {
+  const { files, inputs } = toUpload
+  const unavailable = await uploadAsArtifacts(toUpload, artifact, uploads)
+  if (unavailable === undefined) return
+  // Only files in the runner's temporary folder are lost with the job.
+  const isKept = files.length === 0 || inputs.download.directory !== undefined || inputs.release !== undefined
+  if (!isKept) throw new Error(`${unavailable} Set output-dir or release-tag to keep the files.`)
+  warn(files.length === 0 ? unavailable : `${unavailable} The files are on disk: ${folderOf(files)}`)
+}
+
+/** @throws ReleaseError if nothing can be attached at all */
+async function uploadToRelease(
+  { files, around }: FilesToUpload,
+  release: ReleaseInputs,
+  { releaseUrls, failures }: Uploads,
+): Promise<void> {
+  const messages = await attachToRelease({ ...release, files }, around, releaseUrls)
+  failures.push(...messages.map((message) => ({ title: 'File not attached to the release', message })))
+  const attached = files.filter((_, i) => releaseUrls[i] !== undefined).map(({ name }) => name)
+  if (attached.length > 0) info(`attached to the release ${release.tag}: ${attached.join(', ')}`)
 }
 
 /** Whether an upload failed, so that a file is neither in an artifact nor on a release. */
@@ -85,10 +107,8 @@ const hasContent = (judged: readonly Judged[], files: readonly SavedFile[], { ar
 
 /** @returns why there are no artifacts, if this runner or its server does not support them */
 async function uploadAsArtifacts(
-  judged: readonly Judged[],
-  files: readonly SavedFile[],
+  { judged, files, around }: FilesToUpload,
   artifact: ArtifactInputs,
-  around: UploadSurroundings,
   { artifacts, failures }: Uploads,
 ): Promise<string | undefined> {
   // Loaded only when an artifact is wanted.

@@ -299,7 +299,7 @@ describe('skip-existing', { concurrency: 3 }, () => {
     const dry = await repository.run(THREE, { ...SKIPPING, 'dry-run': 'true' })
     assert.equal(dry.exitCode, 0, dry.log)
     assert.deepEqual(dry.started, [])
-    assert.match(dry.log, /Dry run: 2 predictions would be started, 1 already exist, at most 10 at the same time/)
+    assert.match(dry.log, /Dry run: 2 predictions would be started, 1 already exists, at most 10 at the same time/)
     assert.equal((await repository.files()).length, 2)
   })
 })

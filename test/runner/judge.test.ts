@@ -5,6 +5,7 @@ import type { StoredAnswer } from '../../src/predictions/answer.ts'
 import { type Answer, readAnswer } from '../../src/predictions/answer.ts'
 import { predictions } from '../../src/predictions/apis/predictions.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
+import { Prediction } from '../../src/predictions/prediction.ts'
 import { abridged, outputViewOf, storedAnswer } from '../../src/predictions/stored-answer.ts'
 import { Turns } from '../../src/predictions/turns.ts'
 import type { Judged } from '../../src/predictions/verdict.ts'
@@ -90,4 +91,21 @@ describe('an outcome of which only a part is in memory', () => {
     assert.equal(answer?.stored, undefined)
     assert.ok(outputViewOf(answer).text?.startsWith('***xxx'))
   })
+})
+
+test('an interrupted prediction is said to be canceled later only if the API and cancel-on say so', async () => {
+  const prediction = Prediction.parse({ id: 'abc', status: 'processing' })
+  const answer = { prediction, body: {} }
+  const outcome: Outcome = { id: 'abc', end: 'interrupted', status: 'processing', answer, error: undefined, waited: 1 }
+  const { cancel: _cancel, ...without } = predictions
+  const messageOf = async (inputs: object) => {
+    const [judged] = await judge([outcome], { ...INPUTS, ...inputs })
+    return judged && !judged.verdict.ok ? judged.verdict.message : ''
+  }
+  const canceled = await messageOf({ cancelOn: new Set(['cancelled']) })
+  const left = await messageOf({})
+  assert.match(left, /wait for it again/)
+  assert.match(canceled, /The post step cancels it/)
+  assert.equal(await messageOf({ cancelOn: new Set(['timeout']) }), left)
+  assert.equal(await messageOf({ cancelOn: new Set(['cancelled']), api: without }), left)
 })

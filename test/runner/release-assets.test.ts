@@ -54,8 +54,12 @@ describe('attaching files to a release', () => {
     runner: readContext({ ...api.env, GITHUB_REPOSITORY: 'octo/pictures', ...env }),
     random: () => 0.5,
   })
+  const attached = async (...[request, surroundings]: [AttachRequest, ReturnType<typeof around>]) => {
+    const urls: (string | undefined)[] = []
+    return { failures: await attachToRelease(request, surroundings, urls), urls }
+  }
   const attach = (tag: string, more: Partial<AttachRequest> = {}, env = {}) =>
-    attachToRelease({ tag, token: api.token, files, overwrite: false, ...more }, around(env))
+    attached({ tag, token: api.token, files, overwrite: false, ...more }, around(env))
   const urlOf = (tag: string, name: string) => `https://github.com/octo/pictures/releases/download/${tag}/${name}`
   const callsOf = async (act: () => Promise<unknown>) => {
     const before = api.calls.length
@@ -378,9 +382,8 @@ describe('attaching files to a release', () => {
     await using strict = await startReleasesApi({ permitted: false })
     strict.add('v1')
     const many = [...files, await file('c.txt', Buffer.from('c'))]
-    const urls: (string | undefined)[] = []
     const request = { tag: 'v1', token: strict.token, files: many, overwrite: false }
-    const { failures } = await attachToRelease(request, around(strict.env), urls)
+    const { failures, urls } = await attached(request, around(strict.env))
     assert.equal(strict.calls.filter((call) => call.startsWith('POST')).length, 1)
     assert.equal(failures.length, 2)
     assert.match(failures[0] ?? '', /^Could not attach abc-0\.png .* contents: write\.$/)
@@ -394,7 +397,7 @@ describe('attaching files to a release', () => {
     assert.ok(first && second)
     strict.add('v1', { assets: [{ ...asset(second.name, ''), bytes: await cake('webp') }] })
     const request = { tag: 'v1', token: strict.token, files, overwrite: false }
-    const { failures, urls } = await attachToRelease(request, around(strict.env))
+    const { failures, urls } = await attached(request, around(strict.env))
     assert.equal(failures.length, 1)
     assert.deepEqual(urls, [undefined, urlOf('v1', second.name)])
   })
@@ -428,7 +431,7 @@ describe('attaching files to a release', () => {
         if (call.startsWith(moment)) cancel.abort(new Error('the step was canceled'))
       }
       const request = { tag, token: api.token, files, overwrite: true }
-      const attaching = attachToRelease(request, { ...around(), signal: cancel.signal, clock: systemClock })
+      const attaching = attachToRelease(request, { ...around(), signal: cancel.signal, clock: systemClock }, [])
       await assert.rejects(attaching, /the step was canceled/)
       api.onCall = undefined
       assert.ok(
@@ -454,7 +457,7 @@ describe('attaching files to a release', () => {
     api.fail('PATCH', 'hang')
     const request = { tag: 'v10.1', token: api.token, files, overwrite: true }
     await assert.rejects(
-      attachToRelease(request, { ...around(), signal: cancel.signal, clock: patient }),
+      attachToRelease(request, { ...around(), signal: cancel.signal, clock: patient }, []),
       /the step was canceled/,
     )
     api.onCall = undefined
@@ -468,7 +471,7 @@ describe('attaching files to a release', () => {
     api.fail('POST', 'hang')
     const uploads = () => api.calls.filter((call) => call.startsWith('POST')).length
     const before = uploads()
-    const attaching = attachToRelease(request, { ...around(), signal: cancel.signal })
+    const attaching = attachToRelease(request, { ...around(), signal: cancel.signal }, [])
     const canceled = assert.rejects(attaching, /the step was canceled/)
     await eventually('the upload', () => uploads() > before)
     cancel.abort(new Error('the step was canceled'))

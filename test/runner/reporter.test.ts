@@ -5,7 +5,7 @@ import { NotStartedError } from '../../src/predictions/batch.ts'
 import { ConnectionError } from '../../src/predictions/errors.ts'
 import type { Outcome } from '../../src/predictions/outcome.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
-import { createReporter, guarded, type Reporter } from '../../src/runner/reporter.ts'
+import { createReporter, type Reporter } from '../../src/runner/reporter.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
 import { VirtualClock } from '../support/virtual-time.ts'
@@ -232,20 +232,4 @@ describe('the reporter', () => {
     })
     assert.deepEqual(annotations, ['A bug in this action stopped the regular status lines: a bug'])
   })
-})
-
-test('a bug in an observer causes one warning, and never reaches the wait', async () => {
-  const broken = () => {
-    throw new Error('a bug')
-  }
-  const observer = guarded({ answered: broken, failed: broken, settled: broken })
-  const text = await printed(() => {
-    observer.failed({ id: 'abc', now: 1, error: refused, pause: 1 })
-    observer.failed({ id: 'abc', now: 1, error: refused, pause: 1 })
-    observer.settled({ id: 'abc', end: 'timeout', status: '', answer: undefined, error: undefined, waited: 1 })
-  })
-  assert.deepEqual(
-    carryOut(text).annotations.map(({ message }) => message),
-    ['A bug in this action affects the log, but not the predictions: a bug'],
-  )
 })

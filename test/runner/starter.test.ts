@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { createClient } from '../../src/predictions/client.ts'
@@ -7,6 +7,7 @@ import { readContext } from '../../src/runner/context.ts'
 import { LargeFile } from '../../src/runner/embedded-files.ts'
 import { Starter } from '../../src/runner/starter.ts'
 import { printed } from '../support/printed.ts'
+import { parseFileCommands } from '../support/run-action.ts'
 import { testFolder } from '../support/temporary-folder.ts'
 import { KEY, type Reaction, type ScriptedRequest, scriptedDispatcher, VirtualClock } from '../support/virtual-time.ts'
 
@@ -71,6 +72,104 @@ test('an API that returns the ID of another input has started no second predicti
         'The API started no new prediction: the response to the create request has the ID abc, which belongs to the prediction for hero.',
     })
   })
+})
+
+test('the prediction that a lost answer may have started is named if it is the only one that matches', async () => {
+  const shown = (id: string) => ({ id, model: 'octo/cake', input: { seed: 1 }, created_at: new Date().toISOString() })
+  const messageWith = async (list: () => Reaction) => {
+    const clock = new VirtualClock()
+    const { starter } = starterOf(clock, ({ method }) => (method === 'GET' ? list() : { status: 504, body: '' }))
+    let message = ''
+    await printed(async () => {
+      await assert.rejects(clock.run(starter.create({ seed: 1 }, 'hero')), (error: Error & { mayRun?: boolean }) => {
+        assert.equal(error.mayRun, true)
+        message = error.message
+        return true
+      })
+    })
+    return message
+  }
+  const of =
+    (...ids: string[]) =>
+    () => ({
+      status: 200,
+      body: JSON.stringify({ results: ids.map(shown), next: null }),
+    })
+  assert.match(
+    await messageWith(of('xyz')),
+    /Exactly one prediction in the list matches: xyz\. It may be the one that was started here\. /,
+  )
+  for (const list of [of('x', 'y'), of(), () => ({ status: 500, body: '' })]) {
+    assert.doesNotMatch(await messageWith(list), /in the list matches/)
+  }
+})
+
+test('the post step knows what may still run, and whose creation is under way', async () => {
+  const file = path.join(await testFolder('starter'), 'state')
+  await writeFile(file, '')
+  const saved = async () => parseFileCommands(await readFile(file, 'utf8'))
+  const { GITHUB_STATE } = process.env
+  process.env.GITHUB_STATE = file
+  const during: Record<string, string>[] = []
+  const clock = new VirtualClock()
+  const { dispatcher } = scriptedDispatcher(clock, (_, i) => created(i))
+  const client = createClient({ apiUrl: 'https://127.0.0.1:1/v1', apiKey: KEY, dispatcher, clock })
+  const create: typeof client.create = async (...call) => {
+    during.push(await saved())
+    return client.create(...call)
+  }
+  const options = { client: { ...client, create }, clock, runner: readContext(), signal: new AbortController().signal }
+  try {
+    const starter = new Starter({ target: { model: 'octo/cake' }, cancelAfter: undefined }, options)
+    for (const name of ['hero', 'logo', 'menu']) {
+      await clock.run(starter.create({}, name))
+      assert.equal((await saved()).creating, '')
+      if (name === 'logo') starter.ended('0')
+    }
+  } finally {
+    if (GITHUB_STATE === undefined) delete process.env.GITHUB_STATE
+    else process.env.GITHUB_STATE = GITHUB_STATE
+  }
+  assert.deepEqual(
+    during.map(({ creating, open }) => [creating, open]),
+    [
+      ['hero', undefined],
+      ['logo', '0'],
+      ['menu', '0,1'],
+    ],
+  )
+  assert.equal((await saved()).open, '1,2')
+})
+
+test('a creation that is refused for now is retried, and each retry is one line', async () => {
+  const clock = new VirtualClock()
+  const { starter, requests } = starterOf(clock, (_, i) =>
+    i === 0 ? { status: 429, body: '{"detail":"slow down"}', headers: { 'retry-after': '7' } } : CREATED,
+  )
+  const text = await printed(() => clock.run(starter.create({}, 'hero')))
+  assert.equal(requests.length, 2)
+  assert.match(text, /^hero: retrying in 7\.\d s: .*returned 429.*slow down/m)
+})
+
+test('uploads are deleted, and none if there was none', async () => {
+  const folder = await testFolder('starter')
+  const file = path.join(folder, 'a.png')
+  await writeFile(file, 'x')
+  const clock = new VirtualClock()
+  const { starter, requests } = starterOf(clock, ({ path: at }) =>
+    at.endsWith('/files') ? { status: 201, body: '{"id":"f","urls":{"get":"https://127.0.0.1:1/f"}}' } : CREATED,
+  )
+  const { signal } = new AbortController()
+  await clock.run(starter.deleteUploads(signal))
+  assert.equal(requests.length, 0)
+  const image = new LargeFile({ where: 'input.image', name: 'a.png', path: file, size: 1, type: 'image/png' })
+  const text = await printed(() => clock.run(starter.create({ image }, 'hero')))
+  assert.match(text, /^uploaded a\.png$/m)
+  await clock.run(starter.deleteUploads(signal))
+  assert.deepEqual(
+    requests.filter(({ method }) => method === 'DELETE').map(({ path: at }) => at),
+    ['/v1/files/f'],
+  )
 })
 
 describe('a large file', () => {
