@@ -205,14 +205,14 @@ describe('a batch', () => {
     assert.equal(created.length, 3)
   })
 
-  test('so many as are given must have failed before nothing new is started, however many run at once', async () => {
+  test('nothing more is started after the given number of failures, however many run at once', async () => {
     for (const maxParallel of [1, 10]) {
       const { created } = await play(names(30), { maxParallel, mostFailed: 5, create: () => refused(501) })
       assert.equal(created.length, 5)
     }
   })
 
-  test('nothing is started after the signal', async () => {
+  test('nothing is started after the step was canceled', async () => {
     const stop = new AbortController()
     const { created, results } = await play(names(5), {
       maxParallel: 1,

@@ -132,7 +132,7 @@ describe('a stream', () => {
     assert.deepEqual([accept, encoding, cache, authorization], ['text/event-stream', 'identity', 'no-store', undefined])
   })
 
-  test('a stream that signals the end does so once', async () => {
+  test('a stream signals the end only once, by a done event or an error event', async () => {
     assert.deepEqual(await hear(tellsTheEnd), { opened: 1, rang: 1 })
     assert.deepEqual(await hear((response) => response.end('event: error\ndata: x\n\n')), { opened: 1, rang: 1 })
   })

@@ -41,7 +41,7 @@ function world(parallelJobs = 1) {
 }
 
 describe('a failure before any good answer', () => {
-  test('a refusal that may be about one prediction ends its wait only', () => {
+  test('a refusal that may concern one prediction ends the wait for that one only', () => {
     for (const error of [refused(400), refused(410), refused(402), refused(403)]) {
       const { step, fail } = world()
       assert.equal(fail(error), 'give up')
@@ -57,7 +57,7 @@ describe('a failure before any good answer', () => {
     }
   })
 
-  test('a failure that may pass is waited out, as long as patience lasts', async () => {
+  test('a transient failure is retried as long as patience lasts', async () => {
     const { step, fail, failUntilTheEnd } = world()
     assert.equal(typeof fail(refused(503)), 'number')
     assert.equal(await failUntilTheEnd(refused(503), 10), 300)
@@ -68,7 +68,7 @@ describe('a failure before any good answer', () => {
     assert.equal(await world(1600).failUntilTheEnd(refused(503), 10), 600)
   })
 
-  test('patience begins anew with a good answer', async () => {
+  test('patience begins anew with a good response', async () => {
     const { judgeOf, fail, pass } = world()
     fail(refused(503))
     await pass(299)
@@ -86,7 +86,7 @@ describe('a failure after a good answer to another prediction', () => {
     return played
   }
 
-  test('a failure of the way is waited out', async () => {
+  test('a failure of the connection is retried after a good response to another prediction', async () => {
     for (const error of [refused(503), unconnected, untrusted]) {
       assert.ok((await afterAnswer().failUntilTheEnd(error, 30)) >= 10_000, error.message)
     }
@@ -95,7 +95,7 @@ describe('a failure after a good answer to another prediction', () => {
     assert.equal(fail(untrusted), 'give up')
   })
 
-  test('a refusal of the account is doubted, and one of the prediction is final', () => {
+  test('a refusal of the account is polled again, and one of the prediction is final', () => {
     assert.equal(typeof afterAnswer().fail(refused(401)), 'number')
     const { step, fail } = afterAnswer()
     assert.equal(fail(refused(400)), 'give up')
@@ -134,7 +134,7 @@ describe('a doubt after a good answer', () => {
     assert.equal(step.doubt.believed.aborted, false)
   })
 
-  test('a refusal of the account holds up the other predictions, unless one of them got a good answer since', async () => {
+  test('a refusal of the account holds up other predictions, unless one of them had a good response since', async () => {
     for (const isContradicted of [false, true]) {
       const { step, fail, pass, heldUp } = world()
       step.lastGood = step.now()

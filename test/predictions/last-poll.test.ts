@@ -80,19 +80,19 @@ describe('the last poll without lists', () => {
     }
   })
 
-  test('a turn that comes two seconds after the deadline is none', async () => {
+  test('a turn that comes two seconds after the deadline is not used', async () => {
     assert.deepEqual((await play({ turn: 1.9, poll: async () => ENDED })).polls, [1.9])
     const { hasEnded, polls, took } = await play({ turn: 2, poll: async () => ENDED })
     assert.deepEqual([hasEnded, polls, took], [false, [], 0])
   })
 
-  test('the answer to the last poll is waited for two seconds', async () => {
+  test('the response to the last poll is waited for at most two seconds', async () => {
     assert.equal((await play({ poll: (_, clock) => after(clock, 1.9, ENDED) })).hasEnded, true)
     const { hasEnded, took } = await play({ poll: (_, clock) => after(clock, 2.1, ENDED) })
     assert.deepEqual([hasEnded, took], [false, 2])
   })
 
-  test('the last poll is made again every 0.2 s while the connection is dead, and the error is known', async () => {
+  test('the last poll is retried every 0.2 s while the connection fails, and the error is kept', async () => {
     const { hasEnded, polls, failures } = await play({
       poll: async (n) => await (n < 2 ? Promise.reject(dead) : ENDED),
     })
@@ -101,7 +101,7 @@ describe('the last poll without lists', () => {
     assert.deepEqual([never.hasEnded, never.took, never.polls.length], [false, 2, 10])
   })
 
-  test('the last poll is not made again after a refusal, or an error of the connection that stays', async () => {
+  test('the last poll is not retried after a refusal or a permanent error of the connection', async () => {
     for (const error of [busy, untrusted]) {
       const { hasEnded, polls, failures, took } = await play({ poll: async () => await Promise.reject(error) })
       assert.deepEqual([hasEnded, polls, failures, took], [false, [0], [error], 0])
@@ -119,7 +119,7 @@ describe('the last poll without lists', () => {
 })
 
 describe('a poll that is under way at the deadline', () => {
-  test('the end counts whichever of the two polls reports it', async () => {
+  test('an end counts whichever of two polls reports it', async () => {
     const early = await play({ underWay: async () => ENDED })
     assert.deepEqual([early.hasEnded, early.took], [true, 0])
     const late = await play({ underWay: (clock) => after(clock, 1, ENDED), poll: async () => RUNNING })
@@ -128,7 +128,7 @@ describe('a poll that is under way at the deadline', () => {
     assert.deepEqual([other.hasEnded, other.took], [true, 1])
   })
 
-  test('a poll that fails leaves the other', async () => {
+  test('the failure of one of two polls does not end the other', async () => {
     const { hasEnded, failures } = await play({
       underWay: async () => await Promise.reject(busy),
       poll: (_, clock) => after(clock, 1, ENDED),
@@ -161,14 +161,14 @@ describe('the last poll where lists are read', () => {
     }
   })
 
-  test('a prediction whose turn comes too late is not polled after the list, whose end may still be told by the poll under way', async () => {
+  test('a prediction whose turn comes too late is not polled after the list, but a poll in flight counts', async () => {
     const { hasEnded, polls, took } = await play({ list: async () => undefined, turn: 2, poll: async () => ENDED })
     assert.deepEqual([hasEnded, polls, took], [false, [], 2])
     const late = await play({ list: async () => undefined, turn: 2, underWay: (clock) => after(clock, 1, ENDED) })
     assert.deepEqual([late.hasEnded, late.took], [true, 1])
   })
 
-  test('a list that hangs holds up nothing for more than two seconds', async () => {
+  test('a list that hangs delays the last polls by at most two seconds', async () => {
     const { hasEnded, took } = await play({ list: () => new Promise(() => {}) })
     assert.deepEqual([hasEnded, took], [false, 2])
   })

@@ -42,7 +42,7 @@ function world(count: number, fetchPage: FetchPage = showsAll) {
 }
 
 describe('whether a list takes the place of polls', () => {
-  test('a list is begun for eight open predictions, and used for as few as three once it has shown ours', async () => {
+  test('the list is first used for eight open predictions, then for as few as three if it has shown them', async () => {
     assert.equal(world(LIST_FROM - 1).polling.isOn, false)
     const { polling, leave } = world(LIST_FROM)
     assert.equal(polling.isOn, true)
@@ -53,7 +53,7 @@ describe('whether a list takes the place of polls', () => {
     assert.equal(polling.isOn, false)
   })
 
-  test('a list that has shown none of ours is not used for fewer than eight', async () => {
+  test('a list that has shown no prediction of the step is not used for fewer than eight', async () => {
     const { polling, leave } = world(LIST_FROM, showsNone)
     await polling.refresh()
     assert.equal(polling.isOn, true)
@@ -61,7 +61,7 @@ describe('whether a list takes the place of polls', () => {
     assert.equal(polling.isOn, false)
   })
 
-  test('a list that was given up is not used', () => {
+  test('a list that is no longer usable is not requested', () => {
     const { polling, list } = world(LIST_FROM)
     list.leave()
     assert.equal(polling.isOn, false)
@@ -82,7 +82,7 @@ describe('whether a list takes the place of polls', () => {
 })
 
 describe('a list', () => {
-  test('a list that is under way is shared', async () => {
+  test('a list request in flight is shared by all waits', async () => {
     const page = Promise.withResolvers<void>()
     const { polling, requests } = world(LIST_FROM, async (cursor, wanted) => {
       await page.promise
@@ -98,7 +98,7 @@ describe('a list', () => {
     assert.equal(requests(), 2)
   })
 
-  test('the waits that are open are told of the beginning, the answer and the end of a list, in this order', async () => {
+  test('open waits are notified of the start, the response and the end of a list request, in this order', async () => {
     const { polling, told, leave } = world(3, async () => {
       leave(2)
       return pageOf(answerOf('id0'), answerOf('id2', 'succeeded'), answerOf('stranger'))
@@ -116,14 +116,14 @@ describe('a list', () => {
     ])
   })
 
-  test('the waits are told of the end of a list that fails, and the failure is passed on', async () => {
+  test('waits are notified of the end of a list request that fails, and the failure is thrown', async () => {
     const { polling, told } = world(1, async () => await Promise.reject(new TypeError('a bug')))
     await assert.rejects(polling.refresh(), /a bug/)
     assert.deepEqual(told.slice(-2), ['id0 begins', 'id0 ends'])
     assert.equal(polling.isUnderWay, false)
   })
 
-  test('a list ends with the signal', async () => {
+  test('a list request ends with its signal', async () => {
     const { polling, stop } = world(LIST_FROM, async () => {
       stop.abort(new Error('enough'))
       throw stop.signal.reason
@@ -141,13 +141,13 @@ describe('polls of single predictions beside a list', () => {
     assert.deepEqual(await singles(), ['id1', 'id2'])
   })
 
-  test('one is polled beside a list of fewer than eight', async () => {
+  test('one prediction is polled beside a list of fewer than eight', async () => {
     const { singles } = world(LIST_FROM - 1)
     assert.deepEqual(await singles(), ['id0'])
     assert.deepEqual(await singles(), ['id1'])
   })
 
-  test('one is polled beside a list of fewer than sixteen if a poll has confirmed an end of it', async () => {
+  test('one prediction is polled beside a list of fewer than sixteen if a poll has confirmed an end', async () => {
     for (const [count, expected] of [
       [15, 1],
       [16, 2],
@@ -159,7 +159,7 @@ describe('polls of single predictions beside a list', () => {
     }
   })
 
-  test('nobody is polled if nobody waits', async () => {
+  test('no prediction is polled if none is waited for', async () => {
     const { singles } = world(0)
     assert.deepEqual(await singles(), [])
   })

@@ -79,14 +79,14 @@ describe('the request for a page of the list', () => {
     }
   })
 
-  test('a refusal without a hint slows the rate limiter down, and takes no time', async () => {
+  test('a refusal without a hint slows the rate limiter down, and causes no pause', async () => {
     const { result, told, took } = rejects(refused(429))
     await assert.rejects(result, RefusalError)
     assert.deepEqual(told, ['taken', 429])
     assert.equal(took(), 0)
   })
 
-  test('a hint is obeyed for two minutes at most, and the rate limiter learns nothing of it', async () => {
+  test('a Retry-After is obeyed for two minutes at most, and the rate limiter learns nothing from it', async () => {
     for (const [hint, expected] of [
       [7, 7],
       [119, 119],
@@ -99,14 +99,14 @@ describe('the request for a page of the list', () => {
     }
   })
 
-  test('a hint is obeyed no longer than until the deadline, and the refusal counts', async () => {
+  test('a Retry-After is obeyed until the deadline at most, and the refusal counts', async () => {
     const { result, deadline, clock, took } = rejects(refused(503, 60))
     clock.sleep(10).then(() => deadline.abort(new Error('the deadline was reached')))
     await assert.rejects(result, RefusalError)
     assert.equal(took(), 10)
   })
 
-  test('a refusal that is no matter of the pace, or a response that is no list, was accepted by the rate limiter', async () => {
+  test('a refusal other than for the pace, or a response that is no list, counts as accepted', async () => {
     for (const error of [refused(404), new NotAPredictionError(REQUEST, 'a web page')]) {
       const { result, told } = rejects(error)
       await assert.rejects(result, error)

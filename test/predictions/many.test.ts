@@ -6,13 +6,13 @@ import { api, assertRight, isList, play, type Simulated, sample } from '../suppo
 import { playWait, type Reaction, type ScriptedRequest } from '../support/virtual-time.ts'
 
 describe('many predictions', () => {
-  test('a list is read from eight open predictions on, and not for fewer', async () => {
+  test('the list is used from eight open predictions on, and not for fewer', async () => {
     const count = async (n: number) => (await play(sample(n, 1))).lists.length
     assert.equal(await count(7), 0)
     assert.ok((await count(8)) > 0)
   })
 
-  test('a hundred predictions need a twentieth of the requests, and no end is noticed later than without a list', async () => {
+  test('with the list, a hundred predictions need a quarter of the requests, and ends are noticed within 1.5 s', async () => {
     const predictions = sample(100, 2)
     const without = await play(predictions, {}, { readsList: false })
     const withList = await play(predictions)
@@ -25,7 +25,7 @@ describe('many predictions', () => {
     assert.ok(withList.latest <= 1.5, `${withList.latest} s`)
   })
 
-  test('waits that a list answers stay asleep and request no other list, and the observer sees every response', async () => {
+  test('waits that the list answers send no requests, and the observer sees every response', async () => {
     const predictions = sample(120, 8).map((each) => ({ ...each, starts: 0, ends: 30, end: 'succeeded' as const }))
     const heard = new Map<string, number>()
     const { lists, requests } = await play(
@@ -47,7 +47,7 @@ describe('many predictions', () => {
     assert.ok(requests.length <= lists.length * 2 + 5, `${requests.length} requests, ${lists.length} lists`)
   })
 
-  test('a bug of the observer ends the wait of the prediction that it was told of, also by a list', async () => {
+  test('a bug in the observer ends only the wait of its prediction, also if the list answered', async () => {
     const predictions = sample(20, 9)
     const { outcomes } = await play(
       predictions,
@@ -78,13 +78,13 @@ describe('many predictions', () => {
 
   for (const [name, instead] of [
     ['404', { status: 404, body: '{"detail":"Not found"}' }],
-    ['a page', { status: 200, body: '<html><title>Home</title>' }],
+    ['a web page', { status: 200, body: '<html><title>Home</title>' }],
     ['other JSON', { status: 200, body: '{"data":[]}' }],
     ['a list of another shape', { status: 200, body: '[]' }],
     ['401', { status: 401, body: '{}' }],
-    ['500 for ever', { status: 500, body: '' }],
+    ['500 every time', { status: 500, body: '' }],
   ] as const) {
-    test(`an API that returns ${name} for its list is sent at most three requests for it, and every verdict is right`, async () => {
+    test(`a list that returns ${name} is requested at most three times, and every verdict is right`, async () => {
       const predictions = sample(12, 5)
       const { lists, outcomes, latest } = await play(predictions, { instead: () => instead })
       assertRight(predictions, outcomes)
@@ -93,7 +93,7 @@ describe('many predictions', () => {
     })
   }
 
-  test('a stale list is no longer used, and ends are noticed as without it', async () => {
+  test('a stale list is no longer used, and ends are noticed within 2 s', async () => {
     const predictions = sample(30, 6)
     const { outcomes, lists, latest } = await play(predictions, { lag: 60 })
     assertRight(predictions, outcomes)
@@ -101,7 +101,7 @@ describe('many predictions', () => {
     assert.ok(lists.length < 20, `${lists.length}`)
   })
 
-  test('beside each list two predictions are polled singly, and one of fewer than sixteen once the list has told an end in time', async () => {
+  test('two predictions are polled beside each list, or one of up to sixteen once the list has proved current', async () => {
     const besideLists = async (count: number, from: number, to: number) => {
       const predictions = sample(count, 6).map((each, i) => ({ ...each, starts: 0, ends: i === 0 ? 20 : 40 }))
       const { requests } = await play(predictions, {}, { wantsLogs: true })
@@ -116,13 +116,13 @@ describe('many predictions', () => {
     assert.equal(await besideLists(17, 22, 39.5), 2)
   })
 
-  test('an end without an output on the list is looked up', async () => {
+  test('a prediction that has ended without an output on the list is fetched', async () => {
     const predictions = sample(10, 8)
     const { outcomes } = await play(predictions, { withoutOutput: true })
     assertRight(predictions, outcomes)
   })
 
-  test('an end without an output on the list is looked up until the API answers', async () => {
+  test('a prediction that has ended without an output on the list is fetched until the API responds', async () => {
     const predictions = sample(10, 8).map((each) => ({ ...each, starts: 0, ends: 1, end: 'succeeded' as const }))
     const answer = api(predictions, { withoutOutput: true })
     const failures = new Map<string, number>()
@@ -137,7 +137,7 @@ describe('many predictions', () => {
     assertRight(predictions, outcomes)
   })
 
-  test('an end that only the list tells counts, but for one that may have lost its output', async () => {
+  test('an end that only the list reports counts unless the output may be missing', async () => {
     const ends = (end: Simulated['end']) => sample(10, 8).map((each) => ({ ...each, starts: 0, ends: 1, end }))
     for (const [end, expected] of [
       ['failed', ['ended', 'failed']],
@@ -152,33 +152,33 @@ describe('many predictions', () => {
     }
   })
 
-  test('the log of each prediction is looked up at its end if it is wanted', async () => {
+  test('the log of each prediction is fetched at its end if it is wanted', async () => {
     const predictions = sample(10, 9)
     const { outcomes } = await play(predictions, {}, { wantsLogs: true })
     assert.ok(outcomes.every(({ answer }) => answer?.prediction.logs === 'working\n'))
   })
 
-  test('predictions that the list hides are polled one by one', async () => {
+  test('predictions that the list does not show are polled one by one', async () => {
     const predictions = sample(20, 10)
     const { outcomes, latest } = await play(predictions, { hides: (id) => id.endsWith('3') })
     assertRight(predictions, outcomes)
     assert.ok(latest <= 1.5, `${latest} s`)
   })
 
-  test('a fixed poll interval holds for the list too', async () => {
+  test('a fixed poll interval applies to the list too', async () => {
     const predictions = sample(40, 11).map((each) => ({ ...each, ends: 30 }))
     const { lists } = await play(predictions, {}, { schedule: () => fixedSchedule(5) })
     assert.ok(lists.length >= 6 && lists.length <= 8, `${lists.length}`)
   })
 
-  test('one list is the last poll at the deadline', async () => {
+  test('one request for the list is the last poll of all predictions at the deadline', async () => {
     const predictions = sample(300, 12).map((each) => ({ ...each, starts: 0, ends: 9.99, end: 'succeeded' as const }))
     const { outcomes, requests } = await play(predictions, {}, { timeout: 10, schedule: () => fixedSchedule(60) })
     assertRight(predictions, outcomes)
     assert.ok(requests.filter(({ at }) => at >= 10).length <= 6)
   })
 
-  test('an end without an output on the last list is looked up', async () => {
+  test('a prediction that has ended without an output on the last list is fetched', async () => {
     const predictions = sample(10, 12).map((each) => ({ ...each, starts: 0, ends: 9.5, end: 'succeeded' as const }))
     const schedule = () => fixedSchedule(60)
     const { outcomes, took } = await play(predictions, { withoutOutput: true }, { timeout: 10, schedule })
@@ -186,7 +186,7 @@ describe('many predictions', () => {
     assert.ok(took < 12, `${took} s`)
   })
 
-  test('an end that only the last list tells counts, but for one that may have lost its output', async () => {
+  test('an end that only the last list reports counts unless the output may be missing', async () => {
     for (const [end, expected] of [
       ['failed', ['ended', 'failed']],
       ['succeeded', ['timeout', 'processing']],
@@ -201,7 +201,7 @@ describe('many predictions', () => {
     }
   })
 
-  test('the list at the deadline is not one that was requested before it', async () => {
+  test('a list that was requested before the deadline does not count as the last one', async () => {
     const predictions = sample(10, 12).map((each) => ({ ...each, starts: 0, ends: 9.7, end: 'succeeded' as const }))
     const answer = api(predictions)
     const react = (request: ScriptedRequest): Reaction => {
@@ -218,7 +218,7 @@ describe('many predictions', () => {
     ['hangs', Number.POSITIVE_INFINITY],
     ['takes half a minute', 30],
   ] as const) {
-    test(`a list that ${manner} holds polls up for a few seconds, three times`, async () => {
+    test(`a list that ${manner} delays polls by a few seconds, three times at most`, async () => {
       const predictions = sample(12, 13).map((each, i) => ({ ...each, starts: 0, ends: 12 + 8 * i }))
       const answer = api(predictions)
       const react = (request: ScriptedRequest): Reaction => {
@@ -235,14 +235,14 @@ describe('many predictions', () => {
     })
   }
 
-  test('a list that never shows an end is left alone once two polls have shown one, and no end is noticed late', async () => {
+  test('a list that never shows an end delays the notice of an end by six seconds at most', async () => {
     const predictions = sample(100, 4, 30)
     const { outcomes, latest } = await play(predictions, { hidesEnds: true })
     assertRight(predictions, outcomes)
     assert.ok(latest <= 6, `${latest} s`)
   })
 
-  test('a list that asks for a pause beyond the deadline does not hold back the last polls', async () => {
+  test('a list with a Retry-After beyond the deadline does not delay the last polls', async () => {
     const predictions = sample(30, 4).map((each) => ({ ...each, starts: 0, ends: 5 }))
     const instead = () => ({ status: 429, body: '', headers: { 'retry-after': '60' } })
     const { outcomes } = await play(predictions, { instead }, { timeout: 20 })

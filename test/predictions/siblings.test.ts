@@ -72,7 +72,7 @@ describe('siblings', () => {
     assert.equal(kinds.siblingsOf(A)?.runs.count, 0)
   })
 
-  test('a run that failed, that has no time or that is of unknown kind reveals nothing', () => {
+  test('a run that failed, has no time or is of unknown kind is not counted', () => {
     const kinds = new Kinds()
     kinds.changed(undefined, kindA)
     kinds.ran({ ...succeeded('a', 10), status: 'failed' })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { seeded } from '../support/faults.ts'
 import { assertRight, play, sample } from '../support/list-api.ts'
 
-test('a thousand are noticed within a second and a half, more or less a tenth', async () => {
+test('a thousand predictions need 3 % of the requests of the official client, noticing ends within 1.65 s', async () => {
   const latestOf: number[] = []
   for (const seed of [3, 4, 5, 6]) {
     const predictions = sample(1000, seed, 20)

@@ -32,7 +32,7 @@ describe('the pace of requests', () => {
   ]
   for (const [name, status, limit] of limits) {
     for (const ids of [['abc'], ['a', 'b', 'c', 'd']]) {
-      test(`is learned from refusals without a hint: ${name}, ${ids.length} IDs`, async () => {
+      test(`the pace of requests is learned from refusals without a hint: ${name}, IDs: ${ids.length}`, async () => {
         for (let seed = 1; seed <= 10; seed++) {
           // Several IDs send their first requests together, before the first refusal can come.
           for (const until of ids.length === 1 ? [60, 600] : [600]) {

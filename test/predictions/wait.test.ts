@@ -28,12 +28,12 @@ describe('a wait', () => {
     }
   })
 
-  test('goes on through an unknown status, with an output already there, until the end', async () => {
+  test('a wait goes on through an unknown status until the end, even if there is an output', async () => {
     const { outcome } = await playWait((_, i) => (i < 5 ? says('paused', 'abc', { output: ['x'] }) : says('succeeded')))
     assert.equal(outcome.status, 'succeeded')
   })
 
-  test('ends at its deadline, after a last poll made just then', async () => {
+  test('a wait ends at its deadline, after a last poll at that moment', async () => {
     const { outcome, requests, took } = await playWait(() => says('processing'), { timeout: 60 })
     assert.equal(outcome.end, 'timeout')
     assert.equal(outcome.status, 'processing')
@@ -41,12 +41,12 @@ describe('a wait', () => {
     assert.equal(took, 60.05)
   })
 
-  test('takes the end that the last poll tells of', async () => {
+  test('a wait takes the end that its last poll reports', async () => {
     const { outcome } = await playWait(({ at }) => says(at < 60 ? 'processing' : 'succeeded'), { timeout: 60 })
     assert.deepEqual([outcome.end, outcome.status], ['ended', 'succeeded'])
   })
 
-  test('makes its last poll whatever the poll interval, a hint or a doubt asks for', async () => {
+  test('a wait makes its last poll despite a long poll interval, a Retry-After or a doubt', async () => {
     const cases: [string, Reaction][] = [
       ['poll interval', says('processing')],
       ['hint', refuses(429, '', { 'retry-after': '1000' })],
@@ -64,7 +64,7 @@ describe('a wait', () => {
     }
   })
 
-  test('waits two seconds for the answer to its last poll, and no longer', async () => {
+  test('a wait allows two seconds for the response to its last poll', async () => {
     const slow = (latency: number) => (request: ScriptedRequest) =>
       request.at < 60 ? says('processing') : { status: 200, body: '{"id":"abc","status":"failed"}', latency }
     const inTime = await playWait(slow(1.9), { timeout: 60 })
@@ -73,7 +73,7 @@ describe('a wait', () => {
     assert.deepEqual([late.outcome.end, late.took], ['timeout', 62])
   })
 
-  test('takes the answer to a poll that is under way at the deadline, and polls beside it', async () => {
+  test('a wait takes the response to a poll in flight at the deadline, and polls beside it', async () => {
     const react = ({ at }: ScriptedRequest, i: number): Reaction => {
       if (at >= 10) return 'hang'
       return i === 0 ? says('processing') : { status: 200, body: '{"id":"abc","status":"failed"}', latency: 4 }
@@ -83,7 +83,7 @@ describe('a wait', () => {
     assert.ok(took > 11 && took < 11.2, `${took} s`)
   })
 
-  test('tries its last poll again if the connection was dead', async () => {
+  test('a wait repeats its last poll if the connection was reset', async () => {
     const react = ({ at }: ScriptedRequest): Reaction => {
       if (at < 60) return says('processing')
       return at < 60.5 ? { code: 'ECONNRESET' } : says('succeeded')
@@ -99,7 +99,7 @@ describe('a wait', () => {
     assert.ok(requests.every(({ at }) => at < 20))
   })
 
-  test('polls before it ends even if the deadline comes before its first turn', async () => {
+  test('a wait polls before it ends even if the deadline comes before its first turn', async () => {
     const { outcome, requests } = await playWait(() => says('succeeded'), {
       timeout: 1,
       parallelJobs: 1000,
@@ -112,7 +112,7 @@ describe('a wait', () => {
     )
   })
 
-  test('polls, of many, first those last that were not polled for longest, for two seconds', async () => {
+  test('at the deadline, many predictions are polled for two seconds, first those polled longest ago', async () => {
     const ids = Array.from({ length: 120 }, (_, i) => `id${i}`)
     const react = ({ path }: ScriptedRequest) => says('processing', path.split('/').at(-1))
     const { outcomes, requests, took } = await playWait(react, { ids, timeout: 4, readsList: false })
@@ -125,7 +125,7 @@ describe('a wait', () => {
     assert.ok(took >= 6 && took < 6.1, `${took} s`)
   })
 
-  test('without a deadline goes on for days', async () => {
+  test('a wait without a deadline goes on for days', async () => {
     const { outcome } = await playWait(({ at }) => says(at < 200_000 ? 'processing' : 'succeeded'), {
       timeout: Number.POSITIVE_INFINITY,
       schedule: () => fixedSchedule(3600),
@@ -133,7 +133,7 @@ describe('a wait', () => {
     assert.equal(outcome.status, 'succeeded')
   })
 
-  test('ends with what it knows where it is interrupted', async () => {
+  test('an interrupted wait ends with the last known status', async () => {
     const stop = new AbortController()
     const { outcome } = await playWait(
       (_, i) => {
@@ -161,22 +161,22 @@ describe('a wait', () => {
 describe('faults', () => {
   const passing: [string, Reaction][] = [
     ['a reset', { code: 'ECONNRESET' }],
-    ['no such host', { code: 'ENOTFOUND' }],
+    ['a host that is not found', { code: 'ENOTFOUND' }],
     ['a 503', refuses(503, '{"detail":"busy"}')],
     ['an empty 500', refuses(500)],
     ['an empty 429', refuses(429)],
     ['a 429 with a hint', refuses(429, '', { 'retry-after': '3' })],
     ['a 429 with an absurd hint', refuses(429, '', { 'retry-after': '86400' })],
     ['a cut-off body', { status: 200, body: '{"id":"abc","sta' }],
-    ['a page with status 502', refuses(502, '<html>')],
+    ['a web page with status 502', refuses(502, '<html>')],
   ]
   for (const [name, fault] of passing) {
-    test(`${name} is survived at the start`, async () => {
+    test(`a wait survives ${name} at the start`, async () => {
       const { outcome, requests } = await playWait((_, i) => (i < 3 ? fault : says('succeeded')))
       assert.equal(outcome.status, 'succeeded')
       assert.equal(requests.length, 4)
     })
-    test(`${name} is survived for ten minutes after a good answer, without hammering`, async () => {
+    test(`a wait survives ${name} for ten minutes after a good response, with few requests`, async () => {
       const { outcome, requests } = await playWait(({ at }, i) => {
         if (i === 0) return says('processing')
         return at < 600 ? fault : says('succeeded')
@@ -184,29 +184,29 @@ describe('faults', () => {
       assert.equal(outcome.status, 'succeeded')
       assert.ok(requests.length < 60, `${requests.length} requests`)
     })
-    test(`${name} and nothing else ends the wait after its patience, or by the hints`, async () => {
+    test(`a wait that gets only ${name} ends after its patience, or as the hints demand`, async () => {
       const { outcome, took } = await playWait(() => fault)
       assert.equal(outcome.end, name.includes('absurd') ? 'timeout' : 'refused')
-      const patience = name === 'no such host' ? 60 : 300
+      const patience = name === 'a host that is not found' ? 60 : 300
       assert.ok(name.includes('hint') || (took >= patience && took < patience + 0.2), `${took} s`)
     })
   }
 
-  test('a gateway that needs 45 s for an answer is waited for', async () => {
+  test('a gateway that takes 45 s to respond is waited for', async () => {
     const slow = (reaction: Reaction): Reaction =>
       typeof reaction === 'object' ? { ...reaction, latency: 45 } : reaction
     const { outcome } = await playWait((_, i) => slow(says(i < 3 ? 'processing' : 'succeeded')))
     assert.equal(outcome.status, 'succeeded')
   })
 
-  test('a 429 is asked again no sooner than its hint', async () => {
+  test('a request is not retried before the Retry-After of a 429 has passed', async () => {
     const { requests } = await playWait((_, i) =>
       i === 0 ? refuses(429, '', { 'retry-after': '20' }) : says('succeeded'),
     )
     assert.ok((requests[1]?.at ?? 0) >= 20)
   })
 
-  test('a signal of the end wakes a wait from its pause, but from none that the server asked for', async () => {
+  test('an end signal wakes a wait from its own pause, but not from one that the server asked for', async () => {
     /** Signals so many seconds after the stream was opened. */
     const signalsAfter = (seconds: number, clock: VirtualClock): EndSignals => ({
       open(_, signal, ring) {
@@ -228,7 +228,7 @@ describe('faults', () => {
     assert.equal(await secondPoll(refuses(401)), 17.1)
   })
 
-  test('a hint is obeyed to the last second, also a long one, and after it the patience goes on', async () => {
+  test('a long Retry-After is obeyed to the second, and does not count toward the time for retries', async () => {
     const { requests } = await playWait(
       (_, i) => (i < 2 ? refuses(503, '', { 'retry-after': '600' }) : says('succeeded')),
       { random: () => 0 },
@@ -239,7 +239,7 @@ describe('faults', () => {
     )
   })
 
-  test('a hint of more than an hour is taken for two minutes', async () => {
+  test('a Retry-After of more than an hour is taken as two minutes', async () => {
     const { requests } = await playWait(
       (_, i) => (i < 1 ? refuses(429, '', { 'retry-after': '3601' }) : says('succeeded')),
       { random: () => 0 },
@@ -250,7 +250,7 @@ describe('faults', () => {
     )
   })
 
-  test('no connection ends the wait after a minute, whatever time an attempt takes', async () => {
+  test('a wait without a connection ends after a minute, whatever time an attempt takes', async () => {
     for (const latency of [0.01, 5, 10]) {
       const { outcome, took } = await playWait(() => ({ code: 'ECONNREFUSED', latency }))
       assert.equal(outcome.end, 'refused')
@@ -258,7 +258,7 @@ describe('faults', () => {
     }
   })
 
-  test('a minute without a connection does not begin again with every answer that is no better', async () => {
+  test('the minute without a connection begins with the first failed connection after other errors', async () => {
     const { took } = await playWait(({ at }) => (at < 100 ? refuses(503) : { code: 'ECONNREFUSED' }))
     assert.ok(took > 150 && took < 200, `${took} s`)
   })
@@ -272,7 +272,7 @@ describe('faults', () => {
     assert.ok(many >= 600 && many < 660, `${many} s`)
   })
 
-  test('a 404 may be a lag of ten seconds at the start', async () => {
+  test('a 404 at the start is retried for ten seconds', async () => {
     const lag = await playWait(({ at }) => (at < 9.9 ? refuses(404) : says('succeeded')))
     assert.equal(lag.outcome.status, 'succeeded')
     const gone = await playWait(() => refuses(404, '{"detail":"not found"}'))
@@ -282,7 +282,7 @@ describe('faults', () => {
   })
 
   for (const status of [400, 401, 402, 403, 405, 410, 413, 418, 422, 501, 301, 302]) {
-    test(`a ${status} is final at once before a good answer`, async () => {
+    test(`a ${status} before a good response is final at once`, async () => {
       const { outcome, requests } = await playWait(() => refuses(status))
       assert.equal(outcome.end, 'refused')
       assert.equal(requests.length, 1)
@@ -301,7 +301,7 @@ describe('faults', () => {
     ['a 500 that says invalid_request', refuses(500, '{"error":{"code":"invalid_request"}}')],
   ]
   for (const [name, answer] of doubtful) {
-    test(`${name} after a good answer is polled every 12 s and believed after a minute`, async () => {
+    test(`${name} after a good response is polled again every 12 s and believed after a minute`, async () => {
       for (const interval of [0.5, 300]) {
         const { outcome, requests, took } = await playWait((_, i) => (i < 1 ? says('processing') : answer), {
           schedule: () => fixedSchedule(interval),
@@ -312,7 +312,7 @@ describe('faults', () => {
         assert.equal(took, interval + 0.1 + 60.25)
       }
     })
-    test(`${name} for 50 s ends no paid wait`, async () => {
+    test(`${name} for 50 s does not end a wait`, async () => {
       const { outcome } = await playWait(({ at }, i) =>
         i === 0 || at > 55 ? says(at > 55 ? 'succeeded' : 'processing') : answer,
       )
@@ -320,7 +320,7 @@ describe('faults', () => {
     })
   }
 
-  test('a doubt begins anew after anything else, and goes on whatever kind the bad answers are', async () => {
+  test('a doubt begins anew after a transient error, and goes on whatever permanent errors come', async () => {
     const mixed = [refuses(401), page, refuses(404), refuses(301)]
     const { took } = await playWait((_, i) => (i < 1 ? says('processing') : (mixed[i % 4] ?? page)), {
       schedule: () => fixedSchedule(1),
@@ -334,7 +334,7 @@ describe('faults', () => {
     assert.equal(broken.outcome.end, 'timeout')
   })
 
-  test('a wrong certificate and a proxy that wants a password are final at once, and faults of the way after a good answer', async () => {
+  test('a wrong certificate is final at the start, and survived after a good response', async () => {
     const certificate: Reaction = { code: 'CERT_HAS_EXPIRED' }
     const start = await playWait(() => certificate)
     assert.deepEqual([start.outcome.end, start.requests.length], ['refused', 1])
@@ -344,7 +344,7 @@ describe('faults', () => {
     assert.equal(middle.outcome.status, 'succeeded')
   })
 
-  test('a body over the limits is final when it has come three times', async () => {
+  test('a response over the limits is final when it has come three times', async () => {
     const deep = refuses(200, `{"id":"abc","status":"succeeded","output":${'['.repeat(600)}${']'.repeat(600)}}`)
     for (const good of [0, 1]) {
       const { outcome, requests } = await playWait((_, i) => (i < good ? says('processing') : deep))
@@ -359,7 +359,7 @@ describe('faults', () => {
 
 describe('an end that the API is late with, or does not name', () => {
   const stuck = (more: object) => says('paused', 'abc', more)
-  test('is a failure if an unknown status stays beside an error or the time of an end, for ten seconds', async () => {
+  test('an unknown status beside an error or an end time counts as a failure after ten seconds', async () => {
     for (const more of [
       { error: 'out of credit' },
       { error: { message: 'x' } },
@@ -371,11 +371,11 @@ describe('an end that the API is late with, or does not name', () => {
       assert.ok(requests.length >= 3)
     }
   })
-  test('needs three polls, however far apart', async () => {
+  test('an unknown status beside an error counts as a failure after three polls, however far apart', async () => {
     const { requests } = await playWait(() => stuck({ error: 'x' }), { schedule: () => fixedSchedule(30) })
     assert.equal(requests.length, 3)
   })
-  test('is not guessed without an error, with an empty one, or while anything changes', async () => {
+  test('an unknown status is no end without an error, with an empty one, or while anything changes', async () => {
     const moving = (i: number) => ({ completed_at: `2026-01-01T00:00:${String(i % 60).padStart(2, '0')}Z` })
     const cases: ((i: number) => Reaction)[] = [
       () => stuck({}),
@@ -392,7 +392,7 @@ describe('an end that the API is late with, or does not name', () => {
       assert.equal(outcome.end, 'timeout', `case ${i}`)
     }
   })
-  test('is looked at twice more within five seconds if the output is missing', async () => {
+  test('a success without an output is fetched twice more within five seconds', async () => {
     const empty = says('succeeded', 'abc', { output: null })
     const late = await playWait((_, i) => [says('processing'), empty, empty][i] ?? says('succeeded'))
     assert.equal(late.outcome.answer?.prediction.output, 'x')
@@ -405,7 +405,7 @@ describe('an end that the API is late with, or does not name', () => {
     const broken = await playWait((_, i) => [says('processing'), empty][i] ?? refuses(401))
     assert.equal(broken.outcome.status, 'succeeded')
   })
-  test('is not looked at again if it is older than a minute or its data was removed', async () => {
+  test('a success without an output is not fetched again if it is older than a minute or its data was removed', async () => {
     const at = (completed: string) => says('succeeded', 'abc', { output: null, completed_at: completed })
     const date = () => Date.parse('2026-01-01T00:02:00Z')
     const looks = async (answer: Reaction) => (await playWait(() => answer, { date })).requests.length
@@ -414,7 +414,7 @@ describe('an end that the API is late with, or does not name', () => {
     assert.equal(await looks(says('succeeded', 'abc', { output: null, data_removed: true })), 1)
     assert.equal(await looks(says('failed', 'abc', { output: null })), 1)
   })
-  test('is not waited for beyond the deadline', async () => {
+  test('a missing output is not waited for beyond the deadline', async () => {
     const { outcome, took } = await playWait(() => says('succeeded', 'abc', { output: null }), { timeout: 3 })
     assert.deepEqual([outcome.status, took], ['succeeded', 3])
   })
@@ -423,7 +423,7 @@ describe('an end that the API is late with, or does not name', () => {
 describe('many predictions', () => {
   const ids = Array.from({ length: 100 }, (_, i) => `id${i}`)
 
-  test('share one rate limiter of 40 requests a second, and all come to their end', async () => {
+  test('a thousand predictions share one rate limiter of 40 requests a second, and all reach their end', async () => {
     const react = ({ at, path }: ScriptedRequest): Reaction => {
       const id = path.split('/').at(-1) ?? ''
       return {
@@ -445,7 +445,7 @@ describe('many predictions', () => {
 
   const idOf = ({ path }: ScriptedRequest) => path.split('/').at(-1) ?? ''
 
-  test('fail one by one, not together', async () => {
+  test('predictions fail one by one, not together', async () => {
     for (const status of [403, 404]) {
       const { outcomes } = await playWait((request) => (idOf(request) === 'b' ? refuses(status) : says('succeeded')), {
         ids: ['a', 'b', 'c'],
@@ -457,7 +457,7 @@ describe('many predictions', () => {
     }
   })
 
-  test('with a wrong key are refused together, after the few requests that were under way', async () => {
+  test('predictions with a wrong key are refused together after a few requests', async () => {
     for (const answer of [refuses(401), refuses(302), refuses(200, '<html>'), refuses(403, '<html>')]) {
       const { outcomes, requests, took } = await playWait(() => answer, { ids })
       assert.ok(outcomes.every(({ end, error }) => end === 'refused' && error !== undefined))
@@ -466,7 +466,7 @@ describe('many predictions', () => {
     }
   })
 
-  test('share a doubt about the key: one poll for all every 12 s, by each in turn, until it is believed', async () => {
+  test('predictions share a doubt about the key: one of them polls every 12 s, in turn, until it is believed', async () => {
     const few = ids.slice(0, 20)
     const { outcomes, requests } = await playWait(
       (request) => (request.at < 5 ? says('processing', idOf(request)) : refuses(401)),
@@ -480,7 +480,7 @@ describe('many predictions', () => {
     assert.deepEqual(gaps, [12, 12, 12, 12])
   })
 
-  test('go on at once when the doubt is over', async () => {
+  test('predictions go on at once when a shared doubt is over', async () => {
     const { outcomes, requests } = await playWait(
       (request) => {
         if (request.at >= 5 && request.at < 25) return refuses(200, '<html>')
@@ -492,7 +492,7 @@ describe('many predictions', () => {
     assert.ok(requests.filter(({ at }) => at > 29 && at < 35).length > 20)
   })
 
-  test('are not held up by one of them that is refused while the others are not', async () => {
+  test('predictions are not held up by one of them that alone is refused', async () => {
     const { outcomes, requests } = await playWait(
       (request) => {
         if (idOf(request) === 'b' && request.at > 10) return refuses(403)
@@ -511,7 +511,7 @@ describe('many predictions', () => {
     assert.ok((outcomes[1]?.waited ?? 0) < 90)
   })
 
-  test('survive faults of the way together: a good answer to one counts for all', async () => {
+  test('a good response to one prediction lets all of them survive an outage', async () => {
     const { outcomes } = await playWait(
       (request) => {
         if (request.at < 1 && idOf(request) === 'a') return says('processing', 'a')
@@ -522,7 +522,7 @@ describe('many predictions', () => {
     assert.ok(outcomes.every(({ status }) => status === 'succeeded'))
   })
 
-  test('go on when a bug ends the wait for one of them, whose requests stop', async () => {
+  test('a bug that ends the wait for one prediction stops its requests, and the others go on', async () => {
     const clock = new VirtualClock()
     const { dispatcher, requests } = scriptedDispatcher(clock, (request) =>
       says(request.at > 20 && idOf(request) !== 'a' ? 'succeeded' : 'processing', idOf(request)),

@@ -41,7 +41,7 @@ const keys = ({ requests }: { requests: { headers: Readonly<Record<string, strin
   requests.map(({ headers }) => headers.authorization)
 
 describe('the request of a file', () => {
-  test('asks for the bytes as they are, without a range and without the key', async () => {
+  test('a download requests the bytes unencoded, without a range and without the key', async () => {
     const { requests, responded } = await request({})
     const [{ url, headers } = { url: '', headers: {} }] = requests
     const { 'user-agent': agent, ...others } = headers
@@ -51,13 +51,13 @@ describe('the request of a file', () => {
     assert.deepEqual([responded?.url.href, responded?.keyed], [LINK, false])
   })
 
-  test('asks for the rest of the same file', async () => {
+  test('a download requests the rest of the same file', async () => {
     const { requests } = await request({}, { rest: { from: 10, validator: '"e"' } })
     assert.equal(requests[0]?.headers.range, 'bytes=10-')
     assert.equal(requests[0]?.headers['if-range'], '"e"')
   })
 
-  test('sends the key to the origin of the link only, and not again when another host leads back', async () => {
+  test('a download sends the key to the origin of its link only, and not after a redirect back', async () => {
     const run = await request(
       {
         [LINK]: { status: 302, location: '/b' },
@@ -74,7 +74,7 @@ describe('the request of a file', () => {
     assert.equal(direct.responded?.keyed, true)
   })
 
-  test('follows five redirects and no sixth', async () => {
+  test('a download follows five redirects and no sixth', async () => {
     const hops = (count: number) =>
       Object.fromEntries(
         Array.from({ length: count }, (_, i) => [
@@ -90,7 +90,7 @@ describe('the request of a file', () => {
     assert.equal(urls(six).length, 6)
   })
 
-  test('fails for good at a redirect without a place, or to one that is no URL', async () => {
+  test('a download fails for good at a redirect without a target, or to one that is no URL', async () => {
     for (const answer of [{ status: 302 }, { status: 302, location: 'https://[' }]) {
       const { failure } = await request({ [LINK]: answer })
       assert.equal(failure?.name, 'PermanentError')
@@ -98,7 +98,7 @@ describe('the request of a file', () => {
     }
   })
 
-  test('fails for a while when the network does, and for good when a setting is wrong', async () => {
+  test('a download fails with a transient error of the network, and for good if a setting is wrong', async () => {
     const coded = (code: string) => request(Object.assign(new Error(code), { code }))
     const reset = await coded('ECONNRESET')
     assert.equal(reset.failure?.name, 'InterruptedTransfer')
@@ -111,7 +111,7 @@ describe('the request of a file', () => {
     )
   })
 
-  test('passes on the refusal of a host, and an error of a program, as they are', async () => {
+  test('a download throws the refusal of a host, and a bug, as they are', async () => {
     const refusal = new HostRefusal('its host is not allowed')
     assert.equal((await request(new Error('connect', { cause: refusal }))).failure, refusal)
     const bug = new TypeError('undefined is not a function')

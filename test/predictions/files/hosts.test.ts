@@ -29,7 +29,7 @@ const refusal = { message: 'refused', overloaded: false, retryAfter: undefined }
 const tooMany = { message: 'too many', overloaded: true, retryAfter: undefined }
 
 describe('the transfers of a step', () => {
-  test('are at most six from one host and twelve together', async () => {
+  test('at most six transfers from one host and twelve together run at once', async () => {
     const { hosts } = play()
     const [a, b, c] = await Promise.all(['a', 'b', 'c'].map((name) => waiting(hosts.of(`https://${name}.test`), 7)))
     assert.deepEqual([a?.length, b?.length, c?.length], [6, 6, 0])
@@ -42,13 +42,13 @@ describe('the transfers of a step', () => {
     assert.deepEqual([a?.length, b?.length, c?.length], [7, 7, 1])
   })
 
-  test('those of one origin share a host, and those of another have their own', () => {
+  test('transfers of one origin share a host, and those of another origin have their own', () => {
     const { hosts, host } = play()
     assert.equal(hosts.of(CDN), host)
     assert.notEqual(hosts.of(`${CDN}:8443`), host)
   })
 
-  test('know when any host gave something last', async () => {
+  test('the hosts know when any of them last gave something', async () => {
     const { hosts, host, pass, clock } = play()
     assert.equal(hosts.gaveAt, undefined)
     await pass(5)
@@ -58,7 +58,7 @@ describe('the transfers of a step', () => {
     assert.equal(hosts.of('https://other.test').gaveAt, undefined)
   })
 
-  test('end with the reason of the signal, those that wait and those that come later', async () => {
+  test('transfers that wait for a turn, or ask for one later, end with the reason of the signal', async () => {
     const { host, stop } = play()
     await waiting(host, 6)
     const waits = host.take()
@@ -69,7 +69,7 @@ describe('the transfers of a step', () => {
 })
 
 describe('a host that gives nothing', () => {
-  test('has pauses that double up to ten seconds, until it gives something', async () => {
+  test('the pauses of a failing host double up to ten seconds, until it gives something', async () => {
     const { host, now } = play()
     const pauses = Array.from({ length: 6 }, () => host.failed(refusal, now()))
     assert.deepEqual(pauses, [1, 2, 4, 8, 10, 10])
@@ -77,7 +77,7 @@ describe('a host that gives nothing', () => {
     assert.equal(host.failed(refusal, now()), 1)
   })
 
-  test('gives no turn before its pause is over, and then one at a time', async () => {
+  test('a failing host gives no turn before its pause is over, and then one at a time', async () => {
     const { host, now, pass } = play()
     host.failed(refusal, now())
     host.failed(refusal, now())
@@ -91,7 +91,7 @@ describe('a host that gives nothing', () => {
     assert.equal(turns.length, 2)
   })
 
-  test('gives turns earlier if its pause becomes shorter, and not later', async () => {
+  test('a failing host gives turns earlier if its pause is shortened, and not later', async () => {
     const { host, clock, now, pass } = play()
     host.failed({ ...refusal, retryAfter: 100 }, now())
     const turns = await waiting(host, 1)
@@ -104,7 +104,7 @@ describe('a host that gives nothing', () => {
     assert.equal(turns.length, 1)
   })
 
-  test('gives turns at its later moment if a pause becomes longer while transfers wait', async () => {
+  test('a failing host gives turns later if its pause is lengthened while transfers wait', async () => {
     const { host, now, pass } = play()
     host.failed(refusal, now())
     const turns = await waiting(host, 1)
@@ -115,13 +115,13 @@ describe('a host that gives nothing', () => {
     assert.equal(turns.length, 1)
   })
 
-  test('waits as long as it asks for, if that is longer than its pause', async () => {
+  test('a failing host has the pause that it asks for if that is longer than its own', async () => {
     const { host, now } = play()
     assert.equal(host.failed({ ...refusal, retryAfter: 47 }, now()), 47)
     assert.equal(host.failed({ ...refusal, retryAfter: 1 }, now()), 2)
   })
 
-  test('knows since when it gives nothing and what was the matter last, until it gives something', () => {
+  test('a failing host knows since when it has given nothing and its last error, until it gives something', () => {
     const { host } = play()
     assert.deepEqual([host.nothingSince, host.trouble], [undefined, undefined])
     host.failed(refusal, 7)
@@ -131,14 +131,14 @@ describe('a host that gives nothing', () => {
     assert.deepEqual([host.nothingSince, host.trouble], [undefined, undefined])
   })
 
-  test('gives turns again to six at once when it gives something, without a pause', async () => {
+  test('a host that gives something again has six turns at once, without a pause', async () => {
     const { host, now } = play()
     host.failed({ ...refusal, retryAfter: 60 }, now())
     host.gave()
     assert.equal((await waiting(host, 8)).length, 6)
   })
 
-  test('sends away those that wait, once, when a transfer gives it up', async () => {
+  test('transfers that wait for a host are dismissed once when one of them gives up on it', async () => {
     const { host, now, pass } = play()
     host.failed({ ...refusal, retryAfter: 60 }, now())
     const turns = await waiting(host, 2)
@@ -159,7 +159,7 @@ describe('a host that serves', () => {
     return { ...played, turns }
   }
 
-  test('serves from the moment it accepts a request until that transfer is over', async () => {
+  test('a host serves from when it accepts a request until that transfer is over', async () => {
     const { host } = play()
     const [turn] = await waiting(host, 1)
     assert.equal(host.serves, false)
@@ -170,21 +170,21 @@ describe('a host that serves', () => {
     assert.equal(host.serves, false)
   })
 
-  test('a transfer that was not accepted leaves the others served when it ends', async () => {
+  test('the end of a transfer that was not accepted does not end the serving of others', async () => {
     const { host } = await serving(1)
     const [other] = await waiting(host, 1)
     end(other)
     assert.equal(host.serves, true)
   })
 
-  test('has no pause when one of its transfers fails, and no fewer turns', async () => {
+  test('a serving host has no fewer turns when one of its transfers fails', async () => {
     const { host, now } = await serving(2)
     assert.equal(host.failed(refusal, now()), 1)
     assert.equal(host.failed(refusal, now()), 2)
     assert.equal((await waiting(host, 8)).length, 4)
   })
 
-  test('has no more turns than it accepts if it says that there are too many requests', async () => {
+  test('a serving host that reports too many requests has no more turns than it has accepted', async () => {
     const { host, now, turns } = await serving(3)
     assert.equal(host.failed(tooMany, now()), 1)
     assert.equal(host.failed(tooMany, now()), 1)
@@ -195,7 +195,7 @@ describe('a host that serves', () => {
     assert.equal(others.length, 1)
   })
 
-  test('pauses for as long as it asks for', async () => {
+  test('a serving host has the pause that it asks for', async () => {
     const { host, now, pass } = await serving(2)
     assert.equal(host.failed({ ...refusal, retryAfter: 5 }, now()), 5)
     const others = await waiting(host, 1)
@@ -205,7 +205,7 @@ describe('a host that serves', () => {
     assert.equal(others.length, 1)
   })
 
-  test('gets one more connection for each half a minute without a refusal, up to six', async () => {
+  test('a serving host gets one more turn for each half minute without a refusal, up to six', async () => {
     const { host, now, pass } = await serving(1)
     host.failed(tooMany, now())
     const others = await waiting(host, 8)

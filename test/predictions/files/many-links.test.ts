@@ -10,14 +10,14 @@ const bytes = (count: number) => 'x'.repeat(count)
 const messageOf = (result: unknown) => (result instanceof Error ? result.message : 'saved')
 
 describe('the patience with hosts that give nothing', () => {
-  test('is shared by the files of the host: 5,000 links that refuse cost no more than one', async () => {
+  test('the files of a host share their retries, so that 5,000 refused links cost no more than one', async () => {
     const { requests, results, took } = await playTransfers(urlsOf(5000), () => refuses)
     assert.ok(requests.length < 50, `${requests.length} requests`)
     assert.equal(took, 300)
     assert.match(messageOf(results[4999]), /refuses connections \(ECONNREFUSED\)/)
   })
 
-  test('is bounded for 5,000 hosts that say nothing', async () => {
+  test('downloads from 5,000 hosts that never respond end within seventy seconds', async () => {
     const { took, results } = await playTransfers(
       urlsOf(5000, (i) => `h${i}.example.com`),
       () => 'hang',
@@ -27,7 +27,7 @@ describe('the patience with hosts that give nothing', () => {
     assert.match(messageOf(results[4999]), /other downloads from the host took too long/)
   })
 
-  test('gives a host that nobody knows its chance when the others have taken long', async () => {
+  test('a file of another host is still downloaded when the other downloads have taken long', async () => {
     const files = [...urlsOf(12), 'https://late.example.com/b.bin']
     const slow = {
       status: 200,

@@ -15,7 +15,7 @@ const times = (requests: readonly FileRequest[]) => requests.map(({ at }) => Num
 const messageOf = (result: unknown) => (result instanceof Error ? result.message : 'saved')
 
 describe('the patience with a host that gives nothing', () => {
-  test('does not begin if its certificate is not trusted', async () => {
+  test('a download is not retried if the certificate of the host is not trusted', async () => {
     for (const code of ['SELF_SIGNED_CERT_IN_CHAIN', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID']) {
       const { requests, results, took } = await playTransfers([URL_1], () => ({ code }))
       assert.equal(requests.length, 1, code)
@@ -24,10 +24,10 @@ describe('the patience with a host that gives nothing', () => {
     }
   })
   for (const [name, deadline, last] of [
-    ['ends after five minutes if the timeout is later', 1800, 300],
-    ['ends after five minutes without a timeout', Number.POSITIVE_INFINITY, 300],
-    ['ends at the timeout', 60, 60],
-    ['lasts for twenty seconds after the end, whatever the timeout', 5, 20],
+    ['retries of a download end after five minutes if the timeout is later', 1800, 300],
+    ['retries of a download end after five minutes without a timeout', Number.POSITIVE_INFINITY, 300],
+    ['retries of a download end at the timeout', 60, 60],
+    ['retries of a download last for twenty seconds after the end, whatever the timeout', 5, 20],
   ] as const) {
     test(name, async () => {
       for (const reaction of [refuses, { status: 502 }, { status: 423 }]) {
@@ -43,7 +43,7 @@ describe('the patience with a host that gives nothing', () => {
     })
   }
 
-  test('does not begin while attempts bring parts of the file, however often they break off', async () => {
+  test('a download that brings parts of the file is resumed, however often it breaks off', async () => {
     const [total, part] = [10_000_000, 200_000]
     for (const deadline of [5, 1800]) {
       const { results, took } = await playTransfers(
@@ -61,14 +61,14 @@ describe('the patience with a host that gives nothing', () => {
     }
   })
 
-  test('ends with the file when the host is there again', async () => {
+  test('a download is retried until its host can be reached again', async () => {
     const { requests, results } = await playTransfers([URL_1], ({ at }) => (at < 40 ? refuses : whole))
     assert.equal(messageOf(results[0]), 'saved')
     assert.ok((times(requests).at(-1) ?? 0) <= 50)
     assert.deepEqual(times(requests).slice(0, 6), [0, 1, 3, 7, 15, 25])
   })
 
-  test('obeys hints, up to its end', async () => {
+  test('a download obeys the pause that a host asks for, up to the end of its retries', async () => {
     const hint = (seconds: string) => ({ status: 503, headers: { 'retry-after': seconds } })
     const obeyed = await playTransfers([URL_1], ({ at }) => (at < 47 ? hint('47') : whole))
     assert.deepEqual(times(obeyed.requests), [0, 47])
@@ -76,7 +76,7 @@ describe('the patience with a host that gives nothing', () => {
     assert.deepEqual(times(long.requests), [0, 100])
   })
 
-  test('is the same for silence, which is broken off after half a minute', async () => {
+  test('a download without data is interrupted after half a minute, and retried', async () => {
     const { requests, reasons } = await playTransfers([URL_1], ({ at }) => (at < 60 ? 'hang' : whole))
     assert.deepEqual(times(requests), [0, 31, 63])
     assert.deepEqual(reasons, ['no data received for 30 s', 'no data received for 30 s'])
@@ -85,7 +85,7 @@ describe('the patience with a host that gives nothing', () => {
 
 describe('a file that is not there', () => {
   for (const status of [403, 404]) {
-    test(`with ${status} is requested again for half a minute after the end`, async () => {
+    test(`a ${status} for a file is retried for half a minute after the end`, async () => {
       const { requests, results } = await playTransfers([URL_1], () => ({ status }))
       assert.equal(times(requests).at(-1), 30)
       assert.match(messageOf(results[0]), new RegExp(`^the server returned ${status}: `))
@@ -94,7 +94,7 @@ describe('a file that is not there', () => {
       assert.equal(messageOf(late.results[0]), 'saved')
     })
 
-    test(`with ${status} is believed at once if the prediction ended more than a minute ago`, async () => {
+    test(`a ${status} for a file is final at once if the prediction ended more than a minute ago`, async () => {
       const { requests } = await playTransfers([URL_1], () => ({ status }), { age: 61 })
       assert.equal(requests.length, 1)
       const recent = await playTransfers([URL_1], ({ at }) => (at < 5 ? { status } : whole), { age: 60 })
@@ -102,7 +102,7 @@ describe('a file that is not there', () => {
     })
   }
 
-  test('is said to have expired only if an hour may have passed', async () => {
+  test('a file is said to have expired only if an hour may have passed', async () => {
     for (const [age, expired] of [
       [undefined, true],
       [61, false],
@@ -122,7 +122,7 @@ describe('a file that is not there', () => {
     assert.match(messageOf(other.results[0]), /requires credentials/)
   })
 
-  test('is a web page only if its link has no extension', async () => {
+  test('a web page in place of a file is reported as such only for a link without an extension', async () => {
     const page = () => ({ status: 404, headers: { 'content-type': 'text/html; charset=utf-8' } })
     const { results } = await playTransfers(['https://files.example.com/license', URL_1], page, { age: 90 })
     assert.deepEqual(
@@ -140,19 +140,19 @@ describe('a transfer', () => {
     every: 1,
   })
 
-  test('that moves goes on past the timeout', async () => {
+  test('a transfer that makes progress goes on past the timeout', async () => {
     const { results, took } = await playTransfers([URL_1], () => stream(1100, 600), { deadline: 5 })
     assert.equal(messageOf(results[0]), 'saved')
     assert.equal(took, 600)
   })
 
-  test('that moves is broken off an hour after the end', async () => {
+  test('a transfer that makes progress is interrupted an hour after the end', async () => {
     const { results, took } = await playTransfers([URL_1], () => stream(1100, 5000), { deadline: 5 })
     assert.match(messageOf(results[0]), /the download was not complete an hour after the end/)
     assert.ok(took >= 3600 && took < 3610, `${took} s`)
   })
 
-  test('below a kilobyte a second is broken off after half a minute', async () => {
+  test('a transfer of less than a kilobyte a second is interrupted after half a minute', async () => {
     const { results, requests, took } = await playTransfers([URL_1], () => stream(900, 600), { deadline: 5 })
     assert.match(messageOf(results[0]), /^less than 1 kB\/s received for 30 s/)
     assert.equal(requests.length, 1)
@@ -177,7 +177,7 @@ describe('a transfer', () => {
     assert.equal(took, 20)
   })
 
-  test('that breaks off after the timeout is taken up for twenty seconds more', async () => {
+  test('a transfer that breaks off after the timeout is retried for twenty seconds more', async () => {
     const { results, requests } = await playTransfers(
       [URL_1],
       ({ at, range }) => {
@@ -214,7 +214,7 @@ describe('a host that refuses some', () => {
   const slow = { status: 200, headers: { 'content-length': '10' }, pieces: ['0123456789'], every: 20 }
 
   for (const status of [429, 503]) {
-    test(`with ${status} loses nothing, and gets no more than it takes`, async () => {
+    test(`a host that refuses some downloads with ${status} serves all of them, a few at once`, async () => {
       const { results, together, requests } = await playTransfers(
         urlsOf(20),
         (_, open) => (open >= 2 ? { status } : slow),
@@ -232,7 +232,7 @@ describe('a host that refuses some', () => {
     assert.equal(together, 6)
   })
 
-  test('does not keep the files of others from coming', async () => {
+  test('a host that hangs does not delay the files of other hosts', async () => {
     const files = [...urlsOf(30), ...urlsOf(30, () => 'good.example.com')]
     const good: number[] = []
     await playTransfers(files, ({ url, at }) => {
@@ -245,7 +245,7 @@ describe('a host that refuses some', () => {
 })
 
 describe('what a server answers', () => {
-  test('is not joined with what came of another version, even if it ignores If-Range', async () => {
+  test('a transfer never joins two versions of a file, even if the server ignores If-Range', async () => {
     let version = 'old'
     const { results, reasons } = await playTransfers([URL_1], ({ range }) => {
       if (range === undefined) {
@@ -262,7 +262,7 @@ describe('what a server answers', () => {
     assert.equal(result.sha256, createHash('sha256').update('n'.repeat(30)).digest('hex'))
   })
 
-  test('with an encoding that packs nothing is taken as it comes', async () => {
+  test('a content encoding that does not compress is ignored', async () => {
     for (const encoding of ['aws-chunked', 'utf-8', 'binary', 'none', 'identity', 'UTF-8, identity']) {
       const headers = { 'content-length': '3', 'content-encoding': encoding }
       const { results, requests } = await playTransfers([URL_1], () => ({ status: 200, headers, pieces: ['abc'] }))
@@ -271,7 +271,7 @@ describe('what a server answers', () => {
     }
   })
 
-  test('as a redirect may be UTF-8, as browsers read it', async () => {
+  test('the target of a redirect may be UTF-8, as browsers read it', async () => {
     const location = (url: string) => Buffer.from(url).toString('latin1')
     const { requests } = await playTransfers([URL_1], ({ url }) =>
       url === URL_1 ? { status: 302, headers: { location: location('/图.png') } } : whole,
@@ -283,7 +283,7 @@ describe('what a server answers', () => {
     assert.equal(latin[1]?.url, 'https://files.example.com/caf%C3%A9.png')
   })
 
-  test('counts for the digest only once if the disk failed in between', async () => {
+  test('the digest counts each byte once if a write failed in between', async () => {
     let writes = 0
     const write = async () => {
       if (++writes === 2) throw Object.assign(new Error('EIO: i/o error, write'), { code: 'EIO' })
@@ -316,7 +316,7 @@ describe('what a transfer received', () => {
     return result as Exclude<Awaited<ReturnType<typeof playTransfers>>['results'][number], Error>
   }
 
-  test('is described by its size, digest, type and names', async () => {
+  test('a received file is described by its size, digest, type and names', async () => {
     const headers = {
       ...sized(),
       'content-type': 'text/plain; charset=utf-8',
@@ -330,7 +330,7 @@ describe('what a transfer received', () => {
     assert.equal(left, 0)
   })
 
-  test('has the names of the link and of the address that it led to', async () => {
+  test('a received file has the names of its link and of the URL that this led to', async () => {
     const { results, left } = await playTransfers([URL_1], ({ url }) =>
       url === URL_1 ? { status: 302, headers: { location: '/c.png' }, pieces: ['moved'] } : whole,
     )
@@ -339,12 +339,12 @@ describe('what a transfer received', () => {
     assert.equal(left, 0)
   })
 
-  test('has no known length if the server gives none', async () => {
+  test('a received file has no known length if the server sends none', async () => {
     const { results } = await playTransfers([URL_1], () => ({ status: 200, pieces: [text] }))
     assert.equal(received(results[0]).lengthKnown, false)
   })
 
-  test('is a web page only if the link has no extension', async () => {
+  test('a received file is a web page only if its link has no extension', async () => {
     const page = () => ({ status: 200, headers: { ...sized(), 'content-type': 'text/html' }, pieces: [text] })
     const { results } = await playTransfers(['https://files.example.com/license', URL_1], page)
     assert.deepEqual(
@@ -353,7 +353,7 @@ describe('what a transfer received', () => {
     )
   })
 
-  test('is not unpacked if the file itself is what is packed', async () => {
+  test('a received file is not decompressed if it is itself a compressed file', async () => {
     const packed = gzipSync(text)
     for (const [url, type] of [
       ['https://files.example.com/a.tar.gz', 'application/octet-stream'],
@@ -394,7 +394,7 @@ describe('a transfer that was interrupted', () => {
   const digest = createHash('sha256').update('0123456789').digest('hex')
   const digestOf = ({ results: [result] }: { results: unknown[] }) => (result as { sha256?: string }).sha256
 
-  test('goes on where it stopped if the file has a strong ETag, or else by its date', async () => {
+  test('a transfer is resumed where it stopped by a strong ETag, or else by the date', async () => {
     const date = 'Thu, 01 Jan 2026 00:00:00 GMT'
     for (const [first, validator] of [
       [{ etag: '"e"', 'last-modified': date }, '"e"'],
@@ -411,14 +411,14 @@ describe('a transfer that was interrupted', () => {
     }
   })
 
-  test('begins again if nothing identifies the file', async () => {
+  test('a transfer starts over if nothing identifies the file', async () => {
     for (const first of [{}, { etag: 'W/"e"' }] as Record<string, string>[]) {
       const played = await resume(first, whole)
       assert.equal(played.requests[1]?.range, undefined)
     }
   })
 
-  test('begins again if the server cannot send the rest, sends everything, another part or another file', async () => {
+  test('a transfer starts over if the server cannot send the rest, sends all, another part or another file', async () => {
     const part = (range: string, more: Record<string, string> = {}): FileReaction => ({
       status: 206,
       headers: { 'content-range': range, ...more },
@@ -446,7 +446,7 @@ describe('a transfer that was interrupted', () => {
     assert.equal(requests.length, 1)
   })
 
-  test('gives its connection up only if nothing came at all', async () => {
+  test('a transfer gives its connection up only if it received nothing at all', async () => {
     const silent = await playTransfers([URL_1], () => 'hang', { deadline: 5 })
     assert.equal(silent.requests[0]?.silence?.aborted, true)
     const slow = { status: 200, headers: { 'content-length': '900000' }, pieces: Array(600).fill(bytes(900)), every: 1 }
@@ -456,7 +456,7 @@ describe('a transfer that was interrupted', () => {
 })
 
 describe('the bytes of a transfer', () => {
-  test('are written when a quarter of a mebibyte has come, and at the end', async () => {
+  test('received bytes are written in parts of a quarter of a mebibyte, and at the end', async () => {
     const writes: [position: number, bytes: number][] = []
     const collected: number[] = []
     const write = async (pieces: readonly Buffer[], position: number) => {
@@ -479,7 +479,7 @@ describe('the bytes of a transfer', () => {
     assert.deepEqual(collected, [300_000, 200_000])
   })
 
-  test('are refused beyond the limit, by the length that the server gives or as they come', async () => {
+  test('bytes beyond the size limit are refused, by the declared length or as they arrive', async () => {
     for (const headers of [{ 'content-length': '100' }, {}] as Record<string, string>[]) {
       const written: number[] = []
       const { results, requests } = await playTransfers(
@@ -494,7 +494,7 @@ describe('the bytes of a transfer', () => {
     }
   })
 
-  test('a disk that fails ends the transfer, and the disk rests between attempts', async () => {
+  test('a transfer ends if the disk fails, and its part file is closed between attempts', async () => {
     let rests = 0
     const rest = async () => void rests++
     await playTransfers([URL_1], ({ at }) => (at < 4 ? refuses : whole), {}, { rest })
@@ -503,7 +503,7 @@ describe('the bytes of a transfer', () => {
 })
 
 describe('a file that is given up', () => {
-  test('takes along those that wait for the same host, without a request', async () => {
+  test('a file that is given up ends those that wait for the same host, without a request', async () => {
     const { results, requests, took } = await playTransfers(urlsOf(30), () => refuses)
     assert.ok(took <= 310, `${took} s`)
     assert.ok(requests.length < 50, `${requests.length} requests`)
@@ -511,7 +511,7 @@ describe('a file that is given up', () => {
       assert.match(messageOf(result), /^the server refuses connections .* given up 3(?:00|10) s/)
   })
 
-  test('has made no request if the transfers of other hosts took all the time', async () => {
+  test('a file is given up without a request if the transfers of other hosts took all the time', async () => {
     const { results, requests } = await playTransfers(
       urlsOf(13, (i) => `h${i}.example.com`),
       () => 'hang',

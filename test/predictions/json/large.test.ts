@@ -39,7 +39,7 @@ describe('names of properties are read up to 200,000', () => {
     assert.equal((parseJson(`[${objects.slice(1).join()}]`).value as unknown[]).length, 4)
     assert.throws(() => parseJson(`[${objects.join()}]`), JsonTooManyPartsError)
   })
-  test('where objects with the same names in the same order count once', () => {
+  test('the property names of objects with the same names in the same order count once', () => {
     assert.equal((parseJson(list(object(100), 10_000)).value as unknown[]).length, 9_999)
     const both = [object(3), '{"2":1,"1":1,"0":1}'].join()
     assert.equal((parseJson(list(both, 100_000)).value as unknown[]).length, 199_998)

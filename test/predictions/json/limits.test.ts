@@ -10,7 +10,7 @@ test('an error about JSON that exceeds a limit has the limit, as the rest of a s
   assert.equal(`${many}`, 'JsonTooManyPartsError: JSON of more than 10,000,000 values')
 })
 
-test('a step reads at most so much JSON', () => {
+test('the limits of the JSON that a step reads are as documented', () => {
   assert.deepEqual(JSON_LIMITS, {
     depth: 200,
     parts: 1_000_000,

@@ -8,7 +8,7 @@ const digitsOf = (digits: string) => {
 }
 
 describe('a number', () => {
-  test('is kept with its digits if a double would change it', () => {
+  test('a number is kept with its digits if a double would change it', () => {
     for (const digits of [
       '9007199254740993',
       '-9007199254740993',
@@ -26,7 +26,7 @@ describe('a number', () => {
       assert.equal(digitsOf(digits), digits)
   })
 
-  test('is a double if that keeps it, at least in 17 digits', () => {
+  test('a number is a double if that keeps its value, at least in 17 digits', () => {
     for (const [digits, value] of [
       ['12', 12],
       ['-0', -0],
@@ -46,13 +46,13 @@ describe('a number', () => {
       assert.equal(digitsOf(digits), value, digits)
   })
 
-  test('is read as a double wherever one is needed', () => {
+  test('a number is read as a double wherever one is needed', () => {
     assert.equal(numberOf(exactNumber('0.1000000000000000055511151231257827')), 0.1)
     assert.equal(numberOf(2), 2)
     for (const other of ['2', null, undefined, true, {}, [2]]) assert.equal(numberOf(other), undefined)
   })
 
-  test('that keeps its digits is no object, and only it is a number that does', () => {
+  test('a number that keeps its digits is no object, and nothing else counts as such a number', () => {
     const raw = exactNumber('18446744073709551615')
     assert.equal(JSON.stringify({ seed: raw }), '{"seed":18446744073709551615}')
     assert.deepEqual([raw, {}, [], null, 1, { rawJSON: '1' }].map(isJsonObject), [

@@ -9,7 +9,7 @@ import { stringifyJson } from '../../../src/predictions/json/write.ts'
 const again = (text: string) => stringifyJson(parseJson(text).value)
 
 describe('a number', () => {
-  test('keeps its digits where a double would change them', () => {
+  test('a number keeps its digits if a double would change them', () => {
     const kept = [
       '18446744073709551615',
       '9007199254740993',
@@ -23,7 +23,7 @@ describe('a number', () => {
       for (const text of [digits, `[${digits}]`, `{"a":{"b":[1,${digits},"x"]},"c":${digits}}`])
         assert.equal(again(text), text)
   })
-  test('is a plain number where it loses nothing', () => {
+  test('a number that loses nothing as a double is a plain number', () => {
     for (const [text, value] of [
       ['0', 0],
       ['-0', -0],
@@ -37,15 +37,15 @@ describe('a number', () => {
     ] as const)
       assert.equal(parseJson(` ${text}\n`).value, value, text)
   })
-  test('in a string, or in a name, is text', () => {
+  test('a number in a string or in a property name is text', () => {
     const text = '{"18446744073709551615":"[18446744073709551615, NaN]","\\"NaN":"\\\\"}'
     assert.deepEqual(parseJson(text), { value: JSON.parse(text), hadNonFinite: false })
   })
-  test('under a name that occurs twice, or that is __proto__, counts like any other', () => {
+  test('a number under a repeated property name or under __proto__ is read like any other', () => {
     assert.equal(again('{"a":18446744073709551615,"a":1,"b":18446744073709551615}'), '{"a":1,"b":18446744073709551615}')
     assert.equal(again('{"__proto__":18446744073709551615}'), '{"__proto__":18446744073709551615}')
   })
-  test('is not mistaken for a string that looks like what stands for one', () => {
+  test('a string that looks like the placeholder of a number stays a string', () => {
     const text =
       '["\ufdd00\ufdd112345678901234567890","\\ufdd00\\ufdd15","\\ufdd0\\u0030\\ufdd1x",12345678901234567890]'
     const { value } = parseJson(text)
@@ -54,13 +54,13 @@ describe('a number', () => {
       ['\ufdd00\ufdd112345678901234567890', '\ufdd00\ufdd15', '\ufdd00\ufdd1x', '12345678901234567890'],
     )
   })
-  test('that keeps its digits is a property like any other', () => {
+  test('a number that keeps its digits is a property like any other', () => {
     const { value } = parseJson('{"a":18446744073709551615,"b":1}')
     assert.ok(isJsonObject(value))
     const { a, ...others } = Object.getOwnPropertyDescriptors(value)
     assert.deepEqual({ ...a, value: 1 }, others.b)
   })
-  test('that is damaged is a fault of the JSON', () => {
+  test('a damaged number is a syntax error', () => {
     for (const text of [
       '00000000000000000001',
       '1234567890123456789.',
@@ -74,7 +74,7 @@ describe('a number', () => {
   })
 })
 
-test('NaN, Infinity and -Infinity outside strings are null, and that is told', () => {
+test('NaN, Infinity and -Infinity outside strings are read as null, and reported', () => {
   assert.deepEqual(parseJson('{"a":NaN,"b":[Infinity,-Infinity],"c":"NaN"}'), {
     value: { a: null, b: [null, null], c: 'NaN' },
     hadNonFinite: true,
@@ -85,12 +85,12 @@ test('NaN, Infinity and -Infinity outside strings are null, and that is told', (
 
 describe('nesting', () => {
   const nested = (depth: number, open = '[', close = ']') => `${open.repeat(depth)}1${close.repeat(depth)}`
-  test('is read to its limit and not beyond', () => {
+  test('JSON is read up to the limit of nesting and not beyond', () => {
     for (const text of [nested(200), nested(200).replace('1', '18446744073709551615')]) assert.equal(again(text), text)
     for (const text of [nested(201), nested(20_000), nested(201, '{"a":', '}'), '['.repeat(1e6)])
       assert.throws(() => parseJson(text), JsonTooDeepError)
   })
-  test('of brackets in strings does not count', () => {
+  test('brackets in strings do not count as nesting', () => {
     for (const text of ['[{"', '[\\"', '\\\\[', '"\\']) {
       const json = JSON.stringify([text.repeat(5000), { [text.repeat(300)]: 1 }])
       assert.deepEqual(parseJson(json).value, JSON.parse(json))

@@ -22,7 +22,7 @@ const tooMany = (most: string, parts: string) => ({
 })
 
 describe('the scan of JSON', () => {
-  test('finds the numbers whose digits a double would change, wherever they stand', () => {
+  test('the scan finds the numbers whose digits a double would change, wherever they are', () => {
     for (const digits of [
       '9007199254740993',
       '-9007199254740993',
@@ -39,12 +39,12 @@ describe('the scan of JSON', () => {
     }
   })
 
-  test('finds numbers that JSON does not have', () => {
+  test('the scan finds NaN and infinities, which JSON does not have', () => {
     assert.deepEqual(scan('[NaN,-Infinity , Infinity]'), ['NaN', '-Infinity', 'Infinity'])
     assert.deepEqual(scan('NaN'), ['NaN'])
   })
 
-  test('leaves numbers that a double keeps', () => {
+  test('the scan leaves numbers that a double keeps', () => {
     for (const digits of [
       '0',
       '-0',
@@ -57,7 +57,7 @@ describe('the scan of JSON', () => {
       assert.deepEqual(scan(`[${digits}, "NaN",${digits}]`), [], digits)
   })
 
-  test('leaves what is almost a number', () => {
+  test('the scan leaves words that are almost a number', () => {
     for (const word of [
       '00000000000000000001',
       '1234567890123456789.',
@@ -80,7 +80,7 @@ describe('the scan of JSON', () => {
       assert.deepEqual(scan(word), [], word)
   })
 
-  test('leaves what is in strings, whatever backslashes are in them', () => {
+  test('the scan leaves the content of strings, whatever backslashes they have', () => {
     for (const text of ['NaN', '1e400,', '"', '"NaN', '\\', '\\"', '\\\\"NaN', '\\\\\\', '[[[[', 'a\\"[[[[\\\\"1e400'])
       assert.deepEqual(scan(JSON.stringify([text, { [text]: text }]), { depth: 2 }), [], text)
     assert.deepEqual(scan('["\\\\",NaN,"\\"",NaN]'), ['NaN', 'NaN'])
@@ -88,7 +88,7 @@ describe('the scan of JSON', () => {
     assert.deepEqual(scan('[1,"NaN\\"NaN'), [])
   })
 
-  test('is done in turns, of which each reads a part', () => {
+  test('the scan is done in turns that read a part each', () => {
     const scanner = new Scanner(`[${' '.repeat(9)}NaN${' '.repeat(6)}1]`, JSON_LIMITS)
     assert.equal(scanner.scanOn(10), false)
     assert.deepEqual(scanner.edits, [])
@@ -103,7 +103,7 @@ describe('the scan of JSON', () => {
 })
 
 describe('the scan of JSON accepts', () => {
-  test('lists and objects up to a depth', () => {
+  test('the scan accepts lists and objects up to the given depth', () => {
     for (const text of ['[[1],[1]]', '{"a":{}}', '[{"a":1}, {"b":"[[["}, []]', '[{},{},{}]'])
       assert.deepEqual(scan(text, { depth: 2 }), [], text)
     for (const text of ['[[[', '[{"a":[]}]', '{"a":{"b":{}}}', '[[1],[[1]]]', '[{},{"a":{}}]'])
@@ -111,7 +111,7 @@ describe('the scan of JSON accepts', () => {
     assert.throws(() => scan('[[[', { depth: 2 }), { message: 'JSON that is nested deeper than 2 levels', levels: 2 })
   })
 
-  test('lists, objects and numbers to be edited up to a number, all together', () => {
+  test('the scan accepts the given number of lists, objects and numbers to edit together', () => {
     const text = '[{"a":[]},{},12345678901234567890,NaN,1,"[",2,3]'
     assert.deepEqual(scan(text, { parts: 6 }), ['12345678901234567890', 'NaN'])
     assert.throws(() => scan(text, { parts: 5 }), tooMany('5', 'arrays and objects'))
@@ -119,19 +119,19 @@ describe('the scan of JSON accepts', () => {
     assert.throws(() => scan('{"a":{}}', { parts: 1 }), JsonTooManyPartsError)
   })
 
-  test('values up to a number', () => {
+  test('the scan accepts the given number of values', () => {
     assert.deepEqual(scan('[1,"a,b",{"c":1}]', { values: 3 }), [])
     assert.throws(() => scan('[1,"a,b",{"c":1},2]', { values: 3 }), tooMany('3', 'values'))
     assert.throws(() => scan('{"a":1,"b":2,"c":3,"d":4}', { values: 3 }), tooMany('3', 'values'))
     assert.throws(() => scan(`[${'1,'.repeat(1234)}1]`, { values: 1234 }), tooMany('1,234', 'values'))
   })
 
-  test('strings up to a number, without names of properties', () => {
+  test('the scan accepts the given number of strings, without counting property names', () => {
     assert.deepEqual(scan('["a",{"b":"c","d":1},2]', { strings: 2 }), [])
     assert.throws(() => scan('["a",{"b":"c","d":"e"}]', { strings: 2 }), tooMany('2', 'strings'))
   })
 
-  test('names of properties up to a number, of objects with the same names once', () => {
+  test('the scan accepts the given number of property names, and counts those of like objects once', () => {
     const names = 4
     for (const text of [
       '{"a":1,"b":{"c":2,"d":3}}',

@@ -24,7 +24,7 @@ function assertCount(objects: readonly (readonly string[])[], names: number): vo
 }
 
 describe('the names of properties', () => {
-  test('of different objects are counted each', () => {
+  test('the property names of different objects are counted each', () => {
     assertCount([['a', 'b', 'c']], 3)
     assertCount([['a', 'b'], ['c'], ['a']], 4)
     assertCount(
@@ -39,12 +39,12 @@ describe('the names of properties', () => {
     )
   })
 
-  test('of objects with the same names are counted once, also after others and after empty ones', () => {
+  test('the property names of like objects are counted once, also after other objects and empty ones', () => {
     // While an object is open, its names are counted: it may become another one.
     assertCount([['a', 'b'], ['a', 'b'], [], ['c'], [], ['a', 'b'], ['c'], ['d']], 5)
   })
 
-  test('are counted by depth', () => {
+  test('property names are counted by depth', () => {
     const shapes = new Shapes(2, 5)
     for (let i = 0; i < 10; i++) {
       shapes.open(1)
@@ -63,7 +63,7 @@ describe('the names of properties', () => {
     }, JsonTooManyPartsError)
   })
 
-  test('are those between two positions of a text', () => {
+  test('a property name is the text between two positions', () => {
     const shapes = new Shapes(1, 2)
     for (const text of ['-name+', '+name-']) {
       shapes.open(1)
@@ -75,7 +75,7 @@ describe('the names of properties', () => {
     assert.throws(() => shapes.name(1, '-name+', 1, 6), JsonTooManyPartsError)
   })
 
-  test('that differ in the highest bits of their characters do not count once', () => {
+  test('property names that differ only in the highest bits of their characters are counted each', () => {
     const name = (number: number) =>
       Array.from({ length: 16 }, (_, bit) => String.fromCharCode((number >> bit) % 2 === 0 ? 0x41 : 0x8041)).join('')
     const objects = Array.from({ length: 2 ** 16 }, (_, i) => [name(i)])

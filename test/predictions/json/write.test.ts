@@ -12,7 +12,7 @@ test('nesting that is too deep to be written becomes a sentence', () => {
   assert.equal(stringifyJson({ a: [1] }, 1), '{\n "a": [\n  1\n ]\n}')
 })
 
-test('JSON that is written in parts is the JSON of the whole', () => {
+test('JSON that is written in parts is the same as JSON that is written as a whole', () => {
   const list = Array.from({ length: 25_001 }, (_, i) => ({ i }))
   const values = [
     list,
@@ -31,7 +31,7 @@ test('JSON that is written in parts is the JSON of the whole', () => {
 /** Characters of the longest number that JSON.stringify writes, and some. */
 const LONGEST_NUMBER = 40
 
-test('the start of JSON is all of it if it is short, and costs no more if it is long', () => {
+test('the start of JSON is complete if it is short, and is written without the rest if it is long', () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), fc.nat(40), (value, most) => {
       const whole = JSON.stringify(value)

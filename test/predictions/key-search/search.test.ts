@@ -58,7 +58,7 @@ async function assertFound(text: string, ranges: Range[], label: string) {
 
 describe('the search for a key', () => {
   for (const [name, form] of Object.entries(SPELLINGS)) {
-    test(`finds exactly the characters of a key that is written ${name}`, async () => {
+    test(`the search finds exactly the characters of a key that is written ${name}`, async () => {
       for (const [before, after] of [
         ['', ''],
         ['Bearer ', '. Use another key'],
@@ -76,7 +76,7 @@ describe('the search for a key', () => {
     })
   }
 
-  test('finds a key in base64 at each alignment and in both alphabets', () => {
+  test('the search finds a key in base64 at each alignment and in both alphabets', () => {
     const key = 'sk>>>???-~~~012345'
     const { whole, pieces } = createKeySearch(key)
     for (const before of ['', 'a', 'ab', 'abc']) {
@@ -93,7 +93,7 @@ describe('the search for a key', () => {
     }
   })
 
-  test('finds pieces of twelve characters, and no shorter ones', () => {
+  test('the search finds pieces of twelve characters of the key, and no shorter ones', () => {
     for (let at = 0; at + 12 <= KEY.length; at++) {
       const [piece, short] = [KEY.slice(at, at + 12), KEY.slice(at, at + 11)]
       assert.deepEqual(search.pieces(`a ${piece}!`), [[2, 14]], piece)
@@ -111,20 +111,20 @@ describe('the search for a key', () => {
     assert.deepEqual(createKeySearch('ab-cd-0123\\').whole('x ab-cd-0123\\ y'), [[2, 13]])
   })
 
-  test('does not take a NUL for a part of the key', () => {
+  test('the search does not take a NUL for a part of the key', () => {
     for (const nul of ['%00', '\\u0000', '&#0;', '&#x00;']) {
       assert.deepEqual(search.pieces(`def${nul}`), [], nul)
       assert.deepEqual(search.whole(`${KEY}${nul}`), [[0, KEY.length]], nul)
     }
   })
 
-  test('finds the whole of a key that is shorter than a piece', () => {
+  test('the search finds the whole of a key that is shorter than a piece', () => {
     const short = createKeySearch('k3y-12')
     assert.deepEqual([short.whole('a k3y-12.'), short.pieces('a K3Y-12.')], [[[2, 8]], [[2, 8]]])
     assert.deepEqual(short.pieces('a k3y-1.'), [])
   })
 
-  test('finds a key in text of which each part begins like it', async () => {
+  test('the search finds a key in text that repeats its beginning', async () => {
     const text = `${KEY.slice(0, -1)}${KEY.slice(0, 5)}${KEY}${KEY.slice(3)}`
     const start = KEY.length - 1 + 5
     assert.deepEqual(search.whole(text), [[start, start + KEY.length]])
@@ -133,7 +133,7 @@ describe('the search for a key', () => {
     assert.deepEqual(search.pieces(text).flat().at(-1), text.length)
   })
 
-  test('takes what can be read in two ways in each of them', () => {
+  test('the search reads an ambiguous escape in each of its two meanings', () => {
     const digits = createKeySearch('41bcdef0123456')
     assert.deepEqual(digits.whole('%41bcdef0123456'), [[1, 15]])
     const letters = createKeySearch('Abcdef0123456')
@@ -149,13 +149,13 @@ describe('the search for a key', () => {
     assert.deepEqual(ampersand.whole('a&amp;b&#38;amp;c-0123'), [[0, 22]])
   })
 
-  test('does not find a key that visible characters part', async () => {
+  test('the search does not find a key that is split by visible characters', async () => {
     // The backslash is for the scan: without it, a look at the pairs of characters is enough.
     for (const separator of [' ', '\n', '\t', '-', '\u00e9', '\u4e2d', '\u{1f511}', '%', '%4', '&#;', '&x;'])
       for (const after of ['', '\\']) await assertFound(splitBy(separator) + after, [], JSON.stringify(separator))
   })
 
-  test('does not find the whole of a key of which one character is another', async () => {
+  test('the search does not find a key with one different character', async () => {
     const others = [
       '~',
       '\\u0021',
@@ -176,7 +176,7 @@ describe('the search for a key', () => {
     }
   })
 
-  test('finds a key wherever it stands in a text of several turns', async () => {
+  test('the search finds a key anywhere in a text of several turns', async () => {
     const turn = 2 ** 19
     const long = 'x'.repeat(turn - 10)
     for (const form of [KEY, splitBy('\u200b'), written((code) => `%${hex(code, 2)}`)]) {

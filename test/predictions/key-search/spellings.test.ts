@@ -15,7 +15,7 @@ import {
 } from '../../../src/predictions/key-search/spellings.ts'
 
 describe('a character', () => {
-  test('is not seen if it is a control character, ignorable or of a direction, but for white space', () => {
+  test('a control, ignorable or direction character is invisible, but white space is not', () => {
     for (const character of [
       '\0',
       '\b',
@@ -34,7 +34,7 @@ describe('a character', () => {
       assert.ok(!UNSEEN.test(character), JSON.stringify(character))
   })
 
-  test('of ASCII is ordinary, not seen, or begins a spelling', () => {
+  test('an ASCII character is ordinary, invisible or the start of a spelling', () => {
     for (const [code, kind] of KINDS.entries()) {
       const character = String.fromCharCode(code)
       if ('\\%&\x1b'.includes(character)) assert.equal(kind, SPELLS, character)
@@ -44,7 +44,7 @@ describe('a character', () => {
     assert.equal(KINDS.length, 128)
   })
 
-  test('may stand for another one in a text with escapes, percent-encoding, entities or characters that are not seen', () => {
+  test('a text is unusual if it has escapes, percent-encoding, entities or invisible characters', () => {
     for (const text of [
       '\\',
       '%0a',
@@ -84,7 +84,7 @@ describe('a sequence of a terminal', () => {
     return SEQUENCE.test(`x${text}`) ? SEQUENCE.lastIndex - 1 : undefined
   }
 
-  test('is skipped to its end', () => {
+  test('a terminal sequence is skipped to its end', () => {
     for (const sequence of [
       '\x1b[m',
       '\x1b[0;31m',
@@ -108,7 +108,7 @@ describe('a sequence of a terminal', () => {
     }
   })
 
-  test('is none without its end, or if it is longer than any', () => {
+  test('a terminal sequence without an end, or longer than any, is not skipped', () => {
     for (const text of ['x\x1b[m', '\x1b', '\x9b', '\x9b1', '\x1b(', '\x1b     ~', '[0m', '\x9b\u00e9', '\x1b\n'])
       assert.equal(lengthOf(text), undefined, JSON.stringify(text))
     // What is left is a short sequence.
@@ -123,7 +123,7 @@ describe('a sequence of a terminal', () => {
       assert.equal(lengthOf(text), text === '\x1b]\x9cx' ? 3 : 2, JSON.stringify(text))
   })
 
-  test('and nested entities are shorter than the longest unit', () => {
+  test('terminal sequences and nested entities are shorter than the longest unit', () => {
     const longest = Math.max(1 + '#x000026;'.length * (NESTED + 1), 2 + 56 + 2, 2 + 40 + 4 + 1)
     assert.ok(longest < LONGEST_UNIT)
     assert.equal(Math.log2(LONGEST_UNIT) % 1, 0)

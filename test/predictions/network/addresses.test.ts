@@ -20,7 +20,7 @@ test('an address is public only if it is known to be', () => {
   for (const address of others.split(' ')) assert.equal(isPublicAddress(address), false, address)
 })
 
-test('only an address of 198.18.0.0/15 is one that a local proxy maps names to', () => {
+test('only an address in 198.18.0.0/15 counts as mapped by a local proxy', () => {
   const addresses = ['198.18.0.0', '198.19.255.255', '198.17.255.255', '198.20.0.1', '::ffff:198.18.0.1']
   assert.deepEqual(addresses.filter(isMappedAddress), ['198.18.0.0', '198.19.255.255'])
 })

@@ -110,7 +110,7 @@ async function abortWaiting(made: Connections, options: RequestOptions, waits: (
 }
 
 describe('a request hears its signal at once, and destroying the connections closes its socket', () => {
-  test('in a TLS handshake that never ends', async () => {
+  test('a request in a TLS handshake that never ends is aborted at once by its signal', async () => {
     await using server = await tcp(() => {})
     const made = connections()
     const reason = await abortWaiting(made, get(`https://${server.host}`, '/'), () => server.sockets.length > 0)
@@ -120,7 +120,7 @@ describe('a request hears its signal at once, and destroying the connections clo
     if (socket && !socket.closed) await once(socket.resume(), 'close', { signal: AbortSignal.timeout(60_000) })
   })
 
-  test('in the queue of an HTTP/2 connection that allows no streams', async () => {
+  test('a request in the queue of an HTTP/2 connection without streams is aborted at once by its signal', async () => {
     await using server = await noStreams()
     const made = connections()
     const reason = await abortWaiting(made, get(server.origin, '/'), server.allowsNone)
@@ -140,7 +140,7 @@ describe('a request hears its signal at once, and destroying the connections clo
     assert.equal((reason as Error | undefined)?.message, 'enough')
   })
 
-  test('in a TLS handshake, if it is given up only while it is unsent', async () => {
+  test('a request in a TLS handshake still counts as unsent and can be given up', async () => {
     await using server = await tcp(() => {})
     await using made = connections()
     const stop = new AbortController()
@@ -150,7 +150,7 @@ describe('a request hears its signal at once, and destroying the connections clo
     await assert.rejects(request, /enough/)
   })
 
-  test('before it is made', async () => {
+  test('a request whose signal is already aborted is rejected', async () => {
     await using made = connections()
     const signal = AbortSignal.abort(new Error('enough'))
     await assert.rejects(made.request(get('http://127.0.0.1:1', '/', { signal })), /enough/)
@@ -177,7 +177,7 @@ describe('a request that is given up only while it is unsent', () => {
     return Object.assign(server, { paths, release: held.resolve })
   }
 
-  test('is not sent after a queue', async () => {
+  test('a request that is given up in the queue is not sent', async () => {
     await using server = await holding()
     await using made = createOne()
     const stop = new AbortController()
@@ -193,7 +193,7 @@ describe('a request that is given up only while it is unsent', () => {
   })
 
   for (const http2 of [false, true]) {
-    test(`is answered once it is sent over HTTP/${http2 ? 2 : 1.1}`, async () => {
+    test(`a request that was sent over HTTP/${http2 ? 2 : 1.1} is answered even if its unsent signal is aborted`, async () => {
       await using server = await holding({ tls: authority.certificate, http2 })
       await using made = connections()
       const stop = new AbortController()
@@ -206,7 +206,7 @@ describe('a request that is given up only while it is unsent', () => {
   }
 })
 
-test('requests use the connections that are there, and the end of one request ends no other', async () => {
+test('requests reuse open connections, and the end of one request ends no other', async () => {
   const ports: (number | undefined)[] = []
   const held: ServerResponse[] = []
   await using server = await listen((request, response) => {
@@ -227,7 +227,7 @@ test('requests use the connections that are there, and the end of one request en
   assert.ok(new Set(ports).size <= 3, ports.join())
 })
 
-test('destroying the connections closes those in use and the idle ones, and ends and refuses requests', async () => {
+test('destroying the connections closes all of them, ends open requests and refuses new ones', async () => {
   const sockets = new Set<Socket>()
   await using server = await listen((request, response) => {
     if (request.url !== '/held') response.end('fast')
@@ -256,7 +256,9 @@ test('the timeout for headers includes the queue and the handshake', async () =>
 })
 
 for (const http2 of [false, true]) {
-  describe(`a connection of HTTP/${http2 ? 2 : 1.1} on which a request hangs`, { concurrency: true }, () => {
+  const version = http2 ? 'HTTP/2' : 'HTTP/1.1'
+
+  describe(`a connection of ${version} on which a request hangs`, { concurrency: true }, () => {
     /** Which of the server's connections each request came on. */
     async function server(answer: RequestListener) {
       const seen: { path: string; connection: number }[] = []
@@ -275,7 +277,7 @@ for (const http2 of [false, true]) {
       return { ...listening, seen, [Symbol.asyncDispose]: listening.close }
     }
 
-    test('a connection on which a request hangs gets no new requests, and is closed after its response', async () => {
+    test(`a connection of ${version} on which a request hangs gets no new requests, and is closed after its response`, async () => {
       let release = () => {}
       const closed: boolean[] = []
       await using api = await server((request, response) => {
@@ -305,7 +307,7 @@ for (const http2 of [false, true]) {
       ['body', (_, response) => response.write('half'), { bodyTimeout: 30 }, 'UND_ERR_BODY_TIMEOUT'],
     ]
     for (const [name, answer, limits, code] of hangs) {
-      test(`is left when the ${name} of a response does not come in time`, async () => {
+      test(`a connection of ${version} is not used again if the ${name} of a response did not come in time`, async () => {
         await using api = await server((request, response) =>
           request.url === '/hangs' ? answer(request, response) : response.end('fine'),
         )
@@ -323,7 +325,7 @@ for (const http2 of [false, true]) {
   })
 }
 
-test('what fails before the connection is made was never sent, a connection that is cut off may have been', async () => {
+test('a request without a connection was never sent, and one that is cut off may have been', async () => {
   await using closes = await tcp((socket) => socket.destroy())
   await using cuts = await tcp((socket) => socket.once('data', () => socket.destroy()))
   await using made = connections()
@@ -383,7 +385,7 @@ describe('a failure at a proxy names the proxy, not the server', () => {
   }
 
   for (const scheme of ['http', 'https'])
-    test(`that nothing listens at, on the way to a server of ${scheme}`, async () => {
+    test(`an error names the proxy if nothing listens there, for a server of ${scheme}`, async () => {
       assert.equal(
         await saidOf('http://127.0.0.1:1', `${scheme}://gateway.test`),
         `the proxy of ${scheme}_proxy cannot be used: the server refuses connections (ECONNREFUSED)`,
@@ -391,9 +393,13 @@ describe('a failure at a proxy names the proxy, not the server', () => {
     })
 
   const ends: [name: string, answer: (socket: Socket) => void, words: string][] = [
-    ['that closes the connection', (socket) => socket.destroy(), 'the connection was reset (ECONNRESET)'],
     [
-      'that is one of another kind',
+      'an error names the proxy that closes the connection',
+      (socket) => socket.destroy(),
+      'the connection was reset (ECONNRESET)',
+    ],
+    [
+      'an error names the proxy that does not speak HTTP',
       (socket) => socket.end(Buffer.from([5, 0xff])),
       'the response is not HTTP (HPE_INVALID_CONSTANT)',
     ],
@@ -407,7 +413,7 @@ describe('a failure at a proxy names the proxy, not the server', () => {
       )
     })
 
-  test('that does not answer in time', async (t) => {
+  test('an error names the proxy that does not respond in time', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { promise: asked, resolve } = Promise.withResolvers<void>()
     await using proxy = await tcp((socket) => void socket.once('data', () => resolve()))

@@ -54,7 +54,7 @@ const failureOf = (connection: Promise<Socket>) =>
 const onThisMachine: LookupFunction = (_, __, callback) => callback(null, [{ address: '127.0.0.1', family: 4 }])
 
 describe('a connector', () => {
-  test('closes a socket that a look-up brings after the time was up', async (t) => {
+  test('a connector closes a socket whose DNS lookup ended after the timeout', async (t) => {
     await using server = await listen(() => {})
     const { sockets } = notedSockets(t)
     const asked = Promise.withResolvers<Parameters<LookupFunction>[2]>()
@@ -72,7 +72,7 @@ describe('a connector', () => {
     )
   })
 
-  test('forgets the sockets to the addresses of a host that were too slow', async (t) => {
+  test('a connector forgets the sockets to addresses that were too slow', async (t) => {
     await using server = await listen(() => {})
     const { sockets } = notedSockets(t)
     const addresses = [HANGS, '127.0.0.1', '127.0.0.2'].map((address) => ({ address, family: 4 }))
@@ -86,7 +86,7 @@ describe('a connector', () => {
     assert.deepEqual([destroy.mock.callCount(), sockets.length], [0, 2])
   })
 
-  test('ends what still looks up a name when it is destroyed', async (t) => {
+  test('a connector ends its DNS lookups when it is destroyed', async (t) => {
     const { sockets } = notedSockets(t)
     const asked = Promise.withResolvers<Parameters<LookupFunction>[2]>()
     const connector = new Connector(undefined, { lookup: (_, __, callback) => asked.resolve(callback) })
@@ -102,7 +102,7 @@ describe('a connector', () => {
     )
   })
 
-  test('closes the connections that it has made when it is destroyed', async () => {
+  test('a connector closes its connections when it is destroyed', async () => {
     await using server = await listen(() => {})
     const connector = new Connector(undefined, { lookup: onThisMachine })
     const socket = await connected(connector, server.port)
@@ -110,7 +110,7 @@ describe('a connector', () => {
     assert.equal(socket.destroyed, true)
   })
 
-  test('connects to the port of the URL, or to the one of its scheme, and to an address of IPv6 without brackets', async (t) => {
+  test('a connector uses the port of the URL or of its scheme, and an IPv6 address without brackets', async (t) => {
     const { options } = notedSockets(t)
     const connector = new Connector(undefined, {
       lookup: (_, __, callback) => callback(null, [{ address: HANGS, family: 4 }]),
@@ -128,7 +128,7 @@ describe('a connector', () => {
     assert.deepEqual(targets.toSorted(), [`${HANGS} 443`, `${HANGS} 80`, `${HANGS} 8080`, '::1 1'])
   })
 
-  test('closes the socket of a connection that is not made in time', async (t) => {
+  test('a connector closes the socket of a connection that is not made in time', async (t) => {
     const { sockets } = notedSockets(t)
     const connector = new Connector(undefined, {})
     t.mock.timers.enable({ apis: ['setTimeout'] })
@@ -141,7 +141,7 @@ describe('a connector', () => {
     assert.equal(sockets[0]?.destroyed, true)
   })
 
-  test('reports that a name has no address as a failure to connect', async () => {
+  test('a connector reports a name without an address as a failure to connect', async () => {
     const lookup: LookupFunction = (_, __, callback) =>
       callback(Object.assign(new Error('not found'), { code: 'EAI_AGAIN' }), [])
     const failure = await failureOf(connected(new Connector(undefined, { lookup }), 80))
@@ -174,13 +174,13 @@ describe('a connector over TLS', () => {
     return { authorized, isReused }
   }
 
-  test('resumes the session of its last connection', async () => {
+  test('a connector resumes the TLS session of its last connection', async () => {
     const connector = new Connector(undefined, { ca, lookup: onThisMachine })
     assert.equal((await used(connector)).isReused, false)
     assert.equal((await used(connector)).isReused, true)
   })
 
-  test('names the host in the handshake, but not an address', async () => {
+  test('a connector sends the name of the host in the handshake, but not an address', async () => {
     const connector = new Connector(undefined, { ca, lookup: onThisMachine })
     const names: unknown[] = []
     server.server.on('secureConnection', ({ servername }) => names.push(servername))
@@ -189,7 +189,7 @@ describe('a connector over TLS', () => {
     assert.deepEqual(names, ['files.test', false])
   })
 
-  test('offers HTTP/1.1 and HTTP/2 unless its settings say otherwise', async () => {
+  test('a connector offers HTTP/1.1 and HTTP/2 unless its settings say otherwise', async () => {
     await using both = await listen(() => {}, { tls: authority.certificate, http2: true })
     const offered: unknown[] = []
     for (const settings of [{}, { ALPNProtocols: ['http/1.1'] }]) {
@@ -203,7 +203,7 @@ describe('a connector over TLS', () => {
     assert.deepEqual(offered, ['h2', 'http/1.1'])
   })
 
-  test('can be destroyed in the moment in which a handshake is done: Node does not crash', async () => {
+  test('a connector can be destroyed when a handshake has just ended, and Node does not crash', async () => {
     const connector = new Connector(undefined, { ca, lookup: onThisMachine })
     const socket = await connected(connector, server.port, undefined, 'https:')
     connector.destroy()
@@ -211,7 +211,7 @@ describe('a connector over TLS', () => {
     await once(socket, 'close')
   })
 
-  test('describes a certificate that is not trusted, and closes its connections', async (t) => {
+  test('a connector describes a certificate that is not trusted, and closes its connections', async (t) => {
     const { sockets } = notedSockets(t)
     const connector = new Connector(undefined, { lookup: onThisMachine })
     const failure = await failureOf(connected(connector, server.port, undefined, 'https:'))
@@ -221,14 +221,14 @@ describe('a connector over TLS', () => {
     for (const socket of sockets) if (!socket.closed) await once(socket, 'close')
   })
 
-  test('names the proxy that its sockets end at, and describes the certificate of that proxy', async () => {
+  test('a connector to a proxy names the proxy, and describes its certificate', async () => {
     const connector = new Connector(undefined, { lookup: onThisMachine }, 'http_proxy')
     const failure = await failureOf(connected(connector, server.port, undefined, 'https:'))
     assert.match(failure?.certificate ?? '', /^Its certificate is for "Private Gateway, gateway"/)
     assert.deepEqual(failure?.proxy, { variable: 'http_proxy', step: 'connection' })
   })
 
-  test('reports a connection that is closed in the handshake as reset', async () => {
+  test('a connector reports a connection that is closed in the handshake as reset', async () => {
     await using closes = await listen(() => {})
     closes.server.on('connection', (socket) => socket.destroy())
     const failure = await failureOf(connected(new Connector(undefined, {}), closes.port, '127.0.0.1', 'https:'))
@@ -239,28 +239,28 @@ describe('a connector over TLS', () => {
     const settingOf = ({ url }: { url: string }) =>
       proxiesOf({ https_proxy: url })(new URL('https://files.test')) as ProxyServer
 
-    test('speaks TLS with the server in a tunnel', async () => {
+    test('a connector speaks TLS with the server through a tunnel', async () => {
       await using proxy = await startProxy({ [`files.test:${server.port}`]: `127.0.0.1:${server.port}` })
       const connector = new Connector(settingOf(proxy), { ca })
       assert.equal((await used(connector)).authorized, true)
       assert.deepEqual(proxy.passed, [`CONNECT files.test:${server.port}`])
     })
 
-    test('describes a certificate of the server that is not trusted, and does not blame the proxy', async () => {
+    test('a connector behind a proxy describes an untrusted certificate of the server, and does not blame the proxy', async () => {
       await using proxy = await startProxy({ [`files.test:${server.port}`]: `127.0.0.1:${server.port}` })
       const failure = await failureOf(connected(new Connector(settingOf(proxy), {}), server.port, undefined, 'https:'))
       assert.match(failure?.certificate ?? '', /^Its certificate is for "Private Gateway, gateway"/)
       assert.equal(failure?.proxy, undefined)
     })
 
-    test('blames the proxy whose certificate is not trusted, and describes no certificate of the server', async () => {
+    test('a connector blames a proxy whose certificate is not trusted, and describes no certificate of the server', async () => {
       await using proxy = await startProxy({}, { tls: authority.certificate })
       const failure = await failureOf(connected(new Connector(settingOf(proxy), {}), 443, undefined, 'https:'))
       assert.deepEqual(failure?.proxy, { variable: 'https_proxy', step: 'connection' })
       assert.equal(failure?.certificate, undefined)
     })
 
-    test('blames the proxy that refuses a tunnel', async () => {
+    test('a connector blames a proxy that refuses a tunnel', async () => {
       await using proxy = await startProxy({}, { credentials: 'user:secret' })
       const failure = await failureOf(connected(new Connector(settingOf(proxy), { ca }), 443, '[::1]', 'https:'))
       assert.deepEqual(failure?.proxy, { variable: 'https_proxy', step: 'tunnel' })

@@ -102,13 +102,13 @@ describe('a host with several addresses', () => {
     assert.equal((await error)?.code, 'EHOSTUNREACH')
   })
 
-  test('a connection that is closed before it is made is an error of its address', async (t) => {
+  test('a connection that is closed before it is established is an error of its address', async (t) => {
     const { sockets, error } = race(t, 'a')
     sockets.a?.emit('close')
     assert.equal((await error)?.message, 'the connection was closed')
   })
 
-  test('a host without an address does not exist', async (t) => {
+  test('a host without an address is reported as not found', async (t) => {
     assert.equal((await race(t).error)?.code, 'ENOTFOUND')
   })
 })

@@ -38,7 +38,7 @@ describe('a URL', () => {
     ])
       refused(`https://${host}/a`)
   })
-  test('of the origin of api-url is trusted, and no other port or scheme of its host', () => {
+  test('a URL of the origin of api-url is trusted, and no other port or scheme of its host', () => {
     assert.equal(trusted('https://gateway.example.org/a'), true)
     assert.equal(trusted('https://gateway.example.org.:443/a'), true)
     assert.equal(trusted('https://gateway.example.org:8443/a'), false)
@@ -59,13 +59,13 @@ describe('a URL', () => {
     refused('https://badexample.com/a', '*.example.com')
     refused('https://files.example.net/a', 'cdn.example.com', '*.example.com')
   })
-  test('of any public host is asked over https if the word public is among the allowed hosts', () => {
+  test('a URL of any public host is allowed over https if allowed-hosts contains the word public', () => {
     assert.equal(trusted('https://files.example.net/a', '10.0.0.1', 'public'), false)
     assert.equal(trusted('http://10.0.0.1/a', 'public', '10.0.0.1'), true)
     for (const url of ['https://10.0.0.2/a', 'http://files.example.net/a', 'http://public/a'])
       refused(url, 'public', '10.0.0.1')
   })
-  test('that is refused is refused with the line that would allow it', () => {
+  test('the refusal of a URL names the allowed-hosts line that would allow it', () => {
     const line = (url: string, ...allowedHosts: string[]) => {
       try {
         trusted(url, ...allowedHosts)
@@ -84,7 +84,7 @@ describe('a URL', () => {
 
 describe('a name', () => {
   const addresses = (...list: string[]) => list.map((address) => ({ address }))
-  test('is connected to only if all its addresses are public', () => {
+  test('a host name is connected to only if all its addresses are public', () => {
     const list = addresses('1.1.1.1', '2606:4700::1111')
     assert.equal(allowedAddresses('x.test', list, policy()), list)
     for (const address of ['10.0.0.1', 'fd00::1', '127.0.0.1'])

@@ -36,7 +36,7 @@ test('no_proxy is read in either case, and in lower case if it is set in both', 
   assert.equal(proxied({}), true)
 })
 
-test('a scheme that is not at the start of a setting is none', () => {
+test('a scheme counts only at the start of a proxy setting', () => {
   assert.equal(through({ http_proxy: 'proxy.local/a://b' }, 'http://a.test'), 'http://proxy.local/a://b')
 })
 

@@ -33,7 +33,7 @@ async function ask(answer: string, setting = 'http://proxy.test') {
 
 const refusalOf = ({ outcome }: { outcome: unknown }) => causeOf(outcome, ProxyRefusal)
 
-test('a proxy is asked for a tunnel to host and port, with the user name and password of its setting', async () => {
+test('a tunnel is requested with the host and port, and the user name and password of the proxy', async () => {
   const { lines } = await ask('HTTP/1.1 200 OK\r\n\r\n', 'http://user:secret@proxy.test')
   assert.equal(lines[0], 'CONNECT files.test:443 HTTP/1.1')
   assert.ok(lines.includes('host: files.test:443'))
@@ -47,7 +47,7 @@ test('a proxy without a user name gets no credentials', async () => {
   assert.equal(lines.join().includes('authorization'), false)
 })
 
-test('a tunnel is open with every status from 200 to 299, and what follows the answer comes out of it', async () => {
+test('a tunnel is open with every status from 200 to 299, and the bytes after the response come out of it', async () => {
   for (const status of [200, 204, 299]) {
     const { outcome, socket, first, destroyed } = await ask(`HTTP/1.1 ${status} Fine\r\n\r\nhello`)
     assert.equal(outcome, socket)
@@ -86,6 +86,6 @@ test('the kinds of authentication are the first words of the headers that offer 
   assert.deepEqual(offeredSchemes([' Negotiate', 'NTLM', 'Bearer x']), ['Negotiate', 'NTLM', 'Bearer'])
 })
 
-test('what is no name of a kind of authentication is not shown', () => {
+test('a kind of authentication with an invalid name is not shown', () => {
   assert.deepEqual(offeredSchemes(['"Basic"', '', 'x'.repeat(21), `${'x'.repeat(20)} realm`]), ['x'.repeat(20)])
 })

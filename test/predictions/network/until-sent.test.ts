@@ -35,7 +35,7 @@ test('a request that is sent does not end with the signal, and its handler hears
   assert.equal(untilSent.signal.aborted, false)
 })
 
-test('a handler that does not want to hear of the start is watched as well', () => {
+test('a handler without onRequestStart is watched as well', () => {
   const stop = new AbortController()
   const untilSent = new UntilSent(stop.signal)
   untilSent.watch((_, { onRequestStart }) => {
@@ -46,7 +46,7 @@ test('a handler that does not want to hear of the start is watched as well', () 
   assert.equal(untilSent.signal.aborted, false)
 })
 
-test('nothing is left at the signal of a request that is over', () => {
+test('a request that has ended leaves no listener at its signal', () => {
   const stop = new AbortController()
   {
     using _ = new UntilSent(stop.signal)

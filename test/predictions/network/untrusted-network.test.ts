@@ -38,7 +38,7 @@ test('a host that no_proxy exempts is checked on the address that is connected t
   await network.close()
 })
 
-test('a name that resolves to a private address is refused behind a proxy too', async () => {
+test('a host name that resolves to a private address is refused behind a proxy too', async () => {
   const env = { https_proxy: 'http://127.0.0.1:1' }
   const resolve = async (name: string) => {
     if (name === 'unknown.test') throw new Error('not known here')
@@ -53,7 +53,7 @@ test('a name that resolves to a private address is refused behind a proxy too', 
   await network.close()
 })
 
-test('a look-up behind a proxy is not waited for longer than the signal allows', async () => {
+test('a DNS lookup behind a proxy ends with its signal', async () => {
   const env = { https_proxy: 'http://127.0.0.1:1' }
   const stop = new AbortController()
   const resolve = () => {
