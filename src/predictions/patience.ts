@@ -1,5 +1,5 @@
 import { type ApiError, ConnectionError, LimitError, RefusalError } from './errors.ts'
-import { jittered } from './retry.ts'
+import { backOff, jittered } from './retry.ts'
 import { SHARERS_FREE } from './schedule.ts'
 
 /** Seconds without any connection after which a wait that never got a good answer gives up. */
@@ -145,8 +145,8 @@ export class Patience {
   }
 
   #backOff(failures: number, planned: number, first: number): number {
-    const seconds = Math.min(LONGEST_PAUSE, Math.max(first, planned) * 2 ** failures)
-    return jittered(Math.max(planned, seconds), this.#random)
+    const most = Math.max(LONGEST_PAUSE, planned)
+    return backOff(failures + 1, { first: Math.max(first, planned), most, random: this.#random })
   }
 }
 
