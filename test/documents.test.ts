@@ -232,11 +232,7 @@ describe('the commands of CONTRIBUTING.md', () => {
 /** Numbers of the documents, each beside the line of the source that decides it. */
 const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file: string, line: string])[] = [
   [
-    {
-      'README.md': 'an unknown ID after 10 seconds',
-      'README.zh-CN.md': 'ID 不存在，10 秒后失败',
-      'docs/how-it-works.md': 'a grace period of 10 seconds',
-    },
+    { 'README.md': 'an unknown ID after 10 seconds', 'README.zh-CN.md': 'ID 不存在，10 秒后失败' },
     'src/predictions/patience.ts',
     'const NOT_FOUND_GRACE = 10',
   ],
@@ -260,6 +256,30 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'src/predictions/create.ts',
     'const PATIENCE = 300',
   ],
+  [
+    { 'docs/how-it-works.md': 'a create request that is under way is given a second to be answered' },
+    'src/predictions/create.ts',
+    'const ANSWER_GRACE = 1',
+  ],
+  [
+    {
+      'README.md': 'the API deletes them after one hour',
+      'README.zh-CN.md': '任务结束一小时后，API 会删除文件',
+      'docs/recipes.md': "The API's URLs work for one hour after the prediction ended",
+      'action.yml': 'The URLs expire one hour after the prediction ended',
+    },
+    'src/predictions/prediction.ts',
+    "export const RETENTION = 'one hour after the end'",
+  ],
+  [
+    {
+      'README.md': 'a JSON array of all URLs; they expire after one hour',
+      'README.zh-CN.md': 'URL 的 JSON 数组；一小时后失效',
+    },
+    'src/predictions/prediction.ts',
+    'export const RETENTION_SECONDS = 3600',
+  ],
+  [{ 'docs/apis.md': 'A task is polled every 5 s' }, 'src/predictions/apis/task-api.ts', 'const POLL_SECONDS = 5'],
   [
     { 'docs/how-it-works.md': 'no response after ten seconds, a poll is sent again' },
     'src/predictions/hedge.ts',

@@ -28,7 +28,7 @@ export interface Answer {
   progress?: number | undefined
   /** Seconds in which the API has nothing new to say. */
   refresh?: number | undefined
-  /** How long the links of the output work after the end; an hour unless given. */
+  /** As documented unless given. */
   linkLife?: LinkLife
   /** Where the whole answer can be read again, if it is so large that only a part of it is here. */
   stored?: StoredAnswer

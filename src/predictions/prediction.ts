@@ -22,7 +22,7 @@ export const Prediction = z.object({
   urls: lenient(z.object({ stream: lenient(z.string()) })),
   created_at: lenient(z.string()),
   completed_at: lenient(z.string()),
-  /** True once the API has deleted the output, an hour after the end. */
+  /** True once the API has deleted the output, {@link RETENTION}. */
   data_removed: lenient(z.boolean()),
 })
 export type Prediction = z.infer<typeof Prediction>
@@ -169,8 +169,9 @@ export function totalTime(predictions: readonly Prediction[]): number | undefine
   return ms < 0 ? undefined : ms / 1000
 }
 
-/** When the API deletes inputs, outputs, files and logs, as the end of a clause. */
+/** When the API deletes inputs, outputs, files and logs, as the end of a clause, and in seconds. */
 export const RETENTION = 'one hour after the end'
+export const RETENTION_SECONDS = 3600
 
 /** True if a prediction succeeded but its output has been deleted since. */
 export const isExpired = (prediction: Prediction): boolean =>

@@ -190,7 +190,7 @@ function succeededVerdict(which: string, prediction: Prediction | undefined): Ve
   const said = errorText(prediction?.error)
   const besides = said !== '' && `The API also reports an error: ${sentence(said)}`
   if (prediction && isExpired(prediction)) {
-    const warning = `${which} succeeded, but its output has expired: the API deletes inputs, outputs, files and logs ${RETENTION}. Wait for a prediction within that hour. To get this output, start a new one.`
+    const warning = `${which} succeeded, but its output has expired: the API deletes inputs, outputs, files and logs ${RETENTION}. Wait for a prediction before that. To get this output, start a new one.`
     return { ok: true, warning: sentences(warning, besides) }
   }
   if (prediction && hasNoOutput(prediction)) {

@@ -35,7 +35,7 @@ describe('an answer that is a prediction', () => {
     assert.deepEqual(answer.body, { id: 'abc', status: 'starting', more: [1] })
     assert.deepEqual(
       [answer.hadNonFinite, answer.progress, answer.refresh, answer.lookup, answer.linkLife],
-      [false, undefined, undefined, undefined, 'an hour'],
+      [false, undefined, undefined, undefined, 'documented'],
     )
   })
   test('reading a response of a task API also returns the progress, the refresh interval and the life of links', async () => {

@@ -30,8 +30,8 @@ export interface Api {
   keyedUrl(link: string, task: Task): string | undefined
 }
 
-/** How long the links of an output work after the end, as far as an API says it. */
-export type LinkLife = 'an hour' | 'unknown'
+/** How long the links of an output work: until the documented end (`RETENTION`), or nobody knows. */
+export type LinkLife = 'documented' | 'unknown'
 
 /** The call that cancels. Its path is below the base address. */
 export interface CancelCall {

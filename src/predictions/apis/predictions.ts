@@ -18,7 +18,7 @@ export const predictions: Api = {
   isUnknownId: () => false,
   // The address is built here: `urls.cancel` of a body is somebody else's choice of a host for the key.
   cancel: { method: 'POST', path: (id) => `/predictions/${encodeURIComponent(id)}/cancel` },
-  linkLife: 'an hour',
+  linkLife: 'documented',
   shortestInterval: 0,
   keyedUrl: () => undefined,
 }

@@ -1,3 +1,5 @@
+import { RETENTION_SECONDS } from '../prediction.ts'
+
 /** Seconds after the step saw the end for which every file is retried, whatever the timeout. */
 export const LEAST_PATIENCE = 20
 /** Seconds for which a host may give nothing, whatever the timeout. */
@@ -8,8 +10,6 @@ const NOT_THERE_YET = 30
 const SETTLED = 60
 /** Seconds after the step saw the end at which also a transfer that moves is broken off. */
 export const LONGEST_SAVING = 3600
-/** Seconds after its end for which the API keeps the files of a prediction. */
-const KEPT = 3600
 /** Seconds by which two clocks may differ. */
 const SKEW = 300
 /** A transfer makes progress at this many bytes a second, measured over the seconds of a stall. */
@@ -25,7 +25,7 @@ export interface Ending {
   age: number | undefined
   /** When the timeout of the step comes; Infinity without one. */
   deadline: number
-  /** Whether the API deletes files an hour after the end; true by default. */
+  /** Whether the API deletes files after {@link RETENTION_SECONDS}; true by default. */
   expires?: boolean
 }
 
@@ -50,4 +50,4 @@ export const believedFrom = ({ seenAt, age = 0 }: Ending): number => (age > SETT
 
 /** Whether the API can have deleted the files by now. */
 export const mayHaveExpired = ({ seenAt, age, expires = true }: Ending, now: number): boolean =>
-  expires && (age === undefined || age + (now - seenAt) >= KEPT - SKEW)
+  expires && (age === undefined || age + (now - seenAt) >= RETENTION_SECONDS - SKEW)

@@ -83,7 +83,7 @@ export interface EndedPrediction {
   name?: string
   /** Seconds since its end; undefined if unknown. */
   age?: number | undefined
-  /** Whether the API deletes its files an hour after the end; true by default. */
+  /** As in {@link Ending}. */
   expires?: boolean
 }
 
