@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { isRecord } from './text.ts'
 
-/** Sent with every request, to the API and to hosts of files. */
+/** Sent with every request but those of `@actions/*`, which have their own. */
 export const USER_AGENT = 'await-prediction/1'
 
 /** The longest headers of an answer that are read, in bytes. */
@@ -11,7 +11,10 @@ export const MAX_HEADER_SIZE = 256 * 2 ** 10
 const NOT_IMPLEMENTED = 501
 const SERVER_ERRORS = Array.from({ length: 100 }, (_, i) => 500 + i).filter((status) => status !== NOT_IMPLEMENTED)
 
-/** Statuses that pass by themselves, of the API and of hosts of files. Other 4xx stay, and 501. */
+/**
+ * Statuses that pass by themselves, whatever the host; only of artifacts and releases, a 409 stays: the name is taken.
+ * Other 4xx stay, and 501.
+ */
 export const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([
   408, // Request Timeout
   409, // Conflict: a model server that is busy

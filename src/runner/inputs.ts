@@ -234,7 +234,10 @@ function readCreation(access: ApiInputs, reader: InputReader): Omit<CreateInputs
 /** `owner/name:version` is called `name`. */
 const nameOfModel = (model: string) => /([^/:]+)(?::[^:]*)?$/.exec(model)?.[1] ?? model
 
-/** A secret is masked on the line that reads it. A mask of a few characters would blank harmless text all over the log. */
+/**
+ * A secret is masked on the line that reads it. A mask of a few characters would blank harmless text all over the log.
+ * @param hide keeps it out of files and outputs too; only the key can be there, because an API may repeat what it is sent
+ */
 function readSecret(name: string, source: InputSource, hide: (secret: string) => void): string {
   const secret = source(name).trim()
   for (const part of maskableParts(secret)) if (part.length >= value.SHORTEST_KEY) setSecret(part)

@@ -1,7 +1,10 @@
 import { Buffer } from 'node:buffer'
 import { exemptions } from './no-proxy.ts'
 
-/** The proxy settings of an environment, as the runner sets them: `http_proxy`, `https_proxy`, `no_proxy` in either case. */
+/**
+ * The proxy settings of an environment, as the runner sets them: `http_proxy`, `https_proxy`, `no_proxy` in either case.
+ * `@actions/*` read the same ones by themselves.
+ */
 export type ProxyEnvironment = Readonly<Record<string, string | undefined>>
 
 /** A proxy that the environment names. */
