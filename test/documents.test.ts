@@ -229,6 +229,20 @@ describe('the commands of CONTRIBUTING.md', () => {
   })
 })
 
+test('every file that CONTRIBUTING.md names exists, and every name that it looks up there', async () => {
+  for (const line of (await read('CONTRIBUTING.md')).split('\n')) {
+    let folder = ''
+    for (const [, word, file = ''] of line.matchAll(/(?:`(\w+)` in )?`([\w./-]+\.(?:ts|md|yml))`/g)) {
+      // In the table of rules, a bare name is of the folder of the one before it.
+      const isWithFolder = file.includes('/')
+      if (isWithFolder) folder = path.dirname(file)
+      else if (!/^\| [A-Z]/.test(line) || folder === '') continue
+      const text = await read(isWithFolder ? file : path.join(folder, file))
+      assert.ok(word === undefined || text.includes(word), `${word} is not in ${file}`)
+    }
+  }
+})
+
 /** Numbers of the documents, each beside the line of the source that decides it. */
 const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file: string, line: string])[] = [
   [
