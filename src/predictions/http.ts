@@ -12,8 +12,8 @@ const NOT_IMPLEMENTED = 501
 const SERVER_ERRORS = Array.from({ length: 100 }, (_, i) => 500 + i).filter((status) => status !== NOT_IMPLEMENTED)
 
 /**
- * Statuses that pass by themselves, whatever the host; only of artifacts and releases, a 409 stays: the name is taken.
- * Other 4xx stay, and 501.
+ * Statuses after which a request is retried, whatever the host. From artifacts and releases, a 409 is permanent: the
+ * name is taken. Other 4xx statuses and 501 are permanent.
  */
 export const TRANSIENT_STATUSES: ReadonlySet<number> = new Set([
   408, // Request Timeout

@@ -34,7 +34,8 @@ export class Scan {
   #next: Threads
   /** Matches that jump ahead, by the position that they come to. */
   readonly #later: (Threads | undefined)[] = new Array(LONGEST_UNIT)
-  #jumping = 0
+  /** The last of these positions. */
+  #lastJump = 0
   #position = 0
 
   constructor(patterns: Patterns, text: string) {
@@ -52,7 +53,7 @@ export class Scan {
     for (let at = this.#position; at < last; at++) {
       const code = text.charCodeAt(at)
       const next = text.charCodeAt(at + 1)
-      if (this.#jumping > 0) this.#land(at)
+      if (at <= this.#lastJump) this.#land(at)
       // The first look costs the least: most characters of most texts begin nothing.
       else if (this.#now.count === 0 && next < ASCII && idle[code * ASCII + next] === 1) continue
       this.#take(code, at)
@@ -159,16 +160,14 @@ export class Scan {
   #threadsAt(end: number): Threads {
     const slot = end % LONGEST_UNIT
     this.#later[slot] ??= new Threads(this.#patterns.size)
-    this.#jumping = Math.max(this.#jumping, end)
+    this.#lastJump = Math.max(this.#lastJump, end)
     return this.#later[slot]
   }
 
   #land(at: number): void {
     const landing = this.#later[at % LONGEST_UNIT]
-    if (landing !== undefined) {
-      this.#now.addAll(landing)
-      landing.count = 0
-    }
-    if (at >= this.#jumping) this.#jumping = 0
+    if (landing === undefined) return
+    this.#now.addAll(landing)
+    landing.count = 0
   }
 }
