@@ -6,7 +6,7 @@ const answered = (status: number, text = '', headers: Record<string, string> = {
   new ArtifactServiceError('CreateArtifact', { answer: { status, headers, text } })
 
 describe('an error of the artifact service', () => {
-  test('an answer is data of the error: its status, its body, and the name that Twirp has for it', () => {
+  test('the error of a response has its status, its body and the code of Twirp', () => {
     const text = '{"code":"already_exists","msg":"an artifact with this name already exists"}'
     const error = answered(409, text)
     assert.deepEqual(
@@ -24,7 +24,7 @@ describe('an error of the artifact service', () => {
     }
   })
 
-  test('an answer without a reason is its status', () => {
+  test('the message for a response without a reason is its status', () => {
     assert.equal(answered(503).message, 'CreateArtifact returned 503 Service Unavailable.')
     assert.equal(answered(599).message, 'CreateArtifact returned 599.')
   })
@@ -34,7 +34,7 @@ describe('an error of the artifact service', () => {
     assert.equal(error.message, 'CreateArtifact returned 403 Forbidden: AuthenticationFailed.')
   })
 
-  test('statuses that pass are transient; a conflict is one of names and does not pass', () => {
+  test('transient statuses are retried, but not a conflict, which is one of names', () => {
     const transient = [408, 409, 425, 429, 500, 502, 503, 504].filter((status) => answered(status).transient)
     assert.deepEqual(transient, [408, 425, 429, 500, 502, 503, 504])
     assert.deepEqual(
@@ -64,11 +64,11 @@ describe('an error of the artifact service', () => {
     assert.equal(new ArtifactServiceError('CreateArtifact', { cause }, { spent: true }).transient, false)
   })
 
-  test('the time that an answer asks for is kept', () => {
+  test('the pause that a response asks for is kept', () => {
     assert.equal(answered(429, '', { 'retry-after': '7' }).retryAfter, 7)
   })
 
-  test('a failure without an answer is transient, and its cause is kept', () => {
+  test('a failure without a response is transient, and its cause is kept', () => {
     const cause = Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
     const error = new ArtifactServiceError('FinalizeArtifact', { cause })
     assert.deepEqual(

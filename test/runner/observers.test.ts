@@ -8,7 +8,7 @@ import { carryOut } from '../support/run-action.ts'
 const request = { method: 'GET', url: 'https://api.test/v1/predictions/abc' } as const
 const refused = new ConnectionError(request, Object.assign(new Error('x'), { code: 'ECONNREFUSED' }))
 
-test('a bug in an observer is one warning, and never reaches the wait', async () => {
+test('a bug in an observer causes one warning, and never reaches the wait', async () => {
   const broken = () => {
     throw new Error('a bug')
   }

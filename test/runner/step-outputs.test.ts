@@ -76,7 +76,7 @@ describe('the outputs of a step', () => {
     assert.match(text, /^::warning::The outputs could not be written to GITHUB_OUTPUT: ./)
   })
 
-  test('an unexpected error is a line of the output error, before and after the others have been set', async () => {
+  test('an unexpected error is added to the output named error, before and after the others have been set', async () => {
     const { outputs, written } = await open(['status', 'error'])
     outputs.addError('a bug')
     assert.deepEqual(await written(), { status: '', error: 'a bug' })

@@ -18,7 +18,7 @@ test('threads at different places are kept, each with where it began and how lon
   ])
 })
 
-test('of two threads at a place the longer one is kept, and of the same length the first one', () => {
+test('the longer of two threads at a place is kept, or the first one if they are of the same length', () => {
   const threads = new Threads(10)
   threads.add(5, 2, 3)
   threads.add(6, 2, 4)
