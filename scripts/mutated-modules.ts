@@ -170,7 +170,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/key-search/spellings': ['predictions/key-search/spellings', 'predictions/key-search/search'],
   'predictions/key-search/threads': ['predictions/key-search/threads', 'predictions/key-search/search'],
   'predictions/network/connect-errors': ['predictions/network/network-errors'],
-  'predictions/network/dispatcher': CONNECTIONS,
+  'predictions/network/dispatcher': ['predictions/network/dispatcher', ...CONNECTIONS],
   'predictions/network/origin-pool': ['predictions/network/origin-pool', ...CONNECTIONS],
   'predictions/network/setting-errors': ['predictions/network/network-errors'],
   'predictions/network/sockets': ['predictions/network/connector'],

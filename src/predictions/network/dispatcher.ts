@@ -1,7 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { errorCode } from './network-errors.ts'
 import { type DispatcherSettings, OriginPool, type RequestOptions } from './origin-pool.ts'
-import { type ProxyEnvironment, type ProxyServer, proxiesOf } from './proxy.ts'
+import { type ProxyEnvironment, proxiesOf } from './proxy.ts'
 
 /** Origins whose connections are kept for the next request. */
 const MOST_ORIGINS = 100
@@ -19,20 +19,25 @@ export interface Connections {
  * @throws ProxyError
  */
 export function createDispatcher(env: ProxyEnvironment, settings: DispatcherSettings = {}): Connections {
-  return new OriginPools(proxiesOf(env), settings)
+  const proxyOf = proxiesOf(env)
+  return new OriginPools((origin) => {
+    const url = new URL(origin)
+    return new OriginPool(url, proxyOf(url), settings)
+  })
 }
 
-class OriginPools implements Connections {
-  readonly #proxyOf: (url: URL) => ProxyServer | undefined
-  readonly #settings: DispatcherSettings
+type Pool = Pick<OriginPool, 'origin' | 'retired' | 'hold' | 'release' | 'request' | 'destroy'>
+
+/** A pool for each origin, until one of its requests hangs. */
+export class OriginPools implements Connections {
+  readonly #open: (origin: string) => Pool
   /** The pools that take new requests, by origin. */
-  readonly #current = new Map<string, OriginPool>()
-  readonly #all = new Set<OriginPool>()
+  readonly #current = new Map<string, Pool>()
+  readonly #all = new Set<Pool>()
   #destroyed = false
 
-  constructor(proxyOf: (url: URL) => ProxyServer | undefined, settings: DispatcherSettings) {
-    this.#proxyOf = proxyOf
-    this.#settings = settings
+  constructor(open: (origin: string) => Pool) {
+    this.#open = open
   }
 
   async request(options: RequestOptions): Promise<Dispatcher.ResponseData> {
@@ -65,17 +70,17 @@ class OriginPools implements Connections {
     this.#current.clear()
   }
 
-  #poolOf(origin: string): OriginPool {
+  #poolOf(origin: string): Pool {
     const known = this.#current.get(origin)
     if (known) return known
-    const pool = new OriginPool(new URL(origin), this.#proxyOf(new URL(origin)), this.#settings)
+    const pool = this.#open(origin)
     this.#current.set(origin, pool)
     this.#all.add(pool)
     return pool
   }
 
   /** New requests go over new connections; the pool is closed when its last request is over. */
-  #retire(pool: OriginPool): void {
+  #retire(pool: Pool): void {
     if (this.#current.get(pool.origin) === pool) this.#current.delete(pool.origin)
     pool.retired = true
   }
