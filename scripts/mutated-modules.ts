@@ -52,6 +52,7 @@ const IMPURE = new Set([
   'predictions/promises',
   'predictions/rate-limiter',
   'predictions/retry',
+  'predictions/semaphore',
   'predictions/stored-answer',
   'predictions/turns',
   'predictions/wait',
