@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { HostRefusal } from '../../../src/predictions/network/host-policy.ts'
 import { causeOf } from '../../../src/predictions/network/network-errors.ts'
 import { openUntrustedNetwork } from '../../../src/predictions/network/untrusted-network.ts'
+import { type Certificate, certificateAuthority } from '../../support/certificate.ts'
 import { listen } from '../../support/listen.ts'
 
 test('a host that resolves to a private address is not requested through a proxy', async (t) => {
@@ -65,4 +66,51 @@ test('a DNS lookup behind a proxy ends with its signal', async () => {
   await assert.rejects(network.to(url, stop.signal), /enough/)
   await assert.rejects(network.to(url, stop.signal), /enough/)
   await network.close()
+})
+
+for (const [http2, expected] of [
+  [undefined, ['http/1.1', 'h2']],
+  [false, ['http/1.1']],
+] as const) {
+  test(`a host is offered ${expected.join(' and ')} if HTTP/2 is ${http2 === false ? 'off' : 'not mentioned'}`, async () => {
+    await using authority = await certificateAuthority()
+    const offered = Promise.withResolvers<string[]>()
+    const ALPNCallback = ({ protocols }: { protocols: string[] }) => {
+      offered.resolve(protocols)
+      return 'http/1.1'
+    }
+    await using server = await listen(() => {}, { tls: { ...authority.certificate, ALPNCallback } as Certificate })
+    const options = http2 === undefined ? {} : { http2 }
+    const network = openUntrustedNetwork({ apiUrl: server.origin, allowedHosts: [] }, {}, options)
+    const connections = await network.to(new URL(server.origin))
+    const request = connections.request({ origin: server.origin, path: '/', method: 'GET', headers: {} })
+    await assert.rejects(request, 'nobody trusts the certificate')
+    assert.deepEqual(await offered.promise, expected)
+    await network.close()
+  })
+}
+
+test('an IP address is not resolved behind a proxy', async () => {
+  const resolved: string[] = []
+  const resolve = async (name: string) => {
+    resolved.push(name)
+    return []
+  }
+  const env = { https_proxy: 'http://127.0.0.1:1' }
+  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, env, { resolve })
+  await network.to(new URL('https://93.184.215.14/a'))
+  await network.to(new URL('https://files.test/a'))
+  assert.deepEqual(resolved, ['files.test'])
+  await network.close()
+})
+
+test('after its end, an untrusted network makes no request to any host', async () => {
+  const network = openUntrustedNetwork({ apiUrl: 'https://api.test', allowedHosts: [] }, {})
+  const ways = [await network.to(new URL('https://api.test/a')), await network.to(new URL('https://files.test/a'))]
+  assert.equal(new Set(ways).size, 2)
+  await network.close()
+  for (const way of ways) {
+    const request = way.request({ origin: 'https://files.test', path: '/a', method: 'GET', headers: {} })
+    await assert.rejects(request, { message: 'the connections are closed' })
+  }
 })
