@@ -77,6 +77,8 @@ export class Scanner {
       // What came before it was a name.
       this.#strings--
       this.#shapes.name(this.#depth, this.#text, this.#string, this.#stringEnd)
+      // Each name is read once: colons in a row after a long one would take hours.
+      this.#string = this.#stringEnd
     } else if (code === BRACE || code === BRACKET) this.#open()
     else if (code === CLOSING_BRACE || code === CLOSING_BRACKET) this.#shapes.close(this.#depth--)
   }
