@@ -5,7 +5,7 @@ import { savingLine } from '../../src/runner/saving-log.ts'
 const file = (label: string, bytes: number, total?: number, trouble?: string) => ({ label, bytes, total, trouble })
 
 describe('the line about saving', () => {
-  test('says what comes, what is the matter, and how many wait', () => {
+  test('the line about saving says what comes, what is the matter, and how many wait', () => {
     const current = [
       file('File 0 (a/…/b.bin)', 1500, 2_000_000),
       file('File 1 (a/…/c.bin)', 0, undefined, 'the server returned 503'),
@@ -19,7 +19,7 @@ describe('the line about saving', () => {
     assert.equal(savingLine({ saved: 0, left: 1, current: [] }), 'fetching 1 file, 0 saved · and 1 more')
   })
 
-  test('cuts trouble after a hundred characters', () => {
+  test('the line about saving cuts trouble after a hundred characters', () => {
     const line = savingLine({ saved: 0, left: 1, current: [file('File 0', 0, undefined, 'x'.repeat(200))] })
     assert.ok(line.endsWith(`, ${'x'.repeat(100)}…`))
   })

@@ -97,7 +97,10 @@ export class Patterns {
     return false
   }
 
-  /** Whether the character at a position and the next one follow each other in a pattern, or may, if they are not ASCII. */
+  /**
+   * Whether the character at a position and the next one follow each other in a pattern. Characters beyond ASCII may be
+   * taken for such a pair, because their codes run into those of others: that costs a scan, no more.
+   */
   #isPair(text: string, at: number): boolean {
     return this.#pairs[text.charCodeAt(at) * ASCII + text.charCodeAt(at + 1)] === 1
   }

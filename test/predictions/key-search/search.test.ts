@@ -102,17 +102,17 @@ describe('the search for a key', () => {
     }
   })
 
-  test('finds pieces that overlap as one range', () => {
+  test('the search finds pieces that overlap as one range', () => {
     const { pieces } = createKeySearch(`${'a'.repeat(14)}b123456789`)
     assert.deepEqual(pieces(`x ${'a'.repeat(20)}b123456789`), [[2, 32]])
   })
 
-  test('reads at most eight spellings of a spelling', () => {
+  test('the search reads at most eight spellings of a spelling', () => {
     for (const spelling of [`%${'25'.repeat(9)}73`, `&${'amp;'.repeat(9)}#115;`])
       assert.deepEqual(search.whole(withOne(0, spelling)), [], spelling)
   })
 
-  test('finds a key that ends with a backslash', () => {
+  test('the search finds a key that ends with a backslash', () => {
     assert.deepEqual(createKeySearch('ab-cd-0123\\').whole('x ab-cd-0123\\ y'), [[2, 13]])
   })
 
