@@ -39,7 +39,7 @@ export interface AlsoTransient {
   unprocessable?: boolean
 }
 
-/** Seconds after which a failed call may be repeated; undefined if that is no use. */
+/** Seconds after which a failed call may be repeated; undefined if that would not help. */
 export function pauseAfter(
   error: unknown,
   attempt: number,

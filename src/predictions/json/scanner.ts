@@ -5,11 +5,11 @@ import { Shapes } from './shapes.ts'
 /** Characters that are scanned in one turn: a multiple of what most bodies have, in about fifty milliseconds. */
 const SCANNED_AT_ONCE = 4 * 2 ** 20
 
-/** Goes on with a number that has an exponent, or with `Infinity`. */
+/** The rest of a number with an exponent, or of `Infinity`. */
 const WORD = /[-+.\da-z]*/iy
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/i
 const NON_FINITE = /^(?:-?Infinity|NaN)$/
-/** Numbers of so many characters lose nothing, unless an exponent puts them out of range. */
+/** Numbers of up to this many characters lose nothing, unless an exponent puts them out of range. */
 const SAFE_LENGTH = 15
 
 /**
@@ -71,6 +71,7 @@ export class Scanner {
     return this.#stringEnd + 1
   }
 
+  /** Takes a character outside strings and numbers. */
   #mark(code: number): void {
     if (code === COMMA) this.#values++
     else if (code === COLON) {

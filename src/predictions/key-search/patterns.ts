@@ -91,7 +91,7 @@ export class Patterns {
       while (this.#isPair(text, from)) from--
       let to = at + 1
       while (this.#isPair(text, to)) to++
-      // Each character between is half of a known pair, and so is the last.
+      // Each character after `from`, up to `to`, is half of a known pair.
       if (to - from >= this.#shortest) return true
     }
     return false
