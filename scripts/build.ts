@@ -1,7 +1,7 @@
 /**
  * Builds dist: the bundle of src/index.ts, a file for each entry in it, THIRD-PARTY-NOTICES.txt with the license of
- * every package whose code is there, and README.md with their versions, sizes and reasons. `node scripts/build.ts
- * [folder]`; the folder is dist unless another is named.
+ * every package whose code is there, and README.md with their versions, sizes and reasons.
+ * `node scripts/build.ts [folder]`; the folder is dist unless another is named.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'

@@ -50,7 +50,7 @@ export interface BatchOptions<Request> {
   wait(id: string, answer: Answer, name: string): Promise<Outcome>
   /** Predictions that run at the same time. */
   maxParallel: number
-  /** If the first have all failed, no more are started after so many; after `maxParallel`, and at least three, unless given. */
+  /** If this many of the first have all failed, no more are started; unless given, `maxParallel`, but at least three. */
   mostFailed?: number
   /** How often an entry is tried, from 1. */
   attempts: number
@@ -73,8 +73,8 @@ export interface BatchObserver {
 
 /** Seconds before the second, third and each later attempt of one entry, more or less a quarter. */
 const ATTEMPT_PAUSES = [5, 15, 45] as const
-/** Failures of the first predictions, and nothing else, after which no more are started: at least this many. */
-const LEAST_ALL_FAILED = 3
+/** The least that `mostFailed` is unless it is given. */
+const FEWEST_FAILURES = 3
 /** Refusals that concern the account, or the target of all; a 429 is one that was waited out for as long as it may be. */
 const WHOLE_ACCOUNT: ReadonlySet<number> = new Set([401, 402, 403, 404, 405, 429])
 /** Refusals that concern one input: they cost nothing, and say nothing about the others. */
@@ -91,7 +91,7 @@ export async function runBatch<Request>(
   options: BatchOptions<Request>,
 ): Promise<EntryResult[]> {
   const results: EntryResult[] = []
-  const state = new BatchState(options.mostFailed ?? Math.max(LEAST_ALL_FAILED, options.maxParallel))
+  const state = new BatchState(options.mostFailed ?? Math.max(FEWEST_FAILURES, options.maxParallel))
   const queue = entries.entries()
   const worker = async () => {
     for (const [i, entry] of queue) {
@@ -109,7 +109,7 @@ export async function runBatch<Request>(
 
 /** What all entries of a batch share: one creation at a time, and whether new ones may be started. */
 class BatchState {
-  readonly #most: number
+  readonly #mostFailed: number
   #begun = 0
   #settled = 0
   #allFailed = true
@@ -118,9 +118,9 @@ class BatchState {
   readonly creations = new Turns()
   #waiting: (() => void)[] = []
 
-  /** @param mostFailed If so many of the first have all failed, no more are started. */
+  /** @param mostFailed as in {@link BatchOptions} */
   constructor(mostFailed: number) {
-    this.#most = mostFailed
+    this.#mostFailed = mostFailed
   }
 
   /** Why nothing new is started, as the end of a sentence; undefined while it is. */
@@ -130,7 +130,7 @@ class BatchState {
 
   /** Waits while the first have failed so far: only when one of them has come to something is more money spent. */
   async begin(): Promise<void> {
-    const mustWait = () => this.#begun >= this.#most && this.#allFailed && this.#stopped === undefined
+    const mustWait = () => this.#begun >= this.#mostFailed && this.#allFailed && this.#stopped === undefined
     while (mustWait()) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#begun++
   }
@@ -142,7 +142,9 @@ class BatchState {
   settled({ outcome }: EntryResult): void {
     this.#settled++
     if (outcome && (outcome.end !== 'ended' || outcome.status !== 'failed')) this.#allFailed = false
-    if (this.#allFailed && this.#settled >= this.#most) this.#stopped ??= `the first ${this.#settled} have all failed`
+    if (this.#allFailed && this.#settled >= this.#mostFailed) {
+      this.#stopped ??= `the first ${this.#settled} have all failed`
+    }
     this.#resume()
   }
 

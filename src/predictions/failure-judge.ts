@@ -33,7 +33,7 @@ export class FailureJudge {
   /** Judges a failure. @returns seconds until the next poll */
   judge({ error, sent, planned, hasAnswer }: FailedPoll): number | 'give up' {
     const { doubt, lastGood } = this.#step
-    // Errors of the way concern every prediction of the step, so a good answer to any of them counts.
+    // Errors on the way to the API concern every prediction of the step, so a good answer to any of them counts.
     const concernsAll =
       error.scope === 'account' || error.retryability === 'transient' || error instanceof ConnectionError
     const answered = hasAnswer || (concernsAll && lastGood !== undefined)

@@ -69,10 +69,7 @@ const PHRASE_UNITS = {
   s: { words: 's|secs?|seconds?', seconds: 1 },
   m: { words: 'm|mins?|minutes?', seconds: 60 },
 } as const
-/**
- * What may stand between "retry" and the seconds. Any other word can be about the past: "the wait timed out after 300
- * s".
- */
+/** What may stand between "retry" and the seconds. Any other word can be about the past: "timed out after 300 s". */
 const CONNECTIVES =
   'about|after|again|another|approximately|around|at|at least|for|in|is|of|on|the|this|time|your|requests?'
 const PHRASE = new RegExp(

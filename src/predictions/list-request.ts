@@ -14,7 +14,7 @@ const LONGEST_LIST_PAUSE = 120
 /**
  * Requests pages of the list at the pace of the step, each for a short time, and waits as a refused one asks.
  * @param signal ends a request
- * @param deadline ends a pause: each prediction is polled once more then, which must not wait for a list that may come later
+ * @param deadline ends a pause: each prediction is polled once more then, and does not wait for a list that comes later
  */
 export function createListRequest(
   { client, clock, limiter }: Pick<WaitOptions, 'client' | 'clock' | 'limiter'>,

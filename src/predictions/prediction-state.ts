@@ -48,7 +48,7 @@ export class PredictionState {
     return hasEnded
   }
 
-  /** Puts an answer in place of the last one, with nothing else. */
+  /** Replaces the last answer, and changes nothing else. */
   keep(answer: Answer): void {
     this.#answer?.stored?.close().catch(() => {})
     this.#answer = answer

@@ -9,12 +9,16 @@ export const settled = <T>(promise: Promise<T>): Promise<Settled<T>> =>
   )
 
 /**
- * Waits for a promise, but no longer than until the signal. For callers that go on after the signal, as after a deadline:
- * it is no error.
+ * Waits for a promise, but no longer than until the signal. For callers that go on after the signal, as after a
+ * deadline: it is no error.
  * @returns undefined if the signal came first
  */
 export async function beforeAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
-  if (signal.aborted) return undefined
+  if (signal.aborted) {
+    // An error that comes too late is ignored, as it is by the race below.
+    promise.catch(() => {})
+    return undefined
+  }
   const { promise: aborted, resolve } = Promise.withResolvers<undefined>()
   const abort = () => resolve(undefined)
   signal.addEventListener('abort', abort)

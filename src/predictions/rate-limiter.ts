@@ -18,8 +18,8 @@ export interface RateLimiter {
 }
 
 /**
- * Tells a rate limiter of a request that failed. Of a refusal with a hint it learns nothing: the hint is obeyed instead. Nor of
- * what may be no answer of the API.
+ * Tells a rate limiter of a request that failed. It learns nothing from a refusal with a hint, which is obeyed instead,
+ * or from what may not come from the API at all.
  */
 export function tellFailure(limiter: RateLimiter, error: ApiError): void {
   if (error.retryability === 'transient') {

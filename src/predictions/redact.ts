@@ -19,7 +19,7 @@ export interface Redactor extends Redactions {
 /** What stands for a part that was removed. */
 const MARK = '***'
 
-/** @param key printable ASCII without blanks, not empty */
+/** @param key printable ASCII without blanks, at least six characters */
 export function createRedactor(key: string): Redactor {
   const search = createKeySearch(key)
   const withEchoes = (text: string, pieces: readonly Range[]) => merge([...echoes(text, key), ...pieces])
@@ -59,7 +59,7 @@ type Find = (text: string) => readonly Range[]
 type FindLater = (text: string) => Promise<readonly Range[]>
 
 /**
- * Removes from texts what is found in them together: yields a text, and is given the ranges to remove.
+ * Removes from texts what is found in all of them joined: yields that text, and is given the ranges to remove.
  * @param repeats whether what is left is searched again
  */
 function* removal(texts: readonly string[], repeats: boolean): Generator<string, readonly string[], readonly Range[]> {

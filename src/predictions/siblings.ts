@@ -10,7 +10,10 @@ export const kindOf = ({ model, version }: Prediction): string | undefined =>
 
 /** What the predictions of one step that are of the same model reveal about each other. */
 export class Kinds {
-  /** How many are open, by kind: counting them at each answer would take a thousand steps for each of a thousand. */
+  /**
+   * How many are open, by kind: counting them at each answer would take a thousand steps for each of a thousand. Those
+   * of no kind are counted together, and are nobody's siblings.
+   */
   readonly #open = new Map<string | undefined, number>()
   /** Of predictions that have succeeded, by kind. */
   readonly #runs = new Map<string | undefined, RunTimes>()

@@ -26,7 +26,7 @@ const LONGEST_REST = 160
 
 /**
  * Runs a step and turns whatever it throws into a failed step: the one place that does. The causes of an unexpected
- * error go to the log, not into the annotation. What is thrown and cannot be caught, such as the failure of a
+ * error go to the log, not into the annotation. What is thrown where nobody can catch it, such as the failure of a
  * stream, makes the step fail too, but does not end it: what else it does is not lost.
  * @param onUnexpected gets the message of each error that is no {@link StepFailed}
  */

@@ -19,7 +19,7 @@ export function identitiesOf(ids: readonly string[]): Identities {
  * Predictions that are started one by one.
  * @param named all inputs of the step
  * @param names of inputs by the ID of their prediction; it grows
- * @param reserved names of files that inputs have that are not started
+ * @param reserved names of files that belong to inputs that are not started
  */
 export function identitiesByName(
   named: readonly { name: string }[],

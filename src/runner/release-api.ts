@@ -7,12 +7,12 @@ import type { RunnerContext } from './context.ts'
 import { digitsOf } from './digest.ts'
 import {
   type AlsoTransient,
-  causeOf,
   notFoundAsUndefined,
   pauseAfter,
   ReleaseError,
   reasonOf,
   refusalOf,
+  unwrapped,
 } from './release-error.ts'
 
 export interface Release {
@@ -188,7 +188,7 @@ export class ReleaseApi {
     const { status, codes, isOfApi } = refusal
     // Something on the way may refuse a single file with a page of its own.
     const concernsAll = isOfApi && (status === 401 || status === 403 || status === 429)
-    const reason = status === undefined ? sentence(describeNetworkError(causeOf(error))) : reasonOf(status, refusal)
+    const reason = status === undefined ? sentence(describeNetworkError(unwrapped(error))) : reasonOf(status, refusal)
     const message = `Could not ${what} in ${this.#owner}/${this.#repo}: ${reason}`
     return new ReleaseError(message, { cause: error, codes, concernsAll })
   }

@@ -25,8 +25,8 @@ type AttachedFile = AttachRequest['files'][number]
 /**
  * Attaches files to the release of a tag, draft or published. A file that cannot be attached does not keep the others
  * from it.
- * @param urls receives that of each file as soon as it is attached, so that those before a failure are known; undefined for
- * one that is not there. They do not expire
+ * @param urls receives the URL of each file as soon as it is attached, so that those before a failure are known; undefined
+ * for a file that is not there. They do not expire
  * @returns one message of whole sentences for each file that is not there
  * @throws ReleaseError if nothing can be attached at all
  */

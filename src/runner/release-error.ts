@@ -39,7 +39,7 @@ export interface AlsoTransient {
   unprocessable?: boolean
 }
 
-/** Seconds after which a failed call may be repeated; undefined if that is no use. */
+/** Seconds after which a failed call may be repeated; undefined if that would not help. */
 export function pauseAfter(
   error: unknown,
   attempt: number,
@@ -113,7 +113,7 @@ export function reasonOf(status: number, { headers, codes, said }: Refusal): str
 }
 
 /** What octokit wraps; the error itself if it wraps nothing. */
-export const causeOf = (error: unknown): unknown => (error instanceof Error && error.cause ? error.cause : error)
+export const unwrapped = (error: unknown): unknown => (error instanceof Error && error.cause ? error.cause : error)
 
 /** @throws the error, unless it is a 404 */
 export function notFoundAsUndefined(error: unknown): undefined {

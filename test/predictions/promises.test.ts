@@ -54,6 +54,17 @@ describe('beforeAbort', () => {
     abort()
     assert.equal(await beforeAbort(Promise.resolve('x'), signal), undefined)
   })
+
+  test('beforeAbort ignores an error that comes after the signal', async () => {
+    const { signal, abort } = stopper()
+    const late = Promise.withResolvers<string>()
+    const result = beforeAbort(late.promise, signal)
+    abort()
+    assert.equal(await result, undefined)
+    late.reject(new Error('late'))
+    assert.equal(await beforeAbort(Promise.reject(new Error('later')), signal), undefined)
+    await turn()
+  })
 })
 
 describe('unlessAborted', () => {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import {
-  causeOf,
   notFoundAsUndefined,
   pauseAfter,
   ReleaseError,
   reasonOf,
   refusalOf,
+  unwrapped,
 } from '../../src/runner/release-error.ts'
 
 /** What octokit throws for an answer. */
@@ -146,10 +146,10 @@ describe('the reason of a refusal', () => {
 })
 
 test('a cause that octokit wraps is the error; without one it is the error itself', () => {
-  assert.equal(causeOf(unanswered), unanswered.cause)
+  assert.equal(unwrapped(unanswered), unanswered.cause)
   const plain = new Error('x')
-  assert.equal(causeOf(plain), plain)
-  assert.equal(causeOf('x'), 'x')
+  assert.equal(unwrapped(plain), plain)
+  assert.equal(unwrapped('x'), 'x')
 })
 
 test('a 404 is undefined, other errors are thrown', () => {

@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer'
 /** Bytes gathered before they are written. */
 const WRITE_SIZE = 2 ** 18
 
-/** Pieces gathered until it is worth to write them. */
+/** Gathers pieces until there are enough to write at once. */
 export class Pieces {
   readonly #append: (pieces: readonly Buffer[], bytes: number) => Promise<void>
   #pieces: Buffer[] = []

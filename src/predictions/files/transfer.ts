@@ -22,7 +22,7 @@ const LAST_ATTEMPT = 1
 
 /** Where the bytes go. */
 export interface Sink {
-  /** That many bytes are to come. @throws DiskError if there is no room for them */
+  /** Announces how many bytes are to come. @throws DiskError if there is no room for them */
   expect(bytes: number): Promise<void>
   /** Writes all of them. @throws DiskError */
   write(pieces: readonly Buffer[], position: number): Promise<void>

@@ -6,14 +6,10 @@ export interface RawNumber {
 }
 
 /** ECMAScript's JSON.parse source text access, which TypeScript's library does not declare. */
-const { rawJSON, isRawJSON } = JSON as unknown as {
+export const { rawJSON, isRawJSON: isRawNumber } = JSON as unknown as {
   rawJSON(text: string): RawNumber
   isRawJSON(value: unknown): value is RawNumber
 }
-
-export const isRawNumber = (value: unknown): value is RawNumber => isRawJSON(value)
-
-export { rawJSON }
 
 /** True for an object of JSON: a number that keeps its digits is one to JavaScript, too. */
 export const isJsonObject = (value: unknown): value is Record<string, unknown> => isRecord(value) && !isRawNumber(value)

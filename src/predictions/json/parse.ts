@@ -12,7 +12,7 @@ export interface ParsedJson {
 
 /**
  * Parses JSON. Numbers keep their digits: integers beyond 2^53, numbers out of range, and fractions of more than 17
- * digits become a {@link RawNumber}.
+ * digits become a `RawNumber`.
  * @throws SyntaxError, JsonTooDeepError, or JsonTooManyPartsError
  */
 export function parseJson(text: string, limits = JSON_LIMITS): ParsedJson {

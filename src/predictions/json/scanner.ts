@@ -5,11 +5,11 @@ import { Shapes } from './shapes.ts'
 /** Characters that are scanned in one turn: a multiple of what most bodies have, in about fifty milliseconds. */
 const SCANNED_AT_ONCE = 4 * 2 ** 20
 
-/** Goes on with a number that has an exponent, or with `Infinity`. */
+/** The rest of a number with an exponent, or of `Infinity`. */
 const WORD = /[-+.\da-z]*/iy
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:e[+-]?\d+)?$/i
 const NON_FINITE = /^(?:-?Infinity|NaN)$/
-/** Numbers of so many characters lose nothing, unless an exponent puts them out of range. */
+/** Numbers of up to this many characters lose nothing, unless an exponent puts them out of range. */
 const SAFE_LENGTH = 15
 
 /**
@@ -71,12 +71,15 @@ export class Scanner {
     return this.#stringEnd + 1
   }
 
+  /** Takes a character outside strings and numbers. */
   #mark(code: number): void {
     if (code === COMMA) this.#values++
     else if (code === COLON) {
       // What came before it was a name.
       this.#strings--
       this.#shapes.name(this.#depth, this.#text, this.#string, this.#stringEnd)
+      // Each name is read once: colons in a row after a long one would take hours.
+      this.#string = this.#stringEnd
     } else if (code === BRACE || code === BRACKET) this.#open()
     else if (code === CLOSING_BRACE || code === CLOSING_BRACKET) this.#shapes.close(this.#depth--)
   }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { JsonTooManyPartsError } from './limits.ts'
 
-/** Counts the names of properties of objects, of those with the same names in the same order once. */
+/** Counts names of properties. Those of objects with the same names in the same order count once. */
 export class Shapes {
   readonly #most: number
   /** By depth, of the object that is open there: its names so far, and how many they are. */

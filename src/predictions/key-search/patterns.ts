@@ -91,13 +91,16 @@ export class Patterns {
       while (this.#isPair(text, from)) from--
       let to = at + 1
       while (this.#isPair(text, to)) to++
-      // Each character between is half of a known pair, and so is the last.
+      // Each character after `from`, up to `to`, is half of a known pair.
       if (to - from >= this.#shortest) return true
     }
     return false
   }
 
-  /** Whether the character at a position and the next one follow each other in a pattern, or may, if they are not ASCII. */
+  /**
+   * Whether the character at a position and the next one follow each other in a pattern. Characters beyond ASCII may be
+   * taken for such a pair, because their codes run into those of others: that costs a scan, no more.
+   */
   #isPair(text: string, at: number): boolean {
     return this.#pairs[text.charCodeAt(at) * ASCII + text.charCodeAt(at + 1)] === 1
   }

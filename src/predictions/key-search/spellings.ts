@@ -57,7 +57,7 @@ export const CASE = 0x20
 /** In place of the code of a character: there is none that a key can have. */
 export const NO_CODE = 0xff
 
-/** The code that so many hexadecimal digits stand for. */
+/** The code that `digits` hexadecimal digits stand for; NO_CODE if one of them is none. */
 export function hexadecimalAt(text: string, at: number, digits: number): number {
   let value = 0
   for (let i = at; i < at + digits; i++) {

@@ -35,7 +35,7 @@ export class Connector {
   readonly #proxy: ProxyServer | undefined
   readonly #lookup: LookupFunction | undefined
   readonly #tls: Omit<ConnectSettings, 'lookup'>
-  /** What every failure is, if the sockets end at a proxy. */
+  /** What every failure is blamed on, if the sockets end at a proxy. */
   readonly #fault: ProxyFault | undefined
   readonly #sockets = new Set<Socket>()
   readonly #destroyed = new AbortController()

@@ -7,6 +7,7 @@ import {
   JsonTooManyPartsError,
 } from '../../../src/predictions/json/limits.ts'
 import { Scanner } from '../../../src/predictions/json/scanner.ts'
+import { assertGrowsWithSize } from '../../support/growth.ts'
 
 /** Scans a text whole. @returns what must be edited */
 function scan(text: string, limits: Partial<JsonLimits> = {}): string[] {
@@ -100,6 +101,24 @@ describe('the scan of JSON', () => {
     assert.equal(new Scanner('"1234"', JSON_LIMITS).scanOn(1), true)
     assert.equal(new Scanner('[1234]', JSON_LIMITS).scanOn(), true)
   })
+})
+
+test('the scan takes time in proportion to the text, also if it is no JSON', () => {
+  const shapes: Record<string, (size: number) => string> = {
+    'a long name before many colons': (size) => `{"${'a'.repeat(size)}"${':'.repeat(size)}`,
+    'a string of backslashes and quotes': (size) => `"${'\\\\'.repeat(size)}${'\\"'.repeat(size)}`,
+    'many long words': (size) => '1e'.repeat(size),
+  }
+  for (const [name, make] of Object.entries(shapes)) {
+    assertGrowsWithSize(
+      (size) => {
+        const text = make(size)
+        return () => scan(text)
+      },
+      4000,
+      name,
+    )
+  }
 })
 
 describe('the scan of JSON accepts', () => {
