@@ -43,9 +43,9 @@ export const contentTypeOf = (headers: Headers): string =>
 export function retryAfter(headers: Headers, body: unknown, text: string): number | undefined {
   const date = Date.parse(headerOf(headers, 'date') ?? '')
   const nowMs = Number.isNaN(date) ? Date.now() : date
-  const header = headerOf(headers, 'retry-after')?.trim()
-  const fromHeader = header === undefined || header === '' ? Number.NaN : Number(header)
-  const fromDate = header === undefined ? Number.NaN : (Date.parse(header) - nowMs) / 1000
+  const header = headerOf(headers, 'retry-after') ?? ''
+  const fromHeader = Number(header)
+  const fromDate = (Date.parse(header) - nowMs) / 1000
   const inBody = isRecord(body)
     ? (body.retry_after ?? (isRecord(body.error) ? body.error.retry_after : undefined))
     : undefined
@@ -54,7 +54,7 @@ export function retryAfter(headers: Headers, body: unknown, text: string): numbe
     Number.isFinite(fromHeader) ? fromHeader : fromDate,
     typeof inBody === 'number' || typeof inBody === 'string' ? Number(inBody) : Number.NaN,
     secondsInPhrase(text.slice(0, PHRASE_START)),
-    reset > LEAST_MOMENT ? reset - nowMs / 1000 : reset,
+    reset >= LEAST_MOMENT ? reset - nowMs / 1000 : reset,
   ]
   return hints.find((seconds) => Number.isFinite(seconds) && seconds > 0)
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { describe, test } from 'node:test'
 import {
+  contentTypeOf,
   discard,
   type Headers,
   headerOf,
@@ -28,6 +29,13 @@ test('the first of several values of a header is used', () => {
   assert.equal(headerOf({ etag: 'a' }, 'etag'), 'a')
   assert.equal(headerOf({ etag: ['a', 'b'] }, 'etag'), 'a')
   assert.equal(headerOf({}, 'etag'), undefined)
+})
+
+test('the media type of a response has no parameters and no capital letters', () => {
+  assert.equal(contentTypeOf({ 'content-type': 'Image/SVG+xml; charset=utf-8' }), 'image/svg+xml')
+  assert.equal(contentTypeOf({ 'content-type': ['application/vnd.api-1.x', 'text/html'] }), 'application/vnd.api-1.x')
+  for (const none of ['', 'nonsense', '; text/html']) assert.equal(contentTypeOf({ 'content-type': none }), '', none)
+  assert.equal(contentTypeOf({}), '')
 })
 
 test('the target of a request is its origin and its path with the query', () => {

@@ -37,6 +37,27 @@ describe('the list of predictions', () => {
     assert.deepEqual(fetched, [undefined, '1', '2'])
   })
 
+  test('more pages of the list are fetched for more open predictions', async () => {
+    const strangers = ids(100, 'x').map((id) => says(id))
+    const pages = [strangers, strangers, strangers, strangers, strangers, ids(100).map((id) => says(id)), strangers]
+    const { list, fetched } = listOf(() => pages)
+    assert.equal((await list.fetch(new Set(ids(250)), signal)).size, 100)
+    assert.equal(fetched.length, 6)
+    assert.equal((await list.fetch(new Set(ids(100)), signal)).size, 100)
+  })
+
+  test('the last page of the list is fetched once, although predictions are missing', async () => {
+    const { list, fetched } = listOf(() => [ids(9).map((id) => says(id))])
+    await list.fetch(new Set([...ids(9), 'old']), signal)
+    assert.deepEqual(fetched, [undefined])
+  })
+
+  test('a list that is not needed is not fetched, and can still be used', async () => {
+    const { list, fetched } = listOf(() => [ids(9).map((id) => says(id))])
+    for (let i = 0; i < 4; i++) await list.fetch(new Set(), signal)
+    assert.deepEqual([fetched, list.usable], [[], true])
+  })
+
   test('a list without predictions of the step is no longer used after twelve requests', async () => {
     const strangers = ids(100, 'x').map((id) => says(id))
     const { list, fetched } = listOf(() => Array.from({ length: 50 }, () => strangers))
@@ -64,6 +85,23 @@ describe('the list of predictions', () => {
     list.polled('p1', says('p1', 'succeeded'))
     assert.equal((await list.fetch(open, signal)).size, 0)
     assert.equal(list.usable, false)
+  })
+
+  test('a list is behind if it hides an end from the second fetch after the poll that showed it', async () => {
+    const { list } = listOf(() => [ids(9).map((id) => says(id))])
+    const open = new Set(ids(9))
+    await list.fetch(open, signal)
+    for (const [id, usable] of [
+      ['p0', true],
+      ['p1', false],
+    ] as const) {
+      list.polled(id, says(id, 'succeeded'))
+      open.delete(id)
+      await list.fetch(open, signal)
+      assert.equal(list.usable, true)
+      await list.fetch(open, signal)
+      assert.equal(list.usable, usable)
+    }
   })
 
   test('a list that is ahead of single polls is still used', async () => {

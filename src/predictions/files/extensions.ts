@@ -140,8 +140,8 @@ const BINARY_EXTENSIONS: ReadonlySet<string> = new Set(
 /** What says that a file is a picture, a video, a sound or something else that is never text; undefined if nothing does. */
 export function binaryClaim(claim: Claim): string | undefined {
   if (MEDIA_TYPE.test(claim.type) && !TEXT_TYPE.test(claim.type)) return claim.type
-  const named = namedExtension(claim)
-  return named !== undefined && BINARY_EXTENSIONS.has(named) ? named : undefined
+  const named = namedExtension(claim) ?? ''
+  return BINARY_EXTENSIONS.has(named) ? named : undefined
 }
 
 export const WEB_PAGE_TYPES: ReadonlySet<string> = new Set(['text/html', 'application/xhtml+xml'])

@@ -117,7 +117,7 @@ async function jpegIsWhole(bytes: Bytes): Promise<boolean> {
 
 async function contains(bytes: Bytes, from: number, wanted: Buffer): Promise<boolean> {
   for (let at = from; at < bytes.size; at += WINDOW - wanted.length + 1) {
-    if ((await bytes.at(at, Math.min(WINDOW, bytes.size - at))).includes(wanted)) return true
+    if ((await bytes.at(at, WINDOW)).includes(wanted)) return true
   }
   return false
 }

@@ -35,11 +35,15 @@ const SPECIAL: readonly (readonly [string, number])[] = [
 function lazyList(networks: readonly (readonly [string, number])[]): () => BlockList {
   let made: BlockList | undefined
   return () => {
-    if (made) return made
-    made = new BlockList()
-    for (const [network, bits] of networks) made.addSubnet(network, bits, network.includes(':') ? 'ipv6' : 'ipv4')
+    made ??= blockList(networks)
     return made
   }
+}
+
+function blockList(networks: readonly (readonly [string, number])[]): BlockList {
+  const list = new BlockList()
+  for (const [network, bits] of networks) list.addSubnet(network, bits, network.includes(':') ? 'ipv6' : 'ipv4')
+  return list
 }
 
 const special = lazyList(SPECIAL)
@@ -48,7 +52,7 @@ const mapped = lazyList([MAPPED])
 
 /** True for an address of the public internet, IPv4 or IPv6; IPv4 inside IPv6 (mapped, NAT64) is judged as IPv4. */
 export function isPublicAddress(address: string): boolean {
-  const plain = address.replace(/%.*$/, '')
+  const plain = address.replace(/%.*/, '')
   if (isIP(plain) === 4) return !special().check(plain, 'ipv4')
   if (isIP(plain) !== 6) return false
   // The URL parser writes every spelling of an IPv6 address in one way: hexadecimal groups.

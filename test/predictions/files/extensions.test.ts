@@ -31,6 +31,8 @@ describe('the names of a file', () => {
       ["attachment; filename=b.png; filename*=UTF-8''%E8%9B%8B%20x.png", '蛋 x.png'],
       ["attachment; filename* = utf-8'en'a.png; size=3", 'a.png'],
       ["attachment; filename*=''100%.png", '100%.png'],
+      ["attachment;filename*=UTF-8''a.png", 'a.png'],
+      ["filename*=UTF-8''a.png", 'a.png'],
     ] as const) {
       assert.deepEqual(given(header), [name], header)
     }

@@ -8,6 +8,7 @@ test('an address is public only if it is known to be', () => {
     '93.184.215.14',
     '2606:4700:4700::1111',
     '2a00:1450::1',
+    '2a00:1450::1%eth0',
     '3ffe::1',
     '64:ff9b::101:101',
     '::ffff:8.8.8.8',

@@ -104,7 +104,14 @@ describe('a name', () => {
     const list = addresses('fc00::1', '198.18.0.27', '10.0.0.1', '198.19.255.254')
     assert.deepEqual(allowedAddresses('x.test', list, mappedPolicy), addresses('198.18.0.27', '198.19.255.254'))
     assert.deepEqual(told, ['x.test 198.18.0.27'])
+    assert.equal(allowedAddresses('x.test', list, policy()).length, 2)
     refused('https://198.18.0.27/a')
+  })
+  test('a socket gets one address of a host, or all of them', async () => {
+    const looked = (all: boolean) =>
+      new Promise((resolve) => publicLookup(policy())('1.1.1.1', { all }, (...found) => resolve(found)))
+    assert.deepEqual(await looked(false), [null, '1.1.1.1', 4])
+    assert.deepEqual(await looked(true), [null, [{ address: '1.1.1.1', family: 4 }]])
   })
   test('a host name that resolves to this machine is refused at the socket', async () => {
     const failure = await new Promise((resolve) => publicLookup(policy())('localhost', { all: true }, resolve))
