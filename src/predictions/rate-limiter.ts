@@ -113,10 +113,9 @@ class Pace {
     this.interval = isOutage
       ? this.#run.before
       : Math.min(LONGEST_INTERVAL, Math.max(this.#run.before, FIRST_PAUSE, 2 * lasted))
-    if (this.#anchor === undefined || isOutage) return
     // A single request since then says little about the interval, many say it exactly.
     const count = this.#sinceAnchor + 1
-    this.#tooFast = ((now - this.#anchor) / count) * (1 + MARGIN / count)
+    this.#tooFast = ((now - (this.#anchor ?? now)) / count) * (1 + MARGIN / count)
   }
 
   accepted(): void {

@@ -15,6 +15,7 @@ describe('the progress that a log shows', () => {
     ['a bar with minutes', '50%|██ | 5/10 [05:00<04:30]', 0.5, 270],
     ['a bar with hours, minutes and seconds', '50%|██ | 5/10 [1:02:03<2:03:04]', 0.5, 7384],
     ['a bar whose rate is zero', '50%|██ | 5/10 [00:05<00:07, 0.00it/s]', 0.5, 7],
+    ['a bar that counts seconds', '50%|██ | 5/10 [00:05<00:05, 2.00s/s]', 0.5, 2.5],
     ['a bar at its end', '100%|██| 10/10 [00:05<00:00, 2.00it/s]', 1, 0],
     ['a bar that has begun', '  0%|  | 0/10 [00:00<00:09, 1.00it/s]', 0, 10],
     ['a percentage at its end', 'Progress: 100%', 1, undefined],
@@ -48,11 +49,18 @@ describe('the progress that a log shows', () => {
     assert.equal(progressOf(`40%\n${'x'.repeat(100_000)}`), undefined)
   })
   test('the progress is written as a percentage with the steps', () =>
-    assert.equal(progressOf('45%|█ | 18/40 [00:03<00:04, 5.00it/s]')?.text, '45 % (18/40)'))
+    assert.deepEqual(
+      ['45%|█ | 18/40 [00:03<00:04, 5.00it/s]', 'Progress: 40.5%'].map((log) => progressOf(log)?.text),
+      ['45 % (18/40)', '40.5 %'],
+    ))
   test('a progress mark keeps its identity until the next mark', () => {
     const first = progressOf('a\n40%')
     assert.equal(progressOf('a\n40%\nlines after it\n')?.at, first?.at)
     assert.notEqual(progressOf('a\n40%\n40%')?.at, first?.at)
+    const [bar, before] = ['5/10 [00:05<00:05, 1.00it/s]\n', 'x'.repeat(2000)]
+    const barMark = progressOf(before + bar)
+    assert.equal(progressOf(`${before}${bar}${'y'.repeat(90)}`)?.at, barMark?.at)
+    assert.notEqual(progressOf(before + bar + bar)?.at, barMark?.at)
   })
   test('the progress is finite and between 0 and 1, whatever the log says', () => {
     const pieces = fc.constantFrom(
@@ -97,6 +105,12 @@ test('a line with a bar or a percentage is a progress line, and other lines are 
     '  7 %',
   ])
     assert.equal(isProgressLine(line), true, line)
-  for (const line of ['', 'Prompt executed in 8 seconds', '100% of users like 5 cakes', 'gained 40% by caching'])
+  for (const line of [
+    `${'x'.repeat(300)}45%|█|`,
+    '',
+    'Prompt executed in 8 seconds',
+    '100% of users like 5 cakes',
+    'gained 40% by caching',
+  ])
     assert.equal(isProgressLine(line), false, line)
 })

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createRateLimiter } from '../../src/predictions/rate-limiter.ts'
+import { type ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/predictions/errors.ts'
+import { createRateLimiter, tellFailure } from '../../src/predictions/rate-limiter.ts'
+
+const REQUEST = { method: 'GET', url: 'https://api.test/v1/predictions/a' } as const
 
 /** A limiter without a pace of its own, and what it makes of answers that come at given seconds. */
 function learner() {
@@ -74,6 +77,32 @@ describe('the pace of a rate limiter', () => {
     assert.equal(refused(0), 2)
     assert.equal(accepted(5), 0)
   })
+})
+
+describe('what a rate limiter is told of failures', () => {
+  const refusal = (status: number, headers = {}) => new RefusalError(REQUEST, { status, headers, text: '' })
+  const untrusted = Object.assign(new Error('untrusted'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+  const failures: readonly (readonly [string, ApiError, readonly unknown[]])[] = [
+    ['a 429 without a pause is a refusal', refusal(429), [429]],
+    ['a 429 with a pause is not counted, because the pause is obeyed', refusal(429, { 'retry-after': '5' }), []],
+    ['a reset connection is not counted', new ConnectionError(REQUEST, new Error('reset')), []],
+    ['an untrusted certificate is not counted', new ConnectionError(REQUEST, untrusted), []],
+    ['a 404 is an accepted request', refusal(404), ['accepted']],
+    ['a web page is an accepted request', new NotAPredictionError(REQUEST, 'a web page'), ['accepted']],
+  ]
+  for (const [fact, error, expected] of failures) {
+    test(`${fact} for the rate limiter`, () => {
+      const told: unknown[] = []
+      const limiter = {
+        interval: 0,
+        take: async () => {},
+        accepted: () => void told.push('accepted'),
+        refused: (status: number) => void told.push(status),
+      }
+      tellFailure(limiter, error)
+      assert.deepEqual(told, expected)
+    })
+  }
 })
 
 describe('the turns of a rate limiter', () => {

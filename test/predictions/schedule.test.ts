@@ -71,6 +71,39 @@ describe('the adaptive schedule', () => {
     schedule.next(look(5, { logs: 'Progress: 10%\nProgress: 40%\nProgress: 90%\n' }))
     assert.equal(schedule.left(5)?.toFixed(6), '0.500000')
   })
+  test('the same percentage again does not change the speed that percentages show', () => {
+    const schedule = adaptiveSchedule(middle)
+    for (const [now, logs] of [
+      [1, '10%\n'],
+      [4, '10%\n40%\n'],
+      [5, '10%\n40%\n40%\n'],
+      [7, '10%\n40%\n40%\n70%\n'],
+    ] as const)
+      schedule.next(look(now, { logs }))
+    assert.equal(schedule.left(7)?.toFixed(6), '3.000000')
+  })
+  test('pauses count from the moment at which a prediction left the queue', () => {
+    const startedAt100 = () => {
+      const schedule = adaptiveSchedule(middle)
+      schedule.next(look(90, { started: false }))
+      schedule.next(look(110))
+      return schedule
+    }
+    const siblings = { runs: new RunTimes([29, 30, 31, 30, 30]), open: 8 }
+    assert.equal(startedAt100().next(look(130, { siblings })), 0.25)
+    assert.equal(startedAt100().next(look(101)).toFixed(2), '0.50')
+    assert.equal(
+      startedAt100()
+        .next(look(125, { logs: bar(10, '00:00') }))
+        .toFixed(3),
+      '0.200',
+    )
+  })
+  test('the pause shortly before a predicted end is shorter than without a prediction', () => {
+    const schedule = adaptiveSchedule(middle)
+    schedule.next(look(0))
+    assert.equal(schedule.next(look(1, { logs: '9/10 [00:09<00:01, 2.00it/s]' })).toFixed(2), '0.30')
+  })
   test('the time left is predicted anew when percentages start over', () => {
     const schedule = adaptiveSchedule(middle)
     schedule.next(look(1, { logs: 'Progress: 50%\n' }))
@@ -196,6 +229,7 @@ describe('the run times of siblings', () => {
   })
   test('polls are dense around the usual end, and as without siblings after it', () => {
     assert.equal(pause(30, thirties), 0.25)
+    assert.equal(pause(new RunTimes(thirties).usual?.to ?? 0, thirties), 0.25)
     assert.equal(pause(100, [95, 98, 100, 102, 105]).toFixed(2), '0.38')
     assert.equal(pause(300, [280, 290, 300, 310, 320]), 0.55)
     assert.equal(pause(60, thirties), 0.73)
