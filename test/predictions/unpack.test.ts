@@ -45,6 +45,22 @@ describe('a body', () => {
     assert.deepEqual(await unpack(TEXT, undefined), TEXT)
   })
 
+  test('a body whose content encoding names no compression stays as it is', async () => {
+    for (const encoding of ['none', 'binary', 'utf-8', 'UTF8', 'aws-chunked', 'aws-chunked, identity'])
+      assert.deepEqual(await unpack(TEXT, encoding), TEXT, encoding)
+  })
+
+  test('a body in raw deflate that has one of the two marks of zlib is decoded', async () => {
+    /** A stored block (RFC 1951, 3.2.4): three bits that matter, then the length and its complement. */
+    const block = (first: number, text: string) =>
+      Buffer.from([first, text.length, 0, ~text.length & 0xff, 0xff, ...Buffer.from(text)])
+    const methodOnly = Buffer.concat([block(0x08, 'hello'), block(0x01, '')])
+    assert.equal(String(await unpack(methodOnly, 'deflate')), 'hello')
+    const checkOnly = block(0x01, 'x'.repeat(23))
+    assert.equal(checkOnly.readUInt16BE(0) % 31, 0)
+    assert.equal(String(await unpack(checkOnly, 'deflate')), 'x'.repeat(23))
+  })
+
   test('an empty body is not decompressed', async () => {
     for (const encoding of ['gzip', 'br', 'zstd', 'deflate'])
       assert.equal((await unpack(Buffer.alloc(0), encoding)).length, 0)
