@@ -101,7 +101,7 @@ export function verdictOf(
   }
 }
 
-const lowerFirst = (text: string) => `${text[0]?.toLowerCase() ?? ''}${text.slice(1)}`
+const lowerFirst = (text: string) => `${text.charAt(0).toLowerCase()}${text.slice(1)}`
 const messageOf = (bug: unknown) => (bug instanceof Error ? bug.message || bug.name : String(bug))
 
 function refusedVerdict(outcome: Outcome, which: string, advice: Advice): Verdict {

@@ -108,6 +108,23 @@ describe('the verdict on a prediction that has ended', () => {
   })
 })
 
+test('a prediction without a response has a verdict, whatever ended its wait', () => {
+  const NEW = 'A prediction that has ended does not change: start a new one.'
+  for (const [more, text] of [
+    [{ status: 'succeeded' }, 'ok '],
+    [{ status: 'failed' }, `Prediction failed: Prediction abc failed, and the API gives no reason. ${NEW}`],
+    [{ end: 'refused' }, 'The API returned no prediction: Prediction abc could not be fetched: the API refused.'],
+    [{ end: 'interrupted' }, 'Interrupted: The wait was interrupted while prediction abc was not yet seen.'],
+  ] as const) {
+    assert.equal(message(verdictOf(outcome(more), '5s')), text)
+  }
+  const failed = outcome({})
+  assert.equal(
+    reasonOf({ outcome: failed, verdict: verdictOf(failed, '5s') }),
+    `Prediction abc failed, and the API gives no reason. ${NEW}`,
+  )
+})
+
 describe('the verdict on a wait that ended before its prediction', () => {
   const AGAIN = 'It may still succeed: wait for it again with the same prediction-id'
   const NOTHING_STARTED = 'in a job that does not start predictions.'
