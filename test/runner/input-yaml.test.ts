@@ -112,6 +112,8 @@ describe('an input', () => {
       /^In input: it has several YAML documents: a line "---" starts another one\. Remove the line, or put the text that contains it in quotes\.$/,
     ],
     ['a mapping as a key', 'prompt: {? {a: 1} : 1}', /a key is a mapping/],
+    ['two lists as keys', '? [1]\n: a\n? [2]\n: b', /^In input: a key is a list/],
+    ['a list and a text as keys', '? [1]\n: a\nundefined: b', /^In input: a key is a list/],
     ['a list as a key', 'prompt: {? ["##[set-output name=x]1"] : 1}', /a key is a list/],
     ['an alias of a list as a key', 'a: &x ["##[set-output name=x]1"]\n? *x\n: 1', /a key is a list/],
     ['binary data', 'a: !!binary aGVsbG8=', /binary data cannot be sent|tag/i],
@@ -121,7 +123,11 @@ describe('an input', () => {
       'base: &b {size: 1}\nhero:\n  <<: *b',
       /^In input\.hero: merge keys \(<<\) are not supported\. Put shared values into input or input-file\.$/,
     ],
-    ['an alias inside the value that it refers to', 'a: &a [*a]', /the alias \*a refers to a value that contains it/],
+    [
+      'an alias inside the value that it refers to',
+      'a: &a [*a]',
+      /^In input\.a\[0\]: the alias \*a refers to a value that contains it/,
+    ],
     ['an unknown alias', 'a: *b', /alias/i],
   ] as const) {
     test(`an input with ${name} is refused`, () => refused(text, message))
