@@ -17,7 +17,7 @@ import type { Judged } from '../predictions/verdict.ts'
 import { type Delivery, nothingDelivered } from './delivery.ts'
 import { type Entry, isJudged } from './entry.ts'
 import { messageOf } from './failure.ts'
-import { duration, fileSize, linesWithin, seconds } from './format.ts'
+import { counted, duration, fileSize, linesWithin, seconds } from './format.ts'
 import { code, inline, LONGEST_TEXT, limited, link, pre, table, thumbnail } from './markdown.ts'
 import { warn } from './print.ts'
 import { tallyOf } from './tally.ts'
@@ -176,7 +176,7 @@ function gallery(judged: readonly Judged[], delivery: Delivery): string {
     shown.map(({ url }) => thumbnail(url, width)),
     PICTURES_SHARE,
   )
-  const rest = all.length > kept.length ? `\n\n… and ${all.length - kept.length} more pictures` : ''
+  const rest = all.length > kept.length ? `\n\n… and ${counted(all.length - kept.length, 'more picture')}` : ''
   const isNamed = judged.length > 1 && shown.some(({ name }) => name !== undefined)
   if (!isNamed) return kept.length === 0 ? '' : `${kept.join('\n')}${rest}`
   const columns = columnsFor(kept.length)

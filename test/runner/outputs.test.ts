@@ -1,18 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Outcome } from '../../src/predictions/outcome.ts'
-import { Prediction } from '../../src/predictions/prediction.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
 import { type Delivered, nothingDelivered } from '../../src/runner/delivery.ts'
 import { joinReasons, outputsOf, reasonLine } from '../../src/runner/outputs.ts'
+import { ended as judged } from '../support/judged.ts'
 
-function ended(id: string, body: Record<string, unknown>) {
-  const whole = { id, status: 'succeeded', ...body }
-  const prediction = Prediction.parse(whole)
-  const answer = { prediction, body: whole }
-  const outcome: Outcome = { id, end: 'ended', status: prediction.status, answer, error: undefined, waited: 9 }
-  return { outcome, verdict: verdictOf(outcome, '30m') }
-}
+const ended = (id: string, body: Record<string, unknown>) => judged({ id, ...body })
 
 function timedOut(id: string) {
   const outcome: Outcome = { id, end: 'timeout', status: '', answer: undefined, error: undefined, waited: 9 }

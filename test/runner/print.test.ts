@@ -2,7 +2,20 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import * as core from '@actions/core'
 import fc from 'fast-check'
-import { block, debug, error, info, notice, toolkitOutput, warn, warnAll } from '../../src/runner/print.ts'
+import {
+  block,
+  catchProcessWarnings,
+  debug,
+  error,
+  errorLines,
+  flush,
+  info,
+  notice,
+  toolkitOutput,
+  urlBlock,
+  warn,
+  warnAll,
+} from '../../src/runner/print.ts'
 import { readAsForge } from '../support/forge-runner.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
@@ -65,6 +78,39 @@ describe('printing', () => {
     assert.equal(await printed(() => info('  ::error::x')), '  : :error::x\n')
     assert.equal(await printed(() => info('a\r\nb')), 'a ⏎ b\n')
   })
+
+  test('debug lines and annotations are printed as commands', async () => {
+    assert.equal(await printed(() => debug('GET /predictions: 200')), '::debug::GET /predictions: 200\n')
+    assert.equal(await printed(() => warn('a\nb')), '::warning::a%0Ab\n')
+    assert.equal(await printed(() => notice('a')), '::notice::a\n')
+    assert.equal(await printed(() => error('a', 'Prediction\nfailed')), '::error title=Prediction ⏎ failed::a\n')
+    assert.equal(await printed(() => errorLines('a\nb', 'Prediction failed')), 'Prediction failed: a\nb\n')
+  })
+
+  test('a block has each line after its prefix, between commands that stop commands, in a group if it has a title', async () => {
+    const token = /(?<=^::(?:stop-commands::)?)[\da-f-]{36}/gm
+    const shown = async (act: () => void) => (await printed(act)).replaceAll(token, 'TOKEN')
+    const stopped = (lines: string) => `::stop-commands::TOKEN\n${lines}::TOKEN::\n`
+    assert.equal(await shown(() => block(['a', 'b'], '│ ')), stopped('│ a\n│ b\n'))
+    assert.equal(await shown(() => block(['a'], '', 'Log')), `::group::Log\n${stopped('a\n')}::endgroup::\n`)
+    assert.equal(await shown(() => urlBlock(['https://a.test/b'], '  ')), stopped('  https://a.test/b\n'))
+    assert.equal(await shown(() => block([], '│ ', 'Log')), '')
+  })
+
+  test('a warning of Node or a library is a debug line', async (t) => {
+    const listeners = process.listeners('warning')
+    t.after(() => {
+      process.removeAllListeners('warning')
+      for (const listener of listeners) process.on('warning', listener)
+    })
+    const text = await printed(() => {
+      catchProcessWarnings()
+      process.emit('warning', Object.assign(new Error('::set-output name=x::y'), { name: 'DeprecationWarning' }))
+    })
+    assert.equal(text, '::debug::DeprecationWarning: : :set-output name=x: :y\n')
+  })
+
+  test('printing is flushed before the next step is taken', (_, done) => flush(done))
 
   test('six warnings of one kind are printed as four and one that counts the rest', async () => {
     const { annotations } = await acted(() => warnAll(['1', '2', '3', '4', '5', '6']))

@@ -2,23 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Outcome } from '../../src/predictions/outcome.ts'
-import { Prediction } from '../../src/predictions/prediction.ts'
 import { verdictOf } from '../../src/predictions/verdict.ts'
 import { summaryOf } from '../../src/runner/summary.ts'
-
-function ended(body: Record<string, unknown>) {
-  const whole = { id: 'abc', status: 'succeeded', ...body }
-  const prediction = Prediction.parse(whole)
-  const outcome: Outcome = {
-    id: prediction.id,
-    end: 'ended',
-    status: prediction.status,
-    answer: { prediction, body: whole },
-    error: undefined,
-    waited: 9,
-  }
-  return { outcome, verdict: verdictOf(outcome, '30m') }
-}
+import { ended } from '../support/judged.ts'
 
 describe('the summary of one prediction', () => {
   test('the summary of a prediction has its model, its output and a note that links expire', () => {
@@ -201,39 +187,21 @@ describe('the summary of many predictions', () => {
     const ran = { ...ended({}), name: 'tart' }
     assert.match(summaryOf([ran, skipped('cake')]), /^### ✅ 1 of 1 predictions succeeded, 1 skipped$/m)
   })
-  test('a summary stays under a megabyte, however large the outputs are', () => {
-    const urls = Array.from({ length: 5000 }, (_, i) => `https://files.example.com/${'x'.repeat(300)}/${i}.png`)
-    const many = Array.from({ length: 3000 }, (_, i) =>
-      ended({ id: `id${i}`, status: 'failed', error: '<'.repeat(1000), output: urls.slice(0, 5) }),
-    )
-    for (const judged of [[ended({ output: urls })], [ended({ output: '<'.repeat(3_000_000) })], many]) {
-      assert.ok(Buffer.byteLength(summaryOf(judged)) < 2 ** 20)
-    }
+  test('a summary shows the status of each prediction, or that it is unknown', () => {
+    const unseen: Outcome = { id: 'new', end: 'timeout', status: '', answer: undefined, error: undefined, waited: 9 }
+    const markdown = summaryOf([ended({}), { outcome: unseen, verdict: verdictOf(unseen, '5s') }])
+    assert.match(markdown, /^\| ✅ `abc` \| succeeded \| +\|$/m)
+    assert.match(markdown, /^\| ⏳ `new` \| unknown \| Prediction new had not been found when the timeout of 5s/m)
   })
-  test('a summary stays under a megabyte, even if every URL, name and message has its maximum length', () => {
-    const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'text' }
-    const files = Array.from({ length: 600 }, (_, i) => ({
-      ...file,
-      name: '$'.repeat(150) + i,
-      type: `image/${'+'.repeat(99)}`,
-    }))
-    const failures = Array.from({ length: 500 }, () => ({ title: 'x', message: '|'.repeat(1000) }))
-    const url = `https://files.example.com/${'|'.repeat(3900)}.png`
-    const releaseUrls = files.map(() => url)
-    const long = '|'.repeat(30_000)
-    const worst = { status: 'failed', error: long, output: Array.from({ length: 60 }, () => url) }
-    const many = { ...worst, output: [url, url, url, url], model: long, version: long, created_at: long }
-    for (const judged of [[ended(worst)], Array.from({ length: 400 }, (_, i) => ended({ ...many, id: `id${i}` }))]) {
-      for (const urls of [[], releaseUrls]) {
-        const markdown = summaryOf(judged, { files, artifacts: [], releaseUrls: urls, failures })
-        assert.ok(Buffer.byteLength(markdown) < 2 ** 20, `${Buffer.byteLength(markdown)} bytes`)
-      }
+  test('a summary shows twelve pictures and counts the rest, and other files are no pictures', () => {
+    const summaryWith = (count: number) => {
+      const output = Array.from({ length: count }, (_, i) => `https://files.example.com/${i}.png`)
+      const markdown = summaryOf([ended({ output: [...output, 'https://files.example.com/a.png/film.mp4'] })])
+      return [markdown.match(/<img /g)?.length, /… and .* pictures?/.exec(markdown)?.[0]]
     }
-  })
-  test('a summary shows an output that is nested too deeply without indentation', () => {
-    let output: unknown = Array.from({ length: 1_000_000 }, () => 1)
-    for (let depth = 0; depth < 400; depth++) output = [output]
-    assert.match(summaryOf([ended({ output })]), /<pre>(\[){401}1/)
+    assert.deepEqual(summaryWith(12), [12, undefined])
+    assert.deepEqual(summaryWith(13), [12, '… and 1 more picture'])
+    assert.deepEqual(summaryWith(20), [12, '… and 8 more pictures'])
   })
 })
 
