@@ -3,9 +3,10 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
 import { Agent } from 'undici'
-import { type Client, type ClientOptions, createClient } from '../../src/predictions/client.ts'
+import { type Client, createClient } from '../../src/predictions/client.ts'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/predictions/errors.ts'
+import type { SenderOptions } from '../../src/predictions/sender.ts'
 import { createTextStore } from '../../src/runner/text-store.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
 
@@ -15,7 +16,7 @@ const never = new AbortController().signal
 /** A server that answers every request in one way, and a client that asks it. */
 async function startGateway(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
-  more: Pick<ClientOptions, 'requestTimeout' | 'store'> = {},
+  more: Pick<SenderOptions, 'requestTimeout' | 'store'> = {},
 ) {
   const requests: { method: string | undefined; url: string | undefined; headers: IncomingMessage['headers'] }[] = []
   const server = createServer((request, response) => {
