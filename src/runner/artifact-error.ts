@@ -6,6 +6,23 @@ import { isRecord, sentence } from '../predictions/text.ts'
 
 export const CONFLICT = 409
 
+/** There is no artifact service that could take the files; they are on disk all the same. */
+export class ArtifactsUnavailable extends Error {
+  override readonly name = 'ArtifactsUnavailable'
+}
+
+/** An upload failed for good. The message is whole sentences. */
+export class UploadError extends Error {
+  override readonly name = 'UploadError'
+  /** Whether it is about this artifact only, so that others may still be uploaded. */
+  readonly isOfArtifact: boolean
+
+  constructor(message: string, options: ErrorOptions & { isOfArtifact?: boolean } = {}) {
+    super(message, options)
+    this.isOfArtifact = options.isOfArtifact ?? false
+  }
+}
+
 /** What the service or its blob store answered. */
 export interface Answer {
   status: number
@@ -44,6 +61,10 @@ export class ArtifactServiceError extends Error {
     this.retryAfter = answer && retryAfter(answer.headers, body, '')
   }
 }
+
+/** What Gitea before 1.26, Forgejo and act answer to a field that they do not know; they have no code for it. */
+export const isUnknownRequest = ({ status, text }: ArtifactServiceError) =>
+  status === 500 && text.startsWith('Error decode request body')
 
 function messageFor(call: string, failure: CallFailure): string {
   if ('reason' in failure) return `${call} failed: ${sentence(failure.reason)}`

@@ -3,8 +3,10 @@ import { access, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { SavedFile } from '../predictions/files/save.ts'
 import type { Judged } from '../predictions/verdict.ts'
-import type { UploadedArtifact, UploadSurroundings } from './artifact.ts'
+import type { UploadSurroundings } from './artifact.ts'
 import type { ArtifactFile } from './artifact-content.ts'
+import { ArtifactsUnavailable } from './artifact-error.ts'
+import type { UploadedArtifact } from './artifact-upload.ts'
 import { type Failure, messageOf } from './failure.ts'
 import type { ArtifactInputs, Inputs, ReleaseInputs } from './inputs.ts'
 import { info, warn } from './print.ts'
@@ -112,7 +114,7 @@ async function uploadAsArtifacts(
   { artifacts, failures }: Uploads,
 ): Promise<string | undefined> {
   // Loaded only when an artifact is wanted.
-  const { ArtifactsUnavailable, uploadArtifacts } = await import('./artifact.ts')
+  const { uploadArtifacts } = await import('./artifact.ts')
   const { archive, name: given } = artifact
   if (!archive && given !== undefined) {
     warn('artifact-name has no effect with archive: false: each file is an artifact with the name of the file.')

@@ -4,14 +4,10 @@ import { chmod, stat, utimes, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { type Unzipped, unzipSync } from 'fflate'
-import {
-  ArtifactsUnavailable,
-  UploadError,
-  type UploadedArtifact,
-  type UploadRequest,
-  uploadArtifacts,
-} from '../../src/runner/artifact.ts'
+import { uploadArtifacts } from '../../src/runner/artifact.ts'
 import type { ArtifactFile } from '../../src/runner/artifact-content.ts'
+import { ArtifactsUnavailable, UploadError } from '../../src/runner/artifact-error.ts'
+import type { UploadedArtifact, UploadRequest } from '../../src/runner/artifact-upload.ts'
 import { readContext } from '../../src/runner/context.ts'
 import { artifactNameProblem } from '../../src/runner/input-values.ts'
 import { cake } from '../fixtures/pictures.ts'
