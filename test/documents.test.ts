@@ -343,7 +343,7 @@ const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file
     'src/runner/entries.ts',
     'export const MOST_ENTRIES = 500',
   ],
-  [{ 'docs/reference.md': '| 64 MiB, nested' }, 'src/predictions/client.ts', 'const BODY_LIMIT = 64 * 2 ** 20'],
+  [{ 'docs/reference.md': '| 64 MiB, nested' }, 'src/predictions/sender.ts', 'const BODY_LIMIT = 64 * 2 ** 20'],
   [{ 'docs/reference.md': 'nested 200 levels deep' }, 'src/predictions/json/limits.ts', 'depth: 200'],
   [{ 'docs/reference.md': 'a million arrays and objects' }, 'src/predictions/json/limits.ts', 'parts: 1_000_000'],
   [{ 'docs/reference.md': 'ten million values' }, 'src/predictions/json/limits.ts', 'values: 10_000_000'],
