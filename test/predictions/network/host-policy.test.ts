@@ -20,6 +20,23 @@ describe('a URL', () => {
     ])
       refused(url)
   })
+  test('the refusal of a URL says what is not allowed', () => {
+    for (const [url, message] of [
+      ['http://files.example.com/a', 'its scheme is http, and only https is allowed. If you trust it, add the line'],
+      ['ftp://files.example.com/a', 'its scheme is ftp, and only https is allowed'],
+      ['https://me:pw@files.example.com/a', 'it contains a user name or a password'],
+      ['https://10.0.0.1/a', 'its host 10.0.0.1 is not a public address. If you trust it, add the line'],
+    ] as const)
+      assert.throws(
+        () => trusted(url),
+        (error) => error instanceof HostRefusal && error.message.startsWith(message),
+        url,
+      )
+    assert.throws(
+      () => trusted('https://a.test/a', 'b.test'),
+      /^HostRefusal: its host a\.test is not in allowed-hosts\. /,
+    )
+  })
   test('a URL with a private IP address is refused in every notation', () => {
     for (const host of [
       '127.0.0.1',
@@ -113,8 +130,19 @@ describe('a name', () => {
     assert.deepEqual(await looked(false), [null, '1.1.1.1', 4])
     assert.deepEqual(await looked(true), [null, [{ address: '1.1.1.1', family: 4 }]])
   })
-  test('a host name that resolves to this machine is refused at the socket', async () => {
-    const failure = await new Promise((resolve) => publicLookup(policy())('localhost', { all: true }, resolve))
-    assert.ok(failure instanceof HostRefusal)
+  test('a host name that resolves to this machine, or to nothing, is refused at the socket', async () => {
+    const looked = (host: string) =>
+      new Promise<unknown[]>((resolve) => publicLookup(policy())(host, { all: true }, (...found) => resolve(found)))
+    const [refusal, ...nothing] = await looked('localhost')
+    assert.ok(refusal instanceof HostRefusal)
+    const [failure, ...none] = await looked('nowhere.invalid')
+    assert.equal((failure as NodeJS.ErrnoException).syscall, 'getaddrinfo')
+    assert.deepEqual(
+      [nothing, none],
+      [
+        ['', 0],
+        ['', 0],
+      ],
+    )
   })
 })
