@@ -1,5 +1,8 @@
 import type { Clock } from '../predictions/clock.ts'
 import type { SaveObserver, Saver } from '../predictions/files/save.ts'
+import type { HostPolicy } from '../predictions/network/host-policy.ts'
+import type { ProxyEnvironment } from '../predictions/network/proxy.ts'
+import type { UntrustedNetwork } from '../predictions/network/untrusted-network.ts'
 import type { RunnerContext } from './context.ts'
 import type { Identities } from './identities.ts'
 import type { ApiInputs, StepInputs } from './inputs.ts'
@@ -16,16 +19,23 @@ export interface SavingSurroundings {
   clock: Clock
   signal: AbortSignal
   runner: RunnerContext
+  /** Its count of requests for files grows. */
   requests: RequestCounts
+  /** Opens the connections to the hosts of files; by default, those that the policy allows. */
+  openNetwork?: (policy: HostPolicy, env: ProxyEnvironment) => UntrustedNetwork
 }
 
+/**
+ * Opens what saves the files of a step, as its inputs say.
+ * @throws if a temporary folder is needed and cannot be made
+ */
 export async function openSaver(
   { api, apiUrl, apiKey, download, policy }: SavingInputs,
   { count, ids, reserved }: Identities,
   around: SavingSurroundings & { deadline: number; observer: SaveObserver },
 ): Promise<Saver> {
-  const { runner, requests, ...rest } = around
   const { openFileNetwork, Saver } = await import('../predictions/files/save.ts')
+  const { runner, requests, openNetwork = openFileNetwork, ...rest } = around
   const hosts = { ...policy, onMappedName: warnOnceOfMappedNames() }
   return new Saver({
     ...rest,
@@ -36,7 +46,7 @@ export async function openSaver(
     predictions: { count, ids },
     reserved,
     policy: hosts,
-    network: countedNetwork(openFileNetwork(hosts, runner.env), () => requests.files++),
+    network: countedNetwork(openNetwork(hosts, runner.env), () => requests.files++),
     keyed: (link, id) => {
       const url = api.keyedUrl(link, { id, apiUrl })
       return url === undefined ? undefined : { url, authorization: `Bearer ${apiKey}` }

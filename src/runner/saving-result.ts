@@ -1,5 +1,7 @@
+import type { Answer } from '../predictions/answer.ts'
 import type { SavedFile, SaveResult } from '../predictions/files/save.ts'
 import { isExpired, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
+import { outputViewOf } from '../predictions/stored-answer.ts'
 import { type Failure, messageOf } from './failure.ts'
 import type { StepInputs } from './inputs.ts'
 import { warn } from './print.ts'
@@ -20,7 +22,16 @@ export interface Ended {
   count: number
 }
 
-/** @param reason why files are canceled, if they are */
+/** What is known of a prediction that has ended. Of its answer, which can be large, only a part is kept. */
+export function endedOf(id: string, answer: Answer): Ended {
+  const { urls, embedded } = outputViewOf(answer)
+  return { id, prediction: answer.prediction, count: urls.length + embedded }
+}
+
+/**
+ * What becomes of a step whose files were saved, or not.
+ * @param reason why files are canceled, if they are
+ */
 export function savedOf(
   { files, failures, canceled }: SaveResult,
   ended: readonly Ended[],
@@ -33,6 +44,12 @@ export function savedOf(
   const incomplete = new Set(failures.map(({ predictionId }) => predictionId))
   if (canceled > 0) for (const id of unfinished(ended, files)) incomplete.add(id)
   return { files, failures: failed, incomplete }
+}
+
+/** What becomes of a step if no file could be saved for one and the same reason. */
+export function nothingSaved(ended: readonly Ended[], error: unknown): Saved {
+  const failures = [{ title: 'Files not saved', message: messageOf(error) }]
+  return { files: [], failures, incomplete: new Set(ended.map(({ id }) => id)) }
 }
 
 /** The predictions with fewer files than their output has: which of them a cancel has cut off is only counted. */

@@ -1,17 +1,15 @@
 import type { Answer } from '../predictions/answer.ts'
 import type { EndedPrediction, SaveResult, Saver } from '../predictions/files/save.ts'
 import type { Outcome } from '../predictions/outcome.ts'
-import { completedAt, isTerminal, type Prediction, statusOf } from '../predictions/prediction.ts'
-import { outputViewOf } from '../predictions/stored-answer.ts'
+import { ageOf, isTerminal, statusOf } from '../predictions/prediction.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
-import { messageOf } from './failure.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { Identities } from './identities.ts'
 import type { StepInputs } from './inputs.ts'
 import { openSaver, type SavingInputs, type SavingSurroundings } from './open-saver.ts'
 import { warnAll } from './print.ts'
 import { createSaveObserver, printState } from './saving-log.ts'
-import { type Ended, type Saved, savedOf } from './saving-result.ts'
+import { type Ended, endedOf, nothingSaved, type Saved, savedOf } from './saving-result.ts'
 
 /** The second stage of a step: saves the files of each prediction as soon as it has ended, while others are waited for. */
 export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disposable {
@@ -19,11 +17,16 @@ export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disp
   finish(): Promise<Saved>
 }
 
+interface StepSurroundings extends SavingSurroundings {
+  /** Now, in milliseconds since the epoch; by default, that of the machine. */
+  date?: () => number
+}
+
 /** Saves files as predictions settle. Dispose of it to abandon the saving. */
 export class StepSaving implements Saving {
   readonly #inputs: SavingInputs
   readonly #identities: Identities
-  readonly #around: SavingSurroundings
+  readonly #around: StepSurroundings
   /** When the timeout of the step comes, on its clock. */
   readonly #deadline: number
   readonly #abandoned = new AbortController()
@@ -35,7 +38,7 @@ export class StepSaving implements Saving {
   #saver: Promise<Saver> | undefined
   #heartbeat: Disposable | undefined
 
-  constructor(inputs: SavingInputs & Pick<StepInputs, 'timeout'>, identities: Identities, around: SavingSurroundings) {
+  constructor(inputs: SavingInputs & Pick<StepInputs, 'timeout'>, identities: Identities, around: StepSurroundings) {
     this.#inputs = inputs
     this.#identities = identities
     this.#around = around
@@ -48,10 +51,9 @@ export class StepSaving implements Saving {
 
   settled({ id, end, answer }: Outcome): void {
     if (end !== 'ended' || !answer) return
-    const { prediction } = answer
-    const { urls, embedded } = outputViewOf(answer)
-    this.#ended.push({ id, prediction, count: urls.length + embedded })
-    const age = ageOf(prediction, this.#seenRunning.has(id))
+    const { date = Date.now } = this.#around
+    this.#ended.push(endedOf(id, answer))
+    const age = ageOf(answer.prediction, date()) ?? (this.#seenRunning.has(id) ? 0 : undefined)
     const toSave = { id, ...this.#identities.of(id), age, ...outputToSave(answer) }
     this.#saver ??= this.#open()
     this.#saver.then(
@@ -62,13 +64,13 @@ export class StepSaving implements Saving {
 
   async finish(): Promise<Saved> {
     try {
-      const result = (await (await this.#saver)?.finish()) ?? NOTHING
+      const saver = await this.#saver
+      const result = saver ? await saver.finish() : NOTHING
       warnAll(this.#renamed)
       warnAll(result.warnings)
       return savedOf(result, this.#ended, { ...this.#inputs.download, reason: this.#around.signal.reason })
     } catch (error) {
-      const incomplete = new Set(this.#ended.map(({ id }) => id))
-      return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
+      return nothingSaved(this.#ended, error)
     } finally {
       this.#heartbeat?.[Symbol.dispose]()
     }
@@ -104,10 +106,3 @@ const outputToSave = ({
 })
 
 const NOTHING: SaveResult = { files: [], failures: [], warnings: [], canceled: 0 }
-
-/** Seconds since the end of a prediction; undefined if neither the API says it nor the step saw it running. */
-function ageOf(prediction: Prediction, seenRunning: boolean): number | undefined {
-  const end = completedAt(prediction)
-  if (end === undefined) return seenRunning ? 0 : undefined
-  return Math.max(0, (Date.now() - end) / 1000)
-}
