@@ -22,7 +22,7 @@ export interface Ended {
   count: number
 }
 
-/** What is known of a prediction that has ended. Of its answer, which can be large, only a part is kept. */
+/** What the result needs to know of a prediction that has ended. */
 export function endedOf(id: string, answer: Answer): Ended {
   const { urls, embedded } = outputViewOf(answer)
   return { id, prediction: answer.prediction, count: urls.length + embedded }
@@ -46,7 +46,7 @@ export function savedOf(
   return { files, failures: failed, incomplete }
 }
 
-/** What becomes of a step if no file could be saved for one and the same reason. */
+/** What becomes of a step in which one error kept all files from being saved. */
 export function nothingSaved(ended: readonly Ended[], error: unknown): Saved {
   const failures = [{ title: 'Files not saved', message: messageOf(error) }]
   return { files: [], failures, incomplete: new Set(ended.map(({ id }) => id)) }

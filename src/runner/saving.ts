@@ -77,7 +77,7 @@ export class StepSaving implements Saving {
   }
 
   [Symbol.dispose](): void {
-    this.#abandoned.abort(new Error('saving was abandoned'))
+    this.#abandoned.abort()
     this.#heartbeat?.[Symbol.dispose]()
     this.#saver?.then((saver) => saver.finish()).catch(() => {})
   }
