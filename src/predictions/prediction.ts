@@ -127,6 +127,15 @@ export const isRunning = (status: string): status is 'starting' | 'processing' =
 /** Milliseconds since the epoch at which it ended, by the API's own timestamp; undefined if it has none. */
 export const completedAt = (prediction: Prediction): number | undefined => timestamp(prediction.completed_at)
 
+/**
+ * Seconds since it ended, by the API's own timestamp; 0 if that is ahead of the date, undefined if there is none.
+ * @param date now, in milliseconds since the epoch
+ */
+export function ageOf(prediction: Prediction, date: number): number | undefined {
+  const end = completedAt(prediction)
+  return end === undefined ? undefined : Math.max(0, date - end) / 1000
+}
+
 /** What servers write if there is no time: the first year or day of their calendar. */
 const ZERO_TIME = /^\s*(?:000[01]-|1970-01-01)/
 

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts'
 import { isBug } from './network/network-errors.ts'
-import { completedAt, hasNoOutput, type Prediction, statusOf } from './prediction.ts'
+import { ageOf, hasNoOutput, type Prediction, statusOf } from './prediction.ts'
 import type { WaitOptions } from './wait-options.ts'
 
 /** Seconds before each further poll for an output that may be a moment late. */
@@ -16,8 +16,7 @@ const JUST_ENDED = 60
 export function isOutputLate(prediction: Prediction, ranAgo: number | undefined, date: number): boolean {
   if (statusOf(prediction) !== 'succeeded' || !hasNoOutput(prediction) || prediction.data_removed === true) return false
   if (ranAgo !== undefined && ranAgo <= JUST_ENDED) return true
-  const completed = completedAt(prediction)
-  return completed === undefined || (date - completed) / 1000 <= JUST_ENDED
+  return (ageOf(prediction, date) ?? 0) <= JUST_ENDED
 }
 
 /**

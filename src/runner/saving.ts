@@ -1,28 +1,15 @@
 import type { Answer } from '../predictions/answer.ts'
-import type { Clock } from '../predictions/clock.ts'
-import type { EndedPrediction, SavedFile, SaveObserver, SaveResult, Saver } from '../predictions/files/save.ts'
+import type { EndedPrediction, SaveResult, Saver } from '../predictions/files/save.ts'
 import type { Outcome } from '../predictions/outcome.ts'
-import { completedAt, isExpired, isTerminal, type Prediction, RETENTION, statusOf } from '../predictions/prediction.ts'
-import { outputViewOf } from '../predictions/stored-answer.ts'
+import { ageOf, isTerminal, statusOf } from '../predictions/prediction.ts'
 import type { WaitObserver } from '../predictions/wait-options.ts'
-import type { RunnerContext } from './context.ts'
-import { type Failure, messageOf } from './failure.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import type { Identities } from './identities.ts'
-import type { ApiInputs, StepInputs } from './inputs.ts'
-import { warn, warnAll } from './print.ts'
-import { countedNetwork, type RequestCounts } from './requests.ts'
+import type { StepInputs } from './inputs.ts'
+import { openSaver, type SavingInputs, type SavingSurroundings } from './open-saver.ts'
+import { warnAll } from './print.ts'
 import { createSaveObserver, printState } from './saving-log.ts'
-import { redacted } from './secrets.ts'
-import { makeTemporaryFolder } from './temporary-folder.ts'
-
-/** What was saved, and what makes the step fail. */
-interface Saved {
-  files: SavedFile[]
-  failures: Failure[]
-  /** The IDs of predictions of which a file was not saved. */
-  incomplete: ReadonlySet<string>
-}
+import { type Ended, endedOf, nothingSaved, type Saved, savedOf } from './saving-result.ts'
 
 /** The second stage of a step: saves the files of each prediction as soon as it has ended, while others are waited for. */
 export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disposable {
@@ -30,30 +17,16 @@ export interface Saving extends Pick<WaitObserver, 'answered' | 'settled'>, Disp
   finish(): Promise<Saved>
 }
 
-/** A prediction that has ended, under the requested ID. */
-interface Ended {
-  id: string
-  prediction: Prediction
-  /** How many files its output has, apart from text and JSON. */
-  count: number
-}
-
-/** What files are saved by. */
-type SavingInputs = ApiInputs & Pick<StepInputs, 'download' | 'policy'>
-
-/** What a saving works with. */
-interface SavingSurroundings {
-  clock: Clock
-  signal: AbortSignal
-  runner: RunnerContext
-  requests: RequestCounts
+interface StepSurroundings extends SavingSurroundings {
+  /** Now, in milliseconds since the epoch; by default, that of the machine. */
+  date?: () => number
 }
 
 /** Saves files as predictions settle. Dispose of it to abandon the saving. */
 export class StepSaving implements Saving {
   readonly #inputs: SavingInputs
   readonly #identities: Identities
-  readonly #around: SavingSurroundings
+  readonly #around: StepSurroundings
   /** When the timeout of the step comes, on its clock. */
   readonly #deadline: number
   readonly #abandoned = new AbortController()
@@ -65,7 +38,7 @@ export class StepSaving implements Saving {
   #saver: Promise<Saver> | undefined
   #heartbeat: Disposable | undefined
 
-  constructor(inputs: SavingInputs & Pick<StepInputs, 'timeout'>, identities: Identities, around: SavingSurroundings) {
+  constructor(inputs: SavingInputs & Pick<StepInputs, 'timeout'>, identities: Identities, around: StepSurroundings) {
     this.#inputs = inputs
     this.#identities = identities
     this.#around = around
@@ -78,10 +51,9 @@ export class StepSaving implements Saving {
 
   settled({ id, end, answer }: Outcome): void {
     if (end !== 'ended' || !answer) return
-    const { prediction } = answer
-    const { urls, embedded } = outputViewOf(answer)
-    this.#ended.push({ id, prediction, count: urls.length + embedded })
-    const age = ageOf(prediction, this.#seenRunning.has(id))
+    const { date = Date.now } = this.#around
+    this.#ended.push(endedOf(id, answer))
+    const age = ageOf(answer.prediction, date()) ?? (this.#seenRunning.has(id) ? 0 : undefined)
     const toSave = { id, ...this.#identities.of(id), age, ...outputToSave(answer) }
     this.#saver ??= this.#open()
     this.#saver.then(
@@ -92,20 +64,20 @@ export class StepSaving implements Saving {
 
   async finish(): Promise<Saved> {
     try {
-      const result = (await (await this.#saver)?.finish()) ?? NOTHING
+      const saver = await this.#saver
+      const result = saver ? await saver.finish() : NOTHING
       warnAll(this.#renamed)
       warnAll(result.warnings)
       return savedOf(result, this.#ended, { ...this.#inputs.download, reason: this.#around.signal.reason })
     } catch (error) {
-      const incomplete = new Set(this.#ended.map(({ id }) => id))
-      return { files: [], failures: [{ title: 'Files not saved', message: messageOf(error) }], incomplete }
+      return nothingSaved(this.#ended, error)
     } finally {
       this.#heartbeat?.[Symbol.dispose]()
     }
   }
 
   [Symbol.dispose](): void {
-    this.#abandoned.abort(new Error('saving was abandoned'))
+    this.#abandoned.abort()
     this.#heartbeat?.[Symbol.dispose]()
     this.#saver?.then((saver) => saver.finish()).catch(() => {})
   }
@@ -134,85 +106,3 @@ const outputToSave = ({
 })
 
 const NOTHING: SaveResult = { files: [], failures: [], warnings: [], canceled: 0 }
-
-/** @param reason why files are canceled, if they are */
-function savedOf(
-  { files, failures, canceled }: SaveResult,
-  ended: readonly Ended[],
-  { ifNoFilesFound, reason }: Pick<StepInputs['download'], 'ifNoFilesFound'> & { reason: unknown },
-): Saved {
-  const failed = failures.map(({ message }) => ({ title: 'File not saved', message }))
-  if (canceled > 0) failed.push({ title: 'Files not saved', message: messageOf(reason) })
-  failed.push(...expired(ended))
-  failed.push(...missing(ended, files.length + failed.length, ifNoFilesFound))
-  const incomplete = new Set(failures.map(({ predictionId }) => predictionId))
-  if (canceled > 0) for (const id of unfinished(ended, files)) incomplete.add(id)
-  return { files, failures: failed, incomplete }
-}
-
-async function openSaver(
-  { api, apiUrl, apiKey, download, policy }: SavingInputs,
-  { count, ids, reserved }: Identities,
-  around: SavingSurroundings & { deadline: number; observer: SaveObserver },
-): Promise<Saver> {
-  const { runner, requests, ...rest } = around
-  const { openFileNetwork, Saver } = await import('../predictions/files/save.ts')
-  const hosts = { ...policy, onMappedName: warnOnceOfMappedNames() }
-  return new Saver({
-    ...rest,
-    ...download,
-    redact: async (output) => (await redacted.prepare(output)).value(output),
-    directory: download.directory ?? (await makeTemporaryFolder('files', runner.temp)),
-    workspace: runner.workspace,
-    predictions: { count, ids },
-    reserved,
-    policy: hosts,
-    network: countedNetwork(openFileNetwork(hosts, runner.env), () => requests.files++),
-    keyed: (link, id) => {
-      const url = api.keyedUrl(link, { id, apiUrl })
-      return url === undefined ? undefined : { url, authorization: `Bearer ${apiKey}` }
-    },
-    env: runner.env,
-  })
-}
-
-/** The proxy is on the machine itself, so the name is trusted. */
-function warnOnceOfMappedNames(): (host: string, address: string) => void {
-  let warned = false
-  return (host, address) => {
-    if (warned) return
-    warned = true
-    warn(
-      `${host} resolves to ${address}: a proxy on this machine (such as Clash, Surge or sing-box) maps names to addresses of 198.18.0.0/15. That proxy decides whether files come from the public internet.`,
-    )
-  }
-}
-
-/** Seconds since the end of a prediction; undefined if neither the API says it nor the step saw it running. */
-function ageOf(prediction: Prediction, seenRunning: boolean): number | undefined {
-  const end = completedAt(prediction)
-  if (end === undefined) return seenRunning ? 0 : undefined
-  return Math.max(0, (Date.now() - end) / 1000)
-}
-
-/** The predictions with fewer files than their output has: which of them a cancel has cut off is only counted. */
-function unfinished(ended: readonly Ended[], files: readonly SavedFile[]): string[] {
-  const saved = Map.groupBy(files, ({ predictionId }) => predictionId)
-  return ended.filter(({ id, count }) => (saved.get(id)?.length ?? 0) < Math.max(1, count)).map(({ id }) => id)
-}
-
-const expired = (ended: readonly Ended[]): Failure[] =>
-  ended
-    .filter(({ prediction }) => isExpired(prediction))
-    .map(({ id }) => ({
-      title: 'Files expired',
-      message: `The files of prediction ${id} have expired: the API deletes them ${RETENTION}. To get them, start a new prediction.`,
-    }))
-
-/** What the step says if there was nothing to save. */
-function missing(ended: readonly Ended[], found: number, ifNone: StepInputs['download']['ifNoFilesFound']): Failure[] {
-  if (found > 0 || !ended.some(({ prediction }) => statusOf(prediction) === 'succeeded')) return []
-  const message = 'No files were found to save: the output is empty.'
-  if (ifNone === 'warn') warn(message)
-  return ifNone === 'error' ? [{ title: 'No files found', message }] : []
-}

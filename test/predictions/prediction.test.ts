@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { isJsonOutput, outputFiles, outputText, outputUrls } from '../../src/predictions/output.ts'
 import {
+  ageOf,
   completedAt,
   hasNoOutput,
   isExpired,
@@ -253,6 +254,14 @@ describe('the times of a prediction', () => {
   test('the end of a prediction is the completed_at of the API', () => {
     assert.equal(completedAt(timed(START, END)), Date.parse(END))
     for (const none of [undefined, '', 'soon']) assert.equal(completedAt(timed(START, none)), undefined)
+  })
+  test('the age of a prediction is what has passed since its end, and never negative', () => {
+    const at = Date.parse(END)
+    assert.deepEqual(
+      [at + 61_500, at, at - 1000].map((date) => ageOf(timed(START, END), date)),
+      [61.5, 0, 0],
+    )
+    assert.equal(ageOf(timed(START), at), undefined)
   })
   test('a timestamp without a time zone is in UTC, wherever the step runs', (t) => {
     const { TZ } = process.env

@@ -1,166 +1,317 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
-import { test } from 'node:test'
-import { predictions } from '../../src/predictions/apis/predictions.ts'
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { describe, test } from 'node:test'
+import type { Answer, StoredAnswer } from '../../src/predictions/answer.ts'
 import { type Clock, systemClock } from '../../src/predictions/clock.ts'
+import type { Outcome } from '../../src/predictions/outcome.ts'
 import { Prediction } from '../../src/predictions/prediction.ts'
 import { readContext } from '../../src/runner/context.ts'
 import { HEARTBEAT } from '../../src/runner/heartbeat.ts'
-import { identitiesOf } from '../../src/runner/identities.ts'
+import { type Identities, identitiesByName, identitiesOf } from '../../src/runner/identities.ts'
 import { noRequests } from '../../src/runner/requests.ts'
 import { StepSaving } from '../../src/runner/saving.ts'
 import { eventually } from '../support/eventually.ts'
-import { listen } from '../support/listen.ts'
 import { printed } from '../support/printed.ts'
-import { temporaryFolder } from '../support/temporary-folder.ts'
+import { type OtherInputs, savingInputs } from '../support/saving-inputs.ts'
+import { type FileReaction, type FileRequest, scriptedNetwork } from '../support/scripted-host.ts'
+import { type TemporaryFolder, temporaryFolder } from '../support/temporary-folder.ts'
+import { VirtualClock } from '../support/virtual-time.ts'
 
-/** A step that has begun to save the one file of a prediction, from a server that never answers. */
-async function stalledSaving(clock: Clock) {
-  let tell = () => {}
-  const requested = new Promise<void>((resolve) => {
-    tell = resolve
-  })
-  const server = await listen(() => tell())
-  const folder = await temporaryFolder()
+const CDN = 'https://cdn.example.com'
+const NOW = Date.parse('2026-03-01T12:00:00Z')
+
+interface Options extends OtherInputs {
+  clock?: Clock
+  identities?: Identities
+  react?: (request: FileRequest) => FileReaction
+  temp?: string
+}
+
+/** What saves the files of a step into a folder, from a scripted network. */
+function savingOf(
+  folder: TemporaryFolder,
+  { clock = systemClock, identities, react = () => 'hang', temp = folder.path, ...inputs }: Options = {},
+) {
   const interrupt = new AbortController()
-  const inputs = {
-    api: predictions,
-    apiUrl: `${server.origin}/v1`,
-    apiKey: 'key-0123456789',
-    policy: { apiUrl: `${server.origin}/v1`, allowedHosts: [] },
-    timeout: { seconds: 60, text: '1m' },
-    download: {
-      directory: folder.path,
-      fileName: '{id}-{index}',
-      maxFileSize: 1e6,
-      maxTotalSize: 1e6,
-      overwrite: true,
-      ifNoFilesFound: 'error' as const,
-    },
-  }
-  const runner = { ...readContext({}), workspace: folder.path }
-  const around = { clock, signal: interrupt.signal, runner, requests: noRequests() }
-  const saving = new StepSaving(inputs as never, identitiesOf(['a']), around)
-  const prediction = Prediction.parse({ id: 'a', status: 'succeeded', output: `${server.origin}/cake.png` })
-  const answer = { prediction, body: {} }
-  saving.settled({ id: 'a', end: 'ended', status: 'succeeded', answer, error: undefined, waited: 1 })
+  const { network, log } = scriptedNetwork(clock, react)
+  const saving = new StepSaving(savingInputs(folder.path, inputs), identities ?? identitiesOf(['a', 'b', 'c']), {
+    ...{ clock, signal: interrupt.signal, requests: noRequests() },
+    runner: { ...readContext({}), workspace: folder.path, temp },
+    date: () => NOW,
+    openNetwork: () => network,
+  })
   return {
-    requested,
-    finished: saving.finish(),
+    saving,
     interrupt,
-    async [Symbol.asyncDispose]() {
-      saving[Symbol.dispose]()
-      await folder[Symbol.asyncDispose]()
-      await server[Symbol.asyncDispose]()
+    log,
+    /** The wait sees a prediction with such a status. */
+    answered: (id: string, status: string) => saving.answered({ id, answer: answerOf({ id, status }) }),
+    /** The wait for a prediction has come to an end. */
+    settled(id: string, fields: object, more: Partial<Answer> = {}, end: Outcome['end'] = 'ended') {
+      const answer = { ...answerOf({ id, status: 'succeeded', ...fields }), ...more }
+      saving.settled({ id, end, status: answer.prediction.status, answer, error: undefined, waited: 1 })
+    },
+    /** @returns what was saved, and what is printed */
+    async finished() {
+      let result: Awaited<ReturnType<StepSaving['finish']>> | undefined
+      const text = await printed(async () => {
+        const finished = saving.finish()
+        result = await (clock instanceof VirtualClock ? clock.run(finished) : finished)
+      })
+      assert.ok(result)
+      const { files, failures, incomplete } = result
+      const messages = failures.map(({ message }) => message)
+      return { files, names: files.map(({ name }) => name), failures, messages, incomplete: [...incomplete], text }
     },
   }
 }
 
-test('files that an interrupted step abandons are one failure, and all of them are reported', async () => {
-  await using step = await stalledSaving(systemClock)
-  await Promise.race([step.requested, step.finished])
-  step.interrupt.abort(new Error('The runner ends this step.'))
-  const { files, failures, incomplete } = await step.finished
-  assert.deepEqual(files, [])
-  assert.deepEqual(failures, [{ title: 'Files not saved', message: 'The runner ends this step.' }])
-  assert.deepEqual([...incomplete], ['a'])
+const answerOf = (body: object): Answer => ({ prediction: Prediction.parse(body), body: {} })
+
+describe('the files of a step', () => {
+  test('files are saved in the order of the predictions, under the names of their inputs, each with a line', async () => {
+    await using folder = await temporaryFolder()
+    const names = new Map([
+      ['p1', 'bun'],
+      ['p2', 'cake'],
+    ])
+    const identities = identitiesByName([{ name: 'cake' }, { name: 'bun' }], names, [])
+    const { settled, finished, log } = savingOf(folder, { identities, download: { fileName: '{number}-{name}' } })
+    settled('p1', { output: 'a bun' })
+    settled('p2', { output: 'a cake' })
+    const result = await finished()
+    assert.deepEqual(result.names, ['1-cake.txt', '2-bun.txt'])
+    assert.deepEqual([result.failures, result.incomplete], [[], []])
+    assert.equal(result.text.match(/^saved .* · text\/plain · \d B$/gm)?.length, 2)
+    assert.equal(log.isClosed, true)
+  })
+
+  test('files are saved of predictions that have ended, whatever the others last answered', async () => {
+    await using folder = await temporaryFolder()
+    const { settled, saving, finished } = savingOf(folder)
+    for (const end of ['timeout', 'refused', 'interrupted', 'crashed'] as const) settled('a', { output: end }, {}, end)
+    saving.settled({ id: 'a', end: 'ended', status: '', answer: undefined, error: undefined, waited: 1 })
+    settled('b', { status: 'failed', output: 'what there is' })
+    const { names, failures } = await finished()
+    assert.deepEqual([names, failures], [['b-text.txt'], []])
+  })
+
+  test('an output that is too large for memory is saved whole', async () => {
+    await using folder = await temporaryFolder()
+    const { settled, finished } = savingOf(folder)
+    const stored = {
+      use: (act: (answer: Answer) => unknown) =>
+        act(answerOf({ id: 'a', status: 'succeeded', output: 'a whole cake' })),
+    } as StoredAnswer
+    settled('a', { output: 'a cak' }, { stored })
+    const { files } = await finished()
+    assert.equal(await readFile(files[0]?.path ?? '', 'utf8'), 'a whole cake')
+  })
+
+  test('a step in which nothing has ended opens nothing and says nothing', async () => {
+    await using folder = await temporaryFolder()
+    const { saving, finished } = savingOf(folder, { temp: folder.file('none'), download: { directory: undefined } })
+    assert.deepEqual(await finished(), { files: [], names: [], failures: [], messages: [], incomplete: [], text: '' })
+    saving[Symbol.dispose]()
+  })
+
+  test('a file that fails is a failure of its prediction', async () => {
+    await using folder = await temporaryFolder()
+    const { settled, finished } = savingOf(folder, { download: { maxFileSize: 10 } })
+    settled('a', { output: 'x'.repeat(11) })
+    settled('b', { output: 'a pie' })
+    const { names, failures, incomplete } = await finished()
+    assert.deepEqual(names, ['b-text.txt'])
+    assert.deepEqual(
+      failures.map(({ title }) => title),
+      ['File not saved'],
+    )
+    assert.deepEqual(incomplete, ['a'])
+  })
+
+  test('files for which no folder can be made are one failure', async () => {
+    await using folder = await temporaryFolder()
+    const { settled, finished } = savingOf(folder, { temp: folder.file('none'), download: { directory: undefined } })
+    settled('a', { output: 'a cake' })
+    settled('b', { output: 'a pie' })
+    const { failures, incomplete } = await finished()
+    assert.equal(failures.length, 1)
+    assert.equal(failures[0]?.title, 'Files not saved')
+    assert.match(failures[0]?.message ?? '', /^No folder could be created under /)
+    assert.deepEqual(incomplete, ['a', 'b'])
+  })
+
+  test('a step without files is what if-no-files-found says', async () => {
+    await using folder = await temporaryFolder()
+    const { settled, finished } = savingOf(folder, { download: { ifNoFilesFound: 'warn' } })
+    settled('a', { output: null })
+    const { failures, text } = await finished()
+    assert.deepEqual(failures, [])
+    assert.equal(text, '::warning::No files were found to save: the output is empty.\n')
+  })
 })
 
-test('a heartbeat reports a file that is still not saved, and ends with the saving', async () => {
-  const beats: (() => void)[] = []
-  let isOver = false
+describe('warnings about the files of a step', () => {
+  test('files that got other names come first, and say how to replace what is there', async () => {
+    await using folder = await temporaryFolder()
+    await writeFile(folder.file('a-0.txt'), 'a bun')
+    const { settled, finished } = savingOf(folder, {
+      react: ({ url }) => {
+        const type = url.endsWith('.txt') ? 'text/plain' : 'text/html'
+        return { status: 200, headers: { 'content-type': type }, pieces: [`<html>${type}</html>`] }
+      },
+    })
+    settled('a', { output: [`${CDN}/a.txt`, `${CDN}/page`] })
+    const { names, text } = await finished()
+    assert.deepEqual(names, ['a-0-2.txt'])
+    assert.match(
+      text,
+      /^saved .*\n::warning::a-0\.txt already exists with other content: the new file was saved as a-0-2\.txt\. Set overwrite: true to replace existing files\.\n::warning::File 1 .* is a web page, not a file; it was not saved\.\n$/,
+    )
+  })
+
+  test('a file replaces another one if that is wanted, without a warning', async () => {
+    await using folder = await temporaryFolder()
+    await writeFile(folder.file('a-text.txt'), 'a bun')
+    const { settled, finished } = savingOf(folder, { download: { overwrite: true } })
+    settled('a', { output: 'a cake' })
+    const { names, text } = await finished()
+    assert.deepEqual([names, text.includes('::warning::')], [['a-text.txt'], false])
+  })
+})
+
+describe('a file that does not come', () => {
+  /** What becomes of the file of prediction a, and in how many requests, if its server returns a status. */
+  async function outcomeOf(status: number, fields: object, more: Partial<Answer> = {}, seen: [string, string][] = []) {
+    await using folder = await temporaryFolder()
+    const clock = new VirtualClock()
+    const { settled, answered, finished, log } = savingOf(folder, { clock, react: () => ({ status }) })
+    for (const [id, word] of seen) answered(id, word)
+    settled('a', { output: `${CDN}/a.png`, ...fields }, more)
+    const { messages } = await finished()
+    return { message: messages.join(), requests: log.requests.length }
+  }
+  const endedAgo = (seconds: number) => ({ completed_at: new Date(NOW - seconds * 1000).toISOString() })
+  const EXPIRED = /: it has probably expired:/
+  const MISSING = /: there is no such file\.$/
+
+  test('a missing file is waited for if the prediction has just ended, and not if it ended a minute ago', async () => {
+    const late = await outcomeOf(404, endedAgo(61))
+    assert.equal(late.requests, 1)
+    assert.match(late.message, MISSING)
+    assert.ok((await outcomeOf(404, endedAgo(60))).requests > 1)
+    assert.ok((await outcomeOf(404, endedAgo(-3600))).requests > 1)
+  })
+
+  test('a missing file has expired if the prediction ended an hour ago, give or take minutes', async () => {
+    assert.match((await outcomeOf(404, endedAgo(3300))).message, EXPIRED)
+    assert.match((await outcomeOf(404, endedAgo(3200))).message, MISSING)
+  })
+
+  test('a missing file has expired if nobody knows when the prediction ended, unless the step saw it running', async () => {
+    assert.match((await outcomeOf(404, {})).message, EXPIRED)
+    assert.match((await outcomeOf(404, {}, {}, [['a', 'processing']])).message, MISSING)
+    assert.match((await outcomeOf(404, {}, {}, [['a', 'succeeded']])).message, EXPIRED)
+    assert.match((await outcomeOf(404, {}, {}, [['b', 'processing']])).message, EXPIRED)
+    assert.match((await outcomeOf(404, endedAgo(3300), {}, [['a', 'processing']])).message, EXPIRED)
+  })
+
+  test('a missing file has not expired if nobody knows how long links of the API work', async () => {
+    assert.match((await outcomeOf(404, endedAgo(3300), { linkLife: 'unknown' })).message, MISSING)
+    assert.match((await outcomeOf(404, endedAgo(3300), { linkLife: 'documented' })).message, EXPIRED)
+  })
+
+  test('a file is given up when the timeout comes, which counts from the start of the step', async () => {
+    await using folder = await temporaryFolder()
+    const clock = new VirtualClock()
+    const { settled, finished } = savingOf(folder, { clock, react: () => ({ status: 503 }) })
+    await clock.run(clock.sleep(25))
+    settled('a', { output: `${CDN}/a.png` })
+    const { messages } = await finished()
+    assert.match(messages.join(), /The download was given up 35 s after the step noticed the end/)
+  })
+})
+
+/** The machine's clock, but for heartbeats, which come when they are told to. */
+function clockOfHeartbeats() {
+  const beats: { beat: () => void; signal: AbortSignal | undefined }[] = []
   const clock: Clock = {
     now: systemClock.now,
-    sleep: (seconds, signal) => {
+    sleep(seconds, signal) {
       if (seconds !== HEARTBEAT) return systemClock.sleep(seconds, signal)
-      signal?.addEventListener('abort', () => {
-        isOver = true
-      })
-      return new Promise((resolve) => beats.push(resolve))
+      return new Promise((beat) => beats.push({ beat, signal }))
     },
   }
-  await using step = await stalledSaving(clock)
-  await Promise.race([step.requested, step.finished])
-  assert.equal(beats.length, 1)
-  const text = await printed(async () => {
-    beats[0]?.()
-    await eventually('the next heartbeat', () => beats.length === 2)
-  })
-  assert.match(text, /^fetching 1 file, 0 saved · File 0 \(127\.0\.0\.1\/…\/cake\.png\): 0 B\n$/)
-  assert.equal(isOver, false)
-  step.interrupt.abort(new Error('The runner ends this step.'))
-  await step.finished
-  assert.equal(isOver, true)
-})
-
-/** Saves what predictions have, in the texts of their outputs. @returns the result, and what is printed */
-async function savedFrom(bodies: readonly object[], ifNoFilesFound = 'error') {
-  await using folder = await temporaryFolder()
-  await writeFile(folder.file('same.txt'), 'a bun')
-  const inputs = {
-    ...{ api: predictions, apiUrl: 'http://127.0.0.1:1/v1', apiKey: 'key-0123456789' },
-    policy: { apiUrl: 'http://127.0.0.1:1/v1', allowedHosts: [] },
-    timeout: { seconds: 60, text: '1m' },
-    download: {
-      ...{ directory: folder.path, fileName: 'same', maxFileSize: 100, maxTotalSize: 1e6 },
-      ...{ overwrite: false, ifNoFilesFound },
-    },
-  }
-  const runner = { ...readContext({}), workspace: folder.path }
-  const around = { clock: systemClock, signal: new AbortController().signal, runner, requests: noRequests() }
-  let result: Awaited<ReturnType<StepSaving['finish']>> | undefined
-  const text = await printed(async () => {
-    using saving = new StepSaving(inputs as never, identitiesOf(bodies.map((_, i) => `p${i}`)), around)
-    for (const [i, body] of bodies.entries()) {
-      const prediction = Prediction.parse({ id: `p${i}`, status: 'succeeded', ...body })
-      const answer = { prediction, body: {} }
-      const { status } = prediction
-      saving.settled({ id: `p${i}`, end: 'ended', status, answer, error: undefined, waited: 1 })
-    }
-    result = await saving.finish()
-  })
-  assert.ok(result)
-  const { files, failures, incomplete } = result
-  return { names: files.map(({ name }) => name), failures, incomplete: [...incomplete], text }
+  return { clock, beats, isOver: () => beats.at(-1)?.signal?.aborted }
 }
 
-test('texts are saved under names that are free, each with a line', async () => {
-  const { names, failures, incomplete, text } = await savedFrom([{ output: 'a cake' }, { output: 'a pie' }])
-  assert.deepEqual(names, ['same-1.txt', 'same-2.txt'], text)
-  assert.deepEqual([failures, incomplete], [[], []])
-  assert.equal(text.match(/^saved .* · text\/plain · \d B$/gm)?.length, 2)
+describe('the heartbeat of saving', () => {
+  test('a heartbeat reports a file that is still not saved, and ends with the saving', async () => {
+    await using folder = await temporaryFolder()
+    const { clock, beats, isOver } = clockOfHeartbeats()
+    const { settled, saving, interrupt, log } = savingOf(folder, { clock })
+    settled('a', { output: `${CDN}/cake.png` })
+    settled('b', { output: null })
+    const ended = saving.finish()
+    await eventually('the request', () => log.requests.length === 1)
+    assert.equal(beats.length, 1)
+    const text = await printed(async () => {
+      beats[0]?.beat()
+      await eventually('the next heartbeat', () => beats.length === 2)
+    })
+    assert.equal(text, 'fetching 1 file, 0 saved · File 0 (cdn.example.com/…/cake.png): 0 B\n')
+    assert.equal(isOver(), false)
+    interrupt.abort(new Error('The runner ends this step.'))
+    await ended
+    assert.equal(isOver(), true)
+  })
 })
 
-test('a file that is too large is a failure of its prediction', async () => {
-  const { failures, incomplete } = await savedFrom([{ output: 'x'.repeat(101) }, { output: 'a pie' }])
-  assert.deepEqual(
-    failures.map(({ title }) => title),
-    ['File not saved'],
-  )
-  assert.deepEqual(incomplete, ['p0'])
-})
+describe('a step that ends early', () => {
+  test('files that an interrupt cuts off are one failure, and what is whole stays', async () => {
+    await using folder = await temporaryFolder()
+    const { settled, finished, interrupt, log } = savingOf(folder)
+    settled('a', { output: `${CDN}/a.png` })
+    settled('b', { output: 'a pie' })
+    settled('c', { output: [`${CDN}/c.png`, 'data:text/plain,c'] })
+    const ended = finished()
+    const isWhole = () => ['b-text.txt', 'c-1.txt'].every((name) => existsSync(folder.file(name)))
+    await eventually('the requests and the files', () => log.requests.length === 2 && isWhole())
+    interrupt.abort(new Error('The runner ends this step.'))
+    const { names, failures, incomplete } = await ended
+    assert.deepEqual(names, ['b-text.txt', 'c-1.txt'])
+    assert.deepEqual(failures, [{ title: 'Files not saved', message: 'The runner ends this step.' }])
+    assert.deepEqual(incomplete, ['a', 'c'])
+  })
 
-test('a prediction that succeeded without an output is a failure, a warning or nothing, as if-no-files-found says', async () => {
-  const message = 'No files were found to save: the output is empty.'
-  const failed = await savedFrom([{ output: null }])
-  assert.deepEqual([failed.failures, failed.text], [[{ title: 'No files found', message }], ''])
-  const warned = await savedFrom([{ output: null }], 'warn')
-  assert.deepEqual([warned.failures, warned.text], [[], `::warning::${message}\n`])
-  const ignored = await savedFrom([{ output: null }], 'ignore')
-  assert.deepEqual([ignored.failures, ignored.text], [[], ''])
-  assert.deepEqual((await savedFrom([{ output: null }, { output: 'x' }])).failures, [])
-  assert.deepEqual((await savedFrom([{ status: 'failed' }])).failures, [])
-  assert.deepEqual((await savedFrom([])).failures, [])
-})
+  test('a saving that is abandoned gives up its requests, its network and its heartbeat', async () => {
+    await using folder = await temporaryFolder()
+    const { clock, isOver } = clockOfHeartbeats()
+    const { settled, saving, log } = savingOf(folder, { clock })
+    settled('a', { output: `${CDN}/a.png` })
+    await eventually('the request', () => log.requests.length === 1)
+    assert.deepEqual([isOver(), log.isClosed], [false, false])
+    saving[Symbol.dispose]()
+    assert.equal(isOver(), true)
+    await eventually('the end of the network', () => log.isClosed)
+  })
 
-test('files that the API has deleted are a failure that names the prediction', async () => {
-  const { failures } = await savedFrom([{ output: null, data_removed: true }])
-  assert.deepEqual(
-    failures.map(({ title }) => title),
-    ['Files expired'],
-  )
-  assert.match(
-    failures[0]?.message ?? '',
-    /^The files of prediction p0 have expired: the API deletes them .* start a new prediction\.$/,
-  )
+  test('a saving that is abandoned while it opens has no heartbeat and makes no request', async () => {
+    await using folder = await temporaryFolder()
+    const { clock, beats } = clockOfHeartbeats()
+    const { settled, saving, log } = savingOf(folder, { clock })
+    settled('a', { output: `${CDN}/a.png` })
+    saving[Symbol.dispose]()
+    await eventually('the end of the network', () => log.isClosed)
+    assert.deepEqual([beats, log.requests], [[], []])
+  })
+
+  test('a saving that could not open is abandoned without an error', async () => {
+    await using folder = await temporaryFolder()
+    const { settled, saving } = savingOf(folder, { temp: folder.file('none'), download: { directory: undefined } })
+    settled('a', { output: 'a cake' })
+    saving[Symbol.dispose]()
+    assert.equal((await saving.finish()).failures.length, 1)
+  })
 })

@@ -57,17 +57,64 @@ class ScriptedBody {
   }
 }
 
-export interface Played {
+/** What came over a scripted network so far. */
+interface NetworkLog {
   requests: FileRequest[]
+  /** Bodies that came at the same time, at most. */
+  together: number
+  /** Bodies that were neither read to their end nor given up. */
+  left: number
+  isClosed: boolean
+}
+
+/**
+ * A network whose every host reacts as the script says.
+ * @param react `open`: how many bodies are coming
+ */
+export function scriptedNetwork(
+  clock: Clock,
+  react: (request: FileRequest, open: number) => FileReaction,
+): { network: UntrustedNetwork; log: NetworkLog } {
+  const start = clock.now()
+  const log: NetworkLog = { requests: [], together: 0, left: 0, isClosed: false }
+  let open = 0
+  const connections = {
+    async request({ origin, path, headers, signal, silence }: Parameters<Connections['request']>[0]) {
+      const request = { at: clock.now() - start, url: origin + path, range: headers.range, headers, silence }
+      log.requests.push(request)
+      const reaction = react(request, open)
+      if (reaction === 'hang') return await clock.sleep(10 ** 6, signal)
+      if ('code' in reaction) throw Object.assign(new Error(reaction.code), { code: reaction.code })
+      const { status, headers: given = {}, pieces = [], every = 0 } = reaction
+      let counted = status < 300
+      if (counted) log.together = Math.max(log.together, ++open)
+      let isLeft = true
+      log.left++
+      const over = () => {
+        if (isLeft) log.left--
+        isLeft = false
+        if (counted) open--
+        counted = false
+      }
+      return { statusCode: status, headers: given, body: new ScriptedBody(clock, pieces, every, over) }
+    },
+    async destroy() {},
+  } as unknown as Connections
+  const network = {
+    to: async () => connections,
+    async close() {
+      log.isClosed = true
+    },
+  }
+  return { network, log }
+}
+
+export interface Played extends NetworkLog {
   /** What became of each URL, in their order. */
   results: (Received | Error)[]
   /** Seconds until all of that was known. */
   took: number
-  /** Bodies that came at the same time, at most. */
-  together: number
   reasons: string[]
-  /** Bodies that were neither read to their end nor given up. */
-  left: number
 }
 
 /** Fetches files from a scripted host in virtual time. */
@@ -80,31 +127,8 @@ export async function playTransfers(
 ): Promise<Played> {
   const clock = new VirtualClock()
   const seenAt = clock.now()
-  const played: Played = { requests: [], results: [], took: 0, together: 0, reasons: [], left: 0 }
-  let open = 0
-  const connections = {
-    async request({ origin, path, headers, signal, silence }: Parameters<Connections['request']>[0]) {
-      const request = { at: clock.now() - seenAt, url: origin + path, range: headers.range, headers, silence }
-      played.requests.push(request)
-      const reaction = react(request, open)
-      if (reaction === 'hang') return await clock.sleep(10 ** 6, signal)
-      if ('code' in reaction) throw Object.assign(new Error(reaction.code), { code: reaction.code })
-      const { status, headers: given = {}, pieces = [], every = 0 } = reaction
-      let counted = status < 300
-      if (counted) played.together = Math.max(played.together, ++open)
-      let isLeft = true
-      played.left++
-      const over = () => {
-        if (isLeft) played.left--
-        isLeft = false
-        if (counted) open--
-        counted = false
-      }
-      return { statusCode: status, headers: given, body: new ScriptedBody(clock, pieces, every, over) }
-    },
-    async destroy() {},
-  } as unknown as Connections
-  const network: UntrustedNetwork = { to: async () => connections, close: async () => {} }
+  const { network, log } = scriptedNetwork(clock, react)
+  const reasons: string[] = []
   const { signal } = new AbortController()
   const limits = new SizeLimits(10 ** 9, Number.POSITIVE_INFINITY)
   const hosts = new Hosts({ clock, signal, random: () => 0.5 })
@@ -121,15 +145,14 @@ export async function playTransfers(
         ending: { seenAt, age: 0, deadline: seenAt + 1800, ...absolute(ending, seenAt) },
         apiUrl: 'https://api.example.com/v1',
         collectGarbage() {},
-        retrying: (reason) => played.reasons.push(reason),
+        retrying: (reason) => reasons.push(reason),
         ...more,
       },
     )
       .run()
       .catch((error: Error) => error)
-  played.results = await clock.run(Promise.all(urls.map(fetchOne)))
-  played.took = clock.now() - seenAt
-  return played
+  const results = await clock.run(Promise.all(urls.map(fetchOne)))
+  return { ...log, results, took: clock.now() - seenAt, reasons }
 }
 
 const absolute = (ending: Partial<Omit<Ending, 'seenAt'>>, seenAt: number) =>

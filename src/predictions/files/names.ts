@@ -12,7 +12,7 @@ export interface PlaceOptions {
   /** Whether a file of the same name and other content is replaced. */
   overwrite: boolean
   clock: Clock
-  /** Another file had the name already and was not overwritten. */
+  /** A file that was there before the step has the name `taken`, and was not overwritten. */
   renamed(name: string, taken: string): void
 }
 
@@ -43,16 +43,16 @@ export class Names {
     sha256: string,
     { overwrite, renamed, clock }: PlaceOptions,
   ): Promise<string> {
-    let isTaken = false
+    let taken: string | undefined
     for (let n = 1; ; n++) {
       const name = n === 1 ? wanted : withSuffix(wanted, `-${n}`)
       if (this.#taken.has(folded(name))) continue
       if (await this.#placeAs(temporary, path.join(this.#directory, name), sha256, { overwrite, clock })) {
         this.#taken.add(folded(name))
-        if (isTaken) renamed(name, wanted)
+        if (taken !== undefined) renamed(name, taken)
         return name
       }
-      isTaken = true
+      taken ??= name
     }
   }
 

@@ -70,7 +70,7 @@ function whyNot(error: unknown, folder: string): string {
 export interface SaveObserver {
   saved(file: SavedFile): void
   retrying(label: string, reason: string, pause: number): void
-  /** Another file had the name already, and was not overwritten. */
+  /** A file that was there before the step has the name `taken`, and was not overwritten. */
   renamed(name: string, taken: string): void
 }
 

@@ -56,6 +56,13 @@ describe('the name of a file', () => {
     assert.deepEqual(renamed, ['a-3.png for a.png'])
   })
 
+  test('the file that is reported to be in the way was there before the step', async () => {
+    const { place, renamed } = await folderOf({ 'a-2.png': 'old' })
+    assert.equal(await place('a.png', 'one'), 'a.png')
+    assert.equal(await place('a.png', 'two'), 'a-3.png')
+    assert.deepEqual(renamed, ['a-3.png for a-2.png'])
+  })
+
   test('a file with the content of an existing one gets its name, and no second copy is kept', async () => {
     const { place, content, renamed } = await folderOf({ 'a.png': 'one', 'a-2.png': 'new' })
     assert.equal(await place('a.png', 'one'), 'a.png')
