@@ -1,13 +1,13 @@
 import type { Answer } from '../predictions/answer.ts'
-import type { Client, CreateRequest, UploadedFile } from '../predictions/client.ts'
+import type { Client, CreateRequest } from '../predictions/client.ts'
 import { type Clock, deadlineSignal } from '../predictions/clock.ts'
 import { CreateError, createPrediction } from '../predictions/create.ts'
-import { ApiError, ConnectionError, RefusalError } from '../predictions/errors.ts'
+import { ConnectionError } from '../predictions/errors.ts'
 import { candidateOf } from '../predictions/lost.ts'
-import { sentences } from '../predictions/text.ts'
 import type { RunnerContext } from './context.ts'
-import { contentOf, type LargeFile, ModelInputError, resolveLargeFiles, type UploadResult } from './embedded-files.ts'
+import { ModelInputError, resolveLargeFiles } from './embedded-files.ts'
 import { duration } from './format.ts'
+import { InputUploads } from './input-uploads.ts'
 import { info, warn } from './print.ts'
 import { saveCreation, saveOpenPredictions } from './state.ts'
 
@@ -27,15 +27,8 @@ export interface StarterOptions {
   patience?: number
 }
 
-/** Seconds before an upload that failed is tried once more. */
-const UPLOAD_PAUSE = 2
-/** Seconds that a hint of the API delays that at most. */
-const LONGEST_UPLOAD_HINT = 30
 /** Seconds that the list is waited for after an answer was lost. */
 const LOOKUP_LIMIT = 10
-/** Seconds that deleting uploads takes at most. */
-const DELETE_LIMIT = 10
-
 /**
  * Starts predictions one by one. What it has started, and what it is about to start, is left behind for the post step
  * as soon as it is known.
@@ -43,11 +36,7 @@ const DELETE_LIMIT = 10
 export class Starter {
   readonly #inputs: StarterInputs
   readonly #options: StarterOptions
-  readonly #uploads: string[] = []
-  /** False once an upload has failed twice before any has succeeded: the API has none, probably. */
-  #takesUploads = true
-  /** What became of uploads, by the paths of their files: one that is mentioned twice is uploaded once. */
-  readonly #results = new Map<string, Promise<UploadResult>>()
+  readonly #uploads: InputUploads
   /** IDs of predictions that may still run. */
   readonly #open = new Set<string>()
   /** IDs of all that were started, with the names of their inputs. */
@@ -58,6 +47,7 @@ export class Starter {
   constructor(inputs: StarterInputs, options: StarterOptions) {
     this.#inputs = inputs
     this.#options = options
+    this.#uploads = new InputUploads(options)
   }
 
   /**
@@ -122,53 +112,16 @@ export class Starter {
 
   /** Deletes what was uploaded, as far as that is possible within a few seconds and before the signal. */
   async deleteUploads(signal: AbortSignal): Promise<void> {
-    const { client, clock } = this.#options
-    if (this.#uploads.length === 0) return
-    using limit = deadlineSignal(clock, DELETE_LIMIT, 'deleting uploads took too long')
-    const stop = AbortSignal.any([signal, limit.signal])
-    await Promise.allSettled(this.#uploads.map((id) => client.deleteUpload(id, stop)))
+    await this.#uploads.deleteAll(signal)
   }
 
   async #resolved(input: Readonly<Record<string, unknown>>): Promise<Record<string, unknown>> {
     try {
-      return (await resolveLargeFiles(input, (file) => this.#upload(file))) as Record<string, unknown>
+      return (await resolveLargeFiles(input, (file) => this.#uploads.upload(file))) as Record<string, unknown>
     } catch (error) {
       if (!(error instanceof ModelInputError)) throw error
       throw new CreateError(error.message, { mayRun: false, cause: error })
     }
-  }
-
-  #upload(file: LargeFile): Promise<UploadResult> {
-    const known = this.#results.get(file.path)
-    if (known) return known
-    const result = this.#uploadAndRetry(file)
-    this.#results.set(file.path, result)
-    return result
-  }
-
-  async #uploadAndRetry(file: LargeFile): Promise<UploadResult> {
-    const { client, clock, signal } = this.#options
-    const content = await contentOf(file)
-    const attempt = () =>
-      client.upload({ name: file.name, type: file.type, content }, signal).catch((error: unknown) => {
-        if (error instanceof ApiError) return error
-        throw error
-      })
-    let uploaded = await attempt()
-    // What was answered does not say whether the API has no uploads, or only failed for a moment.
-    if (!isUploaded(uploaded) && this.#takesUploads) {
-      await clock.sleep(Math.max(UPLOAD_PAUSE, Math.min(LONGEST_UPLOAD_HINT, uploaded?.retryAfter ?? 0)), signal)
-      uploaded = await attempt()
-    }
-    if (!isUploaded(uploaded)) {
-      if (this.#uploads.length === 0) this.#takesUploads = false
-      else this.#results.delete(file.path)
-      return { refusal: uploadAdvice(uploaded) }
-    }
-    this.#takesUploads = true
-    this.#uploads.push(uploaded.id)
-    info(`uploaded ${file.name}`)
-    return { url: uploaded.url }
   }
 
   /** Looks for the prediction whose answer was lost. It is named, not adopted: it could be another job's. */
@@ -186,14 +139,4 @@ export class Starter {
       return error
     }
   }
-}
-
-const isUploaded = (result: UploadedFile | ApiError | undefined): result is UploadedFile =>
-  result !== undefined && !(result instanceof ApiError)
-
-/** What to say of a file that could not be uploaded: why, unless the API seems to have no uploads, and what to do. */
-function uploadAdvice(error: ApiError | undefined): string {
-  if (error instanceof RefusalError && error.scope === 'account') return error.message
-  const isFault = error instanceof ConnectionError || error?.retryability === 'transient'
-  return sentences(isFault && error.message, 'Put it on a server and use its URL.')
 }
