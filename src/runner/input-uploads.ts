@@ -22,7 +22,8 @@ const DELETE_LIMIT = 10
 /** Uploads the large files of inputs, and deletes them in the end. */
 export class InputUploads {
   readonly #options: InputUploadsOptions
-  readonly #uploads: string[] = []
+  /** Of the files that were uploaded. */
+  readonly #ids: string[] = []
   /** False once an upload has failed twice before any has succeeded: the API has none, probably. */
   #takesUploads = true
   /** What became of uploads, by the paths of their files: one that is mentioned twice is uploaded once. */
@@ -44,10 +45,9 @@ export class InputUploads {
   /** Deletes what was uploaded, as far as that is possible within a few seconds and before the signal. */
   async deleteAll(signal: AbortSignal): Promise<void> {
     const { client, clock } = this.#options
-    if (this.#uploads.length === 0) return
     using limit = deadlineSignal(clock, DELETE_LIMIT, 'deleting uploads took too long')
     const stop = AbortSignal.any([signal, limit.signal])
-    await Promise.allSettled(this.#uploads.map((id) => client.deleteUpload(id, stop)))
+    await Promise.allSettled(this.#ids.map((id) => client.deleteUpload(id, stop)))
   }
 
   async #uploadAndRetry(file: LargeFile): Promise<UploadResult> {
@@ -65,12 +65,12 @@ export class InputUploads {
       uploaded = await attempt()
     }
     if (!isUploaded(uploaded)) {
-      if (this.#uploads.length === 0) this.#takesUploads = false
+      if (this.#ids.length === 0) this.#takesUploads = false
       else this.#results.delete(file.path)
       return { refusal: uploadAdvice(uploaded) }
     }
     this.#takesUploads = true
-    this.#uploads.push(uploaded.id)
+    this.#ids.push(uploaded.id)
     info(`uploaded ${file.name}`)
     return { url: uploaded.url }
   }

@@ -18,13 +18,15 @@ export interface StarterInputs {
 }
 
 export interface StarterOptions {
-  client: Client
+  client: Pick<Client, 'create' | 'recent' | 'upload' | 'deleteUpload'>
   clock: Clock
   runner: RunnerContext
   /** Ends creations: the step was canceled, or its deadline came. */
   signal: AbortSignal
   /** Seconds during which refusals are waited out. */
   patience?: number
+  /** The date in milliseconds since the epoch, to recognize a prediction whose answer was lost. */
+  date?: () => number
 }
 
 /** Seconds that the list is waited for after an answer was lost. */
@@ -56,40 +58,43 @@ export class Starter {
    * @throws CreateError, or the reason of the signal if nothing was sent
    */
   async create(input: Readonly<Record<string, unknown>>, name: string): Promise<Answer> {
-    const { client, clock, runner, signal, patience } = this.#options
-    const resolved = await this.#resolved(input)
-    const request: CreateRequest = { ...this.#inputs, input: resolved }
-    const since = Date.now()
-    const learn = (error: unknown) => {
-      if (!(error instanceof ConnectionError)) this.#wasAnswered = true
-    }
-    const create: Client['create'] = (...call) => {
-      saveCreation(name, runner)
-      return client.create(...call)
-    }
+    const { clock, runner, signal, patience, date = Date.now } = this.#options
+    const request: CreateRequest = { ...this.#inputs, input: await this.#resolved(input) }
+    const since = date()
     try {
       const answer = await createPrediction(request, {
-        client: { ...client, create },
+        client: { create: (...call) => this.#send(call, name) },
         clock,
         signal,
-        ...(patience === undefined ? {} : { patience }),
+        patience,
         // A host that was reached before is not a typing error.
-        ...(patience !== undefined && this.#wasAnswered ? { connectPatience: patience } : {}),
+        connectPatience: this.#wasAnswered ? patience : undefined,
         onRetry(error, pause) {
-          learn(error)
           saveCreation('', runner)
           info(`${name}: retrying in ${duration(pause)}: ${error.message}`)
         },
         warn,
       })
-      this.#wasAnswered = true
       this.#add(answer.prediction.id, name)
       return answer
     } catch (error) {
-      if (error instanceof CreateError) learn(error.cause)
       throw error instanceof CreateError && error.mayRun ? await this.#withCandidate(error, request, since) : error
     } finally {
       saveCreation('', runner)
+    }
+  }
+
+  /** Sends a create request, once. */
+  async #send(call: Parameters<Client['create']>, name: string): Promise<Answer> {
+    const { client, runner } = this.#options
+    saveCreation(name, runner)
+    try {
+      const answer = await client.create(...call)
+      this.#wasAnswered = true
+      return answer
+    } catch (error) {
+      this.#wasAnswered ||= !(error instanceof ConnectionError)
+      throw error
     }
   }
 
@@ -127,16 +132,13 @@ export class Starter {
   /** Looks for the prediction whose answer was lost. It is named, not adopted: it could be another job's. */
   async #withCandidate(error: CreateError, request: CreateRequest, since: number): Promise<CreateError> {
     const { client, clock, signal } = this.#options
-    if (signal.aborted || !client.recent) return error
+    if (signal.aborted) return error
     using limit = deadlineSignal(clock, LOOKUP_LIMIT, 'the list took too long')
-    try {
-      const recent = await client.recent(new Date(since), AbortSignal.any([signal, limit.signal]))
-      const id = candidateOf(recent, request, since, new Set(this.#names.keys()))
-      if (id === undefined) return error
-      const found = `Exactly one prediction in the list matches: ${id}. It may be the one that was started here.`
-      return new CreateError(`${error.reason} ${found}`, { mayRun: true, cause: error.cause })
-    } catch {
-      return error
-    }
+    const stop = AbortSignal.any([signal, limit.signal])
+    const recent = await client.recent?.(new Date(since), stop).catch(() => undefined)
+    const id = recent && candidateOf(recent, request, since, new Set(this.#names.keys()))
+    if (id === undefined) return error
+    const found = `Exactly one prediction in the list matches: ${id}. It may be the one that was started here.`
+    return new CreateError(`${error.reason} ${found}`, { mayRun: true, cause: error.cause })
   }
 }
