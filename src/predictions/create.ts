@@ -34,13 +34,13 @@ const MAY_RUN =
   'The prediction may have been started anyway, so the request was not retried. Look for it in the list of predictions before you start another one.'
 
 export interface CreateOptions {
-  client: Client
+  client: Pick<Client, 'create'>
   clock: Clock
   signal: AbortSignal
   /** Seconds during which refusals are waited out; five minutes unless given. */
-  patience?: number
+  patience?: number | undefined
   /** Seconds during which no connection can be made, and no answer comes; five minutes at most unless given. */
-  connectPatience?: number
+  connectPatience?: number | undefined
   random?: () => number
   onRetry(error: ApiError, pause: number): void
   /** A prediction was started, but the answer was not all that it should be. */
