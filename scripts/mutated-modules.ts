@@ -172,6 +172,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/answer': ['predictions/answer', 'predictions/client'],
   'predictions/apis/places': ['predictions/apis/places'],
   'predictions/apis/predictions': ['predictions/apis/predictions'],
+  'predictions/client': ['predictions/client', 'predictions/apis/waiting'],
   'predictions/files/extensions': ['predictions/files/extensions', 'predictions/files/media'],
   'predictions/files/file-kind': ['predictions/files/file-kind', 'predictions/files/media'],
   'predictions/files/host': ['predictions/files/hosts'],

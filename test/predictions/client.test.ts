@@ -417,8 +417,13 @@ describe('the calls', () => {
     const odd = await startGateway(send(200, '{"results": 1}'))
     await assert.rejects(async () => odd.client.recent?.(new Date(), never), NotAPredictionError)
     await odd[Symbol.asyncDispose]()
-    await using more = await startGateway(send(200, '{"results": [], "next": "x"}'))
-    assert.equal((await more.client.recent?.(new Date(), never))?.isComplete, false)
+    for (const [body, isComplete] of [
+      ['{"results": [], "next": "x"}', false],
+      ['{"results": []}', true],
+    ] as const) {
+      await using more = await startGateway(send(200, body))
+      assert.equal((await more.client.recent?.(new Date(), never))?.isComplete, isComplete)
+    }
   })
 
   test('a create request sends the version, the input and the deadline', async () => {

@@ -34,6 +34,8 @@ describe('an uploaded file', () => {
       const uploaded = await client.upload(file(content, 'a "cake"\r\n.png'), signal)
       assert.equal(uploaded?.url, `${simulator.apiUrl}/files/${uploaded?.id}`)
       assert.ok(simulator.uploaded[0]?.bytes.equals(content))
+      assert.equal(simulator.uploaded[0]?.name, 'a "cake"\r\n.png')
+      assert.equal(simulator.uploaded[0]?.contentType, 'image/png')
       await client.deleteUpload(uploaded?.id ?? '', signal)
       assert.equal(simulator.uploaded.length, 0)
     })
@@ -50,7 +52,30 @@ test('an upload without a URL in the response is not accepted, and a refused one
   await using simulator = await startSimulator({ uploads: false })
   await withClient(simulator, async (client) => {
     await assert.rejects(client.upload(file(Buffer.from('x')), signal), { name: 'RefusalError', status: 405 })
-    simulator.trick('*', { status: 201, body: '{"id":"f"}' })
-    assert.equal(await client.upload(file(Buffer.from('x')), signal), undefined)
+    const url = 'https://files.example.com/f'
+    for (const [status, body] of [
+      [201, { id: 'f' }],
+      [201, { id: 'f', urls: { get: 'files/f' } }],
+      [201, { id: 'f', urls: { get: 7 } }],
+      [201, { urls: { get: url } }],
+      [200, { id: 'f', urls: { get: url } }],
+    ] as const) {
+      simulator.trick('*', { status, body: JSON.stringify(body) })
+      assert.equal(await client.upload(file(Buffer.from('x')), signal), undefined, JSON.stringify(body))
+    }
+    simulator.trick('*', { status: 201, body: JSON.stringify({ id: 'f', urls: { get: url } }) })
+    assert.deepEqual(await client.upload(file(Buffer.from('x')), signal), { id: 'f', url })
   })
+})
+
+test('deleting an uploaded file ignores every failure of the API, but no bug', async () => {
+  const clientWith = (error: Error) =>
+    createClient({
+      apiUrl: 'https://api.test',
+      apiKey: 'sk-test-key',
+      clock,
+      dispatcher: { request: () => Promise.reject(error) },
+    })
+  await clientWith(Object.assign(new Error('reset'), { code: 'ECONNRESET' })).deleteUpload('f', signal)
+  await assert.rejects(clientWith(new TypeError('a bug')).deleteUpload('f', signal), TypeError)
 })
