@@ -190,7 +190,7 @@ const TESTS: Readonly<Record<string, readonly string[]>> = {
   'predictions/network/sockets': ['predictions/network/connector'],
   'predictions/output': ['predictions/prediction', 'predictions/stored-answer'],
   'predictions/prediction-wait': WAIT,
-  'predictions/sender': ['predictions/client'],
+  'predictions/sender': ['predictions/client', 'predictions/apis/waiting'],
   'predictions/wait': WAIT,
   'runner/embedded-files': ['runner/embedded-files', 'runner/entries'],
   'runner/entry': ['runner/tally'],

@@ -6,9 +6,11 @@ import { Agent } from 'undici'
 import { type Client, createClient } from '../../src/predictions/client.ts'
 import { systemClock } from '../../src/predictions/clock.ts'
 import { ApiError, ConnectionError, NotAPredictionError, RefusalError } from '../../src/predictions/errors.ts'
+import type { RequestOptions } from '../../src/predictions/network/origin-pool.ts'
 import type { SenderOptions } from '../../src/predictions/sender.ts'
 import { createTextStore } from '../../src/runner/text-store.ts'
 import { temporaryFolder } from '../support/temporary-folder.ts'
+import { VirtualClock } from '../support/virtual-time.ts'
 
 const KEY = 'sk-test-0123456789abcdef'
 const never = new AbortController().signal
@@ -447,6 +449,44 @@ describe('the calls', () => {
   })
 })
 
+test('an error names the call that failed', async () => {
+  await using gateway = await startGateway(send(404, '{}'))
+  const { client } = gateway
+  for (const [call, act] of [
+    ['get', () => client.get('abc', never)],
+    ['cancel', () => client.cancel('abc', never)],
+    ['create', () => client.create({ target: { version: 'v' }, ...INPUT }, never)],
+  ] as const)
+    await assert.rejects(act(), (error) => error instanceof RefusalError && error.request.call === call)
+})
+
+test('a create request that is given up before it is sent fails with the reason, not with a network error', async () => {
+  const reason = new Error('the step has ended')
+  const dispatcher = { request: async () => Promise.reject(reason) }
+  const client = createClient({ apiUrl: 'https://api.test/v1', apiKey: KEY, dispatcher, clock: systemClock })
+  const create = (unsent: AbortSignal) => client.create({ target: { version: 'v' }, ...INPUT }, never, unsent)
+  await assert.rejects(create(AbortSignal.abort(reason)), reason)
+  await assert.rejects(create(AbortSignal.abort(new Error('another'))), ConnectionError)
+})
+
+test('the connection of a request that is silent for ten seconds is told so', async () => {
+  const clock = new VirtualClock()
+  const silent: (AbortSignal | undefined)[] = []
+  const dispatcher = {
+    request: async ({ signal, silence }: RequestOptions): Promise<never> => {
+      silent.push(silence)
+      await clock.sleep(1000, signal)
+      throw new Error('nobody waits for so long')
+    },
+  }
+  const client = createClient({ apiUrl: 'https://api.test/v1', apiKey: KEY, dispatcher, clock, requestTimeout: 15 })
+  await assert.rejects(clock.run(client.get('abc', never)), ConnectionError)
+  assert.deepEqual(
+    silent.map((signal) => String(signal?.reason)),
+    ['Error: no response for too long', 'Error: no complete response within 15 s'],
+  )
+})
+
 test('every request is reported to onRequest when it ends, also if it fails', async () => {
   const traces: unknown[] = []
   const dispatcher = {
@@ -460,7 +500,7 @@ test('every request is reported to onRequest when it ends, also if it fails', as
     apiKey: KEY,
     dispatcher,
     clock: systemClock,
-    onRequest: ({ ms, ...trace }) => traces.push({ ...trace, timed: ms >= 0 }),
+    onRequest: ({ ms, ...trace }) => traces.push({ ...trace, timed: ms >= 0 && ms < 10_000 }),
   })
   await client.get('abc', never)
   await client.cancel('abc', never).catch(() => {})

@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import path from 'node:path'
 import { describe, test } from 'node:test'
 import { readContext } from '../../src/runner/context.ts'
-import { InputError, readCreateInputs, readInputs } from '../../src/runner/inputs.ts'
+import { InputError, readCreateInputs, readInputs, readRunInputs } from '../../src/runner/inputs.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
 
@@ -156,7 +156,60 @@ describe('the inputs of the action that starts predictions', () => {
     assert.deepEqual(faults(() => create({ model: 'owner/name', version: 'v1' })).slice(1), [two])
   })
 
+  test('the only input of a step is named after what it runs, without owner and version', () => {
+    for (const [given, name] of [
+      [{ model: 'owner/name' }, 'name'],
+      [{ model: 'owner/name:v1' }, 'name'],
+      [{ deployment: 'owner/other' }, 'other'],
+      [{ version: 'v1' }, 'v1'],
+    ] as const)
+      assert.equal(create(given).modelName, name)
+  })
+
   test('an invalid target is reported as invalid, not as missing', () => {
     assert.deepEqual(faults(() => create({ model: 'x' })).slice(1), ['model: "x" is not of the form owner/name.'])
   })
+})
+
+describe('the inputs of the action that starts predictions and waits for them', () => {
+  const run = (given: Record<string, string>) =>
+    readRunInputs(runner, source({ model: 'owner/name', 'output-dir': 'out', ...given }))
+
+  test('skip-existing requires a folder, and file names that are the same in every run', () => {
+    const needsFolder = 'skip-existing: requires output-dir, the folder to look for existing files in.'
+    const needsName =
+      "skip-existing: requires a file-name with {name} and without {id}, such as '{name}', to recognize existing files."
+    for (const [given, expected] of [
+      [{ 'file-name': '{name}' }, []],
+      [{ 'file-name': '{name}-{index}' }, []],
+      [{ 'file-name': '{name}', 'output-dir': '' }, [needsFolder]],
+      [{ 'file-name': '{name}-{id}' }, [needsName]],
+      [{ 'file-name': '{index}' }, [needsName]],
+      [{ 'output-dir': '' }, [needsFolder, needsName]],
+    ] as const)
+      assert.deepEqual(faults(() => run({ 'skip-existing': 'true', ...given })).slice(1), expected)
+    assert.deepEqual(
+      faults(() => run({ 'output-dir': '' })),
+      [],
+    )
+  })
+
+  test('a file name that is invalid is reported once', () => {
+    const lines = faults(() => run({ 'skip-existing': 'true', 'file-name': '{name}/{nothing}' })).slice(1)
+    assert.equal(lines.length, 1)
+    assert.match(lines[0] ?? '', /^file-name: /)
+  })
+})
+
+test('a secret of six characters is masked', async () => {
+  const { masks } = carryOut(await printed(() => read({ 'api-key': 'abcdef' })))
+  assert.deepEqual(masks, ['abcdef'])
+})
+
+test('a bug in the reading of inputs is not reported as an invalid input', () => {
+  const broken = (name: string) => {
+    if (name === 'timeout') throw new TypeError('a bug')
+    return source({})(name)
+  }
+  assert.throws(() => readInputs(runner, broken), TypeError)
 })

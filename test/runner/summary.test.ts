@@ -193,6 +193,39 @@ describe('the summary of many predictions', () => {
     assert.match(markdown, /^\| ✅ `abc` \| succeeded \| +\|$/m)
     assert.match(markdown, /^\| ⏳ `new` \| unknown \| Prediction new had not been found when the timeout of 5s/m)
   })
+  test('a summary shows more of what went wrong with the only prediction than with one of many', () => {
+    const failed = ended({ status: 'failed', error: 'x'.repeat(3000) })
+    const troubles = (markdown: string) => /^> - .*$/m.exec(markdown)?.[0].length ?? 0
+    assert.ok(troubles(summaryOf([failed])) > 1900)
+    assert.ok(troubles(summaryOf([failed, failed])) < 700)
+  })
+  test('a summary lists the warnings of predictions that succeeded', () => {
+    const warned = (markdown: string) => /> \[!WARNING\]\n(?<lines>(?:> .*\n)+)/.exec(markdown)?.groups?.lines
+    assert.equal(warned(summaryOf([ended({ output: 'x' }), ended({ output: 'y' })])), undefined)
+    assert.equal(
+      warned(summaryOf([ended({ output: 'x' }), ended({})])),
+      '> - Prediction abc succeeded, but the API returned no output.\n',
+    )
+  })
+  test('a summary counts the files that are part of the output itself', () => {
+    const data = 'data:image/png;base64,AAAA'
+    const note = (output: unknown) => /^\d+ files? .* part of .*$/m.exec(summaryOf([ended({ output })]))?.[0]
+    assert.equal(note(['https://files.example.com/a.png']), undefined)
+    assert.equal(note([data]), '1 file is part of the output itself, as data: URIs.')
+    assert.equal(note([data, data]), '2 files are part of the output itself, as data: URIs.')
+  })
+  test('a summary has a table of digests if there are files', () => {
+    const file = { predictionId: 'abc', index: 0, path: '/x', size: 1, sha256: 'a'.repeat(64), source: 'url' }
+    const files = [{ ...file, name: 'abc-0.webp', type: 'image/webp', width: 8, height: 9 }]
+    const digests = (markdown: string) => /^\| File .*\n.*\n.*$/m.exec(markdown)?.[0].split('\n')
+    const saved = { files, failures: [], artifacts: [], releaseUrls: [] }
+    assert.deepEqual(digests(summaryOf([ended({})], saved)), [
+      '| File | Type | Pixels | Size | SHA-256 |',
+      '| --- | --- | --- | --- | --- |',
+      `| \`abc-0.webp\` | image/webp | 8 × 9 | 1 B | <code>${'a'.repeat(64)}</code> |`,
+    ])
+    assert.equal(digests(summaryOf([ended({})])), undefined)
+  })
   test('a summary shows twelve pictures and counts the rest, and other files are no pictures', () => {
     const summaryWith = (count: number) => {
       const output = Array.from({ length: count }, (_, i) => `https://files.example.com/${i}.png`)
