@@ -245,11 +245,7 @@ test('every file that CONTRIBUTING.md names exists, and every name that it looks
 
 /** Numbers of the documents, each beside the line of the source that decides it. */
 const NUMBERS: readonly (readonly [pages: Readonly<Record<string, string>>, file: string, line: string])[] = [
-  [
-    { 'README.md': 'an unknown ID after 10 seconds', 'README.zh-CN.md': 'ID 不存在，10 秒后失败' },
-    'src/predictions/patience.ts',
-    'const NOT_FOUND_GRACE = 10',
-  ],
+  [{ 'README.md': 'an unknown ID after 10 seconds' }, 'src/predictions/patience.ts', 'const NOT_FOUND_GRACE = 10'],
   [
     { 'README.md': 'no connection after about a minute', 'README.zh-CN.md': '无法连接，约一分钟后失败' },
     'src/predictions/patience.ts',

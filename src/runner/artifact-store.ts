@@ -1,4 +1,5 @@
 import type { Content } from './artifact-content.ts'
+import type { ArtifactInputs } from './inputs.ts'
 
 export interface ListedArtifact {
   id: number
@@ -30,13 +31,8 @@ export interface ArtifactStore extends AsyncDisposable {
   remove(name: string): Promise<void>
 }
 
-/** What users may choose about every artifact. */
-export interface ArtifactSettings {
-  /** From 0 (stored) to 9, of zips. */
-  compressionLevel: number
-  /** Undefined for the default of the repository. */
-  retentionDays: number | undefined
-}
+/** What users may choose about every artifact, whatever its name. */
+export type ArtifactSettings = Omit<ArtifactInputs, 'name' | 'archive' | 'overwrite'>
 
 /** What a store has to know of an upload. Days are within the limit of the repository. */
 export interface StoreOptions extends ArtifactSettings {

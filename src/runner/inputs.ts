@@ -5,7 +5,6 @@ import type { CreateRequest } from '../predictions/client.ts'
 import { DEFAULT_FILE_NAME } from '../predictions/files/file-name.ts'
 import type { SaveSettings } from '../predictions/files/save.ts'
 import type { HostPolicy } from '../predictions/network/host-policy.ts'
-import type { ArtifactSettings } from './artifact-store.ts'
 import type { RunnerContext } from './context.ts'
 import type { InputTexts } from './entries.ts'
 import * as value from './input-values.ts'
@@ -55,11 +54,15 @@ interface DownloadInputs extends Required<SaveSettings> {
   ifNoFilesFound: 'warn' | 'error' | 'ignore'
 }
 
-export interface ArtifactInputs extends ArtifactSettings {
+export interface ArtifactInputs {
   /** Undefined for the name that is made of the ID. */
   name: string | undefined
   /** One zip of all files, or a separate artifact for every file. */
   archive: boolean
+  /** Undefined for the default of the repository. */
+  retentionDays: number | undefined
+  /** From 0 (stored) to 9, of zips. */
+  compressionLevel: number
   overwrite: boolean
 }
 
