@@ -4,6 +4,7 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { readContext } from '../../src/runner/context.ts'
 import { InputError, readCreateInputs, readInputs, readRunInputs } from '../../src/runner/inputs.ts'
+import { redacted } from '../../src/runner/secrets.ts'
 import { printed } from '../support/printed.ts'
 import { carryOut } from '../support/run-action.ts'
 
@@ -201,9 +202,11 @@ describe('the inputs of the action that starts predictions and waits for them', 
   })
 })
 
-test('a secret of six characters is masked', async () => {
+test('a key of six characters is masked and removed, and a shorter one is neither', async () => {
   const { masks } = carryOut(await printed(() => read({ 'api-key': 'abcdef' })))
-  assert.deepEqual(masks, ['abcdef'])
+  assert.deepEqual([masks, redacted.text('the key abcdef')], [['abcdef'], 'the key ***'])
+  const short = carryOut(await printed(() => assert.throws(() => read({ 'api-key': '12345' }), InputError)))
+  assert.deepEqual([short.masks, redacted.text('the key 12345')], [[], 'the key 12345'])
 })
 
 test('a bug in the reading of inputs is not reported as an invalid input', () => {
