@@ -97,7 +97,7 @@ function without(texts: readonly string[], ranges: readonly Range[]): string[] {
       kept = Math.min(to, position)
       if (to > position) break
     }
-    return kept === start && clean === '' ? text : clean + text.slice(kept - start)
+    return clean + text.slice(kept - start)
   })
 }
 
@@ -128,7 +128,7 @@ function endOfEcho(text: string, at: number, key: string): number | undefined {
   const mask = MASK.exec(text)?.[0]
   if (mask === undefined) return undefined
   const from = at + head + mask.length
-  for (let tail = Math.min(key.length - head, text.length - from); tail >= SHORTEST_TAIL; tail--) {
+  for (let tail = key.length - head; tail >= SHORTEST_TAIL; tail--) {
     if (text.startsWith(key.slice(-tail), from)) return from + tail
   }
   // Without an end that is the key's, it takes four stars: three on each side of a word are Markdown.

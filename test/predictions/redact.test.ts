@@ -134,6 +134,15 @@ test('redacting a key that is made of words leaves URLs, statuses and names inta
   assert.equal(createRedactor('team-succeeded-7f3a').value({ ...team, output: 'succeeded' }).status, 'succeeded')
 })
 
+test('a redactor that is prepared for a value redacts like the one before it', async () => {
+  const prepared = await createRedactor(KEY).prepare({ logs: `a ${KEY}`, status: KEY })
+  assert.equal(prepared.text(`a ${KEY}, sk-tes***def`), 'a ***, ***')
+  assert.equal(prepared.identifier(`${KEY}/sk-tes***def`), '***/sk-tes***def')
+  assert.deepEqual(prepared.tokens([KEY.slice(0, 9), KEY.slice(9)]), ['***', ''])
+  assert.deepEqual(prepared.value({ [KEY]: [KEY] }), { '***': ['***'] })
+  assert.equal((await prepared.prepare(KEY)).text(KEY), '***')
+})
+
 describe('tokens', () => {
   test('tokens that contain the key together are redacted together', () => {
     assert.deepEqual(tokens(['my ', ...(KEY.match(/.{1,7}/g) ?? []), ' ok']), ['my ', '***', '', '', '', ' ok'])

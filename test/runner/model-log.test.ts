@@ -26,6 +26,10 @@ describe('a growing log', () => {
   test('a rewritten log shows what was not there before', () => {
     assert.deepEqual(shown('a\nb\nc\n', 'b\nc\nd\n', 'x\nd\ne\n'), [['a', 'b', 'c'], ['d'], ['x', 'e']])
     assert.deepEqual(shown('a\nb\n', '', 'a\nb\n'), [['a', 'b'], [], ['a', 'b']])
+    assert.deepEqual(shown('x\na\na\n', 'a\na\na\nb\n'), [
+      ['x', 'a', 'a'],
+      ['a', 'b'],
+    ])
   })
   test('a log of which only the end is given continues, or says how much is missing', () => {
     const whole = Array.from({ length: 10 }, (_, i) => `line ${i}\n`).join('')
@@ -36,17 +40,26 @@ describe('a growing log', () => {
     const second = look(first.view, 28, 49)
     assert.deepEqual(second.lines, ['line 5', 'line 6'])
     assert.deepEqual(look(second.view, 49, 56).lines, ['line 7'])
+    const [same, part] = ['same\n', { now: 0, complete: true }]
+    const { view } = newLogLines(emptyLog, same.repeat(3), part)
+    assert.deepEqual(newLogLines(view, same.repeat(3), { ...part, start: 2 * same.length }).lines, ['same', 'same'])
     assert.deepEqual(look(second.view, 56, 63).lines, ['… 7 B of this log are not shown', 'line 8'])
   })
   test('a progress bar is shown now and then, and at its end', () => {
     const bars = (to: number) => Array.from({ length: to + 1 }, (_, i) => `${bar(i)}\n`).join('')
     assert.deepEqual(shown(bars(2), bars(4), bars(6), `${bars(10)}done`), [[bar(2)], [], [bar(6)], [bar(10), 'done']])
   })
+  test('a progress bar at its end is shown once, and a bar that makes no sense is shown as it is', () => {
+    assert.deepEqual(shown(`${bar(10)}\n`, `${bar(10)}\nx\n${bar(10)}\n`), [[bar(10)], ['x']])
+    assert.deepEqual(shown('999%|x|\n'), [['999%|x|']])
+  })
   test('a progress bar that is rewritten with carriage returns is shown as one line', () => {
     assert.deepEqual(shown(`a\n${bar(1)}\r${bar(2)}\r${bar(3)}\rb\n`), [['a', bar(3), 'b']])
   })
   test('a log that never ends is cut off with a notice', () => {
-    const [lines] = shown(`${'x'.repeat(1000)}\n`.repeat(2000))
+    const log = `${'x'.repeat(1000)}\n`.repeat(2000)
+    const [lines, later] = shown(log, `${log}more\n`)
+    assert.deepEqual(later, [])
     assert.ok((lines?.length ?? 0) < 1100)
     assert.match(lines?.at(-1) ?? '', /not shown/)
   })
@@ -61,7 +74,7 @@ describe('a growing log', () => {
     )
   })
   test('a log that grows by too much at once says how much is not shown', () => {
-    const [, lines] = shown('a\n', `a\n${'\n'.repeat(5 * 2 ** 20)}`)
-    assert.deepEqual(lines, ['… 1.0 MB of this log are not shown'])
+    const [, lines] = shown('a\n', `a\n${'\n'.repeat(4 * 2 ** 20)}late\n`)
+    assert.deepEqual(lines, ['… 5 B of this log are not shown'])
   })
 })
